@@ -1,0 +1,157 @@
+"""torch module to a checked Program: export, lower, schedule, build, link, compare with torch."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from collections import Counter
+from importlib.metadata import version
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import tvm
+from torch import nn
+from tvm import relax, tirx
+
+from bench.errors import RunError
+from bench.targets.exporting import export_module
+from bench.targets.linking import link
+from bench.targets.lowering import finalize, lower
+from bench.targets.program import Kernel, Program
+from bench.targets.randomize import randomize_statistics
+from bench.targets.schedules import Machine, kernel_macs, schedule_kernel
+from bench.targets.target import TARGETS, Target
+from bench.targets.threads import use_threads
+
+TOLERANCE = 1e-4
+_PACKAGES = ("apache-tvm", "torch", "timm")
+
+
+def compile_model(
+    module: nn.Module,
+    resolution: int,
+    target: Target,
+    *,
+    threads: int | None = None,
+    seed: int | None = None,
+) -> Program:
+    """Compile `module` for (1, 3, resolution, resolution) float32 images on `threads` cores of `target`.
+
+    With a `seed`, a copy of the module gets random normalisation statistics and scales first: a freshly
+    initialised network hides errors behind zeros and ones. Raises `RunError` when a step fails or the output
+    differs from torch's by more than 1e-4 of its largest value.
+    """
+    threads = target.check_threads(threads)
+    if seed is not None:
+        module = copy.deepcopy(module)
+        randomize_statistics(module, seed)
+    module = module.eval()
+    sample = torch.randn(1, 3, resolution, resolution, generator=torch.Generator().manual_seed(seed or 0))
+    try:
+        with torch.no_grad():
+            expected = module(sample).numpy()
+            exported = export_module(module, resolution)
+        lowered = lower(exported, target.compiler())
+        scheduled, kernels = _schedule(lowered, target.machine(threads))
+        executable, peak = _build(scheduled, target)
+        library, kernel_library = _libraries(executable)
+        runnable = library if target.is_host else _libraries(_build(scheduled, TARGETS["host"])[0])[0]
+    except (ValueError, RuntimeError, AssertionError, TypeError, KeyError, AttributeError) as error:
+        raise RunError(f"compiling for {target.name} failed: {type(error).__name__}: {_first_line(error)}") from error
+    absolute, relative = compare(run_library(runnable, sample.numpy()), expected)
+    if not relative <= TOLERANCE:
+        raise RunError(
+            f"compiled output for {target.name} differs from torch: relative error {relative:.1e} > {TOLERANCE}"
+        )
+    return Program(
+        library=library,
+        kernel_library=kernel_library,
+        target=target.name,
+        threads=threads,
+        resolution=resolution,
+        kernels=kernels,
+        peak_memory_bytes=peak + sample.numpy().nbytes,
+        max_abs_error=absolute,
+        max_rel_error=relative,
+        verified_on="device" if target.is_host else "host",
+        sample=sample.numpy().tobytes(),
+        expected=tuple(float(value) for value in expected.ravel()),
+        versions={name: version(name) for name in _PACKAGES},
+    )
+
+
+def compare(output: np.ndarray, expected: np.ndarray) -> tuple[float, float]:
+    """max|y - y_torch|, and that over max|y_torch|."""
+    absolute = float(np.abs(output - expected).max())
+    return absolute, absolute / max(float(np.abs(expected).max()), 1e-30)
+
+
+def run_library(library: bytes, sample: np.ndarray) -> np.ndarray:
+    """The output of a library for this machine on one image, computed on one thread."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "network.so")
+        path.write_bytes(library)
+        use_threads(1)
+        machine = relax.VirtualMachine(tvm.runtime.load_module(str(path)), tvm.cpu())
+        return machine["main"](tvm.runtime.tensor(sample)).numpy()
+
+
+def _schedule(module: tvm.IRModule, machine: Machine) -> tuple[tvm.IRModule, tuple[Kernel, ...]]:
+    calls = _calls(module)
+    kernels = []
+    for variable, function in list(module.functions_items()):
+        if not isinstance(function, tirx.PrimFunc):
+            continue
+        result = schedule_kernel(function, machine)
+        module.update_func(variable, result.function)
+        shapes = tuple(tuple(int(extent) for extent in p.ty.shape) for p in function.params)
+        kernels.append(
+            Kernel(
+                name=variable.name_hint,
+                calls=calls[variable.name_hint],
+                macs=kernel_macs(function),
+                bytes=4 * sum(prod(shape) for shape in shapes),
+                shapes=shapes,
+                rule=result.rule,
+            )
+        )
+    return module, tuple(kernels)
+
+
+def _calls(module: tvm.IRModule) -> Counter[str]:
+    counts: Counter[str] = Counter()
+
+    def visit(node: Any) -> None:
+        if isinstance(node, relax.Call) and getattr(node.op, "name", "") == "relax.call_tir":
+            counts[node.args[0].name_hint] += 1
+
+    relax.analysis.post_order_visit(module["main"], visit)
+    return counts
+
+
+def _build(module: tvm.IRModule, target: Target) -> tuple[Any, int]:
+    compiler = target.compiler()
+    with compiler, tvm.transform.PassContext(opt_level=3):
+        planned, peak = finalize(module)
+        return relax.build(planned, compiler, relax_pipeline=None), peak
+
+
+def _libraries(executable: Any) -> tuple[bytes, bytes]:
+    """The whole program, and its kernels alone: only in the latter can each be called by name over RPC."""
+    with tempfile.TemporaryDirectory() as folder:
+        program, kernels = Path(folder, "network.so"), Path(folder, "kernels.so")
+
+        def link_both(output: str, objects: list[str], **_options: Any) -> None:
+            link(output, objects)
+            link(str(kernels), [name for name in objects if not name.endswith("devc.o")])
+
+        executable.export_library(str(program), fcompile=link_both)
+        return program.read_bytes(), kernels.read_bytes()
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[0].strip() if lines else "no message"

@@ -1,0 +1,48 @@
+"""Latency of one network on one target: what was measured or predicted, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Source = Literal["measured", "predicted", "simulated"]
+
+
+@dataclass(frozen=True)
+class KernelTime:
+    """One distinct kernel of a network: `calls` executions of it take `ms` milliseconds together."""
+
+    name: str
+    calls: int
+    ms: float
+    macs: int
+    bytes: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Time of one inference at batch 1, in milliseconds, with every raw sample it came from.
+
+    `ci95_ms` is the 95 % confidence interval of the median; a prediction has no samples and its interval is
+    None. `max_rel_error` is max|y - y_torch| / max|y_torch| of the compiled network, run on `verified_on`.
+    `peak_memory_bytes` is the activation memory TVM planned, weights excluded.
+    """
+
+    source: Source
+    runner: str
+    target: str
+    device: str
+    threads: int
+    median_ms: float
+    ci95_ms: tuple[float, float] | None
+    samples_ms: tuple[float, ...]
+    kernels: tuple[KernelTime, ...]
+    unscheduled_kernels: tuple[str, ...]
+    peak_memory_bytes: int
+    max_abs_error: float
+    max_rel_error: float
+    verified_on: str
+    predictor: str | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    conditions: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,104 @@
+"""Measuring on a board through TVM's RPC tracker."""
+
+from __future__ import annotations
+
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tvm import rpc
+
+from bench.errors import RunError, UsageError
+from bench.targets.latency import Latency, Source
+from bench.targets.program import Program
+from bench.targets.runners.measure import LoadedProgram, measured_latency
+from bench.targets.runners.runner import RunOptions, tracker_address
+
+_CONNECT_S = 3.0
+_BIG_CORES = 1
+
+
+class RpcRunner:
+    """Upload, run and time on a device that a tracker hands out; the session is closed whatever happens."""
+
+    name = "rpc"
+    title = "measured on a board attached to a TVM RPC tracker"
+    source: Source = "measured"
+    predictor: str | None = None
+    exclusive = True
+
+    def check(self, options: RunOptions) -> None:
+        """Raise `UsageError` unless the tracker answers within seconds and knows a device of the target's key."""
+        tracker, key = _tracker(options), options.target.tracker_key
+        devices = [server["key"] for server in tracker.summary()["server_info"]]
+        if f"server:{key}" not in devices:
+            raise UsageError(
+                f"the tracker at {tracker_address(options.tracker)} has no device with key {key}; on the board run: "
+                f"python -m tvm.exec.rpc_server --tracker HOST:PORT --key {key}"
+            )
+
+    def samples(self, program: Program, options: RunOptions) -> tuple[float, ...]:
+        """One visit's samples in milliseconds."""
+        with _session(program, options) as (loaded, _):
+            return loaded.samples(options)
+
+    def finish(self, program: Program, options: RunOptions, samples: tuple[float, ...]) -> Latency:
+        """The latency of all visits' samples."""
+        with _session(program, options) as (loaded, threads):
+            return measured_latency(
+                loaded,
+                program,
+                options,
+                samples,
+                runner=self.name,
+                device=f"{options.target.tracker_key} at {tracker_address(options.tracker)}",
+                conditions={"threads read back": str(threads)},
+            )
+
+    def run(self, program: Program, options: RunOptions) -> Latency:
+        """One visit and its result."""
+        return self.finish(program, options, self.samples(program, options))
+
+
+def _tracker(options: RunOptions) -> Any:
+    address = tracker_address(options.tracker) or ""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise UsageError(f"tracker {address!r}: write HOST:PORT, for example 127.0.0.1:9190")
+    try:
+        socket.create_connection((host, int(port)), timeout=_CONNECT_S).close()
+    except OSError as error:
+        raise UsageError(
+            f"no tracker answers at {address} ({error}); start one: "
+            f"python -m tvm.exec.rpc_tracker --host {host} --port {port}"
+        ) from error
+    return rpc.connect_tracker(host, int(port))
+
+
+@contextmanager
+def _session(program: Program, options: RunOptions) -> Iterator[tuple[LoadedProgram, int]]:
+    tracker = _tracker(options)
+    key = options.target.tracker_key
+    try:
+        remote = tracker.request(key, session_timeout=options.timeout_s, max_retry=2)
+    except RuntimeError as error:
+        raise RunError(f"no device with key {key} became free: {str(error).splitlines()[0]}") from error
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in (("network.so", program.library), ("kernels.so", program.kernel_library)):
+                Path(folder, name).write_bytes(content)
+                remote.upload(str(Path(folder, name)))
+            remote.get_function("runtime.config_threadpool")(_BIG_CORES, options.threads)
+            threads = int(remote.get_function("runtime.NumThreads")())
+            if threads != options.threads:
+                raise RunError(
+                    f"device {key} uses {threads} threads, not {options.threads}; "
+                    "set TVM_NUM_THREADS on the board before starting the RPC server"
+                )
+            library, kernels = remote.load_module("network.so"), remote.load_module("kernels.so")
+            yield LoadedProgram(program, library, kernels, remote.cpu()), threads
+    finally:
+        remote.get_function("CloseRPCConnection")()

@@ -1,0 +1,90 @@
+"""What every runner offers, and which one serves a target."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Protocol
+
+from bench.errors import UsageError
+from bench.registry import Registry
+from bench.targets.latency import Latency, Source
+from bench.targets.program import Program
+from bench.targets.target import Target
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How to run: on which target, and for how long each visit measures.
+
+    A visit warms up, then repeats for at least `seconds` and at least `repeats` samples; a sample is the mean
+    over as many inferences as take `sample_ms`.
+    """
+
+    target: Target
+    threads: int
+    tracker: str | None = None
+    seconds: float = 0.3
+    repeats: int = 10
+    sample_ms: float = 5.0
+    timeout_s: float = 60.0
+
+
+class Runner(Protocol):
+    """A way to obtain a latency.
+
+    `exclusive` runners occupy the device: nothing else may run there meanwhile, and their samples are taken in
+    several visits so that networks can be interleaved. The others answer from the program alone.
+    """
+
+    name: str
+    title: str
+    source: Source
+    predictor: str | None
+    exclusive: bool
+
+    def check(self, options: RunOptions) -> None:
+        """Raise `UsageError` with what to do when this runner cannot serve `options`."""
+
+    def samples(self, program: Program, options: RunOptions) -> tuple[float, ...]:
+        """Latencies of one visit in milliseconds; empty for a runner that is not exclusive."""
+
+    def finish(self, program: Program, options: RunOptions, samples: tuple[float, ...]) -> Latency:
+        """The latency that the samples of all visits give, with the kernels' shares."""
+
+    def run(self, program: Program, options: RunOptions) -> Latency:
+        """One visit and its result."""
+
+
+RUNNERS: Registry[Runner] = Registry("runner")
+
+
+def tracker_address(given: str | None) -> str | None:
+    """HOST:PORT as given, or of TVM's environment variables, or None."""
+    if given:
+        return given
+    host, port = os.environ.get("TVM_TRACKER_HOST"), os.environ.get("TVM_TRACKER_PORT")
+    return f"{host}:{port}" if host and port else None
+
+
+def choose_runner(name: str, target: Target, tracker: str | None = None) -> tuple[str, str | None]:
+    """The runner to use, and the line to show the user when the choice needs words.
+
+    "auto" is local for the host, RPC when a tracker is configured, else roofline. Raises `UsageError` for an
+    unknown name, and for a runner that cannot serve the target.
+    """
+    address = tracker_address(tracker)
+    if name != "auto":
+        if RUNNERS[name].name == "local" and not target.is_host:
+            raise UsageError(f"runner local measures on this machine; {target.name} needs rpc or roofline")
+        if name == "rpc" and address is None:
+            raise UsageError("runner rpc needs a tracker: --tracker HOST:PORT or TVM_TRACKER_HOST and _PORT")
+        return name, None
+    if target.is_host:
+        return "local", None
+    if address:
+        return "rpc", None
+    return "roofline", (
+        f"No board attached: latencies for {target.name} are predicted by the roofline model, not measured. "
+        f"To measure, start a TVM RPC tracker and server with key {target.tracker_key} and pass --tracker HOST:PORT."
+    )

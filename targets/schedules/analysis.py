@@ -1,0 +1,141 @@
+"""What a block of a kernel computes: its loops, what it reads, and along which of its variables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import Any
+
+from tvm import ir, tirx
+from tvm.s_tir import Schedule
+
+_CHILDREN = ("a", "b", "value", "condition", "true_value", "false_value")
+
+
+def walk(expression: Any) -> Iterator[Any]:
+    """Every node of a TIR expression, parents first."""
+    yield expression
+    for name in _CHILDREN:
+        child = getattr(expression, name, None)
+        if isinstance(child, ir.Expr):
+            yield from walk(child)
+    for name in ("indices", "args"):
+        for child in getattr(expression, name, None) or ():
+            if isinstance(child, ir.Expr):
+                yield from walk(child)
+
+
+def variables(expression: Any) -> set[str]:
+    """Names of the variables in an expression."""
+    return {str(node.name) for node in walk(expression) if isinstance(node, ir.Var)}
+
+
+@dataclass(frozen=True)
+class Read:
+    """One tensor a block loads: the block variables in each index, and the index expressions."""
+
+    tensor: str
+    indices: tuple[Any, ...]
+    used: tuple[frozenset[str], ...]
+
+    def uses(self, variable: str) -> bool:
+        return any(variable in names for names in self.used)
+
+    def contiguous(self, variable: str) -> bool:
+        """Whether neighbouring values of `variable` are neighbours in memory."""
+        last = self.indices[-1]
+        plain = not any(isinstance(node, (tirx.FloorDiv, tirx.FloorMod, tirx.Mul)) for node in walk(last))
+        return plain and variable in self.used[-1] and not any(variable in names for names in self.used[:-1])
+
+
+class Block:
+    """A block of a schedule with its extents and reads."""
+
+    def __init__(self, schedule: Schedule, handle: Any) -> None:
+        self.schedule = schedule
+        self.handle = handle
+        self.stmt = schedule.get(handle)
+        self.name = str(self.stmt.name_hint)
+
+    @cached_property
+    def extents(self) -> dict[str, int]:
+        return {str(item.var.name): int(item.dom.extent) for item in self.stmt.iter_vars}
+
+    @cached_property
+    def reduced(self) -> list[str]:
+        """Names of the reduction variables that take more than one value."""
+        return [
+            str(item.var.name)
+            for item in self.stmt.iter_vars
+            if item.iter_type == item.CommReduce and int(item.dom.extent) > 1
+        ]
+
+    @property
+    def is_reduction(self) -> bool:
+        return self.stmt.init is not None
+
+    @cached_property
+    def volume(self) -> int:
+        """Elements written."""
+        return prod(
+            int(item.dom.extent) for item in self.stmt.iter_vars if item.iter_type == item.DataPar
+        )
+
+    @cached_property
+    def written(self) -> str:
+        return str(self.stmt.writes[0].source.name)
+
+    @cached_property
+    def column(self) -> str | None:
+        """The variable that walks the output's innermost dimension of more than one element."""
+        body = self.stmt.body
+        for index in reversed(list(body.indices)):
+            names = {name for name in variables(index) if self.extents.get(name, 1) > 1}
+            if names:
+                return names.pop() if len(names) == 1 else None
+        return None
+
+    @cached_property
+    def reads(self) -> list[Read]:
+        """Loads of the block's update, the accumulator itself left out."""
+        found = []
+        for node in walk(self.stmt.body.value):
+            if isinstance(node, ir.TensorLoad) and str(node.source.name) != self.written:
+                used = tuple(
+                    frozenset(name for name in variables(index) if self.extents.get(name, 1) > 1)
+                    for index in node.indices
+                )
+                found.append(Read(str(node.source.name), tuple(node.indices), used))
+        return found
+
+    @cached_property
+    def multiplies(self) -> bool:
+        """Whether the update is a multiply-accumulate."""
+        value = self.stmt.body.value
+        return isinstance(value, tirx.Add) and any(isinstance(node, tirx.Mul) for node in (value.a, value.b))
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates: the block's iterations when it is a sum of products."""
+        return prod(self.extents.values()) if self.is_reduction and self.multiplies else 0
+
+
+def group_width(read: Read, column: str) -> int | None:
+    """How many neighbouring columns share a value of `read`: the divisor of `column` in its indices."""
+    for index in read.indices:
+        for node in walk(index):
+            if isinstance(node, tirx.FloorDiv) and column in variables(node.a):
+                return int(node.b)
+    return None
+
+
+def spatial(block: Block) -> list[str]:
+    """Names of the block's data-parallel variables, in loop order."""
+    return [str(item.var.name) for item in block.stmt.iter_vars if item.iter_type == item.DataPar]
+
+
+def extent(schedule: Schedule, loop: Any) -> int:
+    """Iterations of a loop."""
+    return int(schedule.get(loop).extent)

@@ -1,0 +1,68 @@
+"""Dense and grouped convolutions and matrix products: outer products on a tile of accumulators.
+
+One operand (the weights) is read along the output's channels as vectors, the other is broadcast. The reduction
+runs outside the tile, so each step loads `vectors` vectors and `rows` scalars for rows × vectors multiply-adds.
+"""
+
+from __future__ import annotations
+
+from tvm.s_tir import Schedule
+
+from bench.targets.schedules.analysis import Block, extent, group_width, spatial
+from bench.targets.schedules.epilogue import driver_of, padding_of, schedule_accumulators, schedule_padding
+from bench.targets.schedules.machine import Machine
+from bench.targets.schedules.tiles import balance, chunks, contraction_tile
+
+
+def matches(block: Block) -> bool:
+    """A sum of products of a tensor read along the columns and one that the columns share."""
+    if not block.multiplies or block.column is None or len(block.reads) != 2 or not block.reduced:
+        return False
+    vector = [read for read in block.reads if read.contiguous(block.column)]
+    shared = [read for read in block.reads if not read.uses(block.column) or group_width(read, block.column)]
+    return len(vector) == 1 and len(shared) == 1 and vector[0] is not shared[0]
+
+
+def apply(schedule: Schedule, block: Block, machine: Machine) -> None:
+    """Schedule `block` and its epilogue; a border around its input is written for each chunk of rows.
+
+    Loops: chunk of rows (parallel), columns by the tile, rows of the chunk, reduction, tile. A tile's weights
+    stay in the first-level cache while the rows of a chunk pass by.
+    """
+    column = block.column
+    assert column is not None  # noqa: S101
+    shared = next(read for read in block.reads if not read.contiguous(column))
+    weights = next(read for read in block.reads if read.contiguous(column))
+    padding = padding_of(schedule, block)
+
+    driver = driver_of(schedule, block)
+    loops = dict(zip(spatial(block), schedule.get_loops(driver.handle), strict=True))
+    column_loop = loops.pop(column)
+    *outer, high, wide = [*[None] * max(0, 2 - len(loops)), *loops.values()]
+    names = [None, None, *loops][-2:]
+    heights = 1 if high is None or weights.uses(names[0]) else extent(schedule, high)
+    tile = contraction_tile(
+        heights, extent(schedule, wide), extent(schedule, column_loop), machine, group_width(shared, column)
+    )
+    wide_outer, row = schedule.split(wide, [None, tile.width])
+    column_outer, vector, lane = schedule.split(column_loop, [None, tile.vectors, tile.lanes])
+    tall = []
+    if high is not None:
+        high_outer, *tall = schedule.split(high, [None, tile.height])
+        outer_loop, inner = schedule.fuse(*outer, high_outer), [wide_outer]
+    else:
+        outer_loop, inner = wide_outer, []
+    part = chunks(extent(schedule, outer_loop), machine.threads)
+    chunk, within = schedule.split(outer_loop, [part, None])
+    schedule.reorder(chunk, column_outer, within, *inner, *tall, row, vector, lane)
+    split_columns = balance(part, machine.threads) < balance(extent(schedule, column_outer), machine.threads)
+    parallel = schedule.fuse(chunk, column_outer) if split_columns else chunk
+    schedule.parallel(parallel)
+
+    schedule.compute_at(block.handle, [within, *inner][-1], preserve_unit_loops=True)
+    if padding is not None:
+        schedule_padding(schedule, padding, None if split_columns else parallel, machine)
+    schedule_accumulators(schedule, block, tile.vectors, tile.lanes)
+    for loop in (*tall, row, vector):
+        schedule.unroll(loop)
+    schedule.vectorize(lane)

@@ -1,0 +1,41 @@
+"""Layout changes, concatenations and arithmetic without reduction."""
+
+from __future__ import annotations
+
+from tvm.s_tir import Schedule
+
+from bench.targets.schedules.analysis import Block, variables
+from bench.targets.schedules.epilogue import vectorize_innermost
+from bench.targets.schedules.machine import Machine
+
+
+def apply(schedule: Schedule, block: Block, machine: Machine) -> None:
+    """Vectorise along memory and share the rest between cores."""
+    loops = schedule.get_loops(block.handle)
+    if not loops:
+        return
+    if _flat(block):
+        fused = schedule.fuse(*loops)
+        outer, inner = schedule.split(fused, [None, _lanes(schedule, fused, machine)])
+        schedule.parallel(outer)
+        schedule.vectorize(inner)
+        return
+    *outer, inner = loops
+    if outer:
+        schedule.parallel(schedule.fuse(*outer))
+    vectorize_innermost(schedule, inner, machine)
+
+
+def _flat(block: Block) -> bool:
+    """Whether every tensor has the output's shape and order, so that the loops may be one."""
+    written = [sorted(variables(index)) for index in block.stmt.body.indices]
+    return all([sorted(names) for names in read.used] == written for read in block.reads) and all(
+        str(value) == str(index)
+        for read in block.reads
+        for value, index in zip(read.indices, block.stmt.body.indices, strict=True)
+    )
+
+
+def _lanes(schedule: Schedule, loop: object, machine: Machine) -> int:
+    length = int(schedule.get(loop).extent)
+    return next(width for width in machine.vector_widths() if length % width == 0)

@@ -1,0 +1,63 @@
+"""Element-wise chains folded into the blocks that end them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tvm import ir
+from tvm.s_tir import Schedule
+
+from bench.targets.schedules.analysis import Block, walk
+
+_COSTLY = ("exp", "erf", "tanh", "rsqrt", "sqrt", "log", "sigmoid", "pow")
+
+
+def root_blocks(schedule: Schedule) -> list[Block]:
+    """The kernel's blocks in execution order."""
+    root = schedule.get_sblock("root")
+    return [Block(schedule, handle) for handle in schedule.get_child_blocks(root)]
+
+
+def inline_elementwise(schedule: Schedule) -> None:
+    """Inline every intermediate that is no reduction, unless that would compute it more than once dearly.
+
+    A block stays when a consumer is larger than itself (a squeeze-excite gate, a layer norm's mean: computed
+    once, read often), when several read a costly function of it, and a border of zeros stays for the rules
+    that read windows.
+    """
+    for block in root_blocks(schedule):
+        if block.is_reduction:
+            continue
+        consumers = [Block(schedule, handle) for handle in schedule.get_consumers(block.handle)]
+        if not consumers:
+            continue
+        if isinstance(block.stmt.body.value, ir.TensorLoad):
+            schedule.compute_inline(block.handle)
+            continue
+        if any(consumer.volume > block.volume for consumer in consumers):
+            continue
+        if any(consumer.is_reduction for consumer in consumers) and is_padding(block):
+            continue
+        if _costly(block) and (len(consumers) > 1 or _loads(consumers[0], block.written) > 1):
+            continue
+        if any(consumer.is_reduction for consumer in consumers) and _costly(block):
+            continue
+        schedule.compute_inline(block.handle)
+
+
+def is_padding(block: Block) -> bool:
+    """Whether the block writes a border around a tensor."""
+    return any(getattr(getattr(node, "op", None), "name", "") == "tirx.if_then_else" for node in _body(block))
+
+
+def _body(block: Block) -> list[Any]:
+    return list(walk(block.stmt.body.value))
+
+
+def _costly(block: Block) -> bool:
+    names = [getattr(getattr(node, "op", None), "name", "") for node in _body(block)]
+    return any(name.removeprefix("tirx.") in _COSTLY for name in names)
+
+
+def _loads(consumer: Block, tensor: str) -> int:
+    return sum(read.tensor == tensor for read in consumer.reads)

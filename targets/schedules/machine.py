@@ -1,0 +1,31 @@
+"""What a schedule needs to know of a processor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A core's vector unit and caches, and how many cores share the work.
+
+    `lanes`: float32 values in a vector register; `registers`: vector registers; `fma_per_cycle` and
+    `loads_per_cycle`: vector instructions started a cycle; `fma_latency`: cycles until a result can be used;
+    `l1_bytes`, `l2_bytes`: data caches of one core.
+    """
+
+    lanes: int
+    registers: int
+    threads: int
+    fma_per_cycle: int = 1
+    loads_per_cycle: int = 1
+    fma_latency: int = 4
+    l1_bytes: int = 32 * 1024
+    l2_bytes: int = 512 * 1024
+
+    def vector_widths(self) -> list[int]:
+        """Widths worth using, widest first: the register's, and halves of it for narrow tensors."""
+        widths = [self.lanes]
+        while widths[-1] > 1:
+            widths.append(widths[-1] // 2)
+        return widths

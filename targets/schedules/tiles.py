@@ -1,0 +1,81 @@
+"""How large a register tile to use, and how to split loops over cores: pure rules over extents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+from bench.targets.schedules.machine import Machine
+
+
+@dataclass(frozen=True)
+class Tile:
+    """(`height` × `width`) × (`vectors` × `lanes`) accumulators held in registers."""
+
+    height: int
+    width: int
+    vectors: int
+    lanes: int
+
+
+def contraction_tile(
+    high: int, wide: int, columns: int, machine: Machine, within: int | None = None
+) -> Tile:
+    """The tile with the most useful multiply-adds a cycle for an outer-product kernel of high × wide rows.
+
+    Each step of the reduction loads one vector for every `vectors` and broadcasts one value for every row,
+    then issues rows × vectors multiply-adds; the slowest of loads, multiply-adds and their latency decides.
+    A tile's columns divide `columns` (and `within`, the width of a group, when given), so that no vector is
+    partly used. A tile higher than 1 takes whole lines of `wide`; a width that does not divide `wide` leaves a
+    last tile under a predicate, which counts against it.
+    """
+    span = within or columns
+    shapes = [(1, width) for width in range(1, wide + 1)]
+    shapes += [(height, wide) for height in range(2, high + 1) if high % height == 0]
+    best, best_score = Tile(1, 1, 1, 1), -1.0
+    for lanes in machine.vector_widths():
+        for vectors in range(1, 9):
+            if span % (vectors * lanes):
+                continue
+            for height, width in shapes:
+                rows = height * width
+                if rows * vectors + vectors + 1 > machine.registers:
+                    continue
+                used = wide / (ceil(wide / width) * width) * (1.0 if wide % width == 0 else 0.85)
+                score = _work_a_cycle(rows, vectors, machine) * lanes * used
+                if score > best_score * 1.001:
+                    best, best_score = Tile(height, width, vectors, lanes), score
+    return best
+
+
+def _work_a_cycle(rows: int, vectors: int, machine: Machine) -> float:
+    issue = rows * vectors / machine.fma_per_cycle
+    loads = (rows + vectors) / machine.loads_per_cycle
+    # Loads that hide behind arithmetic still cost something: between equals, the tile that reuses more wins.
+    return rows * vectors / (max(issue, loads, machine.fma_latency) + 0.25 * loads)
+
+
+def window_tile(wide: int, columns: int, machine: Machine) -> Tile:
+    """A tile for kernels that read a vector for every multiply-add: wide enough to hide latency, no wider."""
+    lanes = next(width for width in machine.vector_widths() if columns % width == 0)
+    wanted = max(machine.fma_latency * machine.fma_per_cycle, 4)
+    vectors = max(count for count in (1, 2, 4) if columns % (count * lanes) == 0)
+    room = machine.registers // 2
+    fitting = [width for width in range(1, wide + 1) if wide % width == 0 and width * vectors <= room]
+    enough = [width for width in fitting if width * vectors >= wanted]
+    return Tile(1, min(enough, default=max(fitting)), vectors, lanes)
+
+
+def chunks(extent: int, threads: int, limit: int = 8) -> int:
+    """Into how many equal parts to cut a loop of `extent` for `threads` cores; a divisor of `extent`.
+
+    The parts are dealt out evenly, so a number the threads divide is best; of those the smallest, because
+    every part pays for its own borders.
+    """
+    divisors = [part for part in range(1, extent + 1) if extent % part == 0 and part <= limit * threads]
+    return min(divisors, key=lambda part: (-balance(part, threads), part))
+
+
+def balance(parts: int, threads: int) -> float:
+    """The share of the cores' time in use when `parts` equal tasks are dealt to `threads` cores."""
+    return parts / (ceil(parts / threads) * threads)

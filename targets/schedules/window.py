@@ -1,0 +1,50 @@
+"""Depthwise convolutions, pooling and other reductions that keep the channels: a vector of channels a load."""
+
+from __future__ import annotations
+
+from math import prod
+
+from tvm.s_tir import Schedule
+
+from bench.targets.schedules.analysis import Block, extent, spatial
+from bench.targets.schedules.epilogue import driver_of, padding_of, schedule_accumulators, schedule_padding
+from bench.targets.schedules.machine import Machine
+from bench.targets.schedules.tiles import balance, chunks, window_tile
+
+_UNROLL = 32
+
+
+def matches(block: Block) -> bool:
+    """Every tensor read along the columns is read contiguously there, and something is reduced."""
+    column = block.column
+    return column is not None and bool(block.reduced) and all(
+        read.contiguous(column) for read in block.reads if read.uses(column)
+    ) and any(read.uses(column) for read in block.reads)
+
+
+def apply(schedule: Schedule, block: Block, machine: Machine) -> None:
+    """Schedule `block` and its epilogue. Loops: chunk of rows (parallel), columns, rows, window, tile."""
+    padding = padding_of(schedule, block)
+    driver = driver_of(schedule, block)
+    loops = dict(zip(spatial(block), schedule.get_loops(driver.handle), strict=True))
+    columns = loops.pop(str(block.column))
+    *outer, wide = loops.values() or [schedule.add_unit_loop(columns)]
+    tile = window_tile(extent(schedule, wide), extent(schedule, columns), machine)
+    wide_outer, row = schedule.split(wide, [None, tile.width])
+    column_outer, vector, lane = schedule.split(columns, [None, tile.vectors, tile.lanes])
+    outer_loop = schedule.fuse(*outer) if outer else schedule.add_unit_loop(wide_outer)
+    part = chunks(extent(schedule, outer_loop), machine.threads)
+    chunk, within = schedule.split(outer_loop, [part, None])
+    schedule.reorder(chunk, column_outer, within, wide_outer, row, vector, lane)
+    split_columns = balance(part, machine.threads) < balance(extent(schedule, column_outer), machine.threads)
+    parallel = schedule.fuse(chunk, column_outer) if split_columns else chunk
+    schedule.parallel(parallel)
+
+    schedule.compute_at(block.handle, wide_outer, preserve_unit_loops=True)
+    if padding is not None:
+        schedule_padding(schedule, padding, None if split_columns else parallel, machine)
+    steps = prod(block.extents[name] for name in block.reduced)
+    schedule_accumulators(schedule, block, tile.vectors, tile.lanes, unroll_steps=steps <= _UNROLL)
+    schedule.unroll(row)
+    schedule.unroll(vector)
+    schedule.vectorize(lane)

@@ -1,0 +1,119 @@
+"""Hardware a network is compiled for, and the figures a prediction on it needs."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tvm
+
+from bench.errors import UsageError
+from bench.registry import Registry
+from bench.targets.schedules import Machine
+
+
+@dataclass(frozen=True)
+class Target:
+    """A group of equal cores of one board.
+
+    `tvm_target` is TVM's target dict without `num-cores`. `simd_bits`, `vector_registers`, `fma_per_cycle` (vector
+    multiply-adds started a cycle), `loads_per_cycle` and `fma_latency` describe a core; caches are in bytes, L2
+    as one core of a busy group sees it; `bandwidth_gbs` is what the group copies from memory in 10⁹ bytes a
+    second; `launch_us` is the cost of starting a kernel on all cores. `sources` says where each figure is from;
+    a figure marked "unverified" there was not found in a text.
+    """
+
+    name: str
+    title: str
+    tvm_target: Mapping[str, Any]
+    cores: int
+    clock_ghz: float
+    simd_bits: int
+    vector_registers: int
+    fma_per_cycle: int
+    bandwidth_gbs: float
+    loads_per_cycle: int = 1
+    fma_latency: int = 4
+    l1_bytes: int = 32 * 1024
+    l2_bytes: int = 512 * 1024
+    launch_us: float = 5.0
+    key: str | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):
+            raise UsageError(f"target name {self.name!r}: use lower-case letters, digits and underscores")
+        for name in ("cores", "clock_ghz", "simd_bits", "vector_registers", "fma_per_cycle", "bandwidth_gbs"):
+            if not getattr(self, name) > 0:
+                raise UsageError(f"target {self.name}: {name} must be positive, not {getattr(self, name)!r}")
+
+    @property
+    def tracker_key(self) -> str:
+        """Under which name devices of this target are known to an RPC tracker."""
+        return self.key or self.name
+
+    def check_threads(self, threads: int | None) -> int:
+        """`threads`, or all cores when None; raises `UsageError` unless the target has that many cores."""
+        if threads is None:
+            return self.cores
+        if not 1 <= threads <= self.cores:
+            raise UsageError(f"target {self.name} has {self.cores} cores; --threads must be 1 to {self.cores}")
+        return threads
+
+    def compiler(self) -> tvm.target.Target:
+        """TVM's target."""
+        return tvm.target.Target({**self.tvm_target, "num-cores": self.cores})
+
+    def machine(self, threads: int) -> Machine:
+        """What the schedules need to know, for `threads` cores."""
+        return Machine(
+            lanes=self.simd_bits // 32,
+            registers=self.vector_registers,
+            threads=threads,
+            fma_per_cycle=self.fma_per_cycle,
+            loads_per_cycle=self.loads_per_cycle,
+            fma_latency=self.fma_latency,
+            l1_bytes=self.l1_bytes,
+            l2_bytes=self.l2_bytes,
+        )
+
+    def peak_macs(self, threads: int) -> float:
+        """float32 multiply-accumulates a second on `threads` cores."""
+        return threads * self.clock_ghz * 1e9 * self.fma_per_cycle * self.simd_bits / 32
+
+    @property
+    def is_host(self) -> bool:
+        """Whether code for this target runs on this machine."""
+        return self.name == "host"
+
+
+TARGETS: Registry[Target] = Registry("target")
+
+
+def get_target(ref: str) -> Target:
+    """The target of that name, or `file.py:name` from the user's own file.
+
+    Raises `UsageError` for an unknown name, and for a file that is missing, does not import or lacks the name.
+    """
+    if ".py:" not in ref:
+        return TARGETS[ref]
+    path, _, name = ref.rpartition(":")
+    if not Path(path).is_file():
+        raise UsageError(f"target {ref!r}: no such file {path}")
+    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    assert spec is not None  # noqa: S101
+    assert spec.loader is not None  # noqa: S101
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UsageError(f"target {ref!r}: {path} does not import: {type(error).__name__}: {error}") from error
+    target = getattr(module, name, None)
+    if not isinstance(target, Target):
+        known = [key for key, value in vars(module).items() if isinstance(value, Target)]
+        raise UsageError(f"target {ref!r}: {path} has no Target {name!r}; it has {', '.join(known) or 'none'}")
+    return target
