@@ -107,14 +107,14 @@ def _schedule(module: tvm.IRModule, machine: Machine) -> tuple[tvm.IRModule, tup
             continue
         result = schedule_kernel(function, machine)
         module.update_func(variable, result.function)
-        shapes = tuple(tuple(int(extent) for extent in p.ty.shape) for p in function.params)
+        arguments = tuple((str(p.ty.dtype), tuple(int(extent) for extent in p.ty.shape)) for p in function.params)
         kernels.append(
             Kernel(
-                name=variable.name_hint,
+                name=str(variable.name_hint),
                 calls=calls[variable.name_hint],
                 macs=kernel_macs(function),
-                bytes=4 * sum(prod(shape) for shape in shapes),
-                shapes=shapes,
+                bytes=sum(np.dtype(dtype).itemsize * prod(shape) for dtype, shape in arguments),
+                arguments=arguments,
                 rule=result.rule,
             )
         )

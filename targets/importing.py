@@ -13,6 +13,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import fx
 from torch.export import ExportedProgram
@@ -22,6 +23,7 @@ from tvm.relax.frontend.torch.exported_program_translator import ExportedProgram
 from bench.targets.shapes import Order, identity, reshape_plan
 
 _NHWC: Order = (0, 2, 3, 1)
+_TOKENS = 16
 
 
 def import_program(exported: ExportedProgram) -> IRModule:
@@ -296,6 +298,17 @@ def _slice(importer: _Importer, node: fx.Node) -> None:
     importer.emit(node, value, order)
 
 
+def _select(importer: _Importer, node: fx.Node) -> None:
+    order = importer.order_of(node.args[0])
+    axis, index = node.args[1] % len(order), node.args[2]
+    stored = order.index(axis)
+    start = index % node.args[0].meta["val"].shape[axis]
+    part = relax.op.strided_slice(importer.env[node.args[0]], [stored], [start], [start + 1])
+    left = [dimension for dimension in order if dimension != axis]
+    after = tuple(sorted(left).index(dimension) for dimension in left)
+    importer.emit(node, relax.op.squeeze(importer.block_builder.emit(part), [stored]), after)
+
+
 def _permute(importer: _Importer, node: fx.Node) -> None:
     source = node.args[0]
     rank = source.meta["val"].dim()
@@ -354,24 +367,38 @@ def _softmax(importer: _Importer, node: fx.Node) -> None:
 
 
 def _attention(importer: _Importer, node: fx.Node) -> None:
-    """softmax(q kᵀ · scale + mask) v, (N, heads, tokens, width) each: three kernels with rules of their own."""
+    """softmax(q kᵀ · scale + mask) v, (N, heads, tokens, width) each: three kernels with rules of their own.
+
+    Keys and values are padded to a multiple of 16 tokens, and the padding masked out, so that the scores fill
+    whole vectors whatever the number of tokens.
+    """
     for source in node.all_input_nodes:
         importer.restore(source)
     query, key, value = (importer.env[argument] for argument in node.args[:3])
     mask = _argument(node, 3, "attn_mask")
     if _argument(node, 5, "is_causal", False):
         raise ValueError("causal attention is not supported: it does not occur in image classifiers")
-    shape = node.args[0].meta["val"].shape
+    shape = node.args[1].meta["val"].shape
+    rank, tokens = len(shape), shape[-2]
+    spare = -tokens % _TOKENS
     scale = node.kwargs.get("scale") or 1 / math.sqrt(shape[-1])
     builder = importer.block_builder
-    rank = len(shape)
+
+    def padded(tensor: relax.Expr, axis: int) -> relax.Expr:
+        widths = [0] * (2 * rank)
+        widths[2 * (axis % rank) + 1] = spare
+        return builder.emit(relax.op.nn.pad(tensor, widths)) if spare else tensor
+
     transposed = relax.op.permute_dims(key, [*range(rank - 2), rank - 1, rank - 2])
-    scores = builder.emit(relax.op.matmul(query, builder.emit(transposed)))
+    scores = builder.emit(relax.op.matmul(query, padded(builder.emit(transposed), -1)))
     scores = builder.emit(relax.op.multiply(scores, relax.const(float(scale), "float32")))
     if mask is not None:
-        scores = builder.emit(relax.op.add(scores, importer.env[mask]))
+        scores = builder.emit(relax.op.add(scores, padded(importer.env[mask], -1)))
+    if spare:
+        ignored = np.where(np.arange(tokens + spare) < tokens, 0.0, -1e30).astype("float32")
+        scores = builder.emit(relax.op.add(scores, relax.const(ignored)))
     weights = builder.emit(relax.op.nn.softmax(scores, axis=-1))
-    importer.emit(node, relax.op.matmul(weights, value))
+    importer.emit(node, relax.op.matmul(weights, padded(value, -2)))
 
 
 _Rule = Callable[[_Importer, fx.Node], None]
@@ -396,6 +423,7 @@ _RULES: dict[str, _Rule] = {
     "split.Tensor": _split,
     "split_with_sizes.default": _split,
     "slice.Tensor": _slice,
+    "select.int": _select,
     "permute.default": _permute,
     "transpose.int": _permute,
     "linear.default": _linear,

@@ -8,6 +8,7 @@ import tvm
 from torch.export import ExportedProgram
 from tvm import relax
 
+from bench.targets.approximations import LEGALIZATIONS
 from bench.targets.constants import FoldConstants
 from bench.targets.importing import import_program
 
@@ -20,7 +21,7 @@ def lower(exported: ExportedProgram, target: tvm.target.Target) -> tvm.IRModule:
                 FoldConstants(),
                 relax.transform.CanonicalizeBindings(),
                 relax.transform.DeadCodeElimination(),
-                relax.transform.LegalizeOps(),
+                relax.transform.LegalizeOps(LEGALIZATIONS),
                 relax.transform.AnnotateTIROpPattern(),
                 relax.transform.FuseOps(),
                 relax.transform.FuseTIR(),

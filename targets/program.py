@@ -11,7 +11,7 @@ class Kernel:
     """One fused, scheduled function of a network.
 
     `calls`: executions in one inference; `macs` and `bytes` of one execution, bytes being every tensor read and
-    written once; `shapes`: of its arguments, outputs last; `rule`: the schedule's name, None when no rule
+    written once; `arguments`: (dtype, shape) of each, outputs last; `rule`: the schedule's name, None when no rule
     covered it.
     """
 
@@ -19,7 +19,7 @@ class Kernel:
     calls: int
     macs: int
     bytes: int
-    shapes: tuple[tuple[int, ...], ...]
+    arguments: tuple[tuple[str, tuple[int, ...]], ...]
     rule: str | None
 
 

@@ -12,8 +12,9 @@ def randomize_statistics(module: nn.Module, seed: int) -> None:
     """Give normalisation layers and layer scales random values around those of a trained network, in place.
 
     A new network's running statistics are 0 and 1, and some of its scales 0 or 1e-6: a compiler could drop a
-    branch and the outputs would still agree. Means are in -0.2 to 0.2, variances and scales in 0.8 to 1.2, so that
-    activations stay in range. The same seed gives the same values; torch's global random state is not touched.
+    branch and the outputs would still agree. Means are in -0.2 to 0.2, variances and scales in 0.8 to 1.2, so
+    that activations stay in range. The same seed gives the same values; torch's global random state is not
+    touched.
     """
     generator = torch.Generator().manual_seed(seed)
 

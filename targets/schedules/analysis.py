@@ -113,7 +113,7 @@ class Block:
     @cached_property
     def multiplies(self) -> bool:
         """Whether the update is a multiply-accumulate."""
-        value = self.stmt.body.value
+        value = getattr(self.stmt.body, "value", None)
         return isinstance(value, tirx.Add) and any(isinstance(node, tirx.Mul) for node in (value.a, value.b))
 
     @property

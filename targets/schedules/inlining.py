@@ -9,7 +9,7 @@ from tvm.s_tir import Schedule
 
 from bench.targets.schedules.analysis import Block, walk
 
-_COSTLY = ("exp", "erf", "tanh", "rsqrt", "sqrt", "log", "sigmoid", "pow")
+_CHEAP_NODES = 12
 
 
 def root_blocks(schedule: Schedule) -> list[Block]:
@@ -55,8 +55,11 @@ def _body(block: Block) -> list[Any]:
 
 
 def _costly(block: Block) -> bool:
-    names = [getattr(getattr(node, "op", None), "name", "") for node in _body(block)]
-    return any(name.removeprefix("tirx.") in _COSTLY for name in names)
+    """Whether computing the block twice would hurt: a call to a function, or a polynomial."""
+    nodes = _body(block)
+    calls = any(isinstance(node, ir.Call) for node in nodes)
+    arithmetic = sum(hasattr(node, "a") and hasattr(node, "b") for node in nodes)
+    return calls or arithmetic > _CHEAP_NODES
 
 
 def _loads(consumer: Block, tensor: str) -> int:

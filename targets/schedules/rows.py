@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tvm.s_tir import Schedule
 
-from bench.targets.schedules.analysis import Block, extent
+from bench.targets.schedules.analysis import Block, extent, spatial
 from bench.targets.schedules.epilogue import vectorize_innermost
 from bench.targets.schedules.inlining import root_blocks
 from bench.targets.schedules.machine import Machine
@@ -24,49 +24,42 @@ def apply(schedule: Schedule, block: Block, machine: Machine) -> None:
 
     A reduction keeps one partial result for each lane of a vector and adds those up at the end of the row.
     """
-    *before, last = root_blocks(schedule)
+    last = root_blocks(schedule)[-1]
     if last.is_reduction:
-        before.append(last)
         last = Block(schedule, schedule.cache_write(last.handle, 0, "global"))
-    count = len(_row_loops(block))
-    loops = schedule.get_loops(last.handle)
-    row = schedule.fuse(*loops[:count])
-    schedule.parallel(row)
+    rows = len(spatial(block))
+    for reduction in root_blocks(schedule):
+        if reduction.is_reduction:
+            _keep_partial_results(schedule, reduction, machine)
+    row = schedule.fuse(*schedule.get_loops(last.handle)[:rows])
+    before = root_blocks(schedule)[:-1]
     for earlier in reversed(before):
         schedule.compute_at(earlier.handle, row, preserve_unit_loops=True)
+    schedule.parallel(row)
     for earlier in before:
-        _schedule_in_row(schedule, earlier, machine)
-    _vectorize_last(schedule, last, machine)
+        if earlier.is_reduction:
+            _schedule_reduction(schedule, earlier)
+        else:
+            vectorize_innermost(schedule, schedule.get_loops(earlier.handle)[-1], machine)
+    if len(loops := schedule.get_loops(last.handle)) > 1:
+        vectorize_innermost(schedule, loops[-1], machine)
 
 
-def _row_loops(block: Block) -> list[str]:
-    return [str(item.var.name) for item in block.stmt.iter_vars if item.iter_type == item.DataPar]
-
-
-def _schedule_in_row(schedule: Schedule, block: Block, machine: Machine) -> None:
-    if not block.is_reduction:
-        _vectorize_last(schedule, block, machine)
-        return
+def _keep_partial_results(schedule: Schedule, block: Block, machine: Machine) -> None:
     loop = schedule.get_loops(block.handle)[-1]
     lanes = next(width for width in machine.vector_widths() if extent(schedule, loop) % width == 0)
-    if lanes == 1:
-        schedule.decompose_reduction(block.handle, loop)
-        return
-    _, lane = schedule.split(loop, [None, lanes])
-    partial = schedule.rfactor(lane, 0)
-    step, *_, lane = _reordered(schedule, partial)
-    schedule.vectorize(lane)
-    schedule.decompose_reduction(partial, step)
-    schedule.decompose_reduction(block.handle, schedule.get_loops(block.handle)[-1])
+    if lanes > 1:
+        schedule.rfactor(schedule.split(loop, [None, lanes])[1], len(spatial(block)))
 
 
-def _reordered(schedule: Schedule, partial: object) -> list[object]:
-    *_, step, lane = schedule.get_loops(partial)
-    schedule.reorder(step, lane)
-    return [step, lane]
-
-
-def _vectorize_last(schedule: Schedule, block: Block, machine: Machine) -> None:
-    loops = schedule.get_loops(block.handle)
-    if len(loops) > 1:
-        vectorize_innermost(schedule, loops[-1], machine)
+def _schedule_reduction(schedule: Schedule, block: Block) -> None:
+    """Reduction loops outside; a block of partial results has one loop of lanes left inside them."""
+    loops = schedule.get_loops(block.handle)[-len(block.extents) :]
+    kinds = {name: loop for name, loop in zip(block.extents, loops, strict=True)}
+    lanes = [kinds[name] for name in spatial(block) if block.extents[name] > 1]
+    units = [kinds[name] for name in spatial(block) if block.extents[name] == 1]
+    steps = [loop for name, loop in kinds.items() if name not in spatial(block)]
+    schedule.reorder(*units, *steps, *lanes)
+    if lanes:
+        schedule.vectorize(lanes[-1])
+    schedule.decompose_reduction(block.handle, steps[0])

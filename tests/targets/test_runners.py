@@ -1,0 +1,162 @@
+import dataclasses
+import socket
+import subprocess
+import sys
+import time
+
+import msgspec
+import pytest
+
+from bench.errors import RunError, UsageError
+from bench.targets import RUNNERS, Latency, RunOptions, choose_runner, get_target
+
+
+def options(target="host", threads=1, **others):
+    return RunOptions(target=get_target(target), threads=threads, seconds=0.02, sample_ms=0.5, **others)
+
+
+def test_roofline_is_the_larger_of_arithmetic_and_traffic_plus_a_launch(board_program):
+    latency = RUNNERS["roofline"].run(board_program, options("rk3399", 2))
+    rk3399 = get_target("rk3399")
+    expected = sum(
+        kernel.calls * (max(kernel.macs / 14.4e9, kernel.bytes / 4.1e9) * 1e3 + rk3399.launch_us / 1e3)
+        for kernel in board_program.kernels
+    )
+    assert latency.median_ms == pytest.approx(expected)
+    assert (latency.source, latency.predictor) == ("predicted", "roofline")
+    assert latency.ci95_ms is None
+    assert latency.samples_ms == ()
+
+
+def test_one_core_is_never_predicted_faster_than_two(board_program):
+    one, two = (RUNNERS["roofline"].run(board_program, options("rk3399", n)).median_ms for n in (1, 2))
+    assert one >= two
+
+
+def test_local_keeps_every_sample_and_its_median_lies_in_its_interval(host_program):
+    latency = RUNNERS["local"].run(host_program, options())
+    assert len(latency.samples_ms) >= 10
+    low, high = latency.ci95_ms
+    assert min(latency.samples_ms) <= low <= latency.median_ms <= high <= max(latency.samples_ms)
+    assert latency.source == "measured"
+    assert latency.conditions["threads read back"] == "1"
+
+
+def test_kernel_shares_sum_to_one_and_the_slowest_comes_first(host_program):
+    kernels = RUNNERS["local"].run(host_program, options()).kernels
+    assert sum(kernel.share for kernel in kernels) == pytest.approx(1)
+    assert [kernel.ms for kernel in kernels] == sorted((kernel.ms for kernel in kernels), reverse=True)
+    assert all(kernel.ms > 0 for kernel in kernels)
+
+
+def test_a_latency_survives_json(host_program):
+    latency = RUNNERS["local"].run(host_program, options())
+    assert msgspec.json.decode(msgspec.json.encode(latency), type=Latency) == latency
+
+
+def test_a_program_whose_output_is_wrong_on_the_device_gets_no_latency(host_program):
+    wrong = dataclasses.replace(host_program, expected=tuple(value + 1 for value in host_program.expected))
+    with pytest.raises(RunError, match="output on the device differs from torch"):
+        RUNNERS["local"].samples(wrong, options())
+
+
+def test_auto_measures_the_host_and_says_so_when_it_predicts(monkeypatch):
+    for name in ("TVM_TRACKER_HOST", "TVM_TRACKER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    assert choose_runner("auto", get_target("host")) == ("local", None)
+    name, line = choose_runner("auto", get_target("rk3399"))
+    assert name == "roofline"
+    assert "predicted" in line
+    assert "--tracker" in line
+    assert choose_runner("auto", get_target("rk3399"), "127.0.0.1:9190")[0] == "rpc"
+    monkeypatch.setenv("TVM_TRACKER_HOST", "127.0.0.1")
+    monkeypatch.setenv("TVM_TRACKER_PORT", "9190")
+    assert choose_runner("auto", get_target("rk3399"))[0] == "rpc"
+
+
+def test_runners_that_cannot_serve_a_target_are_refused(monkeypatch):
+    monkeypatch.delenv("TVM_TRACKER_HOST", raising=False)
+    with pytest.raises(UsageError, match="rk3399 needs rpc or roofline"):
+        choose_runner("local", get_target("rk3399"))
+    with pytest.raises(UsageError, match="needs a tracker"):
+        choose_runner("rpc", get_target("rk3399"))
+    with pytest.raises(UsageError, match="did you mean roofline"):
+        choose_runner("rooflin", get_target("rk3399"))
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def test_a_tracker_that_does_not_answer_is_named_with_the_command_that_starts_one():
+    with pytest.raises(UsageError, match=r"no tracker answers at 127\.0\.0\.1:\d+ .*tvm\.exec\.rpc_tracker"):
+        RUNNERS["rpc"].check(options("rk3399", 2, tracker=f"127.0.0.1:{free_port()}"))
+
+
+def test_a_tracker_address_without_a_port_is_refused():
+    with pytest.raises(UsageError, match="write HOST:PORT"):
+        RUNNERS["rpc"].check(options("rk3399", 2, tracker="localhost"))
+
+
+@pytest.fixture
+def tracker():
+    """A real tracker with one real server of key `host`, both on loopback."""
+    port = free_port()
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tvm.exec.rpc_tracker", "--host", "127.0.0.1", "--port", str(port)]
+            + ["--port-end", str(port + 1), "--silent"]
+        )
+    ]
+    try:
+        _wait(port)
+        processes.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "tvm.exec.rpc_server", "--host", "127.0.0.1", "--key", "host"]
+                + ["--tracker", f"127.0.0.1:{port}", "--silent"]
+            )
+        )
+        yield f"127.0.0.1:{port}"
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait(timeout=10)
+
+
+def _wait(port, seconds=20):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError("the tracker did not start")
+
+
+def _wait_for_device(chosen, seconds=30):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            return RUNNERS["rpc"].check(chosen)
+        except UsageError:
+            time.sleep(0.2)
+    raise AssertionError("the server did not register")
+
+
+def test_rpc_measures_on_an_attached_device_and_releases_it(tracker, host_program):
+    chosen = options(tracker=tracker)
+    _wait_for_device(chosen)
+    runner = RUNNERS["rpc"]
+    visits = runner.samples(host_program, chosen) + runner.samples(host_program, chosen)
+    latency = runner.finish(host_program, chosen, visits)
+    assert latency.source == "measured"
+    assert latency.verified_on == "device"
+    assert latency.samples_ms == visits
+    assert latency.max_rel_error <= 1e-4
+    assert latency.conditions["threads read back"] == "1"
+    with pytest.raises(UsageError, match="has no device with key rk3399"):
+        runner.check(options("rk3399", 2, tracker=tracker))

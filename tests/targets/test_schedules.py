@@ -1,0 +1,133 @@
+"""Every rule, for several processors' shapes, against torch, on kernels cut from small modules."""
+
+import numpy as np
+import pytest
+import torch
+import tvm
+from torch import nn
+from tvm import relax, tirx
+
+from bench.targets import get_target
+from bench.targets.exporting import export_module
+from bench.targets.lowering import finalize, lower
+from bench.targets.schedules import Machine, kernel_macs, schedule_kernel
+from bench.targets.threads import use_threads
+
+MACHINES = {
+    "neon": Machine(lanes=4, registers=32, threads=2, fma_latency=7),
+    "avx2": Machine(lanes=8, registers=16, threads=1, fma_per_cycle=2, loads_per_cycle=2),
+    "avx512": Machine(lanes=16, registers=32, threads=4),
+}
+
+
+class Tokens(nn.Module):
+    """Image to tokens, one transformer block, back to class scores; 49 tokens fill no vector."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Conv2d(3, 24, 2, 2)
+        self.norm = nn.LayerNorm(24)
+        self.qkv = nn.Linear(24, 72)
+        self.head = nn.Linear(24, 10)
+
+    def forward(self, x):
+        x = self.embed(x).flatten(2).transpose(1, 2)
+        batch, tokens, width = x.shape
+        q, k, v = self.qkv(self.norm(x)).reshape(batch, tokens, 3, 2, width // 2).permute(2, 0, 3, 1, 4).unbind(0)
+        y = nn.functional.scaled_dot_product_attention(q, k, v)
+        x = x + y.transpose(1, 2).reshape(batch, tokens, width)
+        return self.head(nn.functional.gelu(x).mean(1))
+
+
+class Shuffle(nn.Module):
+    def forward(self, x):
+        x = torch.cat([x, x * 2, x + 1, x - 1], 1)
+        batch, channels, high, wide = x.shape
+        x = x.view(batch, 2, channels // 2, high, wide).transpose(1, 2).reshape(batch, channels, high, wide)
+        left, right = x.chunk(2, dim=1)
+        return right[:, 1:5] * left.mean((2, 3), keepdim=True)[:, :4]
+
+
+class Excite(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 16, 1)
+        self.gate = nn.Conv2d(16, 16, 1)
+
+    def forward(self, x):
+        x = nn.functional.silu(self.first(x))
+        return x * nn.functional.hardsigmoid(self.gate(x.mean((2, 3), keepdim=True)))
+
+
+MODULES = {
+    "dense 3x3": nn.Sequential(nn.Conv2d(3, 24, 3, 2, 1), nn.ReLU6()),
+    "dense 5x5, dilated": nn.Sequential(nn.Conv2d(3, 8, 5, 1, 4, dilation=2), nn.Hardswish()),
+    "pointwise": nn.Sequential(nn.Conv2d(3, 40, 1), nn.SiLU(), nn.Conv2d(40, 12, 1)),
+    "depthwise": nn.Sequential(nn.Conv2d(3, 20, 1), nn.Conv2d(20, 20, 5, 2, 2, groups=20), nn.GELU()),
+    "depthwise 7x7": nn.Sequential(nn.Conv2d(3, 16, 1), nn.Conv2d(16, 16, 7, 1, 3, groups=16)),
+    "grouped": nn.Sequential(nn.Conv2d(3, 32, 1), nn.Conv2d(32, 64, 3, 1, 1, groups=4), nn.ReLU()),
+    "two channels a group": nn.Sequential(nn.Conv2d(3, 8, 1), nn.Conv2d(8, 16, 3, 1, 1, groups=8)),
+    "pooling": nn.Sequential(nn.MaxPool2d(3, 2, 1), nn.AvgPool2d(2), nn.Tanh()),
+    "ceil pooling": nn.MaxPool2d(3, 2, ceil_mode=True),
+    "classifier": nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 10), nn.Sigmoid()),
+    "softmax": nn.Sequential(nn.Flatten(), nn.Linear(588, 37), nn.Softmax(-1)),
+    "tokens": Tokens(),
+    "shuffle": Shuffle(),
+    "excite": Excite(),
+}
+
+
+def schedule_all(module, machine):
+    rules, macs = {}, 0
+    for variable, function in list(module.functions_items()):
+        if isinstance(function, tirx.PrimFunc):
+            macs += kernel_macs(function)
+            scheduled = schedule_kernel(function, machine)
+            rules[variable.name_hint] = scheduled.rule
+            module.update_func(variable, scheduled.function)
+    return rules, macs
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("name", MODULES)
+def test_scheduled_kernels_compute_what_torch_does_and_none_is_left_unscheduled(name, machine):
+    torch.manual_seed(0)
+    model = MODULES[name].eval()
+    x = torch.randn(1, 3, 14, 14)
+    compiler = get_target("host").compiler()
+    module = lower(export_module(model, 14), compiler)
+    rules, _ = schedule_all(module, MACHINES[machine])
+    assert None not in rules.values(), rules
+    planned, _ = finalize(module)
+    with compiler:
+        executable = relax.build(planned, compiler, relax_pipeline=None)
+    use_threads(1)
+    output = relax.VirtualMachine(executable, tvm.cpu())["main"](tvm.runtime.tensor(x.numpy())).numpy()
+    with torch.no_grad():
+        np.testing.assert_allclose(output, model(x).numpy(), rtol=2e-5, atol=2e-5)
+
+
+def rules_of(model, size=14):
+    module = lower(export_module(model.eval(), size), get_target("host").compiler())
+    return schedule_all(module, MACHINES["neon"])
+
+
+def test_each_operator_class_gets_its_own_rule():
+    assert "contraction" in rules_of(MODULES["dense 3x3"])[0].values()
+    assert "window" in rules_of(MODULES["depthwise"])[0].values()
+    assert "rows" in rules_of(MODULES["softmax"])[0].values()
+    assert set(rules_of(nn.ReLU())[0].values()) == {"elementwise"}
+
+
+def test_macs_of_kernels_are_those_of_the_layers():
+    _, macs = rules_of(nn.Sequential(nn.Conv2d(3, 8, 3, 1, 1), nn.Conv2d(8, 8, 3, 2, 1, groups=8)))
+    assert macs == 14 * 14 * 8 * 27 + 7 * 7 * 8 * 9
+
+
+def test_a_kernel_no_rule_covers_still_computes_and_says_so():
+    class Winner(nn.Module):
+        def forward(self, x):
+            return torch.argmax(x, dim=1)
+
+    rules, _ = rules_of(Winner())
+    assert None in rules.values()

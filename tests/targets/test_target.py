@@ -1,0 +1,67 @@
+import pytest
+import tvm
+
+from bench.errors import UsageError
+from bench.targets import TARGETS, get_target
+
+
+@pytest.mark.parametrize("name", list(TARGETS))
+def test_every_target_of_the_catalogue_is_one_tvm_accepts(name):
+    target = TARGETS[name]
+    compiler = target.compiler()
+    assert compiler.kind.name == "llvm"
+    assert int(compiler.attrs["num-cores"]) == target.cores
+    assert target.sources
+    assert isinstance(compiler, tvm.target.Target)
+
+
+def test_the_rk3399_is_two_cortex_a72():
+    target = get_target("rk3399")
+    assert target.cores == 2
+    assert target.tvm_target["mcpu"] == "cortex-a72"
+    # 8 float32 operations a cycle and core, of which a multiply-accumulate is two
+    assert target.peak_macs(2) == pytest.approx(14.4e9)
+
+
+def test_an_unknown_target_names_the_nearest():
+    with pytest.raises(UsageError, match=r"unknown target 'rk3398'; did you mean rk3399"):
+        get_target("rk3398")
+
+
+def test_threads_beyond_the_cores_are_refused():
+    with pytest.raises(UsageError, match="has 2 cores"):
+        get_target("rk3399").check_threads(4)
+    assert get_target("rk3399").check_threads(None) == 2
+
+
+BOARD = """
+from bench.targets import Target
+
+mine = Target(
+    name="mine", title="my board", tvm_target={"kind": "llvm", "mtriple": "aarch64-linux-gnu", "mcpu": "cortex-a53"},
+    cores=4, clock_ghz=1.2, simd_bits=128, vector_registers=32, fma_per_cycle=1, bandwidth_gbs=2.0,
+)
+"""
+
+
+def test_a_board_in_the_users_file_needs_one_entry(tmp_path):
+    path = tmp_path / "boards.py"
+    path.write_text(BOARD)
+    assert get_target(f"{path}:mine").cores == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "words"),
+    [
+        (None, "mine", "no such file"),
+        ("1 / 0", "mine", "does not import: ZeroDivisionError"),
+        (BOARD, "yours", "has no Target 'yours'; it has mine"),
+        (BOARD.replace("cores=4", "cores=0"), "mine", "cores must be positive"),
+    ],
+)
+def test_a_file_that_gives_no_target_says_why(tmp_path, text, name, words):
+    path = tmp_path / "boards.py"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(UsageError, match=words):
+        get_target(f"{path}:{name}")

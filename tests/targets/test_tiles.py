@@ -1,0 +1,54 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.targets.schedules.machine import Machine
+from bench.targets.schedules.tiles import balance, chunks, contraction_tile, window_tile
+
+A72 = Machine(lanes=4, registers=32, threads=2, fma_latency=7)
+AVX2 = Machine(lanes=8, registers=16, threads=2, fma_per_cycle=2, loads_per_cycle=2)
+AVX512 = Machine(lanes=16, registers=32, threads=2)
+MACHINES = [A72, AVX2, AVX512]
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@given(high=st.integers(1, 60), wide=st.integers(1, 60), columns=st.integers(1, 130).map(lambda n: 8 * n))
+def test_accumulators_operands_and_a_spare_fit_the_registers(machine, high, wide, columns):
+    tile = contraction_tile(high, wide, columns, machine)
+    assert tile.height * tile.width * tile.vectors + tile.vectors + 1 <= machine.registers
+    assert columns % (tile.vectors * tile.lanes) == 0
+    assert tile.height == 1 or (tile.width == wide and high % tile.height == 0)
+
+
+def test_a_wide_layer_fills_the_whole_vector():
+    for machine in MACHINES:
+        assert contraction_tile(56, 56, 256, machine).lanes == machine.lanes
+
+
+def test_a_tile_never_straddles_two_groups():
+    tile = contraction_tile(14, 14, 128, A72, within=8)
+    assert 8 % (tile.vectors * tile.lanes) == 0
+
+
+def test_a_prime_number_of_rows_still_gets_a_tile_of_several_rows():
+    assert contraction_tile(1, 197, 192, AVX512).width > 3
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@given(wide=st.integers(1, 112), columns=st.integers(1, 1000))
+def test_window_tiles_divide_both_extents(machine, wide, columns):
+    tile = window_tile(wide, columns, machine)
+    assert wide % tile.width == 0
+    assert columns % (tile.vectors * tile.lanes) == 0
+
+
+@given(extent=st.integers(1, 300), threads=st.integers(1, 8))
+def test_chunks_divide_the_loop(extent, threads):
+    assert extent % chunks(extent, threads) == 0
+
+
+def test_chunks_prefer_what_the_threads_divide():
+    assert chunks(56, 2) == 2
+    assert chunks(14, 4) in (2, 7, 14)
+    assert balance(7, 2) == pytest.approx(7 / 8)
+    assert balance(8, 2) == 1.0
