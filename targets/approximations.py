@@ -35,9 +35,7 @@ def _rule(function: Callable[[te.Tensor], te.Tensor], name: str) -> Callable[...
 
 
 def _softmax(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
-    return builder.call_te(
-        topi.nn.fast_softmax, call.args[0], call.attrs.axis, primfunc_name_hint="softmax"
-    )
+    return builder.call_te(topi.nn.fast_softmax, call.args[0], call.attrs.axis, primfunc_name_hint="softmax")
 
 
 LEGALIZATIONS: dict[str, Any] = {

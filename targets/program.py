@@ -27,9 +27,10 @@ class Kernel:
 class Program:
     """A shared library for `target`, with what was checked and counted when it was made.
 
-    `library` is an ELF file that holds kernels, weights and call order, `kernel_library` the kernels alone. `max_abs_error` and `max_rel_error`
-    compare its output on `sample` with torch's `expected`; `verified_on` is "device" when the library itself ran
-    here, "host" when it cannot and the same schedules were compiled for and run on this machine instead.
+    `library` is an ELF file that holds kernels, weights and call order, `kernel_library` the kernels alone.
+    `max_abs_error` and `max_rel_error` compare its output on `sample` with torch's `expected`; `verified_on` is
+    "device" when the library itself ran here, "host" when it cannot and the same schedules were compiled for and
+    run on this machine instead.
     """
 
     library: bytes

@@ -105,8 +105,8 @@ def get_target(ref: str) -> Target:
     if not Path(path).is_file():
         raise UsageError(f"target {ref!r}: no such file {path}")
     spec = importlib.util.spec_from_file_location(Path(path).stem, path)
-    assert spec is not None  # noqa: S101
-    assert spec.loader is not None  # noqa: S101
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)

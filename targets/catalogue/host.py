@@ -17,7 +17,7 @@ _X86 = {"avx512f": (512, 32), "avx2": (256, 16)}
 def _vectors(triple: str, cpu: str) -> tuple[int, int]:
     """Width in bits and number of the vector registers."""
     target = tvm.target.Target({"kind": "llvm", "mtriple": triple, "mcpu": cpu})
-    if not platform.machine().lower() in ("x86_64", "amd64"):
+    if platform.machine().lower() not in ("x86_64", "amd64"):
         return 128, 32
     features = [name for name in _X86 if codegen.llvm_cpu_has_features([name], target)]
     return _X86[features[0]] if features else (128, 16)

@@ -79,9 +79,7 @@ class Block:
     @cached_property
     def volume(self) -> int:
         """Elements written."""
-        return prod(
-            int(item.dom.extent) for item in self.stmt.iter_vars if item.iter_type == item.DataPar
-        )
+        return prod(int(item.dom.extent) for item in self.stmt.iter_vars if item.iter_type == item.DataPar)
 
     @cached_property
     def written(self) -> str:

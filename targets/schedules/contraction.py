@@ -30,7 +30,7 @@ def apply(schedule: Schedule, block: Block, machine: Machine) -> None:
     stay in the first-level cache while the rows of a chunk pass by.
     """
     column = block.column
-    assert column is not None  # noqa: S101
+    assert column is not None
     shared = next(read for read in block.reads if not read.contiguous(column))
     weights = next(read for read in block.reads if read.contiguous(column))
     padding = padding_of(schedule, block)

@@ -55,7 +55,7 @@ def _keep_partial_results(schedule: Schedule, block: Block, machine: Machine) ->
 def _schedule_reduction(schedule: Schedule, block: Block) -> None:
     """Reduction loops outside; a block of partial results has one loop of lanes left inside them."""
     loops = schedule.get_loops(block.handle)[-len(block.extents) :]
-    kinds = {name: loop for name, loop in zip(block.extents, loops, strict=True)}
+    kinds = dict(zip(block.extents, loops, strict=True))
     lanes = [kinds[name] for name in spatial(block) if block.extents[name] > 1]
     units = [kinds[name] for name in spatial(block) if block.extents[name] == 1]
     steps = [loop for name, loop in kinds.items() if name not in spatial(block)]

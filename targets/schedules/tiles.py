@@ -18,9 +18,7 @@ class Tile:
     lanes: int
 
 
-def contraction_tile(
-    high: int, wide: int, columns: int, machine: Machine, within: int | None = None
-) -> Tile:
+def contraction_tile(high: int, wide: int, columns: int, machine: Machine, within: int | None = None) -> Tile:
     """The tile with the most useful multiply-adds a cycle for an outer-product kernel of high × wide rows.
 
     Each step of the reduction loads one vector for every `vectors` and broadcasts one value for every row,

@@ -17,9 +17,12 @@ _UNROLL = 32
 def matches(block: Block) -> bool:
     """Every tensor read along the columns is read contiguously there, and something is reduced."""
     column = block.column
-    return column is not None and bool(block.reduced) and all(
-        read.contiguous(column) for read in block.reads if read.uses(column)
-    ) and any(read.uses(column) for read in block.reads)
+    return (
+        column is not None
+        and bool(block.reduced)
+        and all(read.contiguous(column) for read in block.reads if read.uses(column))
+        and any(read.uses(column) for read in block.reads)
+    )
 
 
 def apply(schedule: Schedule, block: Block, machine: Machine) -> None:

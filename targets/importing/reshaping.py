@@ -43,11 +43,11 @@ def _groups(old: tuple[int, ...], new: tuple[int, ...]) -> list[tuple[list[int],
         left, right = [], []
         product_old = product_new = 1
         while True:
-            if not left and i < len(old) or (product_old < product_new and i < len(old)):
+            if (not left and i < len(old)) or (product_old < product_new and i < len(old)):
                 product_old *= old[i]
                 left.append(i)
                 i += 1
-            elif not right and j < len(new) or (product_new < product_old and j < len(new)):
+            elif (not right and j < len(new)) or (product_new < product_old and j < len(new)):
                 product_new *= new[j]
                 right.append(j)
                 j += 1

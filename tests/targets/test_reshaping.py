@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.targets.shapes import identity, reshape_plan
+from bench.targets.importing.reshaping import identity, reshape_plan
 
 
 def apply_plan(logical, new, order):

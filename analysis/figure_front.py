@@ -1,0 +1,211 @@
+"""Accuracy against latency: every network, each family's front, the merged front."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import cycle
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from bench.analysis.figure_style import (
+    INK,
+    TEMPLATE,
+    Look,
+    axis_title,
+    families_of,
+    family_looks,
+    hover_text,
+    safe,
+    spans_decade,
+    ticks,
+)
+from bench.analysis.frame import require_comparable, split_sources, usable
+from bench.analysis.metrics import METRICS
+from bench.analysis.pareto import front
+from bench.analysis.statistics import wilson95
+
+# Ring and dash of the first source's merged front, the second's, the third's.
+MERGED_LOOKS = (("circle-open", "solid"), ("square-open", "dash"), ("diamond-open", "dot"))
+
+
+@dataclass(frozen=True)
+class _Points:
+    """Networks in the plot's units; `spread` is how far y's interval reaches down and up, NaN if unknown."""
+
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    hover: tuple[str, ...]
+    spread: tuple[tuple[float, ...], tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class _Group:
+    """One family's networks of one latency source, and their own front."""
+
+    family: str
+    source: str
+    label: str
+    look: Look
+    points: _Points
+    front: _Points
+
+
+@dataclass(frozen=True)
+class _FrontInfo:
+    groups: tuple[_Group, ...]
+    merged: tuple[tuple[str, _Points], ...]
+    legend_title: str
+    x_title: str
+    y_title: str
+
+
+def _points(table: pd.DataFrame, x: str, y: str) -> _Points:
+    values = table[y].to_numpy() * METRICS[y].scale
+    low, high = np.full(len(table), np.nan), np.full(len(table), np.nan)
+    if y == "top1":
+        pairs = zip(table["top1"], table["test_images"], strict=True)
+        low, high = np.array([wilson95(*pair) for pair in pairs]).reshape(-1, 2).T * METRICS[y].scale
+    return _Points(
+        x=tuple(table[x] * METRICS[x].scale),
+        y=tuple(values),
+        hover=tuple(hover_text(row) for _, row in table.iterrows()),
+        spread=(tuple(values - low), tuple(high - values)),
+    )
+
+
+def _get_front_info(df: pd.DataFrame, x: str, y: str, families: Iterable[str] | None) -> _FrontInfo:
+    looks = family_looks(families_of(df) if families is None else [*families, *families_of(df)])
+    sources = {name: usable(rows, x, y) for name, rows in split_sources(df).items()}
+    sources = {name: rows for name, rows in sources.items() if len(rows)}
+    mixed = len(sources) > 1
+    groups, merged = [], []
+    for source, rows in sources.items():
+        require_comparable(rows)
+        suffix = f" ({source})" if mixed else ""
+        rows["family"] = rows["family"].replace("", "unknown")
+        for family in sorted(set(rows["family"])):
+            own = rows[rows["family"] == family]
+            label = safe(family + suffix)
+            curves = (_points(own, x, y), _points(front(own, x, y), x, y))
+            groups.append(_Group(family, source, label, looks[family], *curves))
+        merged.append((f"merged front{suffix}", _points(front(rows, x, y), x, y)))
+    title = "" if mixed or not sources else f"family (latency {next(iter(sources))})"
+    return _FrontInfo(tuple(groups), tuple(merged), title, axis_title(df, x), axis_title(df, y))
+
+
+def _toggle(axis: str, place: int, log: bool, values: Sequence[float]) -> dict[str, object]:
+    buttons = []
+    for scale in ("linear", "log"):
+        settings = {f"{axis}axis.{key}": value for key, value in ticks(scale == "log", values).items()}
+        settings[f"{axis}axis.autorange"] = True
+        buttons.append({"label": f"{axis}: {scale}", "method": "relayout", "args": [settings]})
+    return {
+        "type": "buttons",
+        "direction": "right",
+        "buttons": buttons,
+        "active": int(log),
+        "showactive": True,
+        "x": 0,
+        "xanchor": "left",
+        "y": 1,
+        "yanchor": "bottom",
+        "pad": {"b": 8, "l": place, "t": 0, "r": 0},
+        "font": {"size": 11},
+        "bgcolor": "white",
+        "bordercolor": "#d0d7de",
+    }
+
+
+def _plot_front(info: _FrontInfo) -> go.Figure:
+    figure = go.Figure()
+    xs = [value for group in info.groups for value in group.points.x]
+    ys = [value for group in info.groups for value in group.points.y]
+    log = spans_decade(xs)
+    for label, points in info.merged:
+        figure.add_scatter(
+            x=points.x,
+            y=points.y,
+            mode="lines",
+            line={"shape": "hv", "color": "rgba(31,35,40,0.16)", "width": 8},
+            name=label,
+            legendgroup=label,
+            hoverinfo="skip",
+            showlegend=False,
+        )
+    for group in info.groups:
+        key = f"{group.family} {group.source}"
+        figure.add_scatter(
+            x=group.front.x,
+            y=group.front.y,
+            mode="lines",
+            line={"shape": "hv", "color": group.look.colour, "width": 1.4, "dash": group.look.dash},
+            opacity=0.65,
+            name=group.label,
+            legendgroup=key,
+            hoverinfo="skip",
+            showlegend=False,
+        )
+        figure.add_scatter(
+            x=group.points.x,
+            y=group.points.y,
+            mode="markers",
+            marker={
+                "color": group.look.colour,
+                "symbol": group.look.marker(group.source),
+                "size": 8,
+                "line": {"width": 1.5 if group.source != "measured" else 0.5, "color": group.look.colour},
+            },
+            opacity=0.85,
+            name=group.label,
+            legendgroup=key,
+            hovertext=group.points.hover,
+            hovertemplate="%{hovertext}<extra></extra>",
+        )
+    for (label, points), (ring, dash) in zip(info.merged, cycle(MERGED_LOOKS)):
+        figure.add_scatter(
+            x=points.x,
+            y=points.y,
+            mode="lines+markers",
+            line={"shape": "hv", "color": INK, "width": 1.2, "dash": dash},
+            marker={"symbol": ring, "size": 14, "color": INK, "line": {"width": 1.2}},
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": points.spread[1],
+                "arrayminus": points.spread[0],
+                "color": "rgba(31,35,40,0.35)",
+                "thickness": 1,
+                "width": 0,
+            },
+            name=label,
+            legendgroup=label,
+            hoverinfo="skip",
+        )
+    figure.update_layout(
+        template=TEMPLATE,
+        xaxis={"title": {"text": info.x_title}, **ticks(log, xs)},
+        yaxis={"title": {"text": info.y_title}},
+        legend={"title": {"text": safe(info.legend_title), "font": {"size": 12}}},
+        hovermode="closest",
+        updatemenus=[_toggle("x", 0, log, xs), _toggle("y", 136, False, ys)],
+        meta={"figure": "front"},
+    )
+    return figure
+
+
+def plot_front(
+    df: pd.DataFrame, x: str = "latency_ms", y: str = "top1", families: Iterable[str] | None = None
+) -> go.Figure:
+    """Networks by family with each family's front as a step line and the merged front in black.
+
+    Rings mark the merged front, whiskers its Wilson 95 % intervals. Latency sources are never merged: each
+    has its own fronts, legend entries and markers (filled: measured, open: predicted, dotted: simulated).
+    `families` fixes which family gets which colour, so that several figures agree; by default the table's
+    own. Rows without `x` or `y` are left out. Raises UsageError for an unknown metric or several targets.
+    """
+    for key in (x, y):
+        METRICS[key]
+    return _plot_front(_get_front_info(df, x, y, families))

@@ -1,0 +1,106 @@
+"""Each family's share of the merged front, with its bootstrap interval."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from bench.analysis.families import family_table
+from bench.analysis.figure_style import TEMPLATE, Look, families_of, family_looks, safe, source_words
+from bench.analysis.frame import usable
+from bench.analysis.metrics import MISSING
+
+
+@dataclass(frozen=True)
+class _Share:
+    family: str
+    label: str
+    look: Look
+    percent: float
+    low: float
+    high: float
+    hover: str
+
+
+@dataclass(frozen=True)
+class _ShareInfo:
+    shares: tuple[_Share, ...]
+    source: str
+    subtitle: str
+
+
+def _get_share_info(df: pd.DataFrame, families: Iterable[str] | None, draws: int, seed: int) -> _ShareInfo:
+    looks = family_looks(families_of(df) if families is None else [*families, *families_of(df)])
+    table = family_table(df, draws=draws, seed=seed)
+    table = table[table["finished"] > 0]
+    shares = []
+    for row in table.to_dict("records"):
+        percent, low, high = (100 * row[key] for key in ("share", "share_low", "share_high"))
+        interval = f"[{low:.0f}, {high:.0f}] %" if low == low else MISSING
+        hover = (
+            f"<b>{safe(row['family'])}</b><br>{row['on_front']} networks of the merged front: {percent:.0f} %"
+            f"<br>95 % interval {interval}<br>{row['finished']} finished networks"
+        )
+        label = f"{safe(row['family'])} ({row['finished']})"
+        shares.append(_Share(row["family"], label, looks[row["family"]], percent, low, high, hover))
+    timed = usable(df, "latency_ms", "top1")
+    words = sorted({source_words(row) for _, row in timed.iterrows()})
+    source = str(timed["latency_source"].iloc[0]) if len(timed) else ""
+    return _ShareInfo(tuple(shares), source, safe(f"latency {', '.join(words)}"))
+
+
+def _plot_share(info: _ShareInfo) -> go.Figure:
+    figure = go.Figure()
+    for share in info.shares:
+        figure.add_scatter(
+            x=[share.percent],
+            y=[share.label],
+            mode="markers",
+            marker={
+                "color": share.look.colour,
+                "symbol": share.look.marker(info.source),
+                "size": 11,
+                "line": {"width": 1.8, "color": share.look.colour},
+            },
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": [share.high - share.percent],
+                "arrayminus": [share.percent - share.low],
+                "color": share.look.colour,
+                "thickness": 2,
+                "width": 0,
+            },
+            name=safe(share.family),
+            hovertext=[share.hover],
+            hovertemplate="%{hovertext}<extra></extra>",
+            cliponaxis=False,
+            showlegend=False,
+        )
+    ends = [share.high if math.isfinite(share.high) else share.percent for share in info.shares]
+    top = max([1.0, *ends])
+    figure.update_layout(
+        template=TEMPLATE,
+        xaxis={
+            "title": {"text": f"share of the merged front (%)<br>{info.subtitle}"},
+            "range": [0, 1.05 * top],
+        },
+        yaxis={"autorange": "reversed", "type": "category", "ticks": "", "ticklabelstandoff": 10},
+        height=max(220, 96 + 30 * len(info.shares)),
+        margin={"t": 16},
+        meta={"figure": "share"},
+    )
+    return figure
+
+
+def plot_share(df: pd.DataFrame, families: Iterable[str] | None = None, draws: int = 1000, seed: int = 0) -> go.Figure:
+    """Families by their share of the merged front, whiskers the 95 % interval of `family_table`.
+
+    The number beside a name counts its finished networks. Raises UsageError when the rows mix targets or
+    latency sources.
+    """
+    return _plot_share(_get_share_info(df, families, draws, seed))

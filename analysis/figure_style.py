@@ -1,0 +1,202 @@
+"""What all figures share: each family's colour-blind-safe look, a white template, hovers, axis titles."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from bench.analysis.frame import SOURCES, tidy
+from bench.analysis.metrics import METRICS, MISSING
+from bench.analysis.statistics import wilson95
+
+# Okabe and Ito's set without yellow and black, plus two of Paul Tol's: told apart with any colour vision.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#AA4499", "#E69F00", "#56B4E9", "#882255", "#7F7F3F")
+SYMBOLS = (
+    "circle",
+    "square",
+    "diamond",
+    "triangle-up",
+    "triangle-down",
+    "pentagon",
+    "hexagon",
+    "star",
+    "cross",
+)
+DASHES = ("solid", "dot", "dash")
+FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
+INK = "#1f2328"
+MUTED = "#57606a"
+GRID = "#eaeef2"
+SOURCE_FILL = {"measured": "", "predicted": "-open", "simulated": "-open-dot"}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one family is drawn; colour and symbol together are unique for up to 72 families."""
+
+    colour: str
+    symbol: str
+    dash: str
+
+    def marker(self, source: str) -> str:
+        """Plotly's symbol name: filled when measured, open when predicted, open with a dot when simulated."""
+        return self.symbol + SOURCE_FILL.get(source, "-open")
+
+
+def family_looks(families: Iterable[str]) -> dict[str, Look]:
+    """A look for each family, by its place in the sorted names."""
+    names = sorted(set(families))
+    return {
+        name: Look(COLOURS[i % len(COLOURS)], SYMBOLS[i % len(SYMBOLS)], DASHES[i // len(COLOURS) % len(DASHES)])
+        for i, name in enumerate(names)
+    }
+
+
+def families_of(df: pd.DataFrame) -> list[str]:
+    """The families in the table, sorted; networks without one are "unknown"."""
+    return sorted(set(tidy(df)["family"].replace("", "unknown")))
+
+
+def safe(text: object) -> str:
+    """Text for plotly, which reads a little HTML in labels and hovers: tags in it show as written."""
+    return html.escape(str(text), quote=False)
+
+
+def wrap(text: str, width: int = 44) -> str:
+    """`text` in lines of about `width` characters, broken after "/" where it can be."""
+    lines = [""]
+    parts = text.split("/")
+    for i, part in enumerate(parts):
+        piece = part + ("/" if i < len(parts) - 1 else "")
+        if lines[-1] and len(lines[-1]) + len(piece) > width:
+            lines.append("")
+        while len(piece) > width:
+            lines[-1], piece = piece[:width], piece[width:]
+            lines.append("")
+        lines[-1] += piece
+    return "<br>".join(safe(line) for line in lines if line)
+
+
+def ticks(log: bool, values: Iterable[float]) -> dict[str, object]:
+    """Axis settings: on a log axis ticks at round numbers, closer together when `values` span little."""
+    if not log:
+        return {"type": "linear", "tickmode": "auto"}
+    positive = [value for value in values if value > 0]
+    ratio = max(positive) / min(positive) if positive else 1
+    steps: tuple[float, ...] = (1, 2, 5)
+    if ratio < 3:
+        steps = (1, 1.2, 1.5, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9)
+    elif ratio < 12:
+        steps = (1, 1.5, 2, 3, 5, 7)
+    marks = [float(f"{step * 10.0**power:.2g}") for power in range(-4, 7) for step in steps]
+    texts = [f"{mark:,g}" for mark in marks]
+    return {"type": "log", "tickmode": "array", "tickvals": marks, "ticktext": texts, "tickangle": 0}
+
+
+def spans_decade(values: Iterable[float]) -> bool:
+    """Whether positive `values` differ so much (8 times) that a log axis shows them better."""
+    positive = [value for value in values if value > 0]
+    return bool(positive) and max(positive) > 8 * min(positive)
+
+
+def source_words(row: pd.Series) -> str:
+    """The latency's source as a reader needs it, such as "predicted by roofline" or "measured"."""
+    source = row["latency_source"] or "unknown source"
+    maker = row["predictor"] or (row["runner"] if source != "measured" else "")
+    return f"{source} by {maker}" if maker and source in SOURCES else source
+
+
+def latency_title(df: pd.DataFrame) -> str:
+    """Axis title with target, unit and source, such as "latency on rk3399 (ms, predicted by roofline)"."""
+    table = tidy(df)
+    table = table[table["latency_ms"].notna()]
+    targets = sorted(set(table["target"]) - {""})
+    sources = sorted({source_words(row) for _, row in table.iterrows()})
+    threads = sorted({int(n) for n in table["threads"].dropna()})
+    where = f" on {', '.join(targets)}" if targets else ""
+    unit = f"(ms{''.join(', ' + source for source in sources)})"
+    wide = len(where) + len(unit) > 44
+    first = f"latency{safe(where)}{'<br>' if wide else ' '}{safe(unit)}"
+    if not threads:
+        return first
+    noun = "thread" if threads == [1] else "threads"
+    return f"{first}<br>batch 1, {' or '.join(map(str, threads))} {noun}"
+
+
+def axis_title(df: pd.DataFrame, key: str) -> str:
+    """Axis title of any metric; accuracy names its data set, latency its target and source."""
+    if key == "latency_ms":
+        return latency_title(df)
+    metric = METRICS[key]
+    datasets = sorted(set(tidy(df)["dataset"]) - {""}) if key in ("top1", "top5") else []
+    where = f" on {', '.join(datasets)}" if datasets else ""
+    return safe(f"{metric.label}{where} ({metric.unit})")
+
+
+def interval_text(key: str, low: float, high: float) -> str:
+    """ " [low, high]" in the metric's unit, or nothing when there is no interval."""
+    metric = METRICS[key]
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return ""
+    return f" [{metric.number(low)}, {metric.number(high)}]"
+
+
+def hover_text(row: pd.Series) -> str:
+    """All about one network: text, id, family, latency with interval and source, accuracy, sizes."""
+    latency = METRICS["latency_ms"].text(row["latency_ms"])
+    latency += interval_text("latency_ms", row["latency_ci95_low_ms"], row["latency_ci95_high_ms"])
+    where = f" on {row['device'] or row['target']}" if row["latency_source"] == "measured" else ""
+    top1 = METRICS["top1"].text(row["top1"])
+    top1 += interval_text("top1", *wilson95(row["top1"], row["test_images"]))
+    error = row["max_rel_error"] if math.isfinite(row["max_rel_error"]) else row["max_abs_error"]
+    kind = "relative" if math.isfinite(row["max_rel_error"]) else "absolute"
+    lines = [
+        f"<b>{safe(row['family'] or 'unknown')}</b>  {safe(row['network_id'])}",
+        wrap(row["network"]),
+        safe(f"latency {latency}, {source_words(row)}{where}"),
+        safe(f"top-1 {top1}" + (f" ({row['accuracy_source']})" if row["accuracy_source"] else "")),
+        "  ".join(f"{METRICS[key].label} {METRICS[key].text(row[key])}" for key in ("macs", "params")),
+        f"activations {METRICS['activations'].text(row['activations'])}",
+        f"peak activation memory {METRICS['peak_memory_bytes'].text(row['peak_memory_bytes'])}",
+        f"max {kind} error against torch {f'{error:.1e}' if math.isfinite(error) else MISSING}",
+    ]
+    return "<br>".join(line for line in lines if line)
+
+
+def _template() -> go.layout.Template:
+    axis = {
+        "gridcolor": GRID,
+        "linecolor": "#8c959f",
+        "showline": True,
+        "zeroline": False,
+        "ticks": "outside",
+        "ticklen": 4,
+        "tickcolor": "#8c959f",
+        "automargin": True,
+        "title": {"font": {"size": 13, "color": MUTED}, "standoff": 8},
+    }
+    return go.layout.Template(
+        layout={
+            "font": {"family": FONT, "size": 13, "color": INK},
+            "paper_bgcolor": "white",
+            "plot_bgcolor": "white",
+            "xaxis": axis,
+            "yaxis": axis,
+            "margin": {"l": 56, "r": 16, "t": 48, "b": 60},
+            "hoverlabel": {
+                "bgcolor": "white",
+                "bordercolor": "#8c959f",
+                "align": "left",
+                "font": {"family": FONT, "size": 12, "color": INK},
+            },
+            "legend": {"font": {"size": 12}, "tracegroupgap": 2},
+        }
+    )
+
+
+TEMPLATE = _template()

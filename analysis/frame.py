@@ -1,0 +1,106 @@
+"""A study's table in tidy types, and the rows of it that an analysis may use."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from bench.errors import UsageError
+
+TEXTS = (
+    "study",
+    "state",
+    "error",
+    "network_id",
+    "network",
+    "family",
+    "target",
+    "device",
+    "runner",
+    "predictor",
+    "latency_source",
+    "verified_on",
+    "accuracy_source",
+    "dataset",
+)
+NUMBERS = (
+    "trial",
+    "resolution",
+    "threads",
+    "latency_ms",
+    "latency_ci95_low_ms",
+    "latency_ci95_high_ms",
+    "max_abs_error",
+    "max_rel_error",
+    "unscheduled_kernels",
+    "peak_memory_bytes",
+    "macs",
+    "params",
+    "activations",
+    "top1",
+    "top5",
+    "test_images",
+    "epochs",
+    "train_seconds",
+    "seed",
+)
+SOURCES = ("measured", "predicted", "simulated")
+
+
+def tidy(df: pd.DataFrame) -> pd.DataFrame:
+    """A copy with every documented column: numbers as float64 (missing: NaN), texts as str (missing: "").
+
+    Columns beyond the documented ones are kept as they are; infinite numbers count as missing.
+    """
+    table = df.reset_index(drop=True).copy()
+    for column in TEXTS:
+        texts = table[column] if column in table else pd.Series([None] * len(table), dtype=object)
+        table[column] = [text if type(text) is str else _text(text) for text in texts.tolist()]
+    for column in NUMBERS:
+        numbers = table[column] if column in table else pd.Series(np.nan, index=table.index)
+        values = pd.to_numeric(numbers, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        table[column] = np.where(np.isfinite(values), values, np.nan)
+    return table
+
+
+def _text(value: object) -> str:
+    return "" if value is None or value is pd.NA or value is pd.NaT or value != value else str(value)
+
+
+def usable(df: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """Tidy rows with a finite number in each of `columns`; rows of failed networks never count."""
+    table = tidy(df)
+    keep = (table["state"] != "failed").to_numpy(copy=True)
+    for column in columns:
+        if column not in table:
+            raise UsageError(f"the table has no column {column!r}; it has: {', '.join(map(str, df.columns))}")
+        values = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        keep &= np.isfinite(values)
+    return table[keep].reset_index(drop=True)
+
+
+def require_comparable(df: pd.DataFrame) -> None:
+    """Raise `UsageError` when latencies of several targets or sources would be compared as if alike."""
+    table = tidy(df)
+    table = table[table["latency_ms"].notna() & (table["state"] != "failed")]
+    for column, noun in (("target", "targets"), ("latency_source", "latency sources")):
+        values = sorted(set(table[column]) - {""})
+        if len(values) > 1:
+            raise UsageError(
+                f"these rows mix {noun} ({', '.join(values)}); take one first: df[df.{column} == {values[0]!r}]"
+            )
+
+
+def split_sources(df: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Latency source to its rows: measured, predicted, simulated, others; rows without latency are left out.
+
+    An unnamed source is keyed "unknown source".
+    """
+    table = tidy(df)
+    table = table[table["latency_ms"].notna()]
+    known = [source for source in SOURCES if (table["latency_source"] == source).any()]
+    other = sorted(set(table["latency_source"]) - set(SOURCES))
+    return {
+        source or "unknown source": table[table["latency_source"] == source].reset_index(drop=True)
+        for source in known + other
+    }

@@ -1,0 +1,150 @@
+"""What a study says, as sentences computed from its numbers."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from bench.analysis.correlation import rank_correlations
+from bench.analysis.families import default_budgets, family_table, lead
+from bench.analysis.figure_style import source_words
+from bench.analysis.frame import tidy, usable
+from bench.analysis.metrics import METRICS
+from bench.analysis.pareto import front
+from bench.analysis.statistics import MIN_NETWORKS
+
+
+def headline(df: pd.DataFrame, draws: int = 1000, seed: int = 0) -> list[str]:
+    """Plain sentences on one study and one latency source: who owns the front, who leads where, how sure.
+
+    Says what is missing when networks lack latency or accuracy, and "not enough networks" below 5. Raises
+    UsageError when the rows mix targets or latency sources.
+    """
+    table = tidy(df)
+    latency, both = usable(df, "latency_ms"), usable(df, "latency_ms", "top1")
+    if table.empty:
+        return ["No networks yet."]
+    if latency.empty:
+        return [f"No latency yet: none of the {counted(len(table), 'network')} has one, so there is no front."]
+    if both.empty:
+        low, high = latency["latency_ms"].min(), latency["latency_ms"].max()
+        return [
+            f"No accuracy yet, so there is no front: {counted(len(latency), 'network')} with a latency, "
+            f"from {_ms(low)} to {_ms(high)}.",
+            *_proxy_sentence(df, draws, seed),
+            *_source_sentence(latency),
+        ]
+    if len(both) < MIN_NETWORKS:
+        return [
+            f"Not enough networks to compare: {len(both)} of {len(table)} have both latency and accuracy; "
+            f"a comparison needs {MIN_NETWORKS}.",
+            *_source_sentence(both),
+        ]
+    families = family_table(df, draws=draws, seed=seed)
+    return [
+        *_owner_sentence(both, families, len(front(df))),
+        *_lead_sentence(df, draws, seed),
+        _front_sentence(df, both, families),
+        *_proxy_sentence(df, draws, seed),
+        *_source_sentence(both),
+    ]
+
+
+def _front_sentence(df: pd.DataFrame, both: pd.DataFrame, families: pd.DataFrame) -> str:
+    best = front(df)
+    first, last = best.iloc[0], best.iloc[-1]
+    owners = int((families["on_front"] > 0).sum())
+    reach = f"{_percent(first['top1'])} at {_ms(first['latency_ms'])}"
+    if len(best) > 1:
+        reach = f"from {reach} to {_percent(last['top1'])} at {_ms(last['latency_ms'])}"
+    noun = "family" if owners == 1 else "families"
+    size = f"{len(best)} of {counted(len(both), 'network')}"
+    return f"The front holds {size}, from {owners} {noun}: top-1 {reach}."
+
+
+def _owner_sentence(both: pd.DataFrame, families: pd.DataFrame, size: int) -> list[str]:
+    finished = families[families["finished"] > 0]
+    if len(finished) == 1:
+        return []
+    owners = families[families["on_front"] > 0]
+    owner = owners.iloc[0]
+    counts = f"{owner['on_front']} of {counted(size, 'network')}, {_share(owner)}"
+    if finished["finished"].median() < MIN_NETWORKS:
+        return [
+            f"Not enough networks to rank families: {len(both)} networks over {len(finished)} families is "
+            f"mostly fewer than {MIN_NETWORKS} each. {owner['family']} has the most of the front ({counts}), "
+            "which so far says more about single networks than about families."
+        ]
+    sentence = f"{owner['family']} owns the largest share of the front ({counts})"
+    if len(owners) > 1:
+        second = owners.iloc[1]
+        sentence += f", then {second['family']} ({_share(second)})"
+        if second["share_high"] >= owner["share_low"]:
+            sentence += "; their intervals overlap, so this sample does not settle the order"
+    return [sentence + "."]
+
+
+def _lead_sentence(df: pd.DataFrame, draws: int, seed: int) -> list[str]:
+    budgets = default_budgets(df)
+    leads = [found for found in (lead(df, budget, draws, seed) for budget in budgets) if found]
+    if not leads:
+        return []
+    middle = leads[len(leads) // 2]
+    margin = 100 * np.array([middle.margin, middle.margin_low, middle.margin_high])
+    interval = f"95 % interval {margin[1]:.1f} to {margin[2]:.1f}"
+    if margin[1] <= 0:
+        interval += ", so this sample does not settle who leads"
+    return [
+        f"Within {middle.budget_ms:g} ms, {middle.family} reaches {_percent(middle.top1)} top-1, "
+        f"{margin[0]:.1f} points more than {middle.runner_up} ({interval})."
+    ]
+
+
+def _proxy_sentence(df: pd.DataFrame, draws: int, seed: int) -> list[str]:
+    rows = rank_correlations(df, draws=draws, seed=seed)
+    rows = rows[(rows["band"] == "middle") & rows["rho"].notna()]
+    if rows.empty:
+        return []
+    best = rows.sort_values("rho", kind="stable").iloc[-1]
+    if not best["rho_low"] > 0:
+        return []
+    macs = METRICS["macs"]
+    sentence = (
+        f"Among networks of {macs.number(best['macs_low'])} to {macs.text(best['macs_high'])} MACs "
+        f"(n = {best['n']}), {METRICS[best['proxy']].label} rank latency best: Spearman {best['rho']:.2f} "
+        f"(95 % interval {best['rho_low']:.2f} to {best['rho_high']:.2f})"
+    )
+    own = rows[rows["proxy"] == "macs"]
+    if best["proxy"] != "macs" and len(own):
+        sentence += f", against {own['rho'].iloc[0]:.2f} for MACs"
+    return [sentence + "."]
+
+
+def _source_sentence(table: pd.DataFrame) -> list[str]:
+    row = table.iloc[0]
+    if row["latency_source"] == "measured":
+        return []
+    target = row["target"] or "target"
+    return [f"Latencies are {source_words(row)}: no {target} was timed."]
+
+
+def counted(n: int, noun: str) -> str:
+    """A number with its noun, such as "1 network" or "20 networks"."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def _ms(value: float) -> str:
+    return METRICS["latency_ms"].text(value)
+
+
+def _percent(value: float) -> str:
+    return METRICS["top1"].text(value)
+
+
+def _share(row: pd.Series) -> str:
+    text = f"{100 * row['share']:.0f} %"
+    if math.isfinite(row["share_low"]):
+        text += f", 95 % interval {100 * row['share_low']:.0f} to {100 * row['share_high']:.0f} %"
+    return text

@@ -1,0 +1,119 @@
+"""How a study's numbers were made, in words: from its rows and from what was recorded with it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+
+import pandas as pd
+
+from bench.analysis.figure_style import source_words
+from bench.analysis.frame import tidy
+from bench.analysis.headline import counted
+from bench.analysis.report_page import Html, definitions, tag
+
+SOURCE_MEANING = {
+    "measured": "timed on the device named",
+    "predicted": "computed by a model of the processor; nothing was timed on the target",
+    "simulated": "computed by a simulator of the accelerator; nothing was timed on the target",
+}
+FRONT_MEANING = (
+    "A network is on the front when no other is at least as fast and as accurate and better in one of the "
+    "two; exact ties all stay. Failed networks and networks without latency or accuracy never count."
+)
+ACCURACY_MEANING = (
+    "Wilson's 95 % interval for the number of test images. It covers the finite test set, not the training's "
+    "randomness, and the best of many networks looks a little better than it is."
+)
+
+
+def study_facts(df: pd.DataFrame) -> str:
+    """One line: target, latency sources, threads, data set, and how many networks are in which state."""
+    table = tidy(df)
+    parts = [_joined(table, "target")]
+    timed = table[table["latency_ms"].notna()]
+    parts.append(", ".join(sorted({f"latency {source_words(row)}" for _, row in timed.iterrows()})))
+    threads = _numbers(table, "threads")
+    parts.append(f"{threads} {'thread' if threads == '1' else 'threads'}" if threads else "")
+    parts.append(_joined(table, "dataset"))
+    states = table["state"].replace("", "unknown").value_counts()
+    order = ("complete", "running", "waiting", "failed")
+    counts = [f"{states[name]} {name}" for name in sorted(states.index, key=lambda s: (s not in order, s))]
+    parts.append(counted(len(table), "network") + (f": {', '.join(counts)}" if counts else ""))
+    return " · ".join(part for part in parts if part)
+
+
+def method_pairs(df: pd.DataFrame, provenance: Mapping[str, object]) -> list[tuple[str, object]]:
+    """Terms and explanations, first what the rows say, then `provenance` as it was recorded."""
+    table = tidy(df)
+    pairs: list[tuple[str, object]] = []
+    timed = table[table["latency_ms"].notna()]
+    for source in sorted(set(timed["latency_source"])):
+        rows = timed[timed["latency_source"] == source]
+        makers = sorted({source_words(row) for _, row in rows.iterrows()})
+        meaning = SOURCE_MEANING.get(source, "of unknown origin")
+        text = f"{', '.join(makers)}: {meaning}. {counted(len(rows), 'network')}, batch 1"
+        for column, words in (("runner", "runner"), ("device", "device")):
+            names = _joined(rows, column)
+            text += f", {words} {names}" if names else ""
+        threads = _numbers(rows, "threads")
+        text += f", {threads} {'thread' if threads == '1' else 'threads'}." if threads else "."
+        pairs.append((f"Latency ({source or 'unknown source'})", text))
+    pairs += _check_pairs(timed)
+    trained = table[table["top1"].notna()]
+    if len(trained):
+        facts = [_joined(trained, "dataset")]
+        for column, noun in (
+            ("test_images", "test images"),
+            ("resolution", "pixels input"),
+            ("epochs", "epochs"),
+        ):
+            numbers = _numbers(trained, column)
+            facts.append(f"{numbers} {noun}" if numbers else "")
+        facts.append(_joined(trained, "accuracy_source"))
+        seeds = _numbers(trained, "seed")
+        facts.append(f"seed {seeds}" if seeds else "")
+        pairs.append(("Accuracy", ", ".join(fact for fact in facts if fact) + f". {ACCURACY_MEANING}"))
+        pairs.append(("Front", FRONT_MEANING))
+    pairs += [(str(term), _value(value)) for term, value in provenance.items()]
+    return pairs
+
+
+def _check_pairs(timed: pd.DataFrame) -> list[tuple[str, object]]:
+    pairs: list[tuple[str, object]] = []
+    worst = timed["max_rel_error"].max()
+    checked = int(timed["max_rel_error"].notna().sum())
+    if math.isfinite(worst):
+        where = _joined(timed, "verified_on")
+        place = f" on {where}" if where else ""
+        text = f"{counted(checked, 'compiled network')} compared with torch{place}: "
+        pairs.append(("Outputs", text + f"at most {worst:.1e} relative error."))
+    missing = int(timed["unscheduled_kernels"].fillna(0).sum())
+    if missing:
+        affected = int((timed["unscheduled_kernels"] > 0).sum())
+        places = f"{counted(missing, 'kernel')} in {counted(affected, 'network')}"
+        text = f"{places} had no schedule of ours; their latencies may be too high."
+        pairs.append(("Unscheduled kernels", text))
+    return pairs
+
+
+def _value(value: object) -> Html | str:
+    if isinstance(value, Mapping):
+        if any(isinstance(item, Mapping | list | tuple) for item in value.values()):
+            return definitions((str(term), _value(item)) for term, item in value.items())
+        return ", ".join(f"{term} {item}" for term, item in value.items())
+    if isinstance(value, list | tuple):
+        if any(isinstance(item, Mapping | list | tuple) for item in value):
+            return tag("pre", json.dumps(value, indent=1, default=str))
+        return ", ".join(map(str, value))
+    text = str(value)
+    return tag("pre", text) if "\n" in text or text.startswith("bench ") else text
+
+
+def _joined(table: pd.DataFrame, column: str) -> str:
+    return ", ".join(sorted(set(table[column]) - {""}))
+
+
+def _numbers(table: pd.DataFrame, column: str) -> str:
+    return ", ".join(f"{number:g}" for number in sorted(set(table[column].dropna())))

@@ -1,0 +1,115 @@
+"""MACs, parameters and activations, counted without computing anything.
+
+Every count is of the deployed network (re-parameterised branches fused), since that is what runs.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from bench.blocks import create_block
+from bench.blocks.deployment import fuse_branches
+from bench.design_space.build import build_head, build_stem
+from bench.design_space.spec import Head, Options, StageSpec, Stem
+
+_LAYERS = {torch.ops.aten.convolution, torch.ops.aten.addmm, torch.ops.aten.mm}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Size of one inference at batch 1.
+
+    `macs`: multiply-accumulates, half of torch's FLOPs; `params`: elements of all parameters;
+    `activations`: output elements of all convolutions and linear layers (Radosavovic et al. 2020,
+    arXiv:2003.13678).
+    """
+
+    macs: int
+    params: int
+    activations: int
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.macs + other.macs, self.params + other.params, self.activations + other.activations)
+
+
+def count_cost(module: nn.Module, resolution: int) -> Cost:
+    """Cost of `deploy(module)` on one (3, resolution, resolution) image; the module is left as it is."""
+    return _count(copy.deepcopy(module).to("meta"), (1, 3, resolution, resolution))[0]
+
+
+def sum_cost(resolution: int, num_classes: int, stem: Stem, stages: Sequence[StageSpec], head: Head) -> Cost:
+    """Cost of a whole network as the sum of its parts, each shape of a part counted once in a process."""
+    total, size = _stem_cost(stem, resolution)
+    in_chs = stem.width
+    for stage in stages:
+        for position in range(stage.depth):
+            stride = stage.stride if position == 0 else 1
+            cost, size = _block_cost(stage.block, in_chs, stage.width, stride, stage.options, size)
+            total += cost
+            in_chs = stage.width
+    return total + _head_cost(in_chs, head, num_classes, size)[0]
+
+
+@lru_cache(maxsize=4096)
+def _stem_cost(stem: Stem, resolution: int) -> tuple[Cost, int]:
+    return _count_on_meta(lambda: build_stem(stem), 3, resolution)
+
+
+@lru_cache(maxsize=65536)
+def _block_cost(name: str, in_chs: int, out_chs: int, stride: int, options: Options, size: int) -> tuple[Cost, int]:
+    return _count_on_meta(lambda: create_block(name, in_chs, out_chs, stride, **dict(options)), in_chs, size)
+
+
+@lru_cache(maxsize=4096)
+def _head_cost(in_chs: int, head: Head, num_classes: int, size: int) -> tuple[Cost, int]:
+    return _count_on_meta(lambda: build_head(in_chs, head, num_classes), in_chs, size)
+
+
+def _count_on_meta(make: Callable[[], nn.Module], in_chs: int, size: int) -> tuple[Cost, int]:
+    with torch.device("meta"):
+        module = make()
+    return _count(module, (1, in_chs, size, size))
+
+
+def _count(module: nn.Module, shape: tuple[int, ...]) -> tuple[Cost, int]:
+    with torch.device("meta"):
+        deployed = fuse_branches(module)
+        image = torch.empty(shape)
+    with torch.no_grad(), _Counter() as counter:
+        output = deployed(image)
+    params = sum(parameter.numel() for parameter in deployed.parameters())
+    return Cost(counter.flops // 2, params, counter.activations), output.shape[-1]
+
+
+class _Counter(TorchDispatchMode):
+    """Adds up FLOPs by torch's own formulas, and the outputs of convolutions and linear layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flops = 0
+        self.activations = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        packet = func._overloadpacket
+        if packet is torch.ops.aten.native_batch_norm:
+            # torch's shape inference of this one operator would take half of the time.
+            return args[0], args[0].new_empty(0), args[0].new_empty(0)
+        if func._schema.name.endswith("_"):
+            return args[0]  # An operator in place keeps the shape; nothing need be inferred.
+        output = func(*args, **(kwargs or {}))
+        if packet in flop_registry:
+            self.flops += flop_registry[packet](*args, **(kwargs or {}), out_val=output)
+        if packet in _LAYERS:
+            self.activations += output.numel()
+        return output

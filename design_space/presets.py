@@ -1,0 +1,119 @@
+"""Design spaces by name. The ranges are this suite's choices, not those of a paper."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bench.design_space.dimension import Dimension, choice, integer
+from bench.design_space.space import DesignSpace
+from bench.design_space.stage import Stage
+from bench.registry import Registry
+
+MOBILE_FAMILIES = (
+    "ds",
+    "ir",
+    "ir_se",
+    "er",
+    "uir",
+    "ghost",
+    "shufflenet_v1",
+    "shufflenet_v2",
+    "fire",
+    "mixconv",
+    "rep",
+    "convnext",
+)
+RESNET_FAMILIES = ("basic", "bottleneck", "resnext")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named space for any input: `build(resolution, num_classes)`."""
+
+    title: str
+    build: Callable[[int, int], DesignSpace]
+
+
+SPACES: Registry[Preset] = Registry("design space")
+
+
+def mobile(resolution: int = 224, num_classes: int = 1000) -> DesignSpace:
+    """Twelve families of mobile blocks, 50 to 600 M MACs at 224 pixels, else in proportion to the pixels.
+
+    Below 96 pixels the stem does not stride and widths are half as large, so that the last stage still sees a
+    grid and MACs stay in proportion: 1.0 to 12.2 M at 32 pixels.
+    """
+    small = resolution < 96
+    kernel = choice(3, 5, 7)
+    expansion = choice(2, 3, 4, 6)
+    variant = choice("extradw", "ib", "convnext", "ffn")
+    groups = choice(2, 4, 8)
+    ratio = choice(0.125, 0.25)
+
+    def stage(depth: Dimension, width: Dimension) -> Stage:
+        return Stage(
+            depth,
+            width,
+            stride=2,
+            kernel=kernel,
+            expansion=expansion,
+            variant=variant,
+            groups=groups,
+            ratio=ratio,
+        )
+
+    return DesignSpace(
+        "mobile",
+        resolution=resolution,
+        num_classes=num_classes,
+        stem=integer(8, 16, step=8) if small else integer(16, 32, step=8),
+        stem_stride=1 if small else 2,
+        family=choice(*MOBILE_FAMILIES),
+        stages=[
+            stage(integer(1, 2), integer(16, 32, step=8)),
+            stage(integer(1, 4), integer(24, 56, step=8)),
+            stage(integer(1, 6), integer(48, 112, step=16)),
+            stage(integer(1, 4), integer(96, 224, step=32)),
+        ],
+        multiplier=choice(0.25, 0.5, 1, 2) if small else choice(0.5, 1, 2, 4),
+        head=choice(0, 256, 512) if small else choice(0, 640, 1280),
+        constraints={"macs": _scaled(50e6, 600e6, resolution)},
+    )
+
+
+def resnet(resolution: int = 224, num_classes: int = 1000) -> DesignSpace:
+    """ResNet's three families, 100 M to 2 G MACs at 224 pixels and in proportion to the pixels elsewhere.
+
+    The stem is ResNet's (7x7/2 and a max pool) from 96 pixels on, and that of its CIFAR version (3x3, no
+    stride) below, with widths a quarter as large: 2.0 to 41 M MACs at 32 pixels.
+    """
+    small = resolution < 96
+    group_size = choice(4, 8, 16)
+    return DesignSpace(
+        "resnet",
+        resolution=resolution,
+        num_classes=num_classes,
+        stem=choice(8, 16) if small else choice(32, 48, 64),
+        stem_kernel=3 if small else 7,
+        stem_stride=1 if small else 2,
+        stem_pool=not small,
+        family=choice(*RESNET_FAMILIES),
+        stages=[
+            Stage(integer(1, 3), integer(32, 64, step=8), stride=1, group_size=group_size),
+            Stage(integer(1, 4), integer(64, 128, step=16), stride=2, group_size=group_size),
+            Stage(integer(1, 6), integer(128, 256, step=32), stride=2, group_size=group_size),
+            Stage(integer(1, 3), integer(256, 512, step=64), stride=2, group_size=group_size),
+        ],
+        multiplier=choice(0.25, 0.5, 1) if small else choice(0.5, 1, 2, 4),
+        constraints={"macs": _scaled(100e6, 2e9, resolution)},
+    )
+
+
+def _scaled(low: float, high: float, resolution: int) -> tuple[float, float]:
+    pixels = (resolution / 224) ** 2
+    return low * pixels, high * pixels
+
+
+SPACES.add("mobile", Preset("twelve families of mobile blocks, 50 to 600 M MACs at 224 pixels", mobile))
+SPACES.add("resnet", Preset("basic, bottleneck and ResNeXt blocks, 0.1 to 2 G MACs at 224 pixels", resnet))

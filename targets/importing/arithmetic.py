@@ -1,0 +1,72 @@
+"""Element-wise operators: they keep the order their input is stored in."""
+
+from __future__ import annotations
+
+from torch import fx
+from tvm import relax
+
+from bench.targets.importing.importer import Importer, both, rule
+from bench.targets.importing.reshaping import identity
+
+_UNARY = [
+    *["relu", "silu", "gelu", "sigmoid", "tanh", "leaky_relu", "elu"],
+    *["exp", "sqrt", "rsqrt", "abs", "neg", "erf", "softplus", "mish"],
+]
+_NOTHING = ["dropout", "dropout_", "contiguous", "alias", "clone", "detach"]
+
+
+@rule(*(f"{name}.default" for name in _NOTHING))
+def keep(importer: Importer, node: fx.Node) -> None:
+    importer.env[node] = importer.env[node.args[0]]
+    if node.args[0] in importer.order:
+        importer.order[node] = importer.order[node.args[0]]
+
+
+@rule(*both(*_UNARY))
+def _unary(importer: Importer, node: fx.Node) -> None:
+    importer.converted(node, importer.order_of(node.args[0]))
+
+
+@rule(*both("clamp", "hardtanh", "relu6"))
+def _clamp(importer: Importer, node: fx.Node) -> None:
+    # As maximum and minimum rather than clip, which has a slow select in its kernel for NaN.
+    value, limits = importer.env[node.args[0]], list(node.args[1:3])
+    name = node.target.__name__
+    if name.startswith("relu6"):
+        limits = [0.0, 6.0]
+    elif name.startswith("hardtanh") and not limits:
+        limits = [-1.0, 1.0]
+    bounds = [*limits, *[None] * (2 - len(limits))]
+    for bound, op in zip(bounds, (relax.op.maximum, relax.op.minimum), strict=True):
+        if bound is not None:
+            value = importer.block_builder.emit(op(value, relax.const(float(bound), "float32")))
+    importer.emit(node, value, importer.order_of(node.args[0]))
+
+
+@rule(*both("hardswish", "hardsigmoid"))
+def _hard(importer: Importer, node: fx.Node) -> None:
+    x = importer.env[node.args[0]]
+    inner = relax.op.add(relax.op.multiply(x, relax.const(1 / 6, "float32")), relax.const(0.5, "float32"))
+    zero, one = relax.const(0.0, "float32"), relax.const(1.0, "float32")
+    gate = relax.op.minimum(relax.op.maximum(inner, zero), one)
+    value = relax.op.multiply(x, gate) if "swish" in node.target.__name__ else gate
+    importer.emit(node, value, importer.order_of(node.args[0]))
+
+
+@rule(*both("add", "sub", "mul", "div", overload="Tensor"))
+def _binary(importer: Importer, node: fx.Node) -> None:
+    operands = [argument for argument in node.args[:2] if isinstance(argument, fx.Node)]
+    rank = node.meta["val"].dim()
+    full = [operand for operand in operands if operand.meta["val"].dim() == rank]
+    order = next((importer.order[operand] for operand in full if operand in importer.order), identity(rank))
+    for operand in operands:
+        tensor = operand.meta["val"]
+        if tensor.dim() < rank and tensor.dim() > 0 and order != identity(rank):
+            importer.restore(operand)
+            shape = [1] * (rank - tensor.dim()) + list(tensor.shape)
+            wide = importer.block_builder.emit(relax.op.reshape(importer.env[operand], shape))
+            importer.env[operand] = importer.block_builder.emit(relax.op.permute_dims(wide, list(order)))
+        elif tensor.dim() == rank:
+            importer.env[operand] = importer.stored(operand, order)
+            importer.order[operand] = order
+    importer.converted(node, order)

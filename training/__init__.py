@@ -1,0 +1,24 @@
+"""Accuracy of any `nn.Module`: data sets, the recipe, the training loop."""
+
+from __future__ import annotations
+
+from . import digits, folders, hugging_face, torchvision_datasets  # noqa: F401  (each registers its data sets)
+from .accuracy import Accuracy
+from .datasets import DATASETS, Dataset, Pictures, Source, Tensors, get_dataset
+from .loop import evaluate, train
+from .recipe import Recipe
+from .seeding import seeded
+
+__all__ = [
+    "DATASETS",
+    "Accuracy",
+    "Dataset",
+    "Pictures",
+    "Recipe",
+    "Source",
+    "Tensors",
+    "evaluate",
+    "get_dataset",
+    "seeded",
+    "train",
+]

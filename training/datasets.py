@@ -1,0 +1,170 @@
+"""What a data set is, where it comes from, and how a reference such as `folder:PATH` is looked up."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from bench.errors import UsageError
+from bench.registry import Registry
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set ready to train on: a reference that any process can open again, and its counts.
+
+    `path` is the absolute folder its files lie in, None for built-in data. `resolution` is the input size in
+    pixels that suits it. `fingerprint` changes when the images do (12 hex digits).
+    """
+
+    ref: str
+    path: str | None
+    num_classes: int
+    resolution: int
+    train_images: int
+    test_images: int
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """Images small enough to stay in memory: float (N, 1 or 3, H, W) from 0 to 1, and labels (N,) int64."""
+
+    images: torch.Tensor
+    labels: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+class Pictures(Protocol):
+    """Anything indexed that gives (PIL image, open file or uint8 array (H, W, C); class index)."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> tuple[Any, int]: ...
+
+
+Images = Tensors | Pictures
+
+
+@dataclass(frozen=True)
+class Source:
+    """One entry of `DATASETS`: how a data set is described for the user, and opened.
+
+    `open(dataset)` gives the training and the test images. `describe(ref, data_dir)` gives the `Dataset` and
+    raises `UsageError` when the files are not as they should be; without one, the figures below are taken and
+    `open` is called once to count the images. `flip` says whether a mirrored picture keeps its class. `takes`
+    names what follows name and `separator` in a reference, if anything does. Where a figure is None, it
+    depends on the files.
+    """
+
+    name: str
+    title: str
+    how: str
+    open: Callable[[Dataset], tuple[Images, Images]]
+    num_classes: int | None = None
+    resolution: int = 224
+    train_images: int | None = None
+    test_images: int | None = None
+    flip: bool = True
+    takes: str | None = None
+    separator: str = ":"
+    describe: Callable[[str, str | None], Dataset] | None = None
+
+    @property
+    def form(self) -> str:
+        """How a reference to it is written, such as `digits` or `folder:PATH`."""
+        return self.name if self.takes is None else f"{self.name}{self.separator}{self.takes}"
+
+
+DATASETS: Registry[Source] = Registry("data set")
+
+STREAMS = ("hfids", "tfds", "wds")
+"""timm's prefixes for streamed data sets, which fix neither order nor count."""
+
+
+def fingerprint(parts: Sequence[object]) -> str:
+    """First 12 hex digits of the SHA-256 of the parts' text, one a line."""
+    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:12]
+
+
+def get_dataset(ref: str, data_dir: str | None = None) -> Dataset:
+    """The data set a reference names: a name in `DATASETS`, `folder:PATH`, or `file.py:NAME` for a `Source`.
+
+    `data_dir` is the folder that holds the files of a data set known by name. Nothing is ever downloaded.
+    Raises `UsageError` for an unknown name and for files that are missing, unreadable or too few.
+    """
+    source = find_source(ref)
+    if source.describe is not None:
+        dataset = source.describe(ref, data_dir)
+    else:
+        dataset = _describe(source, ref, data_dir)
+    if dataset.num_classes < 2:
+        raise UsageError(f"data set {ref!r} has {dataset.num_classes} class; at least 2 are needed")
+    if dataset.train_images < 2 or dataset.test_images < 1:
+        raise UsageError(
+            f"data set {ref!r} has {dataset.train_images} training and {dataset.test_images} test images; "
+            "at least 2 and 1 are needed"
+        )
+    return dataset
+
+
+def find_source(ref: str) -> Source:
+    """The `Source` behind a reference; raises `UsageError` with near names when there is none."""
+    file, colon, name = ref.rpartition(":")
+    if colon and file.endswith(".py"):
+        return _load_source(Path(file), name)
+    head = re.split("[:/]", ref, maxsplit=1)[0]
+    if head in DATASETS and DATASETS[head].takes is not None:
+        source = DATASETS[head]
+        if len(ref) <= len(head) + 1 or ref[len(head)] != source.separator:
+            raise UsageError(f"data set {ref!r}: write {source.form}")
+        return source
+    if head in STREAMS:
+        raise UsageError(f"data set {ref!r} is a stream of no fixed order; save it as images and use folder:PATH")
+    if ref and ref not in DATASETS and Path(ref).is_dir():
+        raise UsageError(f"unknown data set {ref!r}; for a folder of images write folder:{ref}")
+    return DATASETS[ref]
+
+
+def _describe(source: Source, ref: str, data_dir: str | None) -> Dataset:
+    path = None if data_dir is None else str(Path(data_dir).expanduser().resolve())
+    if source.num_classes is None:
+        raise UsageError(f"data set {ref!r}: its Source needs num_classes or describe")
+    head, colon, name = ref.rpartition(":")
+    ref = f"{Path(head).resolve()}:{name}" if colon else ref
+    blank = Dataset(ref, path, source.num_classes, source.resolution, 0, 0, "")
+    train, test = source.open(blank)
+    parts = (source.name, source.num_classes, len(train), len(test))
+    return Dataset(ref, path, source.num_classes, source.resolution, len(train), len(test), fingerprint(parts))
+
+
+def _load_source(file: Path, name: str) -> Source:
+    file = file.expanduser().resolve()
+    if not file.is_file():
+        raise UsageError(f"no such file: {file}")
+    module_name = f"bench_data_set_{fingerprint([file])}"
+    spec = importlib.util.spec_from_file_location(module_name, file)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{file} cannot be imported")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UsageError(f"{file} does not import: {type(error).__name__}: {error}") from error
+    source = getattr(module, name, None)
+    if not isinstance(source, Source):
+        found = [key for key, value in vars(module).items() if isinstance(value, Source)]
+        hint = f"it has {', '.join(found)}" if found else "it has none"
+        raise UsageError(f"{file} has no bench.training.Source named {name!r}; {hint}")
+    return source

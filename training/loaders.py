@@ -1,0 +1,192 @@
+"""Batches of normalised images: pictures through timm's loaders, in-memory images warped in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from timm.data import create_loader, resolve_data_config
+from torch import Tensor, nn
+from torch.utils.data import Dataset as TorchDataset
+
+from bench.errors import RunError
+
+from .datasets import Images, Pictures, Tensors
+from .recipe import Recipe
+
+EVAL_BATCH = 128
+ROTATION_DEGREES, ZOOM, SHIFT = 10.0, 0.1, 0.05
+SMALLEST_CROP = 0.65
+COLOR_JITTER = 0.2
+UNCROPPED_UP_TO = 64
+
+
+class Loader(Protocol):
+    """Batches of images (N, 3, R, R) float32, normalised, and labels (N,) int64."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]: ...
+
+
+@dataclass(frozen=True)
+class Views:
+    """How images reach a network: input size in pixels, normalisation and crop (see `views_for`)."""
+
+    resolution: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    interpolation: str
+    crop_pct: float
+    crop_mode: str
+
+
+def views_for(module: nn.Module, resolution: int) -> Views:
+    """timm's data configuration of a network, its own where it brings one (`pretrained_cfg`).
+
+    Small pictures are not cropped: their subject fills the frame.
+    """
+    asked: dict[str, Any] = {"input_size": (3, resolution, resolution)}
+    if resolution <= UNCROPPED_UP_TO:
+        asked["crop_pct"] = 1.0
+    config = resolve_data_config(asked, pretrained_cfg=getattr(module, "pretrained_cfg", None) or {})
+    return Views(
+        resolution,
+        tuple(config["mean"]),
+        tuple(config["std"]),
+        config["interpolation"],
+        config["crop_pct"],
+        config["crop_mode"],
+    )
+
+
+def train_loader(images: Images, views: Views, recipe: Recipe, *, flip: bool, workers: int = 0) -> Loader:
+    """Shuffled, augmented batches of one size; a last batch that is not full is dropped."""
+    batch_size = min(recipe.batch_size, len(images))
+    if isinstance(images, Tensors):
+        return TensorBatches(images, images, views.resolution, batch_size, recipe.augment, training=True)
+    return create_loader(
+        ReadablePictures(images),
+        input_size=(3, views.resolution, views.resolution),
+        batch_size=batch_size,
+        is_training=True,
+        no_aug=recipe.augment == 0 and recipe.auto_augment is None and recipe.random_erasing == 0,
+        scale=(max(0.08, 1 - (1 - SMALLEST_CROP) * recipe.augment), 1.0),
+        hflip=0.5 if flip and recipe.augment > 0 else 0.0,
+        color_jitter=COLOR_JITTER * recipe.augment,
+        auto_augment=recipe.auto_augment,
+        re_prob=recipe.random_erasing,
+        re_mode="pixel",
+        interpolation=views.interpolation,
+        mean=views.mean,
+        std=views.std,
+        num_workers=workers,
+        use_prefetcher=False,
+    )
+
+
+def evaluation_loader(images: Images, train_images: Images, views: Views, *, workers: int = 0) -> Loader:
+    """Every test image once, in order. In-memory images are normalised by the training images' statistics."""
+    if isinstance(images, Tensors):
+        assert isinstance(train_images, Tensors)
+        return TensorBatches(images, train_images, views.resolution, EVAL_BATCH, 0.0, training=False)
+    return create_loader(
+        ReadablePictures(images),
+        input_size=(3, views.resolution, views.resolution),
+        batch_size=EVAL_BATCH,
+        is_training=False,
+        interpolation=views.interpolation,
+        mean=views.mean,
+        std=views.std,
+        crop_pct=views.crop_pct,
+        crop_mode=views.crop_mode,
+        num_workers=workers,
+        use_prefetcher=False,
+    )
+
+
+class ReadablePictures(TorchDataset[tuple[Any, int]]):
+    """Pictures as RGB, through the transform that timm's loader sets.
+
+    Raises `RunError` naming the picture that cannot be read, where timm's own data set would skip it.
+    """
+
+    transform: Any = None
+
+    def __init__(self, pictures: Pictures) -> None:
+        self.pictures = pictures
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, index: int) -> tuple[Any, int]:
+        try:
+            picture, label = self.pictures[index]
+            image = _rgb(picture)
+        except Exception as error:
+            filename = getattr(self.pictures, "filename", None)
+            name = (filename and filename(index)) or f"number {index} of the data set"
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise RunError(f"image {name} cannot be read ({reason}); remove or replace it") from error
+        return (image if self.transform is None else self.transform(image)), int(label)
+
+
+def _rgb(picture: Any) -> Image.Image:
+    if isinstance(picture, np.ndarray):
+        return Image.fromarray(picture).convert("RGB")
+    if isinstance(picture, Image.Image):
+        return picture.convert("RGB")
+    with picture, Image.open(picture) as image:
+        return image.convert("RGB")
+
+
+@dataclass(frozen=True)
+class TensorBatches:
+    """In-memory images, each batch warped and resized to the input in one step.
+
+    `statistics` gives mean and standard deviation, one each over all its pixels. Order and warps are drawn
+    from torch's global generator.
+    """
+
+    data: Tensors
+    statistics: Tensors
+    resolution: int
+    batch_size: int
+    augment: float
+    training: bool
+
+    def __len__(self) -> int:
+        full, rest = divmod(len(self.data), self.batch_size)
+        return full + (not self.training and rest > 0)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        std, mean = torch.std_mean(self.statistics.images)
+        count = len(self.data)
+        order = torch.randperm(count) if self.training else torch.arange(count)
+        for step in range(len(self)):
+            chosen = order[step * self.batch_size : (step + 1) * self.batch_size]
+            images = warp(self.data.images[chosen], self.resolution, self.augment)
+            yield ((images - mean) / std).expand(-1, 3, -1, -1), self.data.labels[chosen]
+
+
+def warp(images: Tensor, resolution: int, strength: float) -> Tensor:
+    """Resize (N, C, H, W) to (N, C, resolution, resolution), under a random rotation, zoom and shift.
+
+    At `strength` 1 up to 10 degrees, a tenth of the scale and a twentieth of the width; at 0 a plain bilinear
+    resize.
+    Beyond the border, the border's pixels go on.
+    """
+    count = len(images)
+    angle, zoom, right, down = torch.rand(4, count) * 2 * strength - strength
+    angle, zoom = torch.deg2rad(angle * ROTATION_DEGREES), 1 + zoom * ZOOM
+    cos, sin = angle.cos() * zoom, angle.sin() * zoom
+    # affine_grid spans -1 to 1, twice the share of the width
+    rows = (cos, -sin, 2 * SHIFT * right, sin, cos, 2 * SHIFT * down)
+    theta = torch.stack(rows, dim=1).view(count, 2, 3)
+    grid = F.affine_grid(theta, [count, 1, resolution, resolution], align_corners=False)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)

@@ -1,0 +1,243 @@
+"""Train a network on a data set, or evaluate it: any module that gives (N, classes) from (N, 3, R, R)."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from timm.optim import create_optimizer_v2
+from timm.scheduler import create_scheduler_v2
+from timm.scheduler.scheduler import Scheduler
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from bench.errors import RunError, UsageError
+
+from .accuracy import Accuracy
+from .datasets import Dataset, find_source
+from .loaders import Loader, Views, evaluation_loader, train_loader, views_for
+from .recipe import Recipe
+from .seeding import seeded
+
+LOWEST_LR = 0.01
+"""Where warm-up starts and decay ends, as a share of the recipe's learning rate."""
+
+OnEpoch = Callable[[int, int, float], None]
+
+
+def train(
+    module: nn.Module,
+    dataset: Dataset,
+    recipe: Recipe,
+    *,
+    resolution: int | None = None,
+    device: str = "auto",
+    threads: int = 1,
+    seed: int = 0,
+    workers: int = 0,
+    on_epoch: OnEpoch | None = None,
+) -> Accuracy:
+    """Train `module` in place and return its accuracy on the test images after the last epoch.
+
+    `resolution` is the input size in pixels, the data set's own by default. `device` is auto (CUDA where
+    there is one), cpu, or cuda. On a CPU the same module, seed and threads give the same result in any
+    process; build the module under `seeded(seed)` so that its initial weights repeat too. `workers` more
+    processes load pictures. `on_epoch(epoch, epochs, top1)` is called after each epoch, counted from 1. The
+    process's threads and random generators, and the module's device and mode, are restored. Raises
+    `UsageError` for a device that is not there and a module with another number of classes, `RunError` when
+    training diverges, memory runs out or an image cannot be read.
+    """
+    where = choose_device(device)
+    start = time.perf_counter()
+    views = _views(module, dataset, resolution, workers)
+    with _prepared(module, where, threads, seed):
+        source = find_source(dataset.ref)
+        train_images, test_images = source.open(dataset)
+        batches = train_loader(train_images, views, recipe, flip=source.flip, workers=workers)
+        tests = evaluation_loader(test_images, train_images, views, workers=workers)
+        optimizer = _optimizer(module, recipe)
+        scheduler = _scheduler(optimizer, recipe, len(batches))
+        curve: list[float] = []
+        top5 = 0.0
+        for epoch in range(recipe.epochs):
+            loss = _train_epoch(module, batches, optimizer, scheduler, recipe, where, epoch * len(batches), dataset)
+            if not math.isfinite(loss):
+                raise RunError(
+                    f"training diverged in epoch {epoch + 1} of {recipe.epochs} (loss is {loss}); "
+                    f"lower the learning rate ({recipe.lr:g})"
+                )
+            top1, top5 = _score(module, tests, where, dataset)
+            curve.append(top1)
+            if on_epoch is not None:
+                on_epoch(epoch + 1, recipe.epochs, top1)
+    return Accuracy(
+        top1=curve[-1],
+        top5=top5,
+        test_images=dataset.test_images,
+        curve=tuple(curve),
+        dataset=dataset.ref,
+        recipe_hash=recipe.hash,
+        epochs=recipe.epochs,
+        source="trained",
+        seconds=time.perf_counter() - start,
+        seed=seed,
+    )
+
+
+def evaluate(
+    module: nn.Module,
+    dataset: Dataset,
+    *,
+    resolution: int | None = None,
+    device: str = "auto",
+    threads: int = 1,
+    workers: int = 0,
+) -> Accuracy:
+    """Accuracy of a module as it is (source `checkpoint`, no recipe, no epochs); arguments as in `train`."""
+    where = choose_device(device)
+    start = time.perf_counter()
+    views = _views(module, dataset, resolution, workers)
+    with _prepared(module, where, threads, seed=0):
+        train_images, test_images = find_source(dataset.ref).open(dataset)
+        tests = evaluation_loader(test_images, train_images, views, workers=workers)
+        top1, top5 = _score(module, tests, where, dataset)
+    seconds = time.perf_counter() - start
+    return Accuracy(top1, top5, dataset.test_images, (), dataset.ref, "", 0, "checkpoint", seconds, 0)
+
+
+def choose_device(name: str) -> torch.device:
+    """The torch device behind auto, cpu, cuda or cuda:N; raises `UsageError` when this machine lacks it."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UsageError(f"unknown device {name!r}; take auto, cpu or cuda") from None
+    if device.type not in ("cpu", "cuda"):
+        raise UsageError(f"device {name!r} is not supported; take auto, cpu or cuda")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(f"this machine has no {name}; take --device cpu, or auto")
+    return device
+
+
+def _views(module: nn.Module, dataset: Dataset, resolution: int | None, workers: int) -> Views:
+    if resolution is not None and resolution < 1:
+        raise UsageError(f"resolution must be 1 or more, not {resolution}")
+    if workers < 0:
+        raise UsageError(f"workers must be 0 or more, not {workers}")
+    return views_for(module, dataset.resolution if resolution is None else resolution)
+
+
+@contextmanager
+def _prepared(module: nn.Module, device: torch.device, threads: int, seed: int) -> Iterator[None]:
+    """The module on the device in channels-last order, with one seed and `threads` threads, for a while."""
+    cores = os.cpu_count() or 1
+    if not 1 <= threads <= cores:
+        raise UsageError(f"threads must be from 1 to {cores}, the cores of this machine, not {threads}")
+    first = next(module.parameters(), None)
+    home = torch.device("cpu") if first is None else first.device
+    training = module.training
+    try:
+        with seeded(seed, threads):
+            # on a CPU about a third faster than channels-first
+            module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            yield
+    except RunError as error:
+        # a loading process hands its error over as a traceback, whose last line is the message
+        *traceback, message = str(error).splitlines()
+        if not traceback:
+            raise
+        raise RunError(message.partition("RunError: ")[2] or message) from error
+    except torch.OutOfMemoryError as error:
+        raise RunError(f"out of memory on {device}; take a smaller batch size or resolution") from error
+    finally:
+        module.to(device=home, memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        module.train(training)
+
+
+def _optimizer(module: nn.Module, recipe: Recipe) -> Optimizer:
+    try:
+        return create_optimizer_v2(
+            module, recipe.optimizer, lr=recipe.lr, weight_decay=recipe.weight_decay, momentum=recipe.momentum
+        )
+    except (AssertionError, ImportError) as error:
+        raise UsageError(f"optimizer {recipe.optimizer!r} does not work here: {error}") from error
+
+
+def _scheduler(optimizer: Optimizer, recipe: Recipe, steps: int) -> Scheduler:
+    lowest = recipe.lr * LOWEST_LR
+    scheduler, _ = create_scheduler_v2(
+        optimizer,
+        "poly" if recipe.schedule == "linear" else recipe.schedule,
+        num_epochs=recipe.epochs,
+        decay_rate=1.0,
+        min_lr=lowest,
+        warmup_lr=lowest,
+        warmup_epochs=recipe.warmup * recipe.epochs,
+        step_on_epochs=False,
+        updates_per_epoch=steps,
+    )
+    return scheduler
+
+
+def _train_epoch(
+    module: nn.Module,
+    batches: Loader,
+    optimizer: Optimizer,
+    scheduler: Scheduler,
+    recipe: Recipe,
+    device: torch.device,
+    done: int,
+    dataset: Dataset,
+) -> float:
+    """One pass over the training images after `done` steps; the mean loss."""
+    module.train()
+    total = torch.zeros((), device=device)
+    for step, (images, labels) in enumerate(batches):
+        scheduler.step_update(done + step)
+        with torch.autocast("cuda", torch.bfloat16, enabled=recipe.amp and device.type == "cuda"):
+            logits = _logits(module, images, device, dataset)
+        loss = F.cross_entropy(
+            logits.float(), labels.to(device, non_blocking=True), label_smoothing=recipe.label_smoothing
+        )
+        optimizer.zero_grad()
+        # AdaHessian differentiates the gradient once more
+        loss.backward(create_graph=getattr(optimizer, "is_second_order", False))
+        if recipe.clip_grad is not None:
+            nn.utils.clip_grad_norm_(module.parameters(), recipe.clip_grad)
+        optimizer.step()
+        total += loss.detach()
+    return (total / len(batches)).item()
+
+
+def _score(module: nn.Module, batches: Loader, device: torch.device, dataset: Dataset) -> tuple[float, float]:
+    """Top-1 and top-5 over all test images; with fewer than 5 classes top-5 counts all of them."""
+    module.eval()
+    top1 = top5 = seen = 0
+    with torch.inference_mode():
+        for images, labels in batches:
+            logits = _logits(module, images, device, dataset)
+            if not torch.isfinite(logits).all():
+                raise RunError("the network's outputs are not finite; lower the learning rate")
+            best = logits.topk(min(5, dataset.num_classes), dim=1).indices.cpu()
+            hits = best == labels.unsqueeze(1)
+            top1 += int(hits[:, 0].sum())
+            top5 += int(hits.sum())
+            seen += len(labels)
+    return top1 / seen, top5 / seen
+
+
+def _logits(module: nn.Module, images: Tensor, device: torch.device, dataset: Dataset) -> Tensor:
+    logits: Tensor = module(images.to(device, memory_format=torch.channels_last, non_blocking=True))
+    if logits.shape != (len(images), dataset.num_classes):
+        raise UsageError(
+            f"the network gives outputs of shape {tuple(logits.shape)} for {len(images)} images of "
+            f"{dataset.ref}, not ({len(images)}, {dataset.num_classes}); "
+            f"build it for {dataset.num_classes} classes"
+        )
+    return logits

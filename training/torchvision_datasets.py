@@ -1,0 +1,96 @@
+"""torchvision's data sets, by timm's names for them: `torch/NAME`. Their files must be there already."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from timm.data import create_dataset
+
+from bench.errors import UsageError
+
+from .datasets import DATASETS, Dataset, Pictures, Source, fingerprint
+
+_CIFAR = "https://www.cs.toronto.edu/~kriz"
+
+
+def _open(name: str, dataset: Dataset) -> tuple[Pictures, Pictures]:
+    try:
+        train, test = (
+            create_dataset(name, root=dataset.path, split=split, download=False, search_split=False)
+            for split in ("train", "validation")
+        )
+    except ImportError as error:
+        raise UsageError(f"data set {name!r} needs a package that is not installed: {error.name}") from error
+    except (RuntimeError, OSError, EOFError, ValueError) as error:
+        raise UsageError(
+            f"data set {name!r} is not in {dataset.path}, or damaged there; it wants {DATASETS[name].how}"
+        ) from error
+    return train, test
+
+
+def _describe(source: Source, ref: str, data_dir: str | None) -> Dataset:
+    if data_dir is None:
+        raise UsageError(f"data set {ref!r} needs data_dir, the folder that holds {source.how}")
+    path = Path(data_dir).expanduser().resolve()
+    if not path.is_dir():
+        raise UsageError(f"no such folder: {path}; data_dir is the folder that holds {source.how}")
+    blank = Dataset(ref, str(path), source.num_classes or 0, source.resolution, 0, 0, "")
+    train, test = _open(ref, blank)
+    counts = (len(train), len(test))
+    return replace(
+        blank,
+        train_images=counts[0],
+        test_images=counts[1],
+        fingerprint=fingerprint([ref, source.num_classes, *counts]),
+    )
+
+
+def _add(name: str, title: str, classes: int, train: int, test: int, resolution: int, flip: bool, how: str) -> None:
+    source = Source(
+        name=name,
+        title=title,
+        how=how,
+        open=partial(_open, name),
+        num_classes=classes,
+        resolution=resolution,
+        train_images=train,
+        test_images=test,
+        flip=flip,
+    )
+    DATASETS.add(name, replace(source, describe=partial(_describe, source)))
+
+
+_add(
+    "torch/cifar10", "CIFAR-10, small colour pictures", 10, 50_000, 10_000, 32, True,
+    f"cifar-10-batches-py/ (unpack {_CIFAR}/cifar-10-python.tar.gz)",
+)  # fmt: skip
+_add(
+    "torch/cifar100", "CIFAR-100, small colour pictures", 100, 50_000, 10_000, 32, True,
+    f"cifar-100-python/ (unpack {_CIFAR}/cifar-100-python.tar.gz)",
+)  # fmt: skip
+_add(
+    "torch/mnist", "MNIST, handwritten digits", 10, 60_000, 10_000, 32, False,
+    "MNIST/raw/ (its four idx-ubyte files, as torchvision lays them out)",
+)  # fmt: skip
+_add(
+    "torch/fashion_mnist", "Fashion-MNIST, pieces of clothing", 10, 60_000, 10_000, 32, True,
+    "FashionMNIST/raw/ (its four idx-ubyte files, as torchvision lays them out)",
+)  # fmt: skip
+_add(
+    "torch/kmnist", "Kuzushiji-MNIST, Japanese characters", 10, 60_000, 10_000, 32, False,
+    "KMNIST/raw/ (its four idx-ubyte files, as torchvision lays them out)",
+)  # fmt: skip
+_add(
+    "torch/qmnist", "QMNIST, handwritten digits", 10, 60_000, 60_000, 32, False,
+    "QMNIST/raw/ (its idx-ubyte files, as torchvision lays them out)",
+)  # fmt: skip
+_add(
+    "torch/imagenet", "ImageNet-1k", 1000, 1_281_167, 50_000, 224, True,
+    "ImageNet's train/ and val/ folders and meta.bin, or its three .tar files, as torchvision lays them out",
+)  # fmt: skip
+_add(
+    "torch/places365", "Places365, scenes", 365, 1_803_460, 36_500, 224, True,
+    "the Places365-standard folders and lists, as torchvision lays them out",
+)  # fmt: skip
