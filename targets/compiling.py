@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import tempfile
 from collections import Counter
+from collections.abc import Mapping
 from importlib.metadata import version
 from math import prod
 from pathlib import Path
@@ -18,11 +19,13 @@ from tvm import relax, tirx
 
 from bench.errors import RunError
 from bench.targets.exporting import export_module
-from bench.targets.linking import link
+from bench.targets.kernel_cache import CompiledKernel, KernelCache
+from bench.targets.kernels import call_by_symbol, compile_kernels, unoptimized
+from bench.targets.linking import link_kernels, link_program
 from bench.targets.lowering import finalize, lower
 from bench.targets.program import Kernel, Program
 from bench.targets.randomize import randomize_statistics
-from bench.targets.schedules import Machine, kernel_macs, schedule_kernel
+from bench.targets.schedules import kernel_macs
 from bench.targets.target import TARGETS, Target
 from bench.targets.threads import use_threads
 
@@ -55,10 +58,16 @@ def compile_model(
             expected = module(sample).numpy()
             exported = export_module(module, resolution)
         lowered = lower(exported, target.compiler())
-        scheduled, kernels = _schedule(lowered, target.machine(threads))
-        executable, peak = _build(scheduled, target.compiler())
-        library, kernel_library = _libraries(executable)
-        runnable = library if target.is_host else _libraries(_build(scheduled, _unoptimized())[0])[0]
+        functions = {v.name_hint: f for v, f in lowered.functions_items() if isinstance(f, tirx.PrimFunc)}
+        machine, store = target.machine(threads), KernelCache()
+        compiled = compile_kernels(functions, machine, target.compiler(), store)
+        planned, peak = finalize(call_by_symbol(lowered, {name: k.symbol for name, k in compiled.items()}))
+        library = link_program(planned, list(compiled.values()), target.compiler())
+        runnable = library
+        if not target.is_host:
+            here = unoptimized(TARGETS["host"].compiler())
+            copies = compile_kernels(functions, machine, here, store)
+            runnable = link_program(planned, list(copies.values()), here)
         output = _run(runnable, sample.numpy())
     except (ValueError, RuntimeError, AssertionError, TypeError, KeyError, AttributeError) as error:
         raise RunError(f"compiling for {target.name} failed: {type(error).__name__}: {_first_line(error)}") from error
@@ -69,11 +78,11 @@ def compile_model(
         )
     return Program(
         library=library,
-        kernel_library=kernel_library,
+        kernel_library=link_kernels(list(compiled.values())),
         target=target.name,
         threads=threads,
         resolution=resolution,
-        kernels=kernels,
+        kernels=_describe(lowered, functions, compiled),
         peak_memory_bytes=peak + sample.numpy().nbytes,
         max_abs_error=absolute,
         max_rel_error=relative,
@@ -99,31 +108,25 @@ def _run(library: bytes, sample: np.ndarray) -> np.ndarray:
         return machine["main"](tvm.runtime.tensor(sample)).numpy()
 
 
-def _unoptimized() -> tvm.target.Target:
-    """This machine, without LLVM's optimisations: they take most of a build and do not touch the schedules."""
-    return tvm.target.Target({**TARGETS["host"].tvm_target, "opt-level": 0})
-
-
-def _schedule(module: tvm.IRModule, machine: Machine) -> tuple[tvm.IRModule, tuple[Kernel, ...]]:
+def _describe(
+    module: tvm.IRModule, functions: Mapping[str, tirx.PrimFunc], compiled: Mapping[str, CompiledKernel]
+) -> tuple[Kernel, ...]:
     calls = _calls(module)
     kernels = []
-    for variable, function in list(module.functions_items()):
-        if not isinstance(function, tirx.PrimFunc):
-            continue
-        result = schedule_kernel(function, machine)
-        module.update_func(variable, result.function)
+    for name, function in functions.items():
         arguments = tuple((str(p.ty.dtype), tuple(int(extent) for extent in p.ty.shape)) for p in function.params)
         kernels.append(
             Kernel(
-                name=str(variable.name_hint),
-                calls=calls[variable.name_hint],
+                name=str(name),
+                symbol=compiled[name].symbol,
+                calls=calls[name],
                 macs=kernel_macs(function),
                 bytes=sum(np.dtype(dtype).itemsize * prod(shape) for dtype, shape in arguments),
                 arguments=arguments,
-                rule=result.rule,
+                rule=compiled[name].rule,
             )
         )
-    return module, tuple(kernels)
+    return tuple(kernels)
 
 
 def _calls(module: tvm.IRModule) -> Counter[str]:
@@ -135,25 +138,6 @@ def _calls(module: tvm.IRModule) -> Counter[str]:
 
     relax.analysis.post_order_visit(module["main"], visit)
     return counts
-
-
-def _build(module: tvm.IRModule, compiler: tvm.target.Target) -> tuple[Any, int]:
-    with compiler, tvm.transform.PassContext(opt_level=3):
-        planned, peak = finalize(module)
-        return relax.build(planned, compiler, relax_pipeline=None), peak
-
-
-def _libraries(executable: Any) -> tuple[bytes, bytes]:
-    """The whole program, and its kernels alone: only in the latter can each be called by name over RPC."""
-    with tempfile.TemporaryDirectory() as folder:
-        program, kernels = Path(folder, "network.so"), Path(folder, "kernels.so")
-
-        def link_both(output: str, objects: list[str], **_options: Any) -> None:
-            link(output, objects)
-            link(str(kernels), [name for name in objects if not name.endswith("devc.o")])
-
-        executable.export_library(str(program), fcompile=link_both)
-        return program.read_bytes(), kernels.read_bytes()
 
 
 def _first_line(error: Exception) -> str:

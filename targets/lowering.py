@@ -25,6 +25,7 @@ def lower(exported: ExportedProgram, target: tvm.target.Target) -> tvm.IRModule:
                 relax.transform.AnnotateTIROpPattern(),
                 relax.transform.FuseOps(),
                 relax.transform.FuseTIR(),
+                relax.transform.RewriteDataflowReshape(),
                 relax.transform.DeadCodeElimination(),
             ]
         )(import_program(exported))
@@ -34,7 +35,6 @@ def finalize(module: tvm.IRModule) -> tuple[tvm.IRModule, int]:
     """Plan the memory of a scheduled module and lower its calls; also the bytes planned for activations."""
     planned = tvm.transform.Sequential(
         [
-            relax.transform.RewriteDataflowReshape(),
             relax.transform.ToNonDataflow(),
             relax.transform.RemovePurityChecking(),
             relax.transform.CallTIRRewrite(),

@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 class Kernel:
     """One fused, scheduled function of a network.
 
+    `name` says what was fused and numbers kernels within their network; `symbol` is the kernel's own everywhere.
     `calls`: executions in one inference; `macs` and `bytes` of one execution, bytes being every tensor read and
     written once; `arguments`: (dtype, shape) of each, outputs last; `rule`: the schedule's name, None when no rule
     covered it.
     """
 
     name: str
+    symbol: str
     calls: int
     macs: int
     bytes: int

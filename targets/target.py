@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import tvm
 
 from bench.errors import UsageError
+from bench.python_file import is_file_reference, load_object
 from bench.registry import Registry
 from bench.targets.schedules import Machine
 
@@ -99,21 +98,7 @@ def get_target(ref: str) -> Target:
 
     Raises `UsageError` for an unknown name, and for a file that is missing, does not import or lacks the name.
     """
-    if ".py:" not in ref:
+    if not is_file_reference(ref):
         return TARGETS[ref]
-    path, _, name = ref.rpartition(":")
-    if not Path(path).is_file():
-        raise UsageError(f"target {ref!r}: no such file {path}")
-    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise UsageError(f"target {ref!r}: {path} does not import: {type(error).__name__}: {error}") from error
-    target = getattr(module, name, None)
-    if not isinstance(target, Target):
-        known = [key for key, value in vars(module).items() if isinstance(value, Target)]
-        raise UsageError(f"target {ref!r}: {path} has no Target {name!r}; it has {', '.join(known) or 'none'}")
+    target: Target = load_object(ref, lambda value: isinstance(value, Target), "Target")
     return target

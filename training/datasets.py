@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import re
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any, Protocol
 import torch
 
 from bench.errors import UsageError
+from bench.python_file import is_file_reference, load_object
 from bench.registry import Registry
 
 
@@ -120,9 +119,9 @@ def get_dataset(ref: str, data_dir: str | None = None) -> Dataset:
 
 def find_source(ref: str) -> Source:
     """The `Source` behind a reference; raises `UsageError` with near names when there is none."""
-    file, colon, name = ref.rpartition(":")
-    if colon and file.endswith(".py"):
-        return _load_source(Path(file), name)
+    if is_file_reference(ref):
+        source: Source = load_object(ref, lambda value: isinstance(value, Source), "bench.training.Source")
+        return source
     head = re.split("[:/]", ref, maxsplit=1)[0]
     if head in DATASETS and DATASETS[head].takes is not None:
         source = DATASETS[head]
@@ -146,25 +145,3 @@ def _describe(source: Source, ref: str, data_dir: str | None) -> Dataset:
     train, test = source.open(blank)
     parts = (source.name, source.num_classes, len(train), len(test))
     return Dataset(ref, path, source.num_classes, source.resolution, len(train), len(test), fingerprint(parts))
-
-
-def _load_source(file: Path, name: str) -> Source:
-    file = file.expanduser().resolve()
-    if not file.is_file():
-        raise UsageError(f"no such file: {file}")
-    module_name = f"bench_data_set_{fingerprint([file])}"
-    spec = importlib.util.spec_from_file_location(module_name, file)
-    if spec is None or spec.loader is None:
-        raise UsageError(f"{file} cannot be imported")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise UsageError(f"{file} does not import: {type(error).__name__}: {error}") from error
-    source = getattr(module, name, None)
-    if not isinstance(source, Source):
-        found = [key for key, value in vars(module).items() if isinstance(value, Source)]
-        hint = f"it has {', '.join(found)}" if found else "it has none"
-        raise UsageError(f"{file} has no bench.training.Source named {name!r}; {hint}")
-    return source

@@ -57,7 +57,7 @@ class LoadedProgram:
             tvm.runtime.tensor(np.full(shape, 0.5).astype(dtype), self._device)
             for dtype, shape in kernel.arguments
         ]
-        timer = self._kernels.time_evaluator(kernel.name, self._device, number=1, repeat=3, min_repeat_ms=_KERNEL_MS)
+        timer = self._kernels.time_evaluator(kernel.symbol, self._device, number=1, repeat=3, min_repeat_ms=_KERNEL_MS)
         return 1e3 * median(timer(*arguments).results)
 
 

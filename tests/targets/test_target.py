@@ -53,9 +53,9 @@ def test_a_board_in_the_users_file_needs_one_entry(tmp_path):
 @pytest.mark.parametrize(
     ("text", "name", "words"),
     [
-        (None, "mine", "no such file"),
-        ("1 / 0", "mine", "does not import: ZeroDivisionError"),
-        (BOARD, "yours", "has no Target 'yours'; it has mine"),
+        (None, "mine", "there is no file"),
+        ("1 / 0", "mine", "does not import \\(line 1\\): ZeroDivisionError"),
+        (BOARD, "yours", "defines no Target 'yours'"),
         (BOARD.replace("cores=4", "cores=0"), "mine", "cores must be positive"),
     ],
 )

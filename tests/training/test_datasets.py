@@ -65,9 +65,9 @@ def test_a_users_own_data_set_can_be_registered(register: Callable[[Source], Sou
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("import nothing_of_this_name", "does not import: ModuleNotFoundError"),
-        ("other = 1", "no bench.training.Source named 'mine'; it has none"),
-        (OWN.replace("mine", "ours"), "named 'mine'; it has ours"),
+        ("import nothing_of_this_name", "does not import \\(line 1\\): ModuleNotFoundError"),
+        ("other = 1", "defines no bench.training.Source 'mine'; it has none"),
+        (OWN.replace("mine", "ours"), "defines no bench.training.Source 'mine'"),
         (OWN.replace("num_classes=2", "num_classes=1"), "has 1 class"),
         (OWN.replace("stripes(64)", "stripes(1)"), "has 1 training and 16 test images"),
     ],
@@ -80,7 +80,7 @@ def test_a_file_that_gives_no_data_set_says_why(tmp_path: Path, text: str, reaso
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"no such file: .*/own\.py"):
+    with pytest.raises(UsageError, match=r"there is no file .*/own\.py"):
         get_dataset(f"{tmp_path}/own.py:mine")
 
 

@@ -1,0 +1,286 @@
+"""Executed aarch64 instructions per inference on the board's processor, against ncnn's, with no board.
+
+    python benchmarks/instructions.py --models mobilenetv2_100 resnet18
+    python benchmarks/instructions.py --kernels resnet18
+
+Batch 1, float32, one thread, a Cortex-A72 emulated by QEMU. The count of one inference is (count of 6 - count of 1)
+/ 5, the same on every run and machine to about one in a thousand. It knows nothing of time: `--caches` adds the bytes
+that a simulated 32 KiB L1 and 1 MiB L2 fetch, and takes about three times as long. `--kernels` gives the same for each
+kernel of one network. Needs `apt install qemu-user gcc`; the first run downloads the rest (see qemu_root.py).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+MODELS = [
+    *("mobilenetv2_100", "mobilenetv3_large_100", "efficientnet_b0", "shufflenet_v2_x1_0", "squeezenet1_1"),
+    *("mnasnet_100", "regnety_004", "resnet18", "resnet50", "vit_tiny_patch16_224"),
+]
+CLASSES = ["fma", "vector", "load", "store", "branch", "integer"]
+LINE_BYTES = 64
+FEW, MANY = 1, 6
+# The plugin's agreement with `mark`: a system call that fails, with the label as its second argument.
+MARK, FEW_LABEL, MANY_LABEL, START, EMPTY_CACHES = 0x6D61726B, 1, 6, 0, -1
+
+
+# Inside the emulator: standard library, numpy and one engine only.
+
+
+def mark(label: int) -> None:
+    import os
+
+    try:
+        os.getpriority(MARK, label)
+    except OSError:
+        return
+
+
+def counted(call: Callable[[], Any]) -> None:
+    """One call to warm up, one from empty caches, several more, with marks between."""
+    call()
+    for label, calls, before in ((FEW_LABEL, FEW, EMPTY_CACHES), (MANY_LABEL, MANY, START)):
+        mark(before)
+        for _ in range(calls):
+            call()
+        mark(label)
+
+
+def emulated_bench(folder: Path) -> Any:
+    import numpy as np
+    import tvm
+    from tvm import relax
+
+    machine = relax.VirtualMachine(tvm.runtime.load_module(str(folder / "network.so")), tvm.cpu())
+    machine.set_input("main", tvm.runtime.tensor(np.load(folder / "sample.npy"), tvm.cpu()))
+    counted(lambda: machine.invoke_stateful("main"))
+    return machine.get_outputs("main").numpy()
+
+
+def emulated_ncnn(folder: Path) -> Any:
+    import ncnn
+    import numpy as np
+
+    net = ncnn.Net()
+    net.opt.num_threads = 1
+    for option in ("fp16_packed", "fp16_storage", "fp16_arithmetic", "bf16_storage", "bf16_packed"):
+        if hasattr(net.opt, f"use_{option}"):
+            setattr(net.opt, f"use_{option}", False)
+    net.load_param(str(folder / "model.ncnn.param"))
+    net.load_model(str(folder / "model.ncnn.bin"))
+    image = ncnn.Mat(np.load(folder / "sample.npy")[0]).clone()
+
+    def call() -> Any:
+        extractor = net.create_extractor()
+        extractor.input("in0", image)
+        return extractor.extract("out0")[1]
+
+    counted(call)
+    return np.array(call())
+
+
+def emulated_kernels(folder: Path) -> Any:
+    """Counts a call that does nothing, then every kernel of kernels.json in order."""
+    import numpy as np
+    import tvm
+
+    library = tvm.runtime.load_module(str(folder / "kernels.so"))
+    counted(tvm.get_global_func("runtime.NumThreads"))
+    for name, arguments in json.loads((folder / "kernels.json").read_text()):
+        function = library[name]
+        tensors = [tvm.runtime.tensor(np.full(shape, 0.5).astype(dtype), tvm.cpu()) for dtype, shape in arguments]
+        counted(lambda function=function, tensors=tensors: function(*tensors))
+    return np.zeros(0, "float32")
+
+
+EMULATED = {"bench": emulated_bench, "ncnn": emulated_ncnn, "kernels": emulated_kernels}
+
+
+# On this machine.
+
+
+def create(name: str) -> Any:
+    import timm
+    import torch
+    import torchvision
+
+    from bench.targets.randomize import randomize_statistics
+
+    torch.manual_seed(0)
+    in_timm = timm.is_model(name)
+    model = timm.create_model(name) if in_timm else torchvision.models.get_model(name, weights=None)
+    randomize_statistics(model, 0)
+    return model.eval()
+
+
+def convert(model: Any, resolution: int, folder: Path) -> None:
+    """Write ncnn's model.ncnn.param and model.ncnn.bin."""
+    import torch
+    from qemu_root import SetUpError, prepare
+
+    with torch.no_grad():
+        torch.jit.trace(model, torch.zeros(1, 3, resolution, resolution)).save(str(folder / "model.pt"))
+    shape = f"inputshape=[1,3,{resolution},{resolution}]"
+    # pip does not keep the executable bit of a data file, and this binary needs nothing of pnnx's Python.
+    binary = prepare() / "pnnx/pnnx/pnnx"
+    binary.chmod(0o755)
+    done = subprocess.run(
+        [str(binary), "model.pt", shape, "fp16=0"], cwd=folder, capture_output=True, text=True, timeout=600
+    )
+    if done.returncode or not (folder / "model.ncnn.bin").exists():
+        raise SetUpError(f"pnnx failed:\n{done.stderr[-2000:]}")
+
+
+def emulate(engine: str, folder: Path, caches: bool) -> list[dict[str, Any]]:
+    """What each `counted` of an engine's program came to, an inference or kernel each."""
+    from qemu_root import run
+
+    lines = run(__file__, "--emulated", engine, str(folder), counts=folder / f"{engine}.txt", caches=caches)
+    few = [values for label, *values in lines if label == FEW_LABEL]
+    many = [values for label, *values in lines if label == MANY_LABEL]
+    found = []
+    for first, later in zip(few, many, strict=True):
+        # In a fixed number of instructions the caches' state does not matter; the first call's misses are the cold ones.
+        one = [(b - a) / (MANY - FEW) for a, b in zip(first, later, strict=True)]
+        row: dict[str, Any] = {"instructions": sum(one[: len(CLASSES)]), **dict(zip(CLASSES, one, strict=False))}
+        if caches:
+            row |= {"l1_miss_bytes": LINE_BYTES * one[-2], "l2_miss_bytes": LINE_BYTES * one[-1]}
+            row |= {"cold_l1_miss_bytes": LINE_BYTES * first[-2], "cold_l2_miss_bytes": LINE_BYTES * first[-1]}
+        found.append(row)
+    return found
+
+
+def compiled(name: str, resolution: int) -> tuple[Any, Any]:
+    from bench.targets import compile_model, get_target
+
+    model = create(name)
+    return model, compile_model(model, resolution, get_target("rk3399"), threads=1)
+
+
+def count_model(name: str, resolution: int, engines: list[str], caches: bool) -> list[dict[str, Any]]:
+    """One row an engine."""
+    import numpy as np
+
+    model, program = compiled(name, resolution)
+    expected = np.asarray(program.expected, "float32")
+    macs = sum(kernel.calls * kernel.macs for kernel in program.kernels)
+    rows = []
+    with tempfile.TemporaryDirectory() as work:
+        folder = Path(work)
+        np.save(folder / "sample.npy", np.frombuffer(program.sample, "float32").reshape(1, 3, resolution, resolution))
+        (folder / "network.so").write_bytes(program.library)
+        if "ncnn" in engines:
+            convert(model, resolution, folder)
+        for engine in engines:
+            counts = emulate(engine, folder, caches)[0]
+            error = np.abs(np.load(folder / f"{engine}.npy").ravel() - expected).max() / np.abs(expected).max()
+            rows.append({"model": name, "engine": engine, "macs": macs, **counts, "max_rel_error": float(error)})
+            print(f"{engine:6} {name} {counts['instructions'] / 1e6:.1f} M", file=sys.stderr)
+    return rows
+
+
+def count_kernels(name: str, resolution: int, caches: bool) -> list[dict[str, Any]]:
+    """One row a kernel, one call each, most instructions above a quarter of its MACs first."""
+    _, program = compiled(name, resolution)
+    with tempfile.TemporaryDirectory() as work:
+        folder = Path(work)
+        (folder / "kernels.so").write_bytes(program.kernel_library)
+        named = [(kernel.name, kernel.arguments) for kernel in program.kernels]
+        (folder / "kernels.json").write_text(json.dumps(named))
+        nothing, *found = emulate("kernels", folder, caches)
+    rows = []
+    for kernel, counts in zip(program.kernels, found, strict=True):
+        own = {key: value - nothing[key] for key, value in counts.items()}
+        facts = {"kernel": kernel.name, "rule": kernel.rule, "calls": kernel.calls, "macs": kernel.macs}
+        rows.append({**facts, "bytes": kernel.bytes, **own})
+    return sorted(rows, key=lambda row: -row["calls"] * (row["instructions"] - row["macs"] / 4))
+
+
+def model_table(rows: list[dict[str, Any]], engines: list[str]) -> str:
+    """Markdown: millions of instructions an engine, and ours over ncnn's."""
+    caches = "l1_miss_bytes" in rows[0]
+    heads = ["model", "MACs / 4, M", *(f"{engine}, M" for engine in engines)]
+    both = engines == ["bench", "ncnn"]
+    heads += ["ours / ncnn"] * both + [f"relative error, {engine}" for engine in engines]
+    heads += [f"{engine}, MB beyond L1 | beyond L2" for engine in engines] * caches
+    lines = [_line(heads), "|" + "---|" * (len(heads) + caches * len(engines))]
+    cells = {(row["model"], row["engine"]): row for row in rows}
+    ratios = []
+    for model in dict.fromkeys(row["model"] for row in rows):
+        found = [cells[model, engine] for engine in engines]
+        values = [model, f"{found[0]['macs'] / 4e6:.0f}", *(f"{row['instructions'] / 1e6:.0f}" for row in found)]
+        if both:
+            ratios.append(found[0]["instructions"] / found[1]["instructions"])
+            values.append(f"{ratios[-1]:.2f}")
+        values += [f"{row['max_rel_error']:.0e}" for row in found]
+        if caches:
+            values += [f"{row[f'{level}_miss_bytes'] / 1e6:.1f}" for row in found for level in ("l1", "l2")]
+        lines.append(_line(values))
+    if both:
+        lines.append(f"\nGeometric mean, ours / ncnn: {statistics.geometric_mean(ratios):.2f}")
+    return "\n".join(lines)
+
+
+def kernel_table(rows: list[dict[str, Any]]) -> str:
+    """Markdown: one call of each kernel; its tensors once each beside what the caches fetch from empty."""
+    caches = "cold_l1_miss_bytes" in rows[0]
+    heads = ["kernel", "rule", "calls", "MACs / 4, M", "instructions, M", "ratio", *(f"{c}, %" for c in CLASSES)]
+    heads += ["tensors, kB", *["beyond L1, kB", "beyond L2, kB"] * caches]
+    lines = [_line(heads), "|" + "---|" * len(heads)]
+    for row in rows:
+        least, total = row["macs"] / 4e6, row["instructions"] / 1e6
+        values = [row["kernel"], row["rule"] or "none", str(row["calls"]), f"{least:.2f}", f"{total:.2f}"]
+        values += [f"{total / least:.2f}" if least else "-"]
+        values += [f"{100 * row[name] / row['instructions']:.0f}" for name in CLASSES]
+        values += [f"{row['bytes'] / 1e3:.0f}"]
+        if caches:
+            values += [f"{row[f'cold_{level}_miss_bytes'] / 1e3:.0f}" for level in ("l1", "l2")]
+        lines.append(_line(values))
+    return "\n".join(lines)
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--emulated"]:
+        import numpy as np
+
+        engine, folder = sys.argv[2], Path(sys.argv[3])
+        np.save(folder / f"{engine}.npy", EMULATED[engine](folder))
+        return
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="+", default=MODELS, help="names known to timm or torchvision")
+    parser.add_argument("--engines", nargs="+", choices=["bench", "ncnn"], default=["bench", "ncnn"])
+    parser.add_argument("--kernels", metavar="MODEL", help="count each kernel of this network instead")
+    parser.add_argument("--resolution", type=int, default=224)
+    parser.add_argument("--caches", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    engines = sorted(set(arguments.engines))
+    from qemu_root import SetUpError
+
+    try:
+        if arguments.kernels:
+            rows = count_kernels(arguments.kernels, arguments.resolution, arguments.caches)
+            text = kernel_table(rows)
+        else:
+            models = dict.fromkeys(arguments.models)
+            rows = [row for m in models for row in count_model(m, arguments.resolution, engines, arguments.caches)]
+            text = model_table(rows, engines)
+    except SetUpError as error:
+        raise SystemExit(str(error)) from error
+    print(json.dumps(rows) if arguments.json else text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+import multiprocessing
+import os
+
+import pytest
+import torch
+from torch import nn
+
+from bench.targets import compile_model, get_target
+from bench.targets.kernel_cache import CompiledKernel, KernelCache
+
+KERNEL = CompiledKernel("k_1", "window", b"\x7fELF" + bytes(1000))
+KEY = "ab" + "0" * 62
+
+
+@pytest.fixture
+def store(tmp_path):
+    return KernelCache(tmp_path / "kernels")
+
+
+def test_a_kernel_comes_back_as_it_was_kept(store):
+    assert store.get(KEY) is None
+    store.put(KEY, KERNEL)
+    assert store.get(KEY) == KERNEL
+
+
+def test_a_damaged_entry_counts_as_absent(store):
+    store.put(KEY, KERNEL)
+    path = next(store.folder.glob("*/*"))
+    path.write_bytes(path.read_bytes()[:100])
+    assert store.get(KEY) is None
+    store.put(KEY, KERNEL)
+    assert store.get(KEY) == KERNEL
+
+
+def test_the_entries_unused_for_longest_are_evicted_first(tmp_path):
+    store = KernelCache(tmp_path, limit_bytes=2500)
+    keys = [f"{i:02}" + "0" * 62 for i in range(4)]
+    for age, key in enumerate(keys):
+        store.put(key, KERNEL)
+        os.utime(tmp_path / key[:2] / key[2:], (1000 + age, 1000 + age))
+    store.get(keys[0])
+    store.evict()
+    assert [store.get(key) is not None for key in keys] == [True, False, False, True]
+
+
+def test_a_folder_that_cannot_be_written_loses_the_entry_and_nothing_else(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    store = KernelCache(blocked)
+    store.put(KEY, KERNEL)
+    assert store.get(KEY) is None
+
+
+def _put_and_get(folder):
+    store = KernelCache(folder)
+    for _ in range(200):
+        store.put(KEY, KERNEL)
+        if store.get(KEY) != KERNEL:
+            os._exit(1)
+
+
+def test_many_processes_never_read_half_an_entry(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=_put_and_get, args=(tmp_path,)) for _ in range(3)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [0, 0, 0]
+
+
+def network(width):
+    torch.manual_seed(width)
+    return nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, width, 1), nn.Flatten())
+
+
+def test_networks_that_share_a_kernel_share_its_code(tmp_path, monkeypatch):
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path))
+    host = get_target("host")
+    first = compile_model(network(8), 8, host)
+    entries = set(tmp_path.glob("kernels/*/*"))
+    assert len(entries) == len({kernel.symbol for kernel in first.kernels})
+    second = compile_model(network(16), 8, host)
+    shared = {kernel.symbol for kernel in first.kernels} & {kernel.symbol for kernel in second.kernels}
+    assert len(shared) == 2  # the image's layout and the stem
+    added = set(tmp_path.glob("kernels/*/*")) - entries
+    assert len(added) == len({kernel.symbol for kernel in second.kernels} - shared)
+
+
+def test_another_thread_count_or_target_has_its_own_code(tmp_path, monkeypatch):
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path))
+    rk3399 = get_target("rk3399")
+    one = compile_model(network(8), 8, rk3399, threads=1)
+    before = len(list(tmp_path.glob("kernels/*/*")))
+    two = compile_model(network(8), 8, rk3399, threads=2)
+    assert len(list(tmp_path.glob("kernels/*/*"))) == 2 * before
+    assert {kernel.symbol for kernel in one.kernels} == {kernel.symbol for kernel in two.kernels}
