@@ -9,18 +9,17 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from math import prod
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 import tvm
 from torch import nn
-from tvm import relax, tirx
+from tvm import relax
 
 from bench.errors import RunError
 from bench.targets.exporting import export_module
 from bench.targets.kernel_cache import CompiledKernel, KernelCache
-from bench.targets.kernels import call_by_symbol, compile_kernels, unoptimized
+from bench.targets.kernels import call_by_symbol, compile_kernels, kernel_calls, kernel_functions, unoptimized
 from bench.targets.linking import link_kernels, link_program
 from bench.targets.lowering import finalize, lower
 from bench.targets.program import Kernel, Program
@@ -58,15 +57,14 @@ def compile_model(
             expected = module(sample).numpy()
             exported = export_module(module, resolution)
         lowered = lower(exported, target.compiler())
-        functions = {v.name_hint: f for v, f in lowered.functions_items() if isinstance(f, tirx.PrimFunc)}
         machine, store = target.machine(threads), KernelCache()
-        compiled = compile_kernels(functions, machine, target.compiler(), store)
-        planned, peak = finalize(call_by_symbol(lowered, {name: k.symbol for name, k in compiled.items()}))
+        compiled = compile_kernels(lowered, machine, target.compiler(), store)
+        planned, peak = finalize(call_by_symbol(lowered, compiled))
         library = link_program(planned, list(compiled.values()), target.compiler())
         runnable = library
         if not target.is_host:
             here = unoptimized(TARGETS["host"].compiler())
-            copies = compile_kernels(functions, machine, here, store)
+            copies = compile_kernels(lowered, machine, here, store)
             runnable = link_program(planned, list(copies.values()), here)
         output = _run(runnable, sample.numpy())
     except (ValueError, RuntimeError, AssertionError, TypeError, KeyError, AttributeError) as error:
@@ -82,7 +80,7 @@ def compile_model(
         target=target.name,
         threads=threads,
         resolution=resolution,
-        kernels=_describe(lowered, functions, compiled),
+        kernels=_describe(lowered, compiled),
         peak_memory_bytes=peak + sample.numpy().nbytes,
         max_abs_error=absolute,
         max_rel_error=relative,
@@ -108,36 +106,33 @@ def _run(library: bytes, sample: np.ndarray) -> np.ndarray:
         return machine["main"](tvm.runtime.tensor(sample)).numpy()
 
 
-def _describe(
-    module: tvm.IRModule, functions: Mapping[str, tirx.PrimFunc], compiled: Mapping[str, CompiledKernel]
-) -> tuple[Kernel, ...]:
-    calls = _calls(module)
+def _describe(module: tvm.IRModule, compiled: Mapping[str, CompiledKernel]) -> tuple[Kernel, ...]:
+    calls = Counter(str(call.args[0].name_hint) for call in kernel_calls(module["main"]))
     kernels = []
-    for name, function in functions.items():
+    for name, function in kernel_functions(module).items():
         arguments = tuple((str(p.ty.dtype), tuple(int(extent) for extent in p.ty.shape)) for p in function.params)
         kernels.append(
             Kernel(
-                name=str(name),
+                name=name,
                 symbol=compiled[name].symbol,
                 calls=calls[name],
                 macs=kernel_macs(function),
                 bytes=sum(np.dtype(dtype).itemsize * prod(shape) for dtype, shape in arguments),
-                arguments=arguments,
+                arguments=_as_passed(arguments, compiled[name].packed),
                 rule=compiled[name].rule,
             )
         )
     return tuple(kernels)
 
 
-def _calls(module: tvm.IRModule) -> Counter[str]:
-    counts: Counter[str] = Counter()
-
-    def visit(node: Any) -> None:
-        if isinstance(node, relax.Call) and getattr(node.op, "name", "") == "relax.call_tir":
-            counts[node.args[0].name_hint] += 1
-
-    relax.analysis.post_order_visit(module["main"], visit)
-    return counts
+def _as_passed(
+    arguments: tuple[tuple[str, tuple[int, ...]], ...], packed: tuple[tuple[int, int], ...]
+) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    columns = dict(packed)
+    return tuple(
+        (dtype, (shape[-1] // columns[i], *shape[:-1], columns[i]) if i in columns else shape)
+        for i, (dtype, shape) in enumerate(arguments)
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -18,11 +18,15 @@ _FOLDER = Path(__file__).parent
 
 
 class CompiledKernel(msgspec.Struct, frozen=True):
-    """One kernel for one target: its symbol, the rule that scheduled it (None for none), and its ELF object."""
+    """One kernel for one target: its symbol, the rule that scheduled it (None for none), and its ELF object.
+
+    `packed`: (position of an argument, columns) for each constant [..., n] to be passed as [n / columns, ..., columns].
+    """
 
     symbol: str
     rule: str | None
     code: bytes
+    packed: tuple[tuple[int, int], ...] = ()
 
 
 class KernelCache:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from tvm import tirx
@@ -11,55 +12,67 @@ from bench.targets.schedules import contraction, elementwise, rows, window
 from bench.targets.schedules.analysis import Block
 from bench.targets.schedules.inlining import inline_elementwise, root_blocks
 from bench.targets.schedules.machine import Machine
+from bench.targets.schedules.tiles import Packing
 
 __all__ = ["Machine", "ScheduledKernel", "kernel_macs", "schedule_kernel"]
 
 
 @dataclass(frozen=True)
 class ScheduledKernel:
-    """A kernel after its rule. `rule` is None when no rule covered it, and then it is as TVM made it."""
+    """A kernel after its rule. `rule` is None when no rule covered it, and then it is as TVM made it.
+
+    `packed`: (position of an argument, columns) for every constant argument [..., n] that the schedule expects as
+    [n / columns, ..., columns].
+    """
 
     function: tirx.PrimFunc
     rule: str | None
+    packed: tuple[tuple[int, int], ...] = ()
 
 
-def schedule_kernel(function: tirx.PrimFunc, machine: Machine) -> ScheduledKernel:
-    """Apply the first rule that matches each reduction of `function`, and the element-wise rule to the rest."""
+def schedule_kernel(function: tirx.PrimFunc, machine: Machine, constants: Collection[int] = ()) -> ScheduledKernel:
+    """Apply the first rule that matches each reduction of `function`, and the element-wise rule to the rest.
+
+    `constants` are the positions of arguments known when compiling: a rule may ask for another layout of them.
+    """
     schedule = Schedule(function)
+    names = [str(parameter.name) for parameter in function.params]
     try:
-        rule = _apply_rules(schedule, machine)
+        rule, packings = _apply_rules(schedule, machine, {names[position] for position in constants})
     except Exception:
         # A shape a rule did not foresee must cost that kernel its schedule, not the network its number.
-        rule = None
-    scheduled = schedule.mod["main"] if rule else function
-    for name in ("global_symbol", "op_pattern"):
-        if function.attrs and name in function.attrs:
-            scheduled = scheduled.with_attr(name, function.attrs[name])
-    return ScheduledKernel(scheduled, rule)
+        return ScheduledKernel(function, None)
+    if rule is None:
+        return ScheduledKernel(function, None)
+    packed = tuple((names.index(packing.tensor), packing.columns) for packing in packings)
+    return ScheduledKernel(schedule.mod["main"], rule, packed)
 
 
-def _apply_rules(schedule: Schedule, machine: Machine) -> str | None:
+def _apply_rules(schedule: Schedule, machine: Machine, constants: Collection[str]) -> tuple[str | None, list[Packing]]:
     inline_elementwise(schedule)
-    names = []
+    names: list[str] = []
+    packings: list[Packing] = []
     reductions = [block for block in root_blocks(schedule) if block.is_reduction]
     for block in reductions:
         if rows.matches(block) and not contraction.matches(block):
             rows.apply(schedule, block, machine)
-            return "rows"
+            return "rows", []
     for block in reductions:
         if not block.reduced and not block.multiplies:
             continue
-        for name, rule in (("contraction", contraction), ("window", window)):
-            if rule.matches(block):
-                rule.apply(schedule, block, machine)
-                names.append(name)
-                break
+        if contraction.matches(block):
+            packing = contraction.apply(schedule, block, machine, constants)
+            packings += [packing] if packing else []
+            names.append("contraction")
+        elif window.matches(block):
+            window.apply(schedule, block, machine)
+            names.append("window")
         else:
-            return None
+            return None, []
     for block in root_blocks(schedule):
         if _untouched(schedule, block):
             elementwise.apply(schedule, block, machine)
-    return "+".join(dict.fromkeys(names)) or "elementwise"
+    return "+".join(dict.fromkeys(names)) or "elementwise", packings
 
 
 def _untouched(schedule: Schedule, block: Block) -> bool:

@@ -37,6 +37,7 @@ class Read:
     """One tensor a block loads: the block variables in each index, and the index expressions."""
 
     tensor: str
+    shape: tuple[int, ...]
     indices: tuple[Any, ...]
     used: tuple[frozenset[str], ...]
 
@@ -105,7 +106,8 @@ class Block:
                     frozenset(name for name in variables(index) if self.extents.get(name, 1) > 1)
                     for index in node.indices
                 )
-                found.append(Read(str(node.source.name), tuple(node.indices), used))
+                shape = tuple(int(length) for length in node.source.ty.shape)
+                found.append(Read(str(node.source.name), shape, tuple(node.indices), used))
         return found
 
     @cached_property

@@ -6,12 +6,14 @@ runs outside the tile, so each step loads `vectors` vectors and `rows` scalars f
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from tvm.s_tir import Schedule
 
-from bench.targets.schedules.analysis import Block, extent, group_width, spatial
+from bench.targets.schedules.analysis import Block, Read, extent, group_width, spatial
 from bench.targets.schedules.epilogue import driver_of, padding_of, schedule_accumulators, schedule_padding
 from bench.targets.schedules.machine import Machine
-from bench.targets.schedules.tiles import balance, chunks, contraction_tile
+from bench.targets.schedules.tiles import Packing, Tile, balance, chunks, contraction_tile
 
 
 def matches(block: Block) -> bool:
@@ -23,11 +25,12 @@ def matches(block: Block) -> bool:
     return len(vector) == 1 and len(shared) == 1 and vector[0] is not shared[0]
 
 
-def apply(schedule: Schedule, block: Block, machine: Machine) -> None:
+def apply(schedule: Schedule, block: Block, machine: Machine, constants: Collection[str] = ()) -> Packing | None:
     """Schedule `block` and its epilogue; a border around its input is written for each chunk of rows.
 
     Loops: chunk of rows (parallel), columns by the tile, rows of the chunk, reduction, tile. A tile's weights
-    stay in the first-level cache while the rows of a chunk pass by.
+    stay in the first-level cache while the rows of a chunk pass by; when they are among the `constants`, they are
+    laid out tile after tile, so that they stream from memory in order. Returns that layout.
     """
     column = block.column
     assert column is not None
@@ -44,6 +47,7 @@ def apply(schedule: Schedule, block: Block, machine: Machine) -> None:
     tile = contraction_tile(
         heights, extent(schedule, wide), extent(schedule, column_loop), machine, group_width(shared, column)
     )
+    packing = _pack(schedule, block, weights, tile, constants)
     wide_outer, row = schedule.split(wide, [None, tile.width])
     column_outer, vector, lane = schedule.split(column_loop, [None, tile.vectors, tile.lanes])
     tall = []
@@ -66,3 +70,18 @@ def apply(schedule: Schedule, block: Block, machine: Machine) -> None:
     for loop in (*tall, row, vector):
         schedule.unroll(loop)
     schedule.vectorize(lane)
+    return packing
+
+
+def _pack(schedule: Schedule, block: Block, weights: Read, tile: Tile, constants: Collection[str]) -> Packing | None:
+    """Store constant weights [..., columns] as [columns / tile, ..., tile]."""
+    columns = tile.vectors * tile.lanes
+    if weights.tensor not in constants or columns == weights.shape[-1]:
+        return None
+    index = next(i for i, region in enumerate(block.stmt.reads) if str(region.source.name) == weights.tensor)
+    schedule.transform_layout(
+        block.handle,
+        ("read", index),
+        lambda *indices: [indices[-1] // columns, *indices[:-1], indices[-1] % columns],
+    )
+    return Packing(weights.tensor, columns)

@@ -18,6 +18,14 @@ class Tile:
     lanes: int
 
 
+@dataclass(frozen=True)
+class Packing:
+    """Constant `tensor` of shape [..., n] is to be stored as [n / columns, ..., columns]."""
+
+    tensor: str
+    columns: int
+
+
 def contraction_tile(high: int, wide: int, columns: int, machine: Machine, within: int | None = None) -> Tile:
     """The tile with the most useful multiply-adds a cycle for an outer-product kernel of high × wide rows.
 
