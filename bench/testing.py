@@ -49,9 +49,7 @@ def check_block(
             _check_compiled(module, case[0], resolution, where)
 
 
-def _build(
-    cls: type[nn.Module], case: tuple[int, int, int], options: dict[str, Scalar], where: str
-) -> nn.Module:
+def _build(cls: type[nn.Module], case: tuple[int, int, int], options: dict[str, Scalar], where: str) -> nn.Module:
     from bench.targets.randomize import randomize_statistics
 
     try:
@@ -84,9 +82,7 @@ def _check_gradients(module: nn.Module, images: torch.Tensor, where: str) -> Non
         assert output.requires_grad, f"{where} cuts the gradient"
         (output * torch.randn_like(output)).sum().backward()
         gradients = {"its input": source.grad}
-        gradients |= {
-            key: parameter.grad for key, parameter in module.named_parameters() if parameter.requires_grad
-        }
+        gradients |= {key: parameter.grad for key, parameter in module.named_parameters() if parameter.requires_grad}
         for key, gradient in gradients.items():
             assert gradient is not None, f"{where}: no gradient reaches {key}"
             assert gradient.isfinite().all(), f"{where}: the gradient of {key} is not finite"

@@ -29,7 +29,7 @@ def host() -> Target:
     Clock and vector width are the operating system's and LLVM's; multiply-adds a cycle and memory bandwidth are
     assumptions that only the roofline predictor uses, and say so.
     """
-    triple, cpu = codegen.llvm_get_system_triple(), codegen.llvm_get_system_cpu()
+    triple, cpu = str(codegen.llvm_get_system_triple()), str(codegen.llvm_get_system_cpu())
     bits, registers = _vectors(triple, cpu)
     frequency = psutil.cpu_freq()
     clock = (frequency.max or frequency.current) / 1000 if frequency else 2.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tvm import rpc
+from tvm.rpc import base
 
 from bench.errors import RunError, UsageError
 from bench.targets.latency import Latency, Source
@@ -69,13 +71,22 @@ def _tracker(options: RunOptions) -> Any:
     if not host or not port.isdigit():
         raise UsageError(f"tracker {address!r}: write HOST:PORT, for example 127.0.0.1:9190")
     try:
-        socket.create_connection((host, int(port)), timeout=_CONNECT_S).close()
+        _shake_hands(host, int(port))
     except OSError as error:
         raise UsageError(
             f"no tracker answers at {address} ({error}); start one: "
             f"python -m tvm.exec.rpc_tracker --host {host} --port {port}"
         ) from error
     return rpc.connect_tracker(host, int(port))
+
+
+def _shake_hands(host: str, port: int) -> None:
+    """Say what TVM's tracker protocol begins with, and wait a few seconds for its answer; TVM would wait for ever."""
+    magic = struct.pack("<i", base.RPC_TRACKER_MAGIC)
+    with socket.create_connection((host, port), timeout=_CONNECT_S) as connection:
+        connection.sendall(magic)
+        if connection.recv(len(magic), socket.MSG_WAITALL) != magic:
+            raise OSError("something else listens there")
 
 
 @contextmanager

@@ -1,0 +1,86 @@
+"""`bench targets`, `blocks`, `spaces`, `datasets`, `runners`: what there is to name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bench.commands.options import Debug, Json
+
+
+def targets(json: Json = False, debug: Debug = False) -> None:
+    """List the hardware that networks can be compiled for."""
+    from bench.plain import to_plain
+    from bench.targets import TARGETS
+
+    if json:
+        rows = [{"target": name, **to_plain(target)} for name, target in TARGETS.items()]
+    else:
+        rows = [
+            {"target": name, "title": target.title, "cores": target.cores, "clock GHz": target.clock_ghz}
+            for name, target in TARGETS.items()
+        ]
+    _show(rows, json)
+
+
+def blocks(json: Json = False, debug: Debug = False) -> None:
+    """List the building blocks and their options."""
+    from bench.blocks import BLOCKS
+
+    rows = [
+        {
+            "block": name,
+            "title": block.title,
+            "options": dict(block.options) if json else _options(block.options),
+            "source": block.source,
+        }
+        for name, block in BLOCKS.items()
+    ]
+    _show(rows, json)
+
+
+def spaces(json: Json = False, debug: Debug = False) -> None:
+    """List the design spaces."""
+    from bench.design_space import SPACES
+
+    _show([{"space": name, "title": preset.title} for name, preset in SPACES.items()], json)
+
+
+def datasets(json: Json = False, debug: Debug = False) -> None:
+    """List the data sets that networks can be trained on."""
+    from bench.training import DATASETS
+
+    rows = [
+        {
+            "dataset": f"{name}:{source.takes}" if source.takes else name,
+            "title": source.title,
+            "num_classes": source.num_classes,
+            "how": source.how,
+        }
+        for name, source in DATASETS.items()
+    ]
+    _show(rows, json)
+
+
+def runners(json: Json = False, debug: Debug = False) -> None:
+    """List the ways to get a latency."""
+    from bench.targets import RUNNERS
+
+    rows = [
+        {"runner": name, "latency_source": runner.source, "title": runner.title} for name, runner in RUNNERS.items()
+    ]
+    _show(rows, json)
+
+
+def _show(rows: Sequence[Mapping[str, Any]], json: bool) -> None:
+    """Rows that share their keys, as JSON or as a table."""
+    from bench.tables import print_json, print_table
+
+    if json:
+        print_json(rows)
+    else:
+        print_table(list(rows[0]), [list(row.values()) for row in rows])
+
+
+def _options(options: Mapping[str, Any]) -> str:
+    return " ".join(f"{name}={value}" for name, value in options.items())

@@ -1,0 +1,21 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bench.store import DEFAULT_STORAGE
+
+Storage = Annotated[
+    str,
+    typer.Option(help=f"Where studies are kept: an SQLite file or a database URL (default {DEFAULT_STORAGE})."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+Tracker = Annotated[
+    str | None,
+    typer.Option(metavar="HOST:PORT", help="TVM tracker that boards are registered with."),
+]

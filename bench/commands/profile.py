@@ -1,0 +1,61 @@
+"""`bench profile`: the latency of one model."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from bench.commands.options import Debug, Json, Quiet, Tracker
+
+
+def profile(
+    model: Annotated[
+        str, typer.Argument(help="A timm name, torchvision:NAME, file.py:factory, or the text of a network.")
+    ],
+    target: Annotated[str, typer.Option(help="Hardware: a name of `bench targets`, or file.py:name.")] = "host",
+    threads: Annotated[int | None, typer.Option(help="Threads on the target (default: all of its cores).")] = None,
+    runner: Annotated[str, typer.Option(help="How to get the latency: auto, or a name of `bench runners`.")] = "auto",
+    tracker: Tracker = None,
+    resolution: Annotated[int | None, typer.Option(help="Input size in pixels (default: the model's own).")] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Compile one model for a target, compare it with torch, and show its latency and its kernels by time."""
+    from bench.models import find_model
+    from bench.profiling import profile_model
+    from bench.sweep.progress import choose_progress
+    from bench.sweep.request import choose_measurement
+    from bench.tables import print_json
+
+    progress = choose_progress(quiet=quiet)
+    chosen, options, notice = choose_measurement(target, runner, tracker, threads)
+    found = find_model(model, resolution)
+    if notice:
+        progress.note(notice)
+    profiled = profile_model(found, chosen, options, progress)
+    if json:
+        print_json(profiled)
+    else:
+        _print(profiled)
+
+
+def _print(profiled: dict[str, Any]) -> None:
+    from bench.commands.show import print_kernels
+    from bench.tables import print_line
+
+    made_by = profiled["predictor"] or profiled["runner"]
+    interval = ""
+    if profiled["latency_ci95_low_ms"] is not None:
+        low, high = profiled["latency_ci95_low_ms"], profiled["latency_ci95_high_ms"]
+        interval = f", 95 % interval {low:.4g} to {high:.4g}"
+    print_line(f"{profiled['model']} at {profiled['resolution']} pixels on {profiled['target']}")
+    print_line(f"latency      {profiled['latency_ms']:.4g} ms ({profiled['latency_source']}, {made_by}){interval}")
+    print_line(f"threads      {profiled['threads']}")
+    print_line(f"against torch  relative error {profiled['max_rel_error']:.1e}, on {profiled['verified_on']}")
+    print_line(f"MACs         {profiled['macs'] / 1e6:.1f} M, {profiled['params'] / 1e6:.2f} M parameters")
+    print_line(f"peak memory  {profiled['peak_memory_bytes'] / 2**20:.2f} MiB of activations")
+    if profiled["unscheduled_kernel_names"]:
+        print_line(f"no schedule  {', '.join(profiled['unscheduled_kernel_names'])}")
+    print_kernels(profiled["kernels"])

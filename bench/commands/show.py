@@ -1,0 +1,69 @@
+"""`bench show`: everything known of one network."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from bench.commands.options import Debug, Json, Storage
+from bench.store import DEFAULT_STORAGE
+
+
+def show(
+    network_id: Annotated[str, typer.Argument(metavar="ID", help="Id of a network, or its first digits.")],
+    study: Annotated[str | None, typer.Option(help="Look in this study only.")] = None,
+    storage: Storage = DEFAULT_STORAGE,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show a network: its text, sizes, latency and its samples, accuracy, and kernels by time."""
+    from bench.lookup import find_network
+    from bench.tables import print_json, print_line
+
+    found = find_network(network_id, storage, study)
+    if json:
+        print_json(found)
+        return
+    for i, one in enumerate(found):
+        if i:
+            print_line()
+        _print(one)
+
+
+def _print(found: dict[str, Any]) -> None:
+    from bench.schema import COLUMNS
+    from bench.tables import print_line, print_table
+
+    units = {column.name: column.unit for column in COLUMNS}
+    print_line(found["network"])
+    rows = [(name, found[name], units[name]) for name in units if name != "network" and found[name] is not None]
+    print_table(["", "", ""], [(name, f"{value}", unit) for name, value, unit in rows])
+    samples = found["latency_samples_ms"]
+    if samples:
+        spread = f"{min(samples):.4g} to {max(samples):.4g} ms"
+        print_line(f"{len(samples)} samples, {spread}")
+    print_kernels(found["kernels"])
+
+
+def print_kernels(kernels: list[dict[str, Any]]) -> None:
+    """A table of kernels, the longest first."""
+    from bench.tables import print_line, print_table
+
+    if not kernels:
+        return
+    print_line()
+    print_table(
+        ["kernel", "calls", "ms", "share %", "MACs M", "MB moved"],
+        [
+            (
+                k["name"],
+                k["calls"],
+                f"{k['ms']:.4f}",
+                f"{100 * k['share']:.1f}",
+                f"{k['macs'] / 1e6:.2f}",
+                f"{k['bytes'] / 1e6:.2f}",
+            )
+            for k in sorted(kernels, key=lambda k: -k["ms"])
+        ],
+    )

@@ -1,0 +1,124 @@
+"""Checks of this machine, each a plain finding: nothing here raises for what it finds."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from bench.errors import RunError, UsageError
+from bench.store import open_storage, storage_exists, storage_url
+from bench.sweep.provenance import machine, usable_cores, versions
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    finding: str
+
+
+def diagnose(target: str, tracker: str | None, storage: str) -> list[Check]:
+    """All checks in the order a sweep needs them; UsageError only for an unknown target."""
+    from bench.targets import get_target
+
+    get_target(target)
+    return [
+        _check("versions", _versions),
+        _check("machine", _machine),
+        _check("threads", _threads),
+        _check("accelerator", _accelerator),
+        _check(f"compile for {target}", lambda: _compile(target)),
+        _check("tracker", lambda: _tracker(target, tracker)),
+        _check("storage", lambda: _storage(storage)),
+        _check("temporary files", _temporary),
+    ]
+
+
+def _check(name: str, look: Callable[[], str]) -> Check:
+    try:
+        return Check(name, True, look())
+    except (UsageError, RunError) as error:
+        return Check(name, False, str(error))
+    except Exception as error:
+        return Check(name, False, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+
+
+def _versions() -> str:
+    from packaging.requirements import Requirement
+
+    found = versions()
+    for line in metadata.requires("bench") or []:
+        requirement = Requirement(line)
+        installed = found.get(requirement.name)
+        if requirement.marker is None and installed and not requirement.specifier.contains(installed, prereleases=True):
+            raise RunError(f"{requirement.name} {installed} is installed, bench needs {requirement.specifier}")
+    return ", ".join(f"{name} {version}" for name, version in found.items())
+
+
+def _machine() -> str:
+    here = machine()
+    memory = f"{here['memory_bytes'] / 2**30:.1f} GiB"
+    return f"{here['system']} {here['architecture']}, {here['processor']}, {memory}"
+
+
+def _threads() -> str:
+    variables = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TVM_NUM_THREADS")
+    given = ", ".join(f"{name}={os.environ[name]}" for name in variables if name in os.environ)
+    return f"{usable_cores()} usable cores" + (f"; {given} (workers set their own)" if given else "")
+
+
+def _accelerator() -> str:
+    import torch
+
+    if not torch.cuda.is_available():
+        return "none that torch can use; networks train on the processor"
+    return ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
+
+
+def _compile(target: str) -> str:
+    from torch import nn
+
+    from bench.targets import compile_model, get_target
+
+    module = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    program = compile_model(module, 8, get_target(target))
+    return f"a small convolution compiles and links, {len(program.library) / 1e3:.0f} kB"
+
+
+def _tracker(target: str, tracker: str | None) -> str:
+    from bench.targets import RUNNERS, RunOptions, choose_runner, get_target
+
+    found = get_target(target)
+    chosen, _ = choose_runner("rpc" if tracker else "auto", found, tracker)
+    if chosen != "rpc":
+        return "none asked for; latencies for boards are predicted (attach one with --tracker HOST:PORT)"
+    RUNNERS["rpc"].check(RunOptions(target=found, threads=found.cores, tracker=tracker))
+    return f"answers, and has a device for {target}"
+
+
+def _storage(storage: str) -> str:
+    """Whether studies can be kept there; a missing SQLite file is not made."""
+    if not storage_exists(storage):
+        path = Path(storage_url(storage).database or "")
+        with tempfile.NamedTemporaryFile(dir=path.absolute().parent):
+            return f"{path} can be made"
+    opened = open_storage(storage)
+    count = len(opened.get_all_studies())
+    opened.engine.dispose()
+    return f"{storage} opens, {count} studies"
+
+
+def _temporary() -> str:
+    import shutil
+
+    folder = tempfile.gettempdir()
+    free = shutil.disk_usage(folder).free
+    if free < 2**28:
+        raise RunError(f"only {free / 2**20:.0f} MiB free in {folder}; free some or set TMPDIR")
+    return f"{free / 2**30:.1f} GiB free in {folder}"

@@ -1,0 +1,61 @@
+"""Finding one network in the studies of a storage."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import UsageError
+from bench.rows import to_frame, to_records, trial_row
+from bench.store import open_study, opened, own_studies
+from bench.sweep.settings import read_settings
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+
+def find_network(prefix: str, storage: str, study: str | None = None) -> list[dict[str, Any]]:
+    """Every trial of the network whose id starts with `prefix`: its row, `latency_samples_ms` and `kernels`.
+
+    Raises UsageError when no network or several have such an id, naming near ones.
+    """
+    if not prefix:
+        raise UsageError("give the id of a network, or its first digits")
+    found: list[dict[str, Any]] = []
+    known: set[str] = set()
+    with opened(storage) as opened_storage:
+        for name in [study] if study else own_studies(opened_storage):
+            optuna_study = open_study(opened_storage, name)
+            settings = read_settings(optuna_study)
+            for trial in optuna_study.get_trials(deepcopy=False):
+                if "network" not in trial.user_attrs or trial.state.name == "PRUNED":
+                    continue
+                network_id = trial.user_attrs["network"]["id"]
+                known.add(network_id)
+                if network_id.startswith(prefix):
+                    row = to_records(to_frame([trial_row(name, settings, trial)]))[0]
+                    found.append({**row, **_details(trial)})
+    matching = sorted({row["network_id"] for row in found})
+    if len(matching) > 1:
+        raise UsageError(f"{prefix!r} starts the ids of several networks: {', '.join(matching[:5])}; give more digits")
+    if not matching:
+        near = difflib.get_close_matches(prefix, known, n=3, cutoff=0.3)
+        hint = f"near ids: {', '.join(near)}" if near else "bench export lists all of a study's networks"
+        raise UsageError(f"no network {prefix!r} in {storage}; {hint}")
+    return found
+
+
+def _details(trial: FrozenTrial) -> dict[str, Any]:
+    """What a row has no column for."""
+    latency = trial.user_attrs.get("latency") or {}
+    accuracy = trial.user_attrs.get("accuracy") or {}
+    return {
+        "latency_samples_ms": latency.get("samples_ms") or [],
+        "kernels": latency.get("kernels") or [],
+        "unscheduled_kernel_names": latency.get("unscheduled_kernels") or [],
+        "conditions": latency.get("conditions") or {},
+        "versions": latency.get("versions") or {},
+        "curve": accuracy.get("curve") or [],
+        "accuracy_from": trial.user_attrs.get("accuracy_from"),
+        "traceback": trial.user_attrs.get("traceback"),
+    }

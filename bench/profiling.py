@@ -1,0 +1,67 @@
+"""Latency of one model on one target, without a study."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import RunError, UsageError
+from bench.plain import to_plain
+from bench.schema import SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    from bench.models import Model
+    from bench.sweep.progress import Progress
+    from bench.targets import RunOptions
+
+
+def profile_model(model: Model, runner: str, options: RunOptions, progress: Progress) -> dict[str, Any]:
+    """Compile, verify and time a model: a row's columns as far as they apply, with samples and kernels."""
+    from bench.blocks import deploy
+    from bench.design_space import count_cost
+    from bench.targets import RUNNERS, compile_model
+    from bench.training import seeded
+
+    with seeded(0), progress.stage("profile", 3) as advance:
+        try:
+            module = deploy(model.build())
+            cost = count_cost(module, model.resolution)
+        except (UsageError, RunError):
+            raise
+        except Exception as error:
+            reason = " ".join(str(error).split())[:300]
+            raise RunError(
+                f"{model.name} does not run at {model.resolution} pixels: {reason}; try another --resolution"
+            ) from error
+        advance()
+        program = compile_model(module, model.resolution, options.target, threads=options.threads, seed=0)
+        advance()
+        latency = RUNNERS[runner].run(program, options)
+        advance()
+    low, high = latency.ci95_ms or (None, None)
+    return {
+        "model": model.name,
+        "resolution": model.resolution,
+        "target": latency.target,
+        "device": latency.device,
+        "threads": latency.threads,
+        "runner": latency.runner,
+        "predictor": latency.predictor,
+        "latency_source": latency.source,
+        "latency_ms": latency.median_ms,
+        "latency_ci95_low_ms": low,
+        "latency_ci95_high_ms": high,
+        "max_abs_error": latency.max_abs_error,
+        "max_rel_error": latency.max_rel_error,
+        "verified_on": latency.verified_on,
+        "unscheduled_kernels": len(latency.unscheduled_kernels),
+        "peak_memory_bytes": latency.peak_memory_bytes,
+        "macs": cost.macs,
+        "params": cost.params,
+        "activations": cost.activations,
+        "schema_version": SCHEMA_VERSION,
+        "unscheduled_kernel_names": list(latency.unscheduled_kernels),
+        "latency_samples_ms": list(latency.samples_ms),
+        "kernels": to_plain(latency.kernels),
+        "versions": latency.versions,
+        "conditions": latency.conditions,
+    }

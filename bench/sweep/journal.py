@@ -1,0 +1,179 @@
+"""Everything the orchestrator writes into a study, each step in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from bench.sweep.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from optuna.storages import RDBStorage
+    from optuna.study import Study
+
+    from bench.design_space import DesignSpace, Network
+    from bench.sweep.drawing import Draw
+
+
+@dataclass
+class Entry:
+    """One trial in work: its number, its network as JSON, and the results it has so far by key."""
+
+    number: int
+    network: dict[str, Any]
+    results: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def network_id(self) -> str:
+        """Id of the network."""
+        return str(self.network["id"])
+
+
+class Journal:
+    """A study as the one process that writes it sees it.
+
+    Results go into a running trial the moment they exist; the trial is told its values when it has them all.
+    A process killed between two writes leaves a study from which `unfinished` goes on.
+    """
+
+    def __init__(self, storage: RDBStorage, study: Study, settings: Settings) -> None:
+        self.storage = storage
+        self.study = study
+        self.settings = settings
+        self._study_id = storage.get_study_id_from_name(study.study_name)
+
+    def add(self, space: DesignSpace, draw: Draw) -> Entry:
+        """A running trial for a drawn network."""
+        from optuna.trial import FixedTrial, TrialState, create_trial
+
+        fixed = FixedTrial(dict(draw.values))
+        space.suggest(fixed)
+        network = describe_network(draw.network)
+        trial = create_trial(
+            state=TrialState.RUNNING,
+            params=fixed.params,
+            distributions=fixed.distributions,
+            user_attrs={"index": draw.index, "network": network},
+        )
+        trial_id = self.storage.create_new_trial(self._study_id, trial)
+        return Entry(self.storage.get_trial(trial_id).number, network)
+
+    def adopt(self, number: int, network: Network) -> Entry:
+        """Take a trial that a sampler proposed, now that its network is known."""
+        entry = Entry(number, describe_network(network))
+        self._write(number, "network", entry.network)
+        return entry
+
+    def record(self, entry: Entry, results: Mapping[str, Any]) -> None:
+        """Keep results of a stage, each under its key."""
+        for key, value in results.items():
+            self._write(entry.number, key, value)
+            entry.results[key] = value
+
+    def complete(self, entry: Entry) -> None:
+        """Tell the trial its values: the latency in ms, and the accuracy where the study trains."""
+        values = [entry.results["latency"]["median_ms"]]
+        if self.settings.trains:
+            values.append(entry.results["accuracy"]["top1"])
+        self.study.tell(entry.number, values)
+
+    def fail(self, entry: Entry, stage: str, reason: str, traceback: str | None = None) -> None:
+        """Tell the trial that it failed, with the stage and the reason in one line."""
+        from optuna.trial import TrialState
+
+        if traceback is not None:
+            self._write(entry.number, "traceback", traceback)
+        if "error" not in entry.results:
+            self.record(entry, {"error": f"{stage}: {reason}"})
+        self.study.tell(entry.number, state=TrialState.FAIL)
+
+    def prune(self, number: int, reason: str) -> None:
+        """Put aside a proposal of a sampler that is no network of this study."""
+        from optuna.trial import TrialState
+
+        self._write(number, "reason", reason)
+        self.study.tell(number, state=TrialState.PRUNED)
+
+    def unfinished(self) -> list[Entry]:
+        """Trials that an earlier run left in work, with the results they have.
+
+        One killed before its network was known is put aside; one killed while failing fails now.
+        """
+        from optuna.trial import TrialState
+
+        left: list[Entry] = []
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            if "network" not in trial.user_attrs:
+                self.prune(trial.number, "interrupted")
+                continue
+            entry = Entry(trial.number, trial.user_attrs["network"], dict(trial.user_attrs))
+            if "error" in entry.results:
+                self.fail(entry, "", "")
+                continue
+            left.append(entry)
+        return left
+
+    def taken(self) -> dict[str, int]:
+        """Network id to sample index, of every network the study holds."""
+        return taken(self.study)
+
+    def _write(self, number: int, key: str, value: Any) -> None:
+        trial_id = self.storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
+        self.storage.set_trial_user_attr(trial_id, key, value)
+
+
+def describe_network(network: Network) -> dict[str, Any]:
+    """A network as a trial keeps it: its identity, and the text that builds it again."""
+    return {
+        "id": network.id,
+        "text": str(network),
+        "family": network.family,
+        "resolution": network.resolution,
+    }
+
+
+def taken(study: Study) -> dict[str, int]:
+    """Network id to sample index (the trial's number where a sampler chose), of every network of a study."""
+    return {
+        trial.user_attrs["network"]["id"]: trial.user_attrs.get("index", trial.number)
+        for trial in study.get_trials(deepcopy=False)
+        if "network" in trial.user_attrs and trial.state.name != "PRUNED"
+    }
+
+
+def known_accuracies(storage: RDBStorage, settings: Settings) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Network id to (study, accuracy as JSON), of every training in the storage that would be repeated."""
+    import optuna
+
+    known: dict[str, tuple[str, dict[str, Any]]] = {}
+    for name in _studies_training_alike(storage, settings):
+        study = optuna.load_study(study_name=name, storage=storage)
+        for trial in study.get_trials(deepcopy=False):
+            if "accuracy" in trial.user_attrs and "network" in trial.user_attrs:
+                known.setdefault(trial.user_attrs["network"]["id"], (name, trial.user_attrs["accuracy"]))
+    return known
+
+
+def _studies_training_alike(storage: RDBStorage, settings: Settings) -> Iterable[str]:
+    def training(kept: Mapping[str, Any]) -> tuple[Any, ...]:
+        return tuple(kept.get(key) for key in ("dataset", "dataset_fingerprint", "recipe_hash", "seed"))
+
+    asked = training(msgspec.to_builtins(settings))
+    return [
+        study.study_name
+        for study in storage.get_all_studies()
+        if "settings" in study.user_attrs and training(study.user_attrs["settings"]) == asked
+    ]
+
+
+def keep_settings(study: Study, settings: Settings) -> None:
+    """Write the settings of a new study, or check those of an old one."""
+    from bench.sweep.settings import KEY, require_same
+
+    if KEY in study.user_attrs:
+        require_same(study.study_name, read_settings(study), settings)
+    else:
+        study.set_user_attr(KEY, msgspec.to_builtins(settings))

@@ -1,0 +1,100 @@
+"""The first stage: cost and latency of every network."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.sweep.cluster import MEASURE
+from bench.sweep.pool import Outcome, Pool, Task
+from bench.sweep.stages import Job, compile_network, finish, profile_network, visit
+
+if TYPE_CHECKING:
+    from distributed import Future
+
+    from bench.sweep.journal import Entry, Journal
+    from bench.sweep.progress import Progress
+    from bench.sweep.request import Plan
+
+BATCH = 16
+"""Networks compiled before their measurements: their programs wait in the workers' memory."""
+VISITS = 3
+"""Measurements of each network of a batch, in an order shuffled anew each time: drift hits all alike."""
+
+
+def profile(pool: Pool, plan: Plan, journal: Journal, entries: Sequence[Entry], progress: Progress) -> list[Entry]:
+    """Profile the entries that lack a latency, keep each result at once; gives the entries that have one."""
+    ready = [entry for entry in entries if "latency" in entry.results]
+    lacking = [entry for entry in entries if "latency" not in entry.results]
+    if not lacking:
+        return ready
+    by_number = {entry.number: entry for entry in lacking}
+    outcomes = _measured(pool, plan, lacking) if plan.exclusive else _predicted(pool, plan, lacking)
+    with closing(outcomes), progress.stage("profile", len(lacking)) as advance:
+        for outcome in outcomes:
+            entry = by_number[outcome.number]
+            if outcome.reason is None:
+                journal.record(entry, outcome.result())
+                ready.append(entry)
+            else:
+                journal.fail(entry, "profile", outcome.reason, outcome.traceback)
+            advance()
+    return sorted(ready, key=lambda entry: entry.number)
+
+
+def job(plan: Plan, entry: Entry) -> Job:
+    """The entry's network as a worker gets it."""
+    return Job(
+        network_id=entry.network_id,
+        network=entry.network["text"],
+        space=_absolute(plan.request.space),
+        seed=plan.request.seed,
+        threads=plan.threads_per_worker,
+    )
+
+
+def _absolute(space: str) -> str:
+    """A reference that means the same in a worker whose folder is another."""
+    path, colon, name = space.rpartition(":")
+    return f"{Path(path).resolve()}:{name}" if colon else space
+
+
+def _predicted(pool: Pool, plan: Plan, entries: Sequence[Entry]) -> Generator[Outcome, None, None]:
+    arguments = (plan.settings.runner, plan.options)
+    tasks = [Task(entry.number, profile_network, (job(plan, entry), *arguments)) for entry in entries]
+    return pool.run(tasks, plan.profile_seconds)
+
+
+def _measured(pool: Pool, plan: Plan, entries: Sequence[Entry]) -> Generator[Outcome, None, None]:
+    """Compile a batch in parallel, then measure it with nothing else running."""
+    for first in range(0, len(entries), BATCH):
+        batch = entries[first : first + BATCH]
+        compiled: dict[int, Future] = {}
+        tasks = [Task(entry.number, compile_network, (job(plan, entry), plan.options)) for entry in batch]
+        for outcome in pool.run(tasks, plan.profile_seconds):
+            if outcome.future is None:
+                yield outcome
+            else:
+                compiled[outcome.number] = outcome.future
+        yield from _visit_all(pool, plan, compiled)
+
+
+def _visit_all(pool: Pool, plan: Plan, compiled: dict[int, Future]) -> Generator[Outcome, None, None]:
+    arguments = (plan.settings.runner, plan.options)
+    shuffler = random.Random(f"{plan.request.seed}:{sorted(compiled)}")
+    samples: dict[int, tuple[float, ...]] = dict.fromkeys(compiled, ())
+    for _ in range(VISITS):
+        for number in shuffler.sample(sorted(compiled), len(compiled)):
+            task = Task(number, visit, (compiled[number], *arguments))
+            outcome = pool.run_alone(task, plan.profile_seconds, MEASURE, list(compiled.values()))
+            if outcome.reason is not None:
+                del compiled[number]
+                yield outcome
+            else:
+                samples[number] += outcome.result()
+    for number in sorted(compiled):
+        task = Task(number, finish, (compiled[number], *arguments, samples[number]))
+        yield pool.run_alone(task, plan.profile_seconds, MEASURE, list(compiled.values()))

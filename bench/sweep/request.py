@@ -1,0 +1,215 @@
+"""What the user asks of a sweep, and its check: names become things, and every wrong one is told here.
+
+Nothing is written before `resolve` and `bench.sweep.drawing.draw` have passed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import msgspec
+
+from bench.errors import UsageError
+from bench.registry import Registry
+from bench.store import DEFAULT_STORAGE, storage_exists
+from bench.sweep.provenance import usable_cores
+from bench.sweep.settings import Settings
+
+if TYPE_CHECKING:
+    from bench.design_space import DesignSpace
+    from bench.targets import RunOptions
+    from bench.training import Dataset, Recipe
+
+Device = Literal["auto", "cpu", "cuda"]
+SAMPLERS: Registry[str] = Registry("sampler")
+SAMPLERS.add("random", "every network drawn on its own, reproducible by seed and index")
+SAMPLERS.add("nsga2", "Optuna's genetic search for the front, a generation of 20 at a time")
+SAMPLERS.add("tpe", "Optuna's tree-structured Parzen estimators, 4 networks at a time")
+
+
+@dataclass(frozen=True)
+class Request:
+    """Options of `bench sample`, with their defaults. `n` is the study's total number of networks.
+
+    Limits are in minutes a network: `profile_minutes` for compiling and timing, `train_minutes` for training.
+    """
+
+    n: int = 20
+    target: str = "host"
+    space: str = "mobile"
+    dataset: str = "digits"
+    data_dir: str | None = None
+    resolution: int | None = None
+    epochs: int | None = None
+    device: Device = "auto"
+    train: bool = True
+    runner: str = "auto"
+    tracker: str | None = None
+    threads: int | None = None
+    workers: int | None = None
+    scheduler: str | None = None
+    storage: str = DEFAULT_STORAGE
+    study: str | None = None
+    seed: int = 0
+    sampler: str = "random"
+    profile_minutes: float = 20
+    train_minutes: float = 24 * 60
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked request: the things its names stand for, and the settings its study must have.
+
+    `notice` is a line the user should see, such as that no board is attached.
+    """
+
+    request: Request
+    study: str
+    space: DesignSpace
+    dataset: Dataset | None
+    recipe: Recipe | None
+    options: RunOptions
+    settings: Settings
+    workers: int
+    notice: str | None
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether a measurement must have the processor or the device to itself."""
+        from bench.targets import RUNNERS
+
+        return bool(RUNNERS[self.settings.runner].exclusive)
+
+    @property
+    def threads_per_worker(self) -> int:
+        """Threads of torch, BLAS and TVM in each worker, so that all together fit the cores."""
+        return 1 if self.request.scheduler else max(1, usable_cores() // self.workers)
+
+    @property
+    def tvm_threads(self) -> int:
+        """Threads that TVM's pool in a worker must be able to have: a measurement here uses the target's."""
+        return max(self.threads_per_worker, self.options.threads if self.exclusive else 1)
+
+    @property
+    def profile_seconds(self) -> float:
+        """Limit of each task of the profile stage."""
+        return self.request.profile_minutes * 60
+
+    @property
+    def train_seconds(self) -> float:
+        """Limit of one training."""
+        return self.request.train_minutes * 60
+
+
+def make_request(**options: Any) -> Request:
+    """A request from options by name; UsageError with the nearest names for one that there is not."""
+    known: Registry[str] = Registry("option")
+    for option in fields(Request):
+        known.add(option.name, option.name)
+    return Request(**{known[name]: value for name, value in options.items()})
+
+
+def resolve(request: Request) -> Plan:
+    """Check a request; raises UsageError, naming what to correct, for the first thing wrong in it."""
+    _check_numbers(request)
+    SAMPLERS[request.sampler]
+    storage_exists(request.storage)
+    dataset, recipe = _training(request)
+    space = _space(request, dataset)
+    runner, options, notice = choose_measurement(request.target, request.runner, request.tracker, request.threads)
+    target = options.target
+    settings = Settings(
+        space=space.name,
+        space_hash=space.hash,
+        space_definition=space.definition(),
+        target=target.name,
+        target_definition=msgspec.to_builtins(target),
+        runner=runner,
+        threads=options.threads,
+        dataset=dataset.ref if dataset else None,
+        dataset_fingerprint=dataset.fingerprint if dataset else None,
+        recipe=msgspec.to_builtins(recipe) if recipe else None,
+        recipe_hash=recipe.hash if recipe else None,
+        seed=request.seed,
+        sampler=request.sampler,
+    )
+    return Plan(
+        request=request,
+        study=request.study or f"{space.name}-{target.name}",
+        space=space,
+        dataset=dataset,
+        recipe=recipe,
+        options=options,
+        settings=settings,
+        workers=_workers(request),
+        notice=notice,
+    )
+
+
+def choose_measurement(
+    target: str, runner: str, tracker: str | None, threads: int | None
+) -> tuple[str, RunOptions, str | None]:
+    """The runner's name, its options, and a line the user should see; all cores of the target by default.
+
+    Raises UsageError for unknown names, for more threads than the target has cores, and for a runner that
+    cannot work, such as one whose tracker does not answer.
+    """
+    from bench.targets import RUNNERS, RunOptions, choose_runner, get_target
+
+    found = get_target(target)
+    count = found.check_threads(threads)
+    chosen, notice = choose_runner(runner, found, tracker)
+    options = RunOptions(target=found, threads=count, tracker=tracker)
+    RUNNERS[chosen].check(options)
+    return chosen, options, notice
+
+
+def _check_numbers(request: Request) -> None:
+    for option, value, least in (
+        ("--n", request.n, 1),
+        ("--resolution", request.resolution, 1),
+        ("--epochs", request.epochs, 1),
+        ("--workers", request.workers, 1),
+        ("--seed", request.seed, 0),
+    ):
+        if value is not None and value < least:
+            raise UsageError(f"{option} must be {least} or more, not {value}")
+    for option, minutes in (("profile", request.profile_minutes), ("train", request.train_minutes)):
+        if not minutes > 0:
+            raise UsageError(f"--{option}-minutes must be above 0, not {minutes:g}")
+    if request.device not in get_args(Device):
+        raise UsageError(f"unknown device {request.device!r}; known: {', '.join(get_args(Device))}")
+
+
+def _training(request: Request) -> tuple[Dataset | None, Recipe | None]:
+    from bench.training import Recipe, get_dataset
+
+    if not request.train:
+        return None, None
+    if request.device == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise UsageError("--device cuda: torch finds no CUDA device here; leave --device out to use the processor")
+    overrides: dict[str, Any] = {} if request.epochs is None else {"epochs": request.epochs}
+    return get_dataset(request.dataset, request.data_dir), Recipe(**overrides)
+
+
+def _space(request: Request, dataset: Dataset | None) -> DesignSpace:
+    from bench.design_space import SPACES, load_space
+
+    if dataset is None:
+        return load_space(request.space, resolution=request.resolution)
+    resolution = request.resolution
+    if resolution is None and request.space in SPACES:
+        # A space of the user's own says which resolutions it means.
+        resolution = dataset.resolution
+    return load_space(request.space, resolution=resolution, num_classes=dataset.num_classes)
+
+
+def _workers(request: Request) -> int:
+    cores = usable_cores()
+    if request.scheduler is None and request.workers is not None and request.workers > cores:
+        raise UsageError(f"--workers {request.workers}: this machine has {cores} usable cores")
+    return request.workers or cores

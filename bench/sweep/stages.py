@@ -1,0 +1,113 @@
+"""The work of a sweep on one network, as functions that a worker process runs. They hold no study."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from bench.errors import RunError
+from bench.python_file import import_file, is_file_reference
+
+if TYPE_CHECKING:
+    from bench.design_space import Network
+    from bench.targets import Program, RunOptions
+    from bench.training import Dataset, Recipe
+
+
+@dataclass(frozen=True)
+class Job:
+    """One network to work on, by id and text. `space` is its space, whose file may define its blocks."""
+
+    network_id: str
+    network: str
+    space: str
+    seed: int
+    threads: int
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A compiled network on its way to a measurement, with its cost."""
+
+    program: Program
+    cost: dict[str, int]
+
+
+def profile_network(job: Job, runner: str, options: RunOptions) -> dict[str, Any]:
+    """Count, compile, verify and time a network with a runner that needs no quiet: cost and latency."""
+    from bench.targets import RUNNERS
+    from bench.training import seeded
+
+    with seeded(job.seed, job.threads):
+        compiled = _compile(job, options)
+        latency = RUNNERS[runner].run(compiled.program, options)
+    return {"cost": compiled.cost, "latency": msgspec.to_builtins(latency)}
+
+
+def compile_network(job: Job, options: RunOptions) -> Compiled:
+    """Count, compile and verify a network for a runner that measures later, alone."""
+    from bench.training import seeded
+
+    with seeded(job.seed, job.threads):
+        return _compile(job, options)
+
+
+def visit(compiled: Compiled, runner: str, options: RunOptions) -> tuple[float, ...]:
+    """One visit of raw samples, in milliseconds. Nothing else may run on the measured processor."""
+    from bench.targets import RUNNERS
+
+    return tuple(RUNNERS[runner].samples(compiled.program, options))
+
+
+def finish(compiled: Compiled, runner: str, options: RunOptions, samples: tuple[float, ...]) -> dict[str, Any]:
+    """Cost and latency, as JSON, from the pooled samples of all visits."""
+    from bench.targets import RUNNERS
+
+    latency = RUNNERS[runner].finish(compiled.program, options, samples)
+    return {"cost": compiled.cost, "latency": msgspec.to_builtins(latency)}
+
+
+def train_network(job: Job, dataset: Dataset, recipe: Recipe, device: str) -> dict[str, Any]:
+    """Train a network from scratch and test it: its accuracy as JSON."""
+    from bench.training import seeded, train
+
+    with seeded(job.seed, job.threads):
+        network = _network(job)
+        accuracy = train(
+            network.build(),
+            dataset,
+            recipe,
+            resolution=network.resolution,
+            device=device,
+            threads=job.threads,
+            seed=job.seed,
+        )
+    return {"accuracy": msgspec.to_builtins(accuracy)}
+
+
+def _compile(job: Job, options: RunOptions) -> Compiled:
+    from bench.blocks import deploy
+    from bench.design_space import network_cost
+    from bench.targets import compile_model
+    from bench.targets.threads import use_threads
+
+    network = _network(job)
+    use_threads(job.threads)
+    program = compile_model(
+        deploy(network.build()), network.resolution, options.target, threads=options.threads, seed=job.seed
+    )
+    return Compiled(program, msgspec.to_builtins(network_cost(network)))
+
+
+def _network(job: Job) -> Network:
+    from bench.design_space import Network
+
+    if is_file_reference(job.space):
+        # The file may register the blocks that the network is made of.
+        import_file(job.space.rpartition(":")[0])
+    network = Network.parse(job.network)
+    if network.id != job.network_id:
+        raise RunError(f"{job.space} no longer means what it meant: a block's defaults changed since the sampling")
+    return network

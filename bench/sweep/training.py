@@ -1,0 +1,50 @@
+"""The second stage: accuracy of every network that has a latency."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from bench.sweep.journal import known_accuracies
+from bench.sweep.pool import Pool, Task
+from bench.sweep.profiling import job
+from bench.sweep.stages import train_network
+
+if TYPE_CHECKING:
+    from bench.sweep.journal import Entry, Journal
+    from bench.sweep.progress import Progress
+    from bench.sweep.request import Plan
+
+
+def reuse(journal: Journal, entries: Sequence[Entry]) -> int:
+    """Give entries the accuracies that the storage already holds for them; how many it did."""
+    lacking = [entry for entry in entries if "accuracy" not in entry.results]
+    if not lacking or not journal.settings.trains:
+        return 0
+    known = known_accuracies(journal.storage, journal.settings)
+    found = [entry for entry in lacking if entry.network_id in known]
+    for entry in found:
+        study, accuracy = known[entry.network_id]
+        journal.record(entry, {"accuracy_from": study, "accuracy": accuracy})
+    return len(found)
+
+
+def train(pool: Pool, plan: Plan, journal: Journal, entries: Sequence[Entry], progress: Progress) -> None:
+    """Train the entries that lack an accuracy and finish their trials one by one."""
+    lacking = [entry for entry in entries if "accuracy" not in entry.results]
+    if not lacking:
+        return
+    by_number = {entry.number: entry for entry in lacking}
+    arguments = (plan.dataset, plan.recipe, plan.request.device)
+    tasks = [Task(entry.number, train_network, (job(plan, entry), *arguments)) for entry in lacking]
+    outcomes = pool.run(tasks, plan.train_seconds)
+    with closing(outcomes), progress.stage("train", len(lacking)) as advance:
+        for outcome in outcomes:
+            entry = by_number[outcome.number]
+            if outcome.reason is None:
+                journal.record(entry, outcome.result())
+                journal.complete(entry)
+            else:
+                journal.fail(entry, "train", outcome.reason, outcome.traceback)
+            advance()

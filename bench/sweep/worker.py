@@ -1,0 +1,26 @@
+"""Set-up of a worker process of the embedded cluster; Dask imports it there by name (`preload`)."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+from typing import Any
+
+SHOW_OUTPUT = "BENCH_WORKER_OUTPUT"
+"""Environment variable: "1" lets a worker write to the terminal's standard error."""
+
+
+def dask_setup(worker: Any) -> None:
+    """Leave Ctrl-C to the orchestrator, and keep what networks print out of the orchestrator's output."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Unloading torch takes seconds; by then the worker has said goodbye.
+    atexit.register(os._exit, 0)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if os.environ.get(SHOW_OUTPUT) != "1":
+        silent = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(silent, 2)
+        os.close(silent)
+    os.dup2(2, 1)

@@ -1,0 +1,88 @@
+"""What the commands print; text from outside is never read as markup."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bench.rows import without_nan
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_PIPE_WIDTH = 160
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on standard output; NaN and infinities become null."""
+    print(json.dumps(without_nan(document), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def console() -> Console:
+    """Standard output; lines are not cut to 80 columns where it is no terminal."""
+    width = None if sys.stdout.isatty() else _PIPE_WIDTH
+    return Console(width=width, markup=False, highlight=False, soft_wrap=False)
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
+    """A table whose numeric cells stand right."""
+    rows = [[cell if cell is not None else "" for cell in row] for row in rows]
+    table = Table(title=None if title is None else Text(title), title_justify="left", box=None, pad_edge=False)
+    for i, column in enumerate(columns):
+        numeric = bool(rows) and all(isinstance(row[i], int | float) for row in rows)
+        table.add_column(Text(column, style="bold"), justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    console().print(table)
+
+
+def print_line(line: str = "") -> None:
+    """One line on standard output, as it is."""
+    console().print(line, soft_wrap=True)
+
+
+def latency_header(frame: pd.DataFrame) -> str:
+    """Header of the latency column, with the source of the figures: latency ms (predicted, roofline)."""
+    rows = frame[frame["latency_ms"].notna()]
+    sources = sorted({(str(r.latency_source), _by(r)) for r in rows.itertuples()})
+    if not sources:
+        return "latency ms"
+    return "latency ms (" + "; ".join(", ".join(part for part in pair if part) for pair in sources) + ")"
+
+
+def front_rows(front: pd.DataFrame) -> list[list[object]]:
+    """Rows of the front's table, in the order of `FRONT_COLUMNS`."""
+    return [
+        [
+            str(row.network_id),
+            str(row.family),
+            f"{row.latency_ms:.3g}",
+            "" if row.top1 != row.top1 else f"{100 * row.top1:.1f}",
+            f"{row.macs / 1e6:.1f}",
+            f"{row.params / 1e6:.2f}",
+        ]
+        for row in front.itertuples()
+    ]
+
+
+def front_columns(frame: pd.DataFrame) -> list[str]:
+    """Headers of the front's table."""
+    return ["network", "family", latency_header(frame), "top-1 %", "MACs M", "params M"]
+
+
+def failures_by_reason(frame: pd.DataFrame) -> dict[str, int]:
+    """Reason to how many networks failed for it, the commonest first."""
+    failed = frame.loc[frame["state"] == "failed", "error"]
+    return dict(Counter(str(reason) for reason in failed).most_common())
+
+
+def _by(row: Any) -> str:
+    predictor = row.predictor if isinstance(row.predictor, str) else ""
+    return str(predictor or row.runner)
