@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from bench.errors import RunError, UsageError
-from bench.plain import to_plain
 from bench.schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def profile_model(model: Model, runner: str, options: RunOptions, progress: Prog
         "schema_version": SCHEMA_VERSION,
         "unscheduled_kernel_names": list(latency.unscheduled_kernels),
         "latency_samples_ms": list(latency.samples_ms),
-        "kernels": to_plain(latency.kernels),
+        "kernels": msgspec.to_builtins(latency.kernels),
         "versions": latency.versions,
         "conditions": latency.conditions,
     }

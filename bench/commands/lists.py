@@ -10,11 +10,12 @@ from bench.commands.options import Debug, Json
 
 def targets(json: Json = False, debug: Debug = False) -> None:
     """List the hardware that networks can be compiled for."""
-    from bench.plain import to_plain
+    import msgspec
+
     from bench.targets import TARGETS
 
     if json:
-        rows = [{"target": name, **to_plain(target)} for name, target in TARGETS.items()]
+        rows = [{"target": name, **msgspec.to_builtins(target)} for name, target in TARGETS.items()]
     else:
         rows = [
             {"target": name, "title": target.title, "cores": target.cores, "clock GHz": target.clock_ghz}

@@ -111,12 +111,12 @@ def test_an_interrupted_sweep_says_how_to_go_on(commands):
 
 
 def test_a_second_sweep_of_the_same_study_is_refused_and_the_first_can_be_terminated(commands):
-    with commands.start(*commands.sampling(3, "--no-train")) as first:
+    with commands.start(*commands.sampling(40, "--no-train")) as first:
         _wait(commands, first, lambda rows: len(rows) > 0)
-        second = commands.sample(3, "--no-train")
+        second = commands.sample(40, "--no-train")
         assert second.returncode == 2
         assert f"is being run by process {first.pid}" in second.stderr
         first.terminate()
         assert "go on with: bench sample" in first.communicate(timeout=PATIENCE)[1]
     assert first.returncode == 130
-    assert set(_rows(commands)["state"]) == {"running"}
+    assert "running" in set(_rows(commands)["state"])
