@@ -4,9 +4,9 @@
     python benchmarks/instructions.py --kernels resnet18
 
 Batch 1, float32, one thread, a Cortex-A72 emulated by QEMU. The count of one inference is (count of 6 - count of 1)
-/ 5, the same on every run and machine to about one in a thousand. It knows nothing of time: `--caches` adds the bytes
-that a simulated 32 KiB L1 and 1 MiB L2 fetch, and takes about three times as long. `--kernels` gives the same for each
-kernel of one network. Needs `apt install qemu-user gcc`; the first run downloads the rest (see qemu_root.py).
+/ 5, the same on every run and machine but for a little of Python's own. It knows nothing of time: `--caches` adds
+the bytes that a simulated 32 KiB L1 and 1 MiB L2 fetch, and takes longer. `--kernels` gives the same for each kernel
+of one network. Needs `apt install qemu-user gcc`; the first run downloads the rest (see qemu_root.py).
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +97,7 @@ def emulated_kernels(folder: Path) -> Any:
     for name, arguments in json.loads((folder / "kernels.json").read_text()):
         function = library[name]
         tensors = [tvm.runtime.tensor(np.full(shape, 0.5).astype(dtype), tvm.cpu()) for dtype, shape in arguments]
-        counted(lambda function=function, tensors=tensors: function(*tensors))
+        counted(partial(function, *tensors))
     return np.zeros(0, "float32")
 
 
@@ -121,24 +121,6 @@ def create(name: str) -> Any:
     return model.eval()
 
 
-def convert(model: Any, resolution: int, folder: Path) -> None:
-    """Write ncnn's model.ncnn.param and model.ncnn.bin."""
-    import torch
-    from qemu_root import SetUpError, prepare
-
-    with torch.no_grad():
-        torch.jit.trace(model, torch.zeros(1, 3, resolution, resolution)).save(str(folder / "model.pt"))
-    shape = f"inputshape=[1,3,{resolution},{resolution}]"
-    # pip does not keep the executable bit of a data file, and this binary needs nothing of pnnx's Python.
-    binary = prepare() / "pnnx/pnnx/pnnx"
-    binary.chmod(0o755)
-    done = subprocess.run(
-        [str(binary), "model.pt", shape, "fp16=0"], cwd=folder, capture_output=True, text=True, timeout=600
-    )
-    if done.returncode or not (folder / "model.ncnn.bin").exists():
-        raise SetUpError(f"pnnx failed:\n{done.stderr[-2000:]}")
-
-
 def emulate(engine: str, folder: Path, caches: bool) -> list[dict[str, Any]]:
     """What each `counted` of an engine's program came to, an inference or kernel each."""
     from qemu_root import run
@@ -148,7 +130,7 @@ def emulate(engine: str, folder: Path, caches: bool) -> list[dict[str, Any]]:
     many = [values for label, *values in lines if label == MANY_LABEL]
     found = []
     for first, later in zip(few, many, strict=True):
-        # In a fixed number of instructions the caches' state does not matter; the first call's misses are the cold ones.
+        # The first call of a count starts from empty caches: its misses are the cold ones.
         one = [(b - a) / (MANY - FEW) for a, b in zip(first, later, strict=True)]
         row: dict[str, Any] = {"instructions": sum(one[: len(CLASSES)]), **dict(zip(CLASSES, one, strict=False))}
         if caches:
@@ -166,8 +148,9 @@ def compiled(name: str, resolution: int) -> tuple[Any, Any]:
 
 
 def count_model(name: str, resolution: int, engines: list[str], caches: bool) -> list[dict[str, Any]]:
-    """One row an engine."""
+    """One row an engine; `instructions` is None where an engine failed, and the reason is on stderr."""
     import numpy as np
+    from qemu_root import SetUpError
 
     model, program = compiled(name, resolution)
     expected = np.asarray(program.expected, "float32")
@@ -177,10 +160,17 @@ def count_model(name: str, resolution: int, engines: list[str], caches: bool) ->
         folder = Path(work)
         np.save(folder / "sample.npy", np.frombuffer(program.sample, "float32").reshape(1, 3, resolution, resolution))
         (folder / "network.so").write_bytes(program.library)
-        if "ncnn" in engines:
-            convert(model, resolution, folder)
         for engine in engines:
-            counts = emulate(engine, folder, caches)[0]
+            try:
+                if engine == "ncnn":
+                    from ncnn_conversion import convert
+
+                    convert(model, resolution, folder)
+                counts = emulate(engine, folder, caches)[0]
+            except SetUpError as failure:
+                print(f"{engine:6} {name} failed: {failure}", file=sys.stderr)
+                rows.append({"model": name, "engine": engine, "macs": macs, "instructions": None})
+                continue
             error = np.abs(np.load(folder / f"{engine}.npy").ravel() - expected).max() / np.abs(expected).max()
             rows.append({"model": name, "engine": engine, "macs": macs, **counts, "max_rel_error": float(error)})
             print(f"{engine:6} {name} {counts['instructions'] / 1e6:.1f} M", file=sys.stderr)
@@ -193,7 +183,7 @@ def count_kernels(name: str, resolution: int, caches: bool) -> list[dict[str, An
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work)
         (folder / "kernels.so").write_bytes(program.kernel_library)
-        named = [(kernel.name, kernel.arguments) for kernel in program.kernels]
+        named = [(kernel.symbol, kernel.arguments) for kernel in program.kernels]
         (folder / "kernels.json").write_text(json.dumps(named))
         nothing, *found = emulate("kernels", folder, caches)
     rows = []
@@ -206,7 +196,7 @@ def count_kernels(name: str, resolution: int, caches: bool) -> list[dict[str, An
 
 def model_table(rows: list[dict[str, Any]], engines: list[str]) -> str:
     """Markdown: millions of instructions an engine, and ours over ncnn's."""
-    caches = "l1_miss_bytes" in rows[0]
+    caches = any("l1_miss_bytes" in row for row in rows)
     heads = ["model", "MACs / 4, M", *(f"{engine}, M" for engine in engines)]
     both = engines == ["bench", "ncnn"]
     heads += ["ours / ncnn"] * both + [f"relative error, {engine}" for engine in engines]
@@ -216,15 +206,17 @@ def model_table(rows: list[dict[str, Any]], engines: list[str]) -> str:
     ratios = []
     for model in dict.fromkeys(row["model"] for row in rows):
         found = [cells[model, engine] for engine in engines]
-        values = [model, f"{found[0]['macs'] / 4e6:.0f}", *(f"{row['instructions'] / 1e6:.0f}" for row in found)]
+        values = [model, f"{found[0]['macs'] / 4e6:.0f}", *(_cell(row, "instructions", ".0f", 1e6) for row in found)]
         if both:
-            ratios.append(found[0]["instructions"] / found[1]["instructions"])
-            values.append(f"{ratios[-1]:.2f}")
-        values += [f"{row['max_rel_error']:.0e}" for row in found]
+            ours, theirs = (row["instructions"] for row in found)
+            if ours and theirs:
+                ratios.append(ours / theirs)
+            values.append(f"{ours / theirs:.2f}" if ours and theirs else "-")
+        values += [_cell(row, "max_rel_error", ".0e") for row in found]
         if caches:
-            values += [f"{row[f'{level}_miss_bytes'] / 1e6:.1f}" for row in found for level in ("l1", "l2")]
+            values += [_cell(row, f"{level}_miss_bytes", ".1f", 1e6) for row in found for level in ("l1", "l2")]
         lines.append(_line(values))
-    if both:
+    if ratios:
         lines.append(f"\nGeometric mean, ours / ncnn: {statistics.geometric_mean(ratios):.2f}")
     return "\n".join(lines)
 
@@ -245,6 +237,10 @@ def kernel_table(rows: list[dict[str, Any]]) -> str:
             values += [f"{row[f'cold_{level}_miss_bytes'] / 1e3:.0f}" for level in ("l1", "l2")]
         lines.append(_line(values))
     return "\n".join(lines)
+
+
+def _cell(row: dict[str, Any], key: str, style: str, scale: float = 1.0) -> str:
+    return "failed" if row["instructions"] is None else format(row[key] / scale, style)
 
 
 def _line(cells: list[str]) -> str:

@@ -83,7 +83,7 @@ def run(script: str, *arguments: str, counts: Path, caches: bool = False, timeou
     command = ["qemu-aarch64", "-cpu", "cortex-a72", "-plugin", plugin, "-L", str(folder / "root")]
     # -P and -s: nothing of the host's Python may be found.
     command += [str(folder / "root/usr/bin/python3.11"), "-sP", script, *arguments]
-    threads = {name: "1" for name in ("TVM_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    threads = dict.fromkeys(("TVM_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(folder / "site"), **threads}
     _run(*command, environment=environment, timeout=timeout)
     return [[int(value) for value in line.split()] for line in counts.read_text().splitlines()]

@@ -38,7 +38,7 @@ class Recipe:
     schedule: Schedule = "cosine"
     warmup: float = 0.1
     batch_size: int = 32
-    epochs: int = 8
+    epochs: int = 4
     label_smoothing: float = 0.1
     clip_grad: float | None = None
     augment: float = 1.0

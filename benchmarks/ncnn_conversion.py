@@ -1,0 +1,56 @@
+"""A torch module to ncnn's files, by pnnx."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import torch
+from qemu_root import SetUpError, prepare
+from timm.models.vision_transformer import Attention
+from torch.nn.functional import scaled_dot_product_attention
+
+
+def replace_attention(model: Any) -> None:
+    """Compute queries, keys and values without timm's five dimensions, of which ncnn knows four; in place."""
+
+    class FourDimensional(torch.nn.Module):
+        def __init__(self, original: Any) -> None:
+            super().__init__()
+            self.original = original
+
+        def forward(self, tokens: torch.Tensor, attn_mask: None = None, is_causal: bool = False) -> torch.Tensor:
+            assert attn_mask is None
+            assert not is_causal
+            its, (batch, count, width) = self.original, tokens.shape
+            heads = [
+                part.reshape(batch, count, its.num_heads, -1).transpose(1, 2) for part in its.qkv(tokens).chunk(3, -1)
+            ]
+            query, key, value = its.q_norm(heads[0]), its.k_norm(heads[1]), heads[2]
+            mixed = scaled_dot_product_attention(query, key, value).transpose(1, 2).reshape(batch, count, width)
+            return its.proj(its.norm(mixed))
+
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, Attention):
+                setattr(parent, name, FourDimensional(child))
+
+
+def convert(model: Any, resolution: int, folder: Path) -> None:
+    """Write ncnn's model.ncnn.param and model.ncnn.bin."""
+    replace_attention(model)
+    try:
+        with torch.no_grad():
+            torch.jit.trace(model, torch.zeros(1, 3, resolution, resolution)).save(str(folder / "model.pt"))
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise SetUpError(f"torch cannot trace it for pnnx: {error}") from error
+    shape = f"inputshape=[1,3,{resolution},{resolution}]"
+    # pip does not keep the executable bit of a data file, and this binary needs nothing of pnnx's Python.
+    binary = prepare() / "pnnx/pnnx/pnnx"
+    binary.chmod(0o755)
+    done = subprocess.run(
+        [str(binary), "model.pt", shape, "fp16=0"], cwd=folder, capture_output=True, text=True, timeout=600
+    )
+    if done.returncode or not (folder / "model.ncnn.bin").exists():
+        raise SetUpError(f"pnnx failed:\n{done.stderr[-2000:]}")
