@@ -14,6 +14,10 @@ from bench.python_file import is_file_reference, load_object
 from bench.registry import Registry
 from bench.targets.schedules import Machine
 
+# An unrolled tile is longer than LLVM looks back by default; past that it reloads through the stack what it has in
+# registers.
+_LLVM_OPTIONS = ["-memdep-block-scan-limit:uint=2000"]
+
 
 @dataclass(frozen=True)
 class Target:
@@ -21,9 +25,9 @@ class Target:
 
     `tvm_target` is TVM's target dict without `num-cores`. `simd_bits`, `vector_registers`, `fma_per_cycle` (vector
     multiply-adds started a cycle), `loads_per_cycle` and `fma_latency` describe a core; caches are in bytes, L2
-    as one core of a busy group sees it; `bandwidth_gbs` is what the group copies from memory in 10⁹ bytes a
-    second; `launch_us` is the cost of starting a kernel on all cores. `sources` says where each figure is from;
-    a figure marked "unverified" there was not found in a text.
+    as one core of a busy group sees it; `lane_operands`: see `Machine`; `bandwidth_gbs` is what the group copies
+    from memory in 10⁹ bytes a second; `launch_us` is the cost of starting a kernel on all cores. `sources` says
+    where each figure is from; a figure marked "unverified" there was not found in a text.
     """
 
     name: str
@@ -39,6 +43,7 @@ class Target:
     fma_latency: int = 4
     l1_bytes: int = 32 * 1024
     l2_bytes: int = 512 * 1024
+    lane_operands: bool = False
     launch_us: float = 5.0
     key: str | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -65,7 +70,7 @@ class Target:
 
     def compiler(self) -> tvm.target.Target:
         """TVM's target."""
-        return tvm.target.Target({**self.tvm_target, "num-cores": self.cores})
+        return tvm.target.Target({**self.tvm_target, "num-cores": self.cores, "cl-opt": _LLVM_OPTIONS})
 
     def machine(self, threads: int) -> Machine:
         """What the schedules need to know, for `threads` cores."""
@@ -78,6 +83,7 @@ class Target:
             fma_latency=self.fma_latency,
             l1_bytes=self.l1_bytes,
             l2_bytes=self.l2_bytes,
+            lane_operands=self.lane_operands,
         )
 
     def peak_macs(self, threads: int) -> float:

@@ -43,6 +43,7 @@ def host() -> Target:
         vector_registers=registers,
         fma_per_cycle=1 if bits == 512 else 2,
         loads_per_cycle=1 if bits == 512 else 2,
+        lane_operands=triple.startswith("aarch64"),
         bandwidth_gbs=10.0,
         l2_bytes=1024 * 1024,
         sources={

@@ -17,6 +17,7 @@ TARGETS.add(
         fma_per_cycle=1,
         loads_per_cycle=1,
         fma_latency=7,
+        lane_operands=True,
         l1_bytes=32 * 1024,
         l2_bytes=1024 * 1024,
         bandwidth_gbs=4.1,

@@ -7,6 +7,7 @@ runs outside the tile, so each step loads `vectors` vectors and `rows` scalars f
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 from tvm.s_tir import Schedule
 
@@ -66,11 +67,33 @@ def apply(schedule: Schedule, block: Block, machine: Machine, constants: Collect
     schedule.compute_at(block.handle, [within, *inner][-1], preserve_unit_loops=True)
     if padding is not None:
         schedule_padding(schedule, padding, None if split_columns else parallel, machine)
-    schedule_accumulators(schedule, block, tile.vectors, tile.lanes)
+    steps = schedule_accumulators(schedule, block, tile.vectors, tile.lanes)
+    if machine.lane_operands:
+        _load_steps_at_once(schedule, block, shared, steps, machine)
+    schedule.decompose_reduction(block.handle, steps[0])
     for loop in (*tall, row, vector):
         schedule.unroll(loop)
     schedule.vectorize(lane)
     return packing
+
+
+def _load_steps_at_once(schedule: Schedule, block: Block, shared: Read, steps: list[Any], machine: Machine) -> None:
+    """Read as many steps of the shared operand as a register has lanes with one load, and unroll them."""
+    names = [name for name in block.extents if name not in spatial(block)]
+    last = max((i for i, name in enumerate(names) if block.extents[name] > 1), default=None)
+    if last is None or not shared.contiguous(names[last]):
+        return
+    lanes = next(width for width in machine.vector_widths() if block.extents[names[last]] % width == 0)
+    if lanes == 1:
+        return
+    outer, inner = steps[last : last + 1] = schedule.split(steps[last], [None, lanes])
+    position = next(i for i, region in enumerate(block.stmt.reads) if str(region.source.name) == shared.tensor)
+    copy = schedule.cache_read(block.handle, position, "local")
+    schedule.compute_at(copy, outer, preserve_unit_loops=True)
+    *rows, lane = schedule.get_loops(copy)[-len(shared.indices) :]
+    for loop in (*rows, inner):
+        schedule.unroll(loop)
+    schedule.vectorize(lane)
 
 
 def _pack(schedule: Schedule, block: Block, weights: Read, tile: Tile, constants: Collection[str]) -> Packing | None:

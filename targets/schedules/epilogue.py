@@ -28,8 +28,8 @@ def driver_of(schedule: Schedule, block: Block) -> Block:
 
 def schedule_accumulators(
     schedule: Schedule, block: Block, vectors: int, lanes: int, unroll_steps: bool = False
-) -> None:
-    """Unroll and vectorise the reduction's tile inside its reduction loops, and clear it before them."""
+) -> list[Any]:
+    """Unroll and vectorise the reduction's tile inside its reduction loops, which are returned."""
     own = schedule.get_loops(block.handle)[-len(block.extents) :]
     count = len(spatial(block))
     *rows, columns = own[:count]
@@ -39,7 +39,7 @@ def schedule_accumulators(
     for loop in (*(steps[1:] if unroll_steps else ()), *rows, vector):
         schedule.unroll(loop)
     schedule.vectorize(lane)
-    schedule.decompose_reduction(block.handle, steps[0])
+    return steps
 
 
 def padding_of(schedule: Schedule, block: Block) -> Block | None:

@@ -11,7 +11,8 @@ class Machine:
 
     `lanes`: float32 values in a vector register; `registers`: vector registers; `fma_per_cycle` and
     `loads_per_cycle`: vector instructions started a cycle; `fma_latency`: cycles until a result can be used;
-    `l1_bytes`, `l2_bytes`: data caches of one core.
+    `l1_bytes`, `l2_bytes`: data caches of one core; `lane_operands`: a multiply-add can take one lane of a register
+    for its operand, as Arm's can, so that one load serves as many steps of a reduction as a register has lanes.
     """
 
     lanes: int
@@ -22,6 +23,7 @@ class Machine:
     fma_latency: int = 4
     l1_bytes: int = 32 * 1024
     l2_bytes: int = 512 * 1024
+    lane_operands: bool = False
 
     def vector_widths(self) -> list[int]:
         """Widths worth using, widest first: the register's, and halves of it for narrow tensors."""

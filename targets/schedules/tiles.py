@@ -45,7 +45,7 @@ def contraction_tile(high: int, wide: int, columns: int, machine: Machine, withi
                 continue
             for height, width in shapes:
                 rows = height * width
-                if rows * vectors + vectors + 1 > machine.registers:
+                if _registers(rows, vectors, machine) > machine.registers:
                     continue
                 used = wide / (ceil(wide / width) * width) * (1.0 if wide % width == 0 else 0.85)
                 score = _work_a_cycle(rows, vectors, machine) * lanes * used
@@ -54,22 +54,29 @@ def contraction_tile(high: int, wide: int, columns: int, machine: Machine, withi
     return best
 
 
+def _registers(rows: int, vectors: int, machine: Machine) -> int:
+    """Accumulators, and what they are multiplied from: a register of steps for each row, or one step's weights."""
+    operands = rows + 2 if machine.lane_operands else vectors + 1
+    return rows * vectors + operands
+
+
 def _work_a_cycle(rows: int, vectors: int, machine: Machine) -> float:
+    """Multiply-adds a cycle over one step of the reduction."""
     issue = rows * vectors / machine.fma_per_cycle
-    loads = (rows + vectors) / machine.loads_per_cycle
+    broadcasts = rows / machine.lanes if machine.lane_operands else rows
+    loads = (broadcasts + vectors) / machine.loads_per_cycle
     # Loads that hide behind arithmetic still cost something: between equals, the tile that reuses more wins.
     return rows * vectors / (max(issue, loads, machine.fma_latency) + 0.25 * loads)
 
 
 def window_tile(wide: int, columns: int, machine: Machine) -> Tile:
-    """A tile for kernels that read a vector for every multiply-add: wide enough to hide latency, no wider."""
+    """A tile for kernels that read a vector for every multiply-add: as many neighbours as share their window's rows.
+
+    One vector of columns, because every further one needs registers for weights of its own.
+    """
     lanes = next(width for width in machine.vector_widths() if columns % width == 0)
-    wanted = max(machine.fma_latency * machine.fma_per_cycle, 4)
-    vectors = max(count for count in (1, 2, 4) if columns % (count * lanes) == 0)
-    room = machine.registers // 2
-    fitting = [width for width in range(1, wide + 1) if wide % width == 0 and width * vectors <= room]
-    enough = [width for width in fitting if width * vectors >= wanted]
-    return Tile(1, min(enough, default=max(fitting)), vectors, lanes)
+    fitting = [width for width in range(1, wide + 1) if wide % width == 0 and 4 * width <= machine.registers]
+    return Tile(1, max(fitting), 1, lanes)
 
 
 def chunks(extent: int, threads: int, limit: int = 8) -> int:

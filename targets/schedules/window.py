@@ -46,8 +46,9 @@ def apply(schedule: Schedule, block: Block, machine: Machine) -> None:
     schedule.compute_at(block.handle, wide_outer, preserve_unit_loops=True)
     if padding is not None:
         schedule_padding(schedule, padding, None if split_columns else parallel, machine)
-    steps = prod(block.extents[name] for name in block.reduced)
-    schedule_accumulators(schedule, block, tile.vectors, tile.lanes, unroll_steps=steps <= _UNROLL)
+    unrolled = prod(block.extents[name] for name in block.reduced) <= _UNROLL
+    steps = schedule_accumulators(schedule, block, tile.vectors, tile.lanes, unroll_steps=unrolled)
+    schedule.decompose_reduction(block.handle, steps[0])
     schedule.unroll(row)
     schedule.unroll(vector)
     schedule.vectorize(lane)

@@ -14,7 +14,7 @@ from bench.targets.schedules import Machine, kernel_macs, schedule_kernel
 from bench.targets.threads import use_threads
 
 MACHINES = {
-    "neon": Machine(lanes=4, registers=32, threads=2, fma_latency=7),
+    "neon": Machine(lanes=4, registers=32, threads=2, fma_latency=7, lane_operands=True),
     "avx2": Machine(lanes=8, registers=16, threads=1, fma_per_cycle=2, loads_per_cycle=2),
     "avx512": Machine(lanes=16, registers=32, threads=4),
 }
