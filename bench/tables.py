@@ -61,14 +61,14 @@ def front_rows(front: pd.DataFrame) -> list[list[object]]:
     """Rows of the front's table, in the order of `FRONT_COLUMNS`."""
     return [
         [
-            str(row.network_id),
-            str(row.family),
-            f"{row.latency_ms:.3g}",
-            "" if row.top1 != row.top1 else f"{100 * row.top1:.1f}",
-            f"{row.macs / 1e6:.1f}",
-            f"{row.params / 1e6:.2f}",
+            str(row["network_id"]),
+            str(row["family"]),
+            f"{row['latency_ms']:.3g}",
+            "" if row["top1"] is None else f"{100 * row['top1']:.1f}",
+            f"{row['macs'] / 1e6:.1f}",
+            f"{row['params'] / 1e6:.2f}",
         ]
-        for row in front.itertuples()
+        for row in without_nan(front.to_dict("records"))
     ]
 
 

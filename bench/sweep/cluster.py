@@ -23,7 +23,7 @@ _THREAD_VARIABLES = (
     "MKL_NUM_THREADS",
     "NUMEXPR_NUM_THREADS",
 )
-_CONFIG = {
+_CONFIG: dict[str, object] = {
     # A crash while compiling costs a retry; the third one in a row is the network's own fault.
     "distributed.scheduler.allowed-failures": 2,
     # A pass of TVM may hold the interpreter for minutes; tasks have limits of their own.

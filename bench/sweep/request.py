@@ -6,7 +6,7 @@ Nothing is written before `resolve` and `bench.sweep.drawing.draw` have passed.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bench.targets import RunOptions
     from bench.training import Dataset, Recipe
 
-Device = Literal["auto", "cpu", "cuda"]
+DEVICES = ("auto", "cpu", "cuda")
 SAMPLERS: Registry[str] = Registry("sampler")
 SAMPLERS.add("random", "every network drawn on its own, reproducible by seed and index")
 SAMPLERS.add("nsga2", "Optuna's genetic search for the front, a generation of 20 at a time")
@@ -42,7 +42,7 @@ class Request:
     data_dir: str | None = None
     resolution: int | None = None
     epochs: int | None = None
-    device: Device = "auto"
+    device: str = "auto"
     train: bool = True
     runner: str = "auto"
     tracker: str | None = None
@@ -178,8 +178,8 @@ def _check_numbers(request: Request) -> None:
     for option, minutes in (("profile", request.profile_minutes), ("train", request.train_minutes)):
         if not minutes > 0:
             raise UsageError(f"--{option}-minutes must be above 0, not {minutes:g}")
-    if request.device not in get_args(Device):
-        raise UsageError(f"unknown device {request.device!r}; known: {', '.join(get_args(Device))}")
+    if request.device not in DEVICES:
+        raise UsageError(f"unknown device {request.device!r}; known: {', '.join(DEVICES)}")
 
 
 def _training(request: Request) -> tuple[Dataset | None, Recipe | None]:

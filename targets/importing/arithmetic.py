@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from torch import fx
 from tvm import relax
 
-from bench.targets.importing.importer import Importer, both, rule
+from bench.targets.importing.importer import Importer, Node, both, rule
 from bench.targets.importing.reshaping import identity
 
 _UNARY = [
@@ -16,19 +15,19 @@ _NOTHING = ["dropout", "dropout_", "contiguous", "alias", "clone", "detach"]
 
 
 @rule(*(f"{name}.default" for name in _NOTHING))
-def keep(importer: Importer, node: fx.Node) -> None:
+def keep(importer: Importer, node: Node) -> None:
     importer.env[node] = importer.env[node.args[0]]
     if node.args[0] in importer.order:
         importer.order[node] = importer.order[node.args[0]]
 
 
 @rule(*both(*_UNARY))
-def _unary(importer: Importer, node: fx.Node) -> None:
+def _unary(importer: Importer, node: Node) -> None:
     importer.converted(node, importer.order_of(node.args[0]))
 
 
 @rule(*both("clamp", "hardtanh", "relu6"))
-def _clamp(importer: Importer, node: fx.Node) -> None:
+def _clamp(importer: Importer, node: Node) -> None:
     # As maximum and minimum rather than clip, which has a slow select in its kernel for NaN.
     value, limits = importer.env[node.args[0]], list(node.args[1:3])
     name = node.target.__name__
@@ -44,7 +43,7 @@ def _clamp(importer: Importer, node: fx.Node) -> None:
 
 
 @rule(*both("hardswish", "hardsigmoid"))
-def _hard(importer: Importer, node: fx.Node) -> None:
+def _hard(importer: Importer, node: Node) -> None:
     x = importer.env[node.args[0]]
     inner = relax.op.add(relax.op.multiply(x, relax.const(1 / 6, "float32")), relax.const(0.5, "float32"))
     zero, one = relax.const(0.0, "float32"), relax.const(1.0, "float32")
@@ -54,8 +53,8 @@ def _hard(importer: Importer, node: fx.Node) -> None:
 
 
 @rule(*both("add", "sub", "mul", "div", overload="Tensor"))
-def _binary(importer: Importer, node: fx.Node) -> None:
-    operands = [argument for argument in node.args[:2] if isinstance(argument, fx.Node)]
+def _binary(importer: Importer, node: Node) -> None:
+    operands = node.all_input_nodes
     rank = node.meta["val"].dim()
     full = [operand for operand in operands if operand.meta["val"].dim() == rank]
     order = next((importer.order[operand] for operand in full if operand in importer.order), identity(rank))

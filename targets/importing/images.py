@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import fx
 from tvm import relax
 
-from bench.targets.importing.importer import Importer, argument, rule
+from bench.targets.importing.importer import Importer, Node, argument, rule
 from bench.targets.importing.reshaping import Order
 
 _NHWC: Order = (0, 2, 3, 1)
@@ -19,7 +18,7 @@ def _pair(value: Any) -> list[int]:
 
 
 @rule("conv2d.default", "conv2d.padding")
-def _convolution(importer: Importer, node: fx.Node) -> None:
+def _convolution(importer: Importer, node: Node) -> None:
     data, weight = node.args[0], node.args[1]
     bias = argument(node, 2, "bias")
     strides, padding = _pair(argument(node, 3, "stride", 1)), argument(node, 4, "padding", 0)
@@ -48,7 +47,7 @@ def _convolution(importer: Importer, node: fx.Node) -> None:
 
 
 @rule("max_pool2d.default", "avg_pool2d.default")
-def _pool(importer: Importer, node: fx.Node) -> None:
+def _pool(importer: Importer, node: Node) -> None:
     kernel = _pair(node.args[1])
     strides = _pair(argument(node, 2, "stride") or kernel)
     pads = _pair(argument(node, 3, "padding", 0)) * 2
@@ -77,7 +76,7 @@ def _pool(importer: Importer, node: fx.Node) -> None:
 
 
 @rule("adaptive_avg_pool2d.default")
-def _adaptive_average(importer: Importer, node: fx.Node) -> None:
+def _adaptive_average(importer: Importer, node: Node) -> None:
     size = _pair(node.args[1])
     data = importer.stored(node.args[0], _NHWC)
     if size == [1, 1]:

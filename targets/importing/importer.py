@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
-from torch import fx
 from torch.export import ExportedProgram
 from tvm import relax
 from tvm.relax.frontend.torch.exported_program_translator import ExportedProgramImporter
 
 from bench.targets.importing.reshaping import Order, identity
 
-Rule = Callable[["Importer", fx.Node], None]
+# A torch.fx.Node: its stub types every argument as one of twenty kinds, which no rule could use unchecked.
+Node: TypeAlias = Any
+Rule = Callable[["Importer", Node], None]
 
 RULES: dict[str, Rule] = {}
 
@@ -28,14 +29,14 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
     return register
 
 
-def rule_of(node: fx.Node) -> Rule | None:
+def rule_of(node: Node) -> Rule | None:
     """The rule for a call, or None where TVM's own converter serves."""
     if node.op != "call_function":
         return None
     return RULES.get("getitem" if node.target is operator.getitem else node.target.__name__)
 
 
-def argument(node: fx.Node, position: int, name: str, default: Any = None) -> Any:
+def argument(node: Node, position: int, name: str, default: Any = None) -> Any:
     """An argument of a call, given by position or by name."""
     return node.args[position] if len(node.args) > position else node.kwargs.get(name, default)
 
@@ -50,7 +51,7 @@ class Importer(ExportedProgramImporter):
 
     def __init__(self) -> None:
         super().__init__()
-        self.order: dict[fx.Node, Order] = {}
+        self.order: dict[Node, Order] = {}
 
     def missing(self, exported: ExportedProgram) -> set[Any]:
         """Operators neither TVM nor this importer converts."""
@@ -84,16 +85,16 @@ class Importer(ExportedProgramImporter):
                 return self._flatten_output_args(self.retrieve_args(node)[0])
         raise ValueError("the exported graph has no output")
 
-    def emit(self, node: fx.Node, value: relax.Expr, order: Order | None = None) -> None:
+    def emit(self, node: Node, value: relax.Expr, order: Order | None = None) -> None:
         """Bind `node` to `value`, stored in `order` (torch's own by default)."""
         self.env[node] = self.block_builder.emit(value)
         if order is not None and order != identity(len(order)):
             self.order[node] = order
 
-    def order_of(self, node: fx.Node) -> Order:
+    def order_of(self, node: Node) -> Order:
         return self.order.get(node) or identity(node.meta["val"].dim())
 
-    def stored(self, node: fx.Node, order: Order) -> relax.Expr:
+    def stored(self, node: Node, order: Order) -> relax.Expr:
         """`node`'s value stored in `order`; a permutation is emitted where it is stored otherwise."""
         current = self.order_of(node)
         if current == order:
@@ -101,12 +102,12 @@ class Importer(ExportedProgramImporter):
         axes = [current.index(dimension) for dimension in order]
         return self.block_builder.emit(relax.op.permute_dims(self.env[node], axes))
 
-    def restore(self, node: fx.Node) -> None:
+    def restore(self, node: Node) -> None:
         """Store `node` in torch's own order from here on."""
         if node in self.order:
             self.env[node] = self.stored(node, identity(len(self.order[node])))
             del self.order[node]
 
-    def converted(self, node: fx.Node, order: Order) -> None:
+    def converted(self, node: Node, order: Order) -> None:
         """Apply TVM's converter to the stored values as they are."""
         self.emit(node, self.convert_map[node.target.__name__](node), order)

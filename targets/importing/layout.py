@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from torch import fx
 from tvm import relax
 
 from bench.targets.importing.arithmetic import keep
-from bench.targets.importing.importer import Importer, argument, rule
+from bench.targets.importing.importer import Importer, Node, argument, rule
 from bench.targets.importing.reshaping import identity, reshape_plan
 
 
 @rule("mean.dim")
-def _mean(importer: Importer, node: fx.Node) -> None:
+def _mean(importer: Importer, node: Node) -> None:
     order = importer.order_of(node.args[0])
     rank = len(order)
     axes = sorted({axis % rank for axis in node.args[1]})
@@ -25,7 +24,7 @@ def _mean(importer: Importer, node: fx.Node) -> None:
 
 
 @rule("cat.default")
-def _concatenate(importer: Importer, node: fx.Node) -> None:
+def _concatenate(importer: Importer, node: Node) -> None:
     sources = node.args[0]
     rank = node.meta["val"].dim()
     order = next((importer.order[source] for source in sources if source in importer.order), identity(rank))
@@ -34,7 +33,7 @@ def _concatenate(importer: Importer, node: fx.Node) -> None:
 
 
 @rule("chunk.default", "split.Tensor", "split_with_sizes.default")
-def _split(importer: Importer, node: fx.Node) -> None:
+def _split(importer: Importer, node: Node) -> None:
     order = importer.order_of(node.args[0])
     axis = argument(node, 2, "dim", 0) % len(order)
     sizes = [part.shape[axis] for part in node.meta["val"]]
@@ -48,7 +47,7 @@ def _split(importer: Importer, node: fx.Node) -> None:
 
 
 @rule("getitem")
-def _item(importer: Importer, node: fx.Node) -> None:
+def _item(importer: Importer, node: Node) -> None:
     source, index = node.args
     value = importer.env[source][index]
     importer.env[node] = importer.block_builder.emit(value) if isinstance(value, relax.Expr) else value
@@ -57,7 +56,7 @@ def _item(importer: Importer, node: fx.Node) -> None:
 
 
 @rule("slice.Tensor")
-def _slice(importer: Importer, node: fx.Node) -> None:
+def _slice(importer: Importer, node: Node) -> None:
     order = importer.order_of(node.args[0])
     axis = argument(node, 1, "dim", 0) % len(order)
     extent = node.args[0].meta["val"].shape[axis]
@@ -73,7 +72,7 @@ def _slice(importer: Importer, node: fx.Node) -> None:
 
 
 @rule("select.int")
-def _select(importer: Importer, node: fx.Node) -> None:
+def _select(importer: Importer, node: Node) -> None:
     order = importer.order_of(node.args[0])
     axis, index = node.args[1] % len(order), node.args[2]
     stored = order.index(axis)
@@ -85,7 +84,7 @@ def _select(importer: Importer, node: fx.Node) -> None:
 
 
 @rule("permute.default", "transpose.int")
-def _permute(importer: Importer, node: fx.Node) -> None:
+def _permute(importer: Importer, node: Node) -> None:
     source = node.args[0]
     rank = source.meta["val"].dim()
     axes = list(range(rank))
@@ -101,7 +100,7 @@ def _permute(importer: Importer, node: fx.Node) -> None:
 
 
 @rule("view.default", "reshape.default", "_unsafe_view.default", "flatten.using_ints")
-def _reshape(importer: Importer, node: fx.Node) -> None:
+def _reshape(importer: Importer, node: Node) -> None:
     source = node.args[0]
     new = tuple(node.meta["val"].shape)
     plan = reshape_plan(tuple(source.meta["val"].shape), new, importer.order_of(source))

@@ -40,7 +40,8 @@ def _groups(old: tuple[int, ...], new: tuple[int, ...]) -> list[tuple[list[int],
     groups: list[tuple[list[int], list[int]]] = []
     i = j = 0
     while i < len(old) or j < len(new):
-        left, right = [], []
+        left: list[int] = []
+        right: list[int] = []
         product_old = product_new = 1
         while True:
             if (not left and i < len(old)) or (product_old < product_new and i < len(old)):

@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from torch import fx
 from tvm import relax
 
-from bench.targets.importing.importer import Importer, argument, rule
+from bench.targets.importing.importer import Importer, Node, argument, rule
 from bench.targets.importing.reshaping import identity
 
 _TOKENS = 16
 
 
 @rule("linear.default")
-def _linear(importer: Importer, node: fx.Node) -> None:
+def _linear(importer: Importer, node: Node) -> None:
     data, weight, bias = node.args[0], node.args[1], argument(node, 2, "bias")
     rank = data.meta["val"].dim()
     if importer.order_of(data)[-1] != rank - 1:
@@ -27,7 +26,7 @@ def _linear(importer: Importer, node: fx.Node) -> None:
 
 
 @rule("layer_norm.default")
-def _layer_norm(importer: Importer, node: fx.Node) -> None:
+def _layer_norm(importer: Importer, node: Node) -> None:
     data, shape = node.args[0], node.args[1]
     weight, bias = importer.env.get(argument(node, 2, "weight")), importer.env.get(argument(node, 3, "bias"))
     rank = data.meta["val"].dim()
@@ -43,14 +42,14 @@ def _layer_norm(importer: Importer, node: fx.Node) -> None:
 
 
 @rule("softmax.int")
-def _softmax(importer: Importer, node: fx.Node) -> None:
+def _softmax(importer: Importer, node: Node) -> None:
     order = importer.order_of(node.args[0])
     axis = order.index(node.args[1] % len(order))
     importer.emit(node, relax.op.nn.softmax(importer.env[node.args[0]], axis=axis), order)
 
 
 @rule("scaled_dot_product_attention.default")
-def _attention(importer: Importer, node: fx.Node) -> None:
+def _attention(importer: Importer, node: Node) -> None:
     """softmax(q kᵀ · scale + mask) v, (N, heads, tokens, width) each: three kernels with rules of their own.
 
     Keys and values are padded to a multiple of 16 tokens, and the padding masked out, so that the scores fill

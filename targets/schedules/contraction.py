@@ -42,21 +42,21 @@ def apply(schedule: Schedule, block: Block, machine: Machine, constants: Collect
     driver = driver_of(schedule, block)
     loops = dict(zip(spatial(block), schedule.get_loops(driver.handle), strict=True))
     column_loop = loops.pop(column)
-    *outer, high, wide = [*[None] * max(0, 2 - len(loops)), *loops.values()]
-    names = [None, None, *loops][-2:]
-    heights = 1 if high is None or weights.uses(names[0]) else extent(schedule, high)
+    *outer, (_, wide) = loops.items()
+    name, high = outer.pop() if outer else ("", None)
+    heights = 1 if high is None or weights.uses(name) else extent(schedule, high)
     tile = contraction_tile(
         heights, extent(schedule, wide), extent(schedule, column_loop), machine, group_width(shared, column)
     )
     packing = _pack(schedule, block, weights, tile, constants)
     wide_outer, row = schedule.split(wide, [None, tile.width])
     column_outer, vector, lane = schedule.split(column_loop, [None, tile.vectors, tile.lanes])
-    tall = []
+    tall: list[Any] = []
+    inner: list[Any] = []
+    outer_loop = wide_outer
     if high is not None:
         high_outer, *tall = schedule.split(high, [None, tile.height])
-        outer_loop, inner = schedule.fuse(*outer, high_outer), [wide_outer]
-    else:
-        outer_loop, inner = wide_outer, []
+        outer_loop, inner = schedule.fuse(*(loop for _, loop in outer), high_outer), [wide_outer]
     part = chunks(extent(schedule, outer_loop), machine.threads)
     chunk, within = schedule.split(outer_loop, [part, None])
     schedule.reorder(chunk, column_outer, within, *inner, *tall, row, vector, lane)
