@@ -166,3 +166,16 @@ def test_kernels_beyond_the_slowest_are_drawn_together():
     assert list(bar.x) == [5.0, 2.0, 1.0, 0.75]
     assert "20%" not in bar.hovertext[0]
     assert "57% of all" in bar.hovertext[0]
+
+
+def test_a_few_failures_to_train_do_not_flatten_the_front(study: pd.DataFrame) -> None:
+    unlearned = study.copy()
+    unlearned.loc[unlearned.index[:2], "top1"] = 0.01
+    figure = plot_front(unlearned)
+    low, high = figure.layout.yaxis.range
+    shown = unlearned["top1"].dropna() * 100
+    assert low > 1.0
+    assert high > shown.max()
+    below = int((shown < low).sum())
+    assert 2 <= below <= len(shown) / 10
+    assert any(f"{below} networks lie below" in note.text for note in figure.layout.annotations)
