@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -61,34 +64,55 @@ class LoadedProgram:
         return 1e3 * median(timer(*arguments).results)
 
 
-def measured_latency(
-    loaded: LoadedProgram,
-    program: Program,
-    options: RunOptions,
-    samples: tuple[float, ...],
-    *,
-    runner: str,
-    device: str,
-    conditions: dict[str, str],
-) -> Latency:
-    """Median and interval of all samples; kernels timed one by one give the shares."""
+@dataclass(frozen=True)
+class Session:
+    """A program loaded on a device, with what is to be recorded of it."""
+
+    loaded: LoadedProgram
+    device: str
+    conditions: dict[str, str]
+
+
+class MeasuringRunner(ABC):
+    """A runner that times programs on a device; a subclass says how to reach one."""
+
+    name: str
     source: Source = "measured"
-    times = [kernel.calls * loaded.kernel_ms(kernel) for kernel in program.kernels]
-    return Latency(
-        source=source,
-        runner=runner,
-        target=program.target,
-        device=device,
-        threads=options.threads,
-        median_ms=median(samples),
-        ci95_ms=median_interval(samples),
-        samples_ms=samples,
-        kernels=kernel_times(program, times),
-        unscheduled_kernels=program.unscheduled_kernels,
-        peak_memory_bytes=program.peak_memory_bytes,
-        max_abs_error=loaded.max_abs_error,
-        max_rel_error=loaded.max_rel_error,
-        verified_on="device",
-        versions=dict(program.versions),
-        conditions=conditions,
-    )
+    predictor: str | None = None
+    exclusive = True
+
+    @abstractmethod
+    def session(self, program: Program, options: RunOptions) -> AbstractContextManager[Session]:
+        """Load `program` on a device with the options' threads, and release the device whatever happens."""
+
+    def samples(self, program: Program, options: RunOptions) -> tuple[float, ...]:
+        """One visit's samples in milliseconds."""
+        with self.session(program, options) as session:
+            return session.loaded.samples(options)
+
+    def finish(self, program: Program, options: RunOptions, samples: tuple[float, ...]) -> Latency:
+        """Median and interval of all visits' samples; kernels timed one by one give the shares."""
+        with self.session(program, options) as session:
+            times = [kernel.calls * session.loaded.kernel_ms(kernel) for kernel in program.kernels]
+        return Latency(
+            source=self.source,
+            runner=self.name,
+            target=program.target,
+            device=session.device,
+            threads=options.threads,
+            median_ms=median(samples),
+            ci95_ms=median_interval(samples),
+            samples_ms=samples,
+            kernels=kernel_times(program, times),
+            unscheduled_kernels=program.unscheduled_kernels,
+            peak_memory_bytes=program.peak_memory_bytes,
+            max_abs_error=session.loaded.max_abs_error,
+            max_rel_error=session.loaded.max_rel_error,
+            verified_on="device",
+            versions=dict(program.versions),
+            conditions=session.conditions,
+        )
+
+    def run(self, program: Program, options: RunOptions) -> Latency:
+        """One visit and its result."""
+        return self.finish(program, options, self.samples(program, options))

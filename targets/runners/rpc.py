@@ -14,23 +14,19 @@ from tvm import rpc
 from tvm.rpc import base
 
 from bench.errors import RunError, UsageError
-from bench.targets.latency import Latency, Source
 from bench.targets.program import Program
-from bench.targets.runners.measure import LoadedProgram, measured_latency
+from bench.targets.runners.measure import LoadedProgram, MeasuringRunner, Session
 from bench.targets.runners.runner import RunOptions, tracker_address
 
 _CONNECT_S = 3.0
 _BIG_CORES = 1
 
 
-class RpcRunner:
+class RpcRunner(MeasuringRunner):
     """Upload, run and time on a device that a tracker hands out; the session is closed whatever happens."""
 
     name = "rpc"
     title = "measured on a board attached to a TVM RPC tracker"
-    source: Source = "measured"
-    predictor: str | None = None
-    exclusive = True
 
     def check(self, options: RunOptions) -> None:
         """Raise `UsageError` unless the tracker answers within seconds and knows a device of the target's key."""
@@ -42,27 +38,39 @@ class RpcRunner:
                 f"python -m tvm.exec.rpc_server --tracker HOST:PORT --key {key}"
             )
 
-    def samples(self, program: Program, options: RunOptions) -> tuple[float, ...]:
-        """One visit's samples in milliseconds."""
-        with _session(program, options) as (loaded, _):
-            return loaded.samples(options)
-
-    def finish(self, program: Program, options: RunOptions, samples: tuple[float, ...]) -> Latency:
-        """The latency of all visits' samples."""
-        with _session(program, options) as (loaded, threads):
-            return measured_latency(
-                loaded,
-                program,
-                options,
-                samples,
-                runner=self.name,
-                device=f"{options.target.tracker_key} at {tracker_address(options.tracker)}",
+    @contextmanager
+    def session(self, program: Program, options: RunOptions) -> Iterator[Session]:
+        """Ask the tracker for a device, upload the program and set the device's threads."""
+        tracker, key = _tracker(options), options.target.tracker_key
+        try:
+            remote = tracker.request(key, session_timeout=options.timeout_s, max_retry=2)
+        except RuntimeError as error:
+            raise RunError(f"no device with key {key} became free: {str(error).splitlines()[0]}") from error
+        try:
+            threads = _use_threads(remote, key, options.threads)
+            with tempfile.TemporaryDirectory() as folder:
+                for name, content in (("network.so", program.library), ("kernels.so", program.kernel_library)):
+                    Path(folder, name).write_bytes(content)
+                    remote.upload(str(Path(folder, name)))
+            library, kernels = remote.load_module("network.so"), remote.load_module("kernels.so")
+            yield Session(
+                LoadedProgram(program, library, kernels, remote.cpu()),
+                device=f"{key} at {tracker_address(options.tracker)}",
                 conditions={"threads read back": str(threads)},
             )
+        finally:
+            remote.get_function("CloseRPCConnection")()
 
-    def run(self, program: Program, options: RunOptions) -> Latency:
-        """One visit and its result."""
-        return self.finish(program, options, self.samples(program, options))
+
+def _use_threads(remote: Any, key: str, threads: int) -> int:
+    remote.get_function("runtime.config_threadpool")(_BIG_CORES, threads)
+    used = int(remote.get_function("runtime.NumThreads")())
+    if used != threads:
+        raise RunError(
+            f"device {key} uses {used} threads, not {threads}; "
+            "set TVM_NUM_THREADS on the board before starting the RPC server"
+        )
+    return used
 
 
 def _tracker(options: RunOptions) -> Any:
@@ -87,29 +95,3 @@ def _shake_hands(host: str, port: int) -> None:
         connection.sendall(magic)
         if connection.recv(len(magic), socket.MSG_WAITALL) != magic:
             raise OSError("something else listens there")
-
-
-@contextmanager
-def _session(program: Program, options: RunOptions) -> Iterator[tuple[LoadedProgram, int]]:
-    tracker = _tracker(options)
-    key = options.target.tracker_key
-    try:
-        remote = tracker.request(key, session_timeout=options.timeout_s, max_retry=2)
-    except RuntimeError as error:
-        raise RunError(f"no device with key {key} became free: {str(error).splitlines()[0]}") from error
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            for name, content in (("network.so", program.library), ("kernels.so", program.kernel_library)):
-                Path(folder, name).write_bytes(content)
-                remote.upload(str(Path(folder, name)))
-            remote.get_function("runtime.config_threadpool")(_BIG_CORES, options.threads)
-            threads = int(remote.get_function("runtime.NumThreads")())
-            if threads != options.threads:
-                raise RunError(
-                    f"device {key} uses {threads} threads, not {options.threads}; "
-                    "set TVM_NUM_THREADS on the board before starting the RPC server"
-                )
-            library, kernels = remote.load_module("network.so"), remote.load_module("kernels.so")
-            yield LoadedProgram(program, library, kernels, remote.cpu()), threads
-    finally:
-        remote.get_function("CloseRPCConnection")()
