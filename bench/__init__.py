@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import importlib
+import pkgutil
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from bench.store import load
 
 __version__ = "0.1.0"
+
+# Python started in a checkout takes ./bench for this package: its other parts are found where they are installed.
+__path__ = pkgutil.extend_path(__path__, __name__)
 
 _HOMES = {
     "load": "bench.store",
