@@ -32,6 +32,10 @@ def variables(expression: Any) -> set[str]:
     return {str(node.name) for node in walk(expression) if isinstance(node, ir.Var)}
 
 
+def _tensors(expression: Any) -> set[str]:
+    return {str(node.source.name) for node in walk(expression) if isinstance(node, ir.TensorLoad)}
+
+
 @dataclass(frozen=True)
 class Read:
     """One tensor a block loads: the block variables in each index, and the index expressions."""
@@ -112,9 +116,12 @@ class Block:
 
     @cached_property
     def multiplies(self) -> bool:
-        """Whether the update is a multiply-accumulate."""
+        """Whether the update accumulates products of two tensors; a sum of squares is no multiply-accumulate."""
         value = getattr(self.stmt.body, "value", None)
-        return isinstance(value, tirx.Add) and any(isinstance(node, tirx.Mul) for node in (value.a, value.b))
+        if not isinstance(value, tirx.Add):
+            return False
+        products = [node for node in (value.a, value.b) if isinstance(node, tirx.Mul)]
+        return any(_tensors(product.a) != _tensors(product.b) for product in products)
 
     @property
     def macs(self) -> int:
