@@ -93,12 +93,7 @@ def _plot_correlation(info: _CorrelationInfo) -> go.Figure:
             x=family.x,
             y=family.y,
             mode="markers",
-            marker={
-                "color": family.look.colour,
-                "symbol": family.look.marker(family.source),
-                "size": 8,
-                "line": {"width": 1.5 if family.source != "measured" else 0.5, "color": family.look.colour},
-            },
+            marker=family.look.point(family.source),
             opacity=0.85,
             name=family.label,
             hovertext=family.hover,

@@ -180,12 +180,7 @@ def _plot_front(info: _FrontInfo) -> go.Figure:
             x=group.points.x,
             y=group.points.y,
             mode="markers",
-            marker={
-                "color": group.look.colour,
-                "symbol": group.look.marker(group.source),
-                "size": 8,
-                "line": {"width": 1.5 if group.source != "measured" else 0.5, "color": group.look.colour},
-            },
+            marker=group.look.point(group.source),
             opacity=0.85,
             name=group.label,
             legendgroup=key,

@@ -47,6 +47,15 @@ class Look:
         """Plotly's symbol name: filled when measured, open when predicted, open with a dot when simulated."""
         return self.symbol + SOURCE_FILL.get(source, "-open")
 
+    def point(self, source: str) -> dict[str, object]:
+        """Plotly's marker of one network in a scatter."""
+        return {
+            "color": self.colour,
+            "symbol": self.marker(source),
+            "size": 8,
+            "line": {"width": 1.5 if source != "measured" else 0.5, "color": self.colour},
+        }
+
 
 def family_looks(families: Iterable[str]) -> dict[str, Look]:
     """A look for each family, by its place in the sorted names."""

@@ -83,7 +83,7 @@ def _load_steps_at_once(schedule: Schedule, block: Block, shared: Read, steps: l
     last = max((i for i, name in enumerate(names) if block.extents[name] > 1), default=None)
     if last is None or not shared.contiguous(names[last]):
         return
-    lanes = next(width for width in machine.vector_widths() if block.extents[names[last]] % width == 0)
+    lanes = machine.widest_vector(block.extents[names[last]])
     if lanes == 1:
         return
     outer, inner = steps[last : last + 1] = schedule.split(steps[last], [None, lanes])

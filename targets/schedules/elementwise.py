@@ -38,4 +38,4 @@ def _flat(block: Block) -> bool:
 
 def _lanes(schedule: Schedule, loop: object, machine: Machine) -> int:
     length = int(schedule.get(loop).extent)
-    return next(width for width in machine.vector_widths() if length % width == 0)
+    return machine.widest_vector(length)

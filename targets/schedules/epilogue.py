@@ -61,6 +61,6 @@ def schedule_padding(schedule: Schedule, padding: Block, at: Any, machine: Machi
 def vectorize_innermost(schedule: Schedule, loop: Any, machine: Machine) -> None:
     """Vectorise by the widest vector that divides the loop."""
     length = extent(schedule, loop)
-    lanes = next(width for width in machine.vector_widths() if length % width == 0)
+    lanes = machine.widest_vector(length)
     if lanes > 1:
         schedule.vectorize(schedule.split(loop, [None, lanes])[1])

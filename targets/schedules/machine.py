@@ -31,3 +31,7 @@ class Machine:
         while widths[-1] > 1:
             widths.append(widths[-1] // 2)
         return widths
+
+    def widest_vector(self, length: int) -> int:
+        """The widest of them that divides `length`, so that no vector is partly used."""
+        return next(width for width in self.vector_widths() if length % width == 0)

@@ -47,7 +47,7 @@ def apply(schedule: Schedule, block: Block, machine: Machine) -> None:
 
 def _keep_partial_results(schedule: Schedule, block: Block, machine: Machine) -> None:
     loop = schedule.get_loops(block.handle)[-1]
-    lanes = next(width for width in machine.vector_widths() if extent(schedule, loop) % width == 0)
+    lanes = machine.widest_vector(extent(schedule, loop))
     if lanes > 1:
         schedule.rfactor(schedule.split(loop, [None, lanes])[1], len(spatial(block)))
 

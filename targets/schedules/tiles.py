@@ -74,7 +74,7 @@ def window_tile(wide: int, columns: int, machine: Machine) -> Tile:
 
     One vector of columns, because every further one needs registers for weights of its own.
     """
-    lanes = next(width for width in machine.vector_widths() if columns % width == 0)
+    lanes = machine.widest_vector(columns)
     fitting = [width for width in range(1, wide + 1) if wide % width == 0 and 4 * width <= machine.registers]
     return Tile(1, max(fitting), 1, lanes)
 
