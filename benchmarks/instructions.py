@@ -65,24 +65,31 @@ def emulated_bench(folder: Path) -> Any:
     return machine.get_outputs("main").numpy()
 
 
-def emulated_ncnn(folder: Path) -> Any:
+def load_ncnn(folder: Path, image: Any, threads: int) -> Callable[[], Any]:
+    """One inference by the network in `folder`, in float32, everything else as ncnn has it."""
     import ncnn
-    import numpy as np
 
     net = ncnn.Net()
-    net.opt.num_threads = 1
+    net.opt.num_threads = threads
     for option in ("fp16_packed", "fp16_storage", "fp16_arithmetic", "bf16_storage", "bf16_packed"):
         if hasattr(net.opt, f"use_{option}"):
             setattr(net.opt, f"use_{option}", False)
     net.load_param(str(folder / "model.ncnn.param"))
     net.load_model(str(folder / "model.ncnn.bin"))
-    image = ncnn.Mat(np.load(folder / "sample.npy")[0]).clone()
+    matrix = ncnn.Mat(image).clone()
 
     def call() -> Any:
         extractor = net.create_extractor()
-        extractor.input("in0", image)
+        extractor.input("in0", matrix)
         return extractor.extract("out0")[1]
 
+    return call
+
+
+def emulated_ncnn(folder: Path) -> Any:
+    import numpy as np
+
+    call = load_ncnn(folder, np.load(folder / "sample.npy")[0], 1)
     counted(call)
     return np.array(call())
 
@@ -107,20 +114,6 @@ EMULATED = {"bench": emulated_bench, "ncnn": emulated_ncnn, "kernels": emulated_
 # On this machine.
 
 
-def create(name: str) -> Any:
-    import timm
-    import torch
-    import torchvision
-
-    from bench.targets.randomize import randomize_statistics
-
-    torch.manual_seed(0)
-    in_timm = timm.is_model(name)
-    model = timm.create_model(name) if in_timm else torchvision.models.get_model(name, weights=None)
-    randomize_statistics(model, 0)
-    return model.eval()
-
-
 def emulate(engine: str, folder: Path, caches: bool) -> list[dict[str, Any]]:
     """What each `counted` of an engine's program came to, an inference or kernel each."""
     from qemu_root import run
@@ -141,20 +134,24 @@ def emulate(engine: str, folder: Path, caches: bool) -> list[dict[str, Any]]:
 
 
 def compiled(name: str, resolution: int) -> tuple[Any, Any]:
+    from networks import create
+
     from bench.targets import compile_model, get_target
 
-    model = create(name)
+    model = create(name, resolution)
     return model, compile_model(model, resolution, get_target("rk3399"), threads=1)
 
 
 def count_model(name: str, resolution: int, engines: list[str], caches: bool) -> list[dict[str, Any]]:
     """One row an engine; `instructions` is None where an engine failed, and the reason is on stderr."""
     import numpy as np
-    from qemu_root import SetUpError
+    from qemu_root import SetUpError, prepare
+
+    from bench.design_space import count_cost
 
     model, program = compiled(name, resolution)
     expected = np.asarray(program.expected, "float32")
-    macs = sum(kernel.calls * kernel.macs for kernel in program.kernels)
+    macs = count_cost(model, resolution).macs
     rows = []
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work)
@@ -165,7 +162,7 @@ def count_model(name: str, resolution: int, engines: list[str], caches: bool) ->
                 if engine == "ncnn":
                     from ncnn_conversion import convert
 
-                    convert(model, resolution, folder)
+                    convert(model, resolution, folder, prepare() / "pnnx/pnnx/pnnx")
                 counts = emulate(engine, folder, caches)[0]
             except SetUpError as failure:
                 print(f"{engine:6} {name} failed: {failure}", file=sys.stderr)

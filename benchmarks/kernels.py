@@ -1,10 +1,14 @@
 """Latency of the suite's kernels against other CPU runtimes, on this machine.
 
-    python benchmarks/kernels.py --threads 1 2 --models mobilenetv2_100 resnet18
+    python benchmarks/kernels.py --models mobilenetv2_100 resnet18 --threads 1 2
+    python benchmarks/kernels.py --sampled 20 --rounds 1 --save kernels.jsonl
 
-Batch 1, float32, the same number of threads for all. Every engine and network has a process of its own; the
-processes take turns in random order, and the table gives each engine's median of its processes' medians and the
-ratio of ours to it. Needs the extra `[peers]`.
+Batch 1, float32, the same number of threads for all, every network re-parameterised where its blocks can be. Every
+engine and network has a process of its own, which compares the output with torch's before it times it. `--sampled N`
+adds N networks of each block family; there an engine's process walks through the networks of one family. Networks
+take turns in random order, and so do the engines on one network, one right after another. The table gives the median
+of the processes' medians, and the median over rounds of ours divided by theirs. Needs the extra `[peers]`, and a C++
+compiler for torch.compile.
 """
 
 from __future__ import annotations
@@ -13,140 +17,151 @@ import argparse
 import json
 import os
 import random
-import statistics
+import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
-MODELS = ["mobilenetv2_100", "mobilenetv3_large_100", "efficientnet_b0", "resnet18", "vit_tiny_patch16_224"]
-SECONDS, WARM_UP = 1.0, 5
+from latency_table import compare, table
+
+MODELS = [
+    *("mobilenetv2_100", "mobilenetv3_large_100", "mobilenetv4_conv_small", "efficientnet_b0", "ghostnet_100"),
+    *("mobileone_s0", "resnet18", "resnet50", "regnety_004", "convnext_atto", "vit_tiny_patch16_224"),
+    "deit_small_patch16_224",
+]
+PACKAGES: dict[str, tuple[str, ...]] = {
+    "bench": (),
+    "onnxruntime": ("onnxruntime", "onnx"),
+    "openvino": ("openvino", "onnx"),
+    "ncnn": ("ncnn", "pnnx"),
+    "pytorch": (),
+    "torch.compile": (),
+}
+WORKER = Path(__file__).with_name("engines.py")
+
+Row = dict[str, Any]
+Group = tuple[str | None, tuple[str, ...]]
+"""A family, or None, and the networks that one process of each engine measures."""
 
 
-def create(name: str) -> Any:
-    import timm
-    import torch
+@dataclass(frozen=True)
+class Job:
+    """What one process measures; `family` is None for a model by name."""
 
-    torch.manual_seed(0)
-    return timm.create_model(name, num_classes=1000).eval()
+    engine: str
+    threads: int
+    round: int
+    resolution: int
+    family: str | None
+    networks: tuple[str, ...]
 
-
-def bench(name: str, resolution: int, threads: int) -> list[float]:
-    from bench.targets import RUNNERS, RunOptions, compile_model, get_target
-
-    host = get_target("host")
-    program = compile_model(create(name), resolution, host, threads=threads)
-    options = RunOptions(target=host, threads=threads, seconds=SECONDS)
-    return list(RUNNERS["local"].samples(program, options))
-
-
-def onnxruntime(name: str, resolution: int, threads: int) -> list[float]:
-    import io
-
-    import numpy as np
-    import onnxruntime as ort
-    import torch
-
-    buffer = io.BytesIO()
-    torch.onnx.export(create(name), (torch.zeros(1, 3, resolution, resolution),), buffer, dynamo=False)
-    options = ort.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    session = ort.InferenceSession(buffer.getvalue(), options, providers=["CPUExecutionProvider"])
-    feed = {session.get_inputs()[0].name: np.random.rand(1, 3, resolution, resolution).astype("float32")}
-    return timed(lambda: session.run(None, feed))
+    def row(self, network: str) -> Row:
+        """What identifies a measurement of this job."""
+        named = {"engine": self.engine, "network": network, "family": self.family}
+        return named | {"threads": self.threads, "round": self.round, "resolution": self.resolution}
 
 
-def pytorch(name: str, resolution: int, threads: int) -> list[float]:
-    import torch
-
-    torch.set_num_threads(threads)
-    model = create(name).to(memory_format=torch.channels_last)
-    image = torch.rand(1, 3, resolution, resolution).contiguous(memory_format=torch.channels_last)
-    with torch.inference_mode():
-        return timed(lambda: model(image))
-
-
-def timed(call: Callable[[], Any]) -> list[float]:
-    for _ in range(WARM_UP):
-        call()
-    samples, end = [], time.perf_counter() + SECONDS
-    while time.perf_counter() < end or len(samples) < 10:
-        start = time.perf_counter()
-        call()
-        samples.append(1e3 * (time.perf_counter() - start))
-    return samples
-
-
-ENGINES = {"bench": bench, "onnxruntime": onnxruntime, "pytorch": pytorch}
-
-
-def in_own_process(engine: str, name: str, resolution: int, threads: int) -> float:
-    """The median of one fresh process in milliseconds."""
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-    command = [sys.executable, __file__, "--one", engine, "--models", name]
-    command += ["--resolution", str(resolution), "--threads", str(threads)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"{engine} failed on {name}:\n{done.stderr[-2000:]}")
-    return float(done.stdout.splitlines()[-1])
-
-
-def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    jobs = [(e, m, t) for e in arguments.engines for m in arguments.models for t in arguments.threads]
-    medians: dict[tuple[str, str, int], list[float]] = {job: [] for job in jobs}
+def plan(groups: list[Group], engines: list[str], arguments: argparse.Namespace) -> list[Job]:
+    """All processes in the order they run."""
+    turns = [(threads, *group) for threads in arguments.threads for group in groups]
     rng = random.Random(0)
-    for _ in range(arguments.rounds):
-        for job in rng.sample(jobs, len(jobs)):
-            engine, name, threads = job
-            medians[job].append(in_own_process(engine, name, arguments.resolution, threads))
-            print(f"{engine:12} {name} {threads}T {medians[job][-1]:.2f} ms", file=sys.stderr)
+    return [
+        Job(engine, threads, number, arguments.resolution, family, networks)
+        for number in range(arguments.rounds)
+        for threads, family, networks in rng.sample(turns, len(turns))
+        for engine in rng.sample(engines, len(engines))
+    ]
+
+
+def run(job: Job, networks: list[str]) -> Iterator[Row]:
+    """A row a network; one that ends its process gets the reason as `error`, the rest another process."""
+    variables = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TVM_NUM_THREADS"), str(job.threads))
+    while networks:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "rows.jsonl")
+            file.touch()
+            command = [sys.executable, str(WORKER), job.engine, str(job.threads), str(job.resolution), str(file)]
+            command += networks
+            done = subprocess.run(command, env=os.environ | variables, capture_output=True, text=True)
+            found = [json.loads(line) for line in file.read_text().splitlines()]
+        yield from (job.row(network) | row for network, row in zip(networks, found, strict=False))
+        networks = networks[len(found) :]
+        if networks:
+            yield job.row(networks[0]) | {"error": _reason(done)}
+            networks = networks[1:]
+
+
+def _reason(done: subprocess.CompletedProcess[str]) -> str:
+    if done.returncode < 0:
+        return f"ended by {signal.Signals(-done.returncode).name}"
+    lines = done.stderr.split("\n")
+    overdue = [line for line in lines if line.startswith("Timeout (")]
+    return (overdue or [line for line in lines if line.strip()] or ["no message"])[-1]
+
+
+def measure(jobs: list[Job], save: Path | None) -> list[Row]:
+    """The rows of all jobs; those that `save` holds are taken from there, new ones are added to it."""
+    known = {_key(row): row for row in _read(save) if "error" not in row} if save else {}
     rows = []
-    for (engine, name, threads), values in medians.items():
-        ours = medians.get(("bench", name, threads))
-        row = {"model": name, "threads": threads, "engine": engine, "median_ms": statistics.median(values)}
-        if ours:
-            row["ratio"] = statistics.median(a / b for a, b in zip(ours, values, strict=True))
-        rows.append(row | {"process_medians_ms": values})
+    for number, job in enumerate(jobs, 1):
+        kept = [known[key] for network in job.networks if (key := _key(job.row(network))) in known]
+        rows += kept
+        left = [network for network in job.networks if _key(job.row(network)) not in known]
+        for row in run(job, left):
+            rows.append(row)
+            said = f"failed: {row['error']}" if "error" in row else f"{row['median_ms']:.2f} ms"
+            if row.get("threads_used", job.threads) < job.threads:
+                said += f" with only {row['threads_used']} thread(s) at work"
+            print(f"{number}/{len(jobs)} {job.engine:13} {job.threads}T {row['network']} {said}", file=sys.stderr)
+            if save:
+                with save.open("a") as file:
+                    file.write(json.dumps(row) + "\n")
     return rows
 
 
-def table(rows: list[dict[str, Any]], engines: list[str]) -> str:
-    """Markdown: milliseconds for each engine, and ours over it."""
-    others = [engine for engine in engines if engine != "bench"]
-    heads = ["model", "threads", "bench ms", *(f"{name} ms | ours / {name}" for name in others)]
-    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * (3 + 2 * len(others))]
-    cells = {(row["model"], row["threads"], row["engine"]): row for row in rows}
-    for model, threads in dict.fromkeys((row["model"], row["threads"]) for row in rows):
-        values = [model, str(threads), f"{cells[model, threads, 'bench']['median_ms']:.2f}"]
-        for name in others:
-            row = cells[model, threads, name]
-            values += [f"{row['median_ms']:.2f}", f"{row['ratio']:.2f}"]
-        lines.append("| " + " | ".join(values) + " |")
-    for name in others:
-        for threads in sorted({row["threads"] for row in rows}):
-            ratios = [r["ratio"] for r in rows if r["engine"] == name and r["threads"] == threads]
-            mean = statistics.geometric_mean(ratios)
-            lines.append(f"\nGeometric mean, ours / {name}, {threads} thread(s): {mean:.2f}")
-    return "\n".join(lines)
+def _read(save: Path) -> list[Row]:
+    return [json.loads(line) for line in save.read_text().splitlines()] if save.exists() else []
+
+
+def _key(row: Row) -> tuple[Any, ...]:
+    return tuple(row[name] for name in ("engine", "network", "threads", "round", "resolution"))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", nargs="+", default=MODELS)
-    parser.add_argument("--engines", nargs="+", choices=list(ENGINES), default=list(ENGINES))
-    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
+    parser.add_argument("--models", nargs="*", default=MODELS, help="names known to timm or torchvision")
+    parser.add_argument("--sampled", type=int, default=0, metavar="N", help="networks of each block family, too")
+    parser.add_argument("--families", nargs="+", default=[], help="only these families are sampled")
+    parser.add_argument("--engines", nargs="+", choices=list(PACKAGES), default=list(PACKAGES))
+    parser.add_argument("--threads", nargs="+", type=int, choices=range(1, (os.cpu_count() or 1) + 1), default=[1, 2])
     parser.add_argument("--resolution", type=int, default=224)
     parser.add_argument("--rounds", type=int, default=3, help="processes an engine and network")
+    parser.add_argument("--save", type=Path, help="JSON lines, added to as they come; what it holds is not repeated")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--one", choices=list(ENGINES), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.one:
-        samples = ENGINES[arguments.one](arguments.models[0], arguments.resolution, arguments.threads[0])
-        print(statistics.median(samples))
-        return
-    rows = measure(arguments)
-    print(json.dumps(rows) if arguments.json else table(rows, arguments.engines))
+    from networks import find, sample
+
+    from bench.errors import UsageError
+
+    engines = [engine for engine in PACKAGES if engine in arguments.engines]
+    missing = [name for engine in engines for name in PACKAGES[engine] if find_spec(name) is None]
+    if missing:
+        parser.error(f"{', '.join(missing)} missing: pip install -e '.[peers]', or leave engines out")
+    groups: list[Group] = [(None, (model,)) for model in dict.fromkeys(arguments.models)]
+    try:
+        for _, (model,) in groups:
+            find(model, arguments.resolution)
+        if arguments.sampled:
+            groups += sample(arguments.sampled, arguments.families, arguments.resolution).items()
+    except UsageError as error:
+        parser.error(str(error))
+    cells = compare(measure(plan(groups, engines, arguments), arguments.save))
+    print(json.dumps([asdict(cell) for cell in cells]) if arguments.json else table(cells, engines))
 
 
 if __name__ == "__main__":

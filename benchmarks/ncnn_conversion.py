@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from qemu_root import SetUpError, prepare
+from qemu_root import SetUpError
 from timm.models.vision_transformer import Attention
 from torch.nn.functional import scaled_dot_product_attention
 
@@ -37,8 +37,8 @@ def replace_attention(model: Any) -> None:
                 setattr(parent, name, FourDimensional(child))
 
 
-def convert(model: Any, resolution: int, folder: Path) -> None:
-    """Write ncnn's model.ncnn.param and model.ncnn.bin."""
+def convert(model: Any, resolution: int, folder: Path, binary: Path) -> None:
+    """Write ncnn's model.ncnn.param and model.ncnn.bin by pnnx's `binary`; changes the model's attention in place."""
     replace_attention(model)
     try:
         with torch.no_grad():
@@ -46,9 +46,6 @@ def convert(model: Any, resolution: int, folder: Path) -> None:
     except (RuntimeError, TypeError, ValueError) as error:
         raise SetUpError(f"torch cannot trace it for pnnx: {error}") from error
     shape = f"inputshape=[1,3,{resolution},{resolution}]"
-    # pip does not keep the executable bit of a data file, and this binary needs nothing of pnnx's Python.
-    binary = prepare() / "pnnx/pnnx/pnnx"
-    binary.chmod(0o755)
     done = subprocess.run(
         [str(binary), "model.pt", shape, "fp16=0"], cwd=folder, capture_output=True, text=True, timeout=600
     )

@@ -63,6 +63,8 @@ def prepare() -> Path:
         _unpack_debian(Path(name), made / "root")
         _install(wheels(), made / "site", aarch64=True)
         _install([PNNX], made / "pnnx", aarch64=False)
+        # pip does not keep the executable bit of a data file, and this binary needs nothing of pnnx's Python.
+        (made / "pnnx/pnnx/pnnx").chmod(0o755)
         _run("gcc", "-shared", "-fPIC", "-O2", "-o", str(made / "plugin.so"), str(PLUGIN_SOURCE))
         try:
             made.rename(folder)

@@ -1,0 +1,196 @@
+"""CPU runtimes, each set up for latency as its documentation says, and the process that times one of them.
+
+    python benchmarks/engines.py ENGINE THREADS RESOLUTION FILE NETWORK...
+
+appends a JSON line to FILE for each network, and ends at the first that fails, with the reason on stderr.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+from networks import create
+from torch import nn
+
+SECONDS, LEAST_SAMPLES = 1.0, 10
+WARM_UP_SECONDS, WARM_UP_CALLS = 0.3, 5
+TOLERANCE = 1e-3
+LIMIT_SECONDS = 1200
+
+Call = Callable[[], Any]
+"""One inference from a prepared image; gives the output as NumPy can read it."""
+
+
+def bench(model: nn.Module, image: torch.Tensor, threads: int) -> Call:
+    import tvm
+
+    from bench.targets import compile_model, get_target
+    from bench.targets.threads import use_threads
+
+    program = compile_model(model, image.shape[-1], get_target("host"), threads=threads)
+    use_threads(threads)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "network.so")
+        path.write_bytes(program.library)
+        main = tvm.relax.VirtualMachine(tvm.runtime.load_module(str(path)), tvm.cpu())["main"]
+    tensor = tvm.runtime.tensor(image.numpy())
+    return lambda: np.from_dlpack(main(tensor))
+
+
+def onnxruntime(model: nn.Module, image: torch.Tensor, threads: int) -> Call:
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    session = ort.InferenceSession(_onnx(model, image), options, providers=["CPUExecutionProvider"])
+    feed = {session.get_inputs()[0].name: image.numpy()}
+    return lambda: session.run(None, feed)[0]
+
+
+def openvino(model: nn.Module, image: torch.Tensor, threads: int) -> Call:
+    import openvino as ov
+    from openvino.properties import hint, inference_num_threads
+
+    core = ov.Core()
+    settings = {
+        hint.performance_mode: hint.PerformanceMode.LATENCY,
+        hint.inference_precision: ov.Type.f32,
+        # Else two threads of one physical core, as virtual machines often have, count as one.
+        hint.enable_hyper_threading: True,
+        inference_num_threads: threads,
+    }
+    request = core.compile_model(core.read_model(_onnx(model, image)), "CPU", settings).create_infer_request()
+    request.set_input_tensor(ov.Tensor(image.numpy()))
+
+    def call() -> Any:
+        request.infer()
+        return request.get_output_tensor().data
+
+    return call
+
+
+def ncnn(model: nn.Module, image: torch.Tensor, threads: int) -> Call:
+    from instructions import load_ncnn
+    from ncnn_conversion import convert
+    from pnnx import EXEC_PATH
+
+    with tempfile.TemporaryDirectory() as folder:
+        convert(model, image.shape[-1], Path(folder), Path(EXEC_PATH))
+        return load_ncnn(Path(folder), image.numpy()[0], threads)
+
+
+def pytorch(model: nn.Module, image: torch.Tensor, threads: int) -> Call:
+    torch.set_num_threads(threads)
+    model = model.to(memory_format=torch.channels_last)
+    image = image.contiguous(memory_format=torch.channels_last)
+    return torch.inference_mode()(lambda: model(image))
+
+
+def torch_compile(model: nn.Module, image: torch.Tensor, threads: int) -> Call:
+    """Inductor with weights frozen into the graph, without its autotuning."""
+    import torch._dynamo
+    import torch._inductor.config
+
+    # One process compiles many networks of one class: past a limit torch would run them uncompiled, silently.
+    torch._dynamo.reset()
+    torch._inductor.config.freezing = True
+    compiled: Any = torch.compile(model)
+    return pytorch(compiled, image, threads)
+
+
+def _onnx(model: nn.Module, image: torch.Tensor) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.onnx")
+        # As fast in ONNX Runtime as what the newer exporter makes, and made in a tenth of the time.
+        torch.onnx.export(model, (image,), path, dynamo=False)
+        return path.read_bytes()
+
+
+ENGINES: dict[str, Callable[[nn.Module, torch.Tensor, int], Call]] = {
+    "bench": bench,
+    "onnxruntime": onnxruntime,
+    "openvino": openvino,
+    "ncnn": ncnn,
+    "pytorch": pytorch,
+    "torch.compile": torch_compile,
+}
+_PACKAGES = {"pytorch": "torch", "torch.compile": "torch"}
+
+
+def measure(engine: str, name: str, resolution: int, threads: int) -> dict[str, Any]:
+    """Median milliseconds of an inference at batch 1.
+
+    Raises ValueError when the output is not torch's or more than `threads` threads work.
+    """
+    # So that torch's own threads are there only where torch is timed.
+    torch.set_num_threads(1)
+    model = create(name, resolution)
+    image = torch.randn(1, 3, resolution, resolution, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = model(image).numpy()
+    call = ENGINES[engine](model, image, threads)
+    error = float(np.abs(np.asarray(call()) - expected).max() / np.abs(expected).max())
+    if not error < TOLERANCE:
+        raise ValueError(f"the output differs from torch: relative error {error:.1e}")
+    samples, used = timed(call)
+    if used > threads:
+        raise ValueError(f"{used} threads work, not {threads}")
+    return {
+        "median_ms": statistics.median(samples),
+        "samples": len(samples),
+        "threads_used": used,
+        "max_rel_error": error,
+        "version": version(_PACKAGES.get(engine, engine)),
+    }
+
+
+def timed(call: Call) -> tuple[list[float], int]:
+    """Milliseconds of single calls after a warm-up, and how many threads shared the work."""
+    _repeat(call, WARM_UP_SECONDS, WARM_UP_CALLS)
+    before = _cpu_seconds()
+    samples = _repeat(call, SECONDS, LEAST_SAMPLES)
+    spent = [seconds - before.get(thread, 0.0) for thread, seconds in _cpu_seconds().items()]
+    return samples, sum(seconds > max(spent) / 10 for seconds in spent)
+
+
+def _repeat(call: Call, seconds: float, least: int) -> list[float]:
+    samples: list[float] = []
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or len(samples) < least:
+        start = time.perf_counter()
+        call()
+        samples.append(1e3 * (time.perf_counter() - start))
+    return samples
+
+
+def _cpu_seconds() -> dict[int, float]:
+    return {thread.id: thread.user_time + thread.system_time for thread in psutil.Process().threads()}
+
+
+def main() -> None:
+    engine, threads, resolution, file, *names = sys.argv[1:]
+    for name in names:
+        faulthandler.dump_traceback_later(LIMIT_SECONDS, exit=True)
+        try:
+            row = measure(engine, name, int(resolution), int(threads))
+        except Exception as error:
+            reason = " ".join(str(error).split())[:300]
+            raise SystemExit(f"{type(error).__name__}: {reason}") from error
+        with open(file, "a") as rows:
+            rows.write(json.dumps(row) + "\n")
+
+
+if __name__ == "__main__":
+    main()
