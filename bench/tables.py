@@ -36,11 +36,19 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title:
     rows = [[cell if cell is not None else "" for cell in row] for row in rows]
     table = Table(title=None if title is None else Text(title), title_justify="left", box=None, pad_edge=False)
     for i, column in enumerate(columns):
-        numeric = bool(rows) and all(isinstance(row[i], int | float) for row in rows)
+        numeric = bool(rows) and all(_is_number(row[i]) for row in rows)
         table.add_column(Text(column, style="bold"), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
     console().print(table)
+
+
+def _is_number(cell: object) -> bool:
+    try:
+        float(str(cell))
+    except ValueError:
+        return False
+    return True
 
 
 def print_line(line: str = "") -> None:

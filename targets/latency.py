@@ -10,7 +10,10 @@ Source = Literal["measured", "predicted", "simulated"]
 
 @dataclass(frozen=True)
 class KernelTime:
-    """One distinct kernel of a network: `calls` executions of it take `ms` milliseconds together."""
+    """One distinct kernel of a network: `calls` executions of it take `ms` milliseconds together.
+
+    `macs` and `bytes` are those of all calls too; `rule` is the schedule's name, None when no rule covered it.
+    """
 
     name: str
     calls: int
@@ -18,6 +21,19 @@ class KernelTime:
     macs: int
     bytes: int
     share: float
+    rule: str | None = None
+
+
+@dataclass(frozen=True)
+class Peak:
+    """The most a device does with a latency's threads: 10⁹ operations (a multiply-add is two) and bytes a second.
+
+    `source` says whether the device itself showed it, or the catalogue's figures for its target give it.
+    """
+
+    source: Literal["measured", "catalogue"]
+    gflops: float
+    gbs: float
 
 
 @dataclass(frozen=True)
@@ -26,7 +42,8 @@ class Latency:
 
     `ci95_ms` is the 95 % confidence interval of the median; a prediction has no samples and its interval is
     None. `max_rel_error` is max|y - y_torch| / max|y_torch| of the compiled network, run on `verified_on`.
-    `peak_memory_bytes` is the activation memory TVM planned, weights excluded.
+    `peak_memory_bytes` is the activation memory TVM planned, weights excluded. `tuned_kernels` are those whose
+    schedule is from a tuning database.
     """
 
     source: Source
@@ -44,5 +61,7 @@ class Latency:
     max_rel_error: float
     verified_on: str
     predictor: str | None = None
+    peak: Peak | None = None
+    tuned_kernels: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
     conditions: dict[str, str] = field(default_factory=dict)

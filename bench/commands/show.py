@@ -17,7 +17,7 @@ def show(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Show a network: its text, sizes, latency and its samples, accuracy, and kernels by time."""
+    """Show a network: its text, sizes, latency and its samples, accuracy, and kernels by time with their rates."""
     from bench.lookup import find_network
     from bench.tables import print_json, print_line
 
@@ -32,6 +32,7 @@ def show(
 
 
 def _print(found: dict[str, Any]) -> None:
+    from bench.kernel_table import print_kernels
     from bench.schema import COLUMNS
     from bench.tables import print_line, print_table
 
@@ -43,27 +44,4 @@ def _print(found: dict[str, Any]) -> None:
     if samples:
         spread = f"{min(samples):.4g} to {max(samples):.4g} ms"
         print_line(f"{len(samples)} samples, {spread}")
-    print_kernels(found["kernels"])
-
-
-def print_kernels(kernels: list[dict[str, Any]]) -> None:
-    """A table of kernels, the longest first."""
-    from bench.tables import print_line, print_table
-
-    if not kernels:
-        return
-    print_line()
-    print_table(
-        ["kernel", "calls", "ms", "share %", "MACs M", "MB moved"],
-        [
-            (
-                k["name"],
-                k["calls"],
-                f"{k['ms']:.4f}",
-                f"{100 * k['share']:.1f}",
-                f"{k['macs'] / 1e6:.2f}",
-                f"{k['bytes'] / 1e6:.2f}",
-            )
-            for k in sorted(kernels, key=lambda k: -k["ms"])
-        ],
-    )
+    print_kernels(found)

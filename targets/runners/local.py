@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +10,8 @@ from pathlib import Path
 import tvm
 
 from bench.errors import UsageError
-from bench.targets.program import Program
-from bench.targets.runners.measure import LoadedProgram, MeasuringRunner, Session
+from bench.targets.linking import load_library
+from bench.targets.runners.measure import MeasuringRunner, Session
 from bench.targets.runners.runner import RunOptions
 from bench.targets.threads import use_threads
 
@@ -29,19 +28,15 @@ class LocalRunner(MeasuringRunner):
             raise UsageError(f"runner local measures on this machine; {options.target.name} is another")
 
     @contextmanager
-    def session(self, program: Program, options: RunOptions) -> Iterator[Session]:
-        """Load the program from a temporary folder."""
+    def session(self, options: RunOptions) -> Iterator[Session]:
+        """Libraries are loaded into this process."""
         threads = use_threads(options.threads)
-        with tempfile.TemporaryDirectory() as folder:
-            library, kernels = Path(folder, "network.so"), Path(folder, "kernels.so")
-            library.write_bytes(program.library)
-            kernels.write_bytes(program.kernel_library)
-            load = tvm.runtime.load_module
-            yield Session(
-                LoadedProgram(program, load(str(library)), load(str(kernels)), tvm.cpu()),
-                device=platform.node() or "host",
-                conditions=conditions() | {"threads read back": str(threads)},
-            )
+        yield Session(
+            tvm.cpu(),
+            lambda _name, library: load_library(library),
+            name=platform.node() or "host",
+            conditions=conditions() | {"threads read back": str(threads)},
+        )
 
 
 def conditions() -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +14,9 @@ from tvm import relax
 
 from bench.errors import RunError
 from bench.targets.compiling import TOLERANCE, compare
-from bench.targets.latency import Latency, Source
-from bench.targets.program import Kernel, Program
+from bench.targets.latency import Latency, Peak, Source
+from bench.targets.program import Arguments, Kernel, Program
+from bench.targets.runners.peak import measure_peak
 from bench.targets.runners.roofline import kernel_times
 from bench.targets.runners.runner import RunOptions
 from bench.targets.statistics import median, median_interval
@@ -23,15 +25,29 @@ _WARM_UP = 3
 _KERNEL_MS = 3
 
 
-class LoadedProgram:
-    """A program in a virtual machine on `device`, its output compared with torch's."""
+@dataclass(frozen=True)
+class Session:
+    """A device in our hands: how to `load` a library there, and what is to be recorded of it.
 
-    def __init__(self, program: Program, library: Any, kernels: Any, device: Any) -> None:
+    A file name given to `load` again would pull the library loaded before from under its functions.
+    """
+
+    device: Any
+    load: Callable[[str, bytes], Any]
+    name: str
+    conditions: dict[str, str]
+
+
+class LoadedProgram:
+    """A program in a virtual machine on a session's device, its output compared with torch's."""
+
+    def __init__(self, program: Program, session: Session) -> None:
         shape = (1, 3, program.resolution, program.resolution)
-        self._kernels, self._device = kernels, device
-        self._machine = relax.VirtualMachine(library, device)
+        self._device = session.device
+        self._kernels = session.load("kernels.so", program.kernel_library)
+        self._machine = relax.VirtualMachine(session.load("network.so", program.library), self._device)
         sample = np.frombuffer(program.sample, dtype="float32").reshape(shape)
-        self._machine.set_input("main", tvm.runtime.tensor(sample, device))
+        self._machine.set_input("main", tvm.runtime.tensor(sample, self._device))
         self._machine.invoke_stateful("main")
         output = self._machine.get_outputs("main").numpy()
         expected = np.asarray(program.expected, dtype="float32").reshape(output.shape)
@@ -54,23 +70,19 @@ class LoadedProgram:
         return tuple(evaluate(number, min(repeat, 1000)))
 
     def kernel_ms(self, kernel: Kernel) -> float:
-        """Milliseconds of one execution of a kernel on its own, its data warm in the caches."""
-        arguments = [
-            # Halves, because zeros can be faster than numbers; an index of 0 is always valid.
-            tvm.runtime.tensor(np.full(shape, 0.5).astype(dtype), self._device)
-            for dtype, shape in kernel.arguments
-        ]
-        timer = self._kernels.time_evaluator(kernel.symbol, self._device, number=1, repeat=3, min_repeat_ms=_KERNEL_MS)
-        return 1e3 * median(timer(*arguments).results)
+        """Milliseconds of one execution of a kernel on its own."""
+        return 1e3 * median(kernel_seconds(self._kernels, kernel.symbol, kernel.arguments, self._device))
 
 
-@dataclass(frozen=True)
-class Session:
-    """A program loaded on a device, with what is to be recorded of it."""
-
-    loaded: LoadedProgram
-    device: str
-    conditions: dict[str, str]
+def kernel_seconds(library: Any, symbol: str, arguments: Arguments, device: Any) -> list[float]:
+    """Seconds of one execution of a kernel on its own, its data warm in the caches, measured a few times."""
+    tensors = [
+        # Halves, because zeros can be faster than numbers; an index of 0 is always valid.
+        tvm.runtime.tensor(np.full(shape, 0.5).astype(dtype), device)
+        for dtype, shape in arguments
+    ]
+    timer = library.time_evaluator(symbol, device, number=1, repeat=3, min_repeat_ms=_KERNEL_MS)
+    return list(timer(*tensors).results)
 
 
 class MeasuringRunner(ABC):
@@ -81,38 +93,52 @@ class MeasuringRunner(ABC):
     predictor: str | None = None
     exclusive = True
 
+    def __init__(self) -> None:
+        self._peaks: dict[tuple[str, str, int], Peak] = {}
+
     @abstractmethod
-    def session(self, program: Program, options: RunOptions) -> AbstractContextManager[Session]:
-        """Load `program` on a device with the options' threads, and release the device whatever happens."""
+    def session(self, options: RunOptions) -> AbstractContextManager[Session]:
+        """A device with the options' threads, released whatever happens."""
 
     def samples(self, program: Program, options: RunOptions) -> tuple[float, ...]:
         """One visit's samples in milliseconds."""
-        with self.session(program, options) as session:
-            return session.loaded.samples(options)
+        with self.session(options) as session:
+            return LoadedProgram(program, session).samples(options)
 
     def finish(self, program: Program, options: RunOptions, samples: tuple[float, ...]) -> Latency:
         """Median and interval of all visits' samples; kernels timed one by one give the shares."""
-        with self.session(program, options) as session:
-            times = [kernel.calls * session.loaded.kernel_ms(kernel) for kernel in program.kernels]
+        with self.session(options) as session:
+            loaded = LoadedProgram(program, session)
+            times = [kernel.calls * loaded.kernel_ms(kernel) for kernel in program.kernels]
+            peak = self._peak(session, options)
         return Latency(
             source=self.source,
             runner=self.name,
             target=program.target,
-            device=session.device,
+            device=session.name,
             threads=options.threads,
             median_ms=median(samples),
             ci95_ms=median_interval(samples),
             samples_ms=samples,
             kernels=kernel_times(program, times),
             unscheduled_kernels=program.unscheduled_kernels,
+            tuned_kernels=program.tuned_kernels,
             peak_memory_bytes=program.peak_memory_bytes,
-            max_abs_error=session.loaded.max_abs_error,
-            max_rel_error=session.loaded.max_rel_error,
+            max_abs_error=loaded.max_abs_error,
+            max_rel_error=loaded.max_rel_error,
             verified_on="device",
             versions=dict(program.versions),
             conditions=session.conditions,
+            peak=peak,
         )
 
     def run(self, program: Program, options: RunOptions) -> Latency:
         """One visit and its result."""
         return self.finish(program, options, self.samples(program, options))
+
+    def _peak(self, session: Session, options: RunOptions) -> Peak:
+        """The device's peak, measured by the first network that asks."""
+        key = session.name, options.target.name, options.threads
+        if key not in self._peaks:
+            self._peaks[key] = measure_peak(session.load, session.device, options.target, options.threads)
+        return self._peaks[key]

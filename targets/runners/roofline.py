@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.targets.latency import KernelTime, Latency, Source
+from bench.targets.latency import KernelTime, Latency, Peak, Source
 from bench.targets.program import Kernel, Program
 from bench.targets.runners.runner import RunOptions
 from bench.targets.target import Target
@@ -36,6 +36,7 @@ class RooflineRunner:
             source=self.source,
             runner=self.name,
             predictor=self.predictor,
+            peak=catalogue_peak(options.target, options.threads),
             target=program.target,
             device=f"model of {options.target.title}",
             threads=options.threads,
@@ -44,6 +45,7 @@ class RooflineRunner:
             samples_ms=(),
             kernels=kernel_times(program, times),
             unscheduled_kernels=program.unscheduled_kernels,
+            tuned_kernels=program.tuned_kernels,
             peak_memory_bytes=program.peak_memory_bytes,
             max_abs_error=program.max_abs_error,
             max_rel_error=program.max_rel_error,
@@ -63,6 +65,11 @@ def kernel_ms(kernel: Kernel, target: Target, threads: int) -> float:
     return 1e3 * max(arithmetic, traffic) + target.launch_us / 1e3
 
 
+def catalogue_peak(target: Target, threads: int) -> Peak:
+    """The figures `kernel_ms` divides by."""
+    return Peak(source="catalogue", gflops=2 * target.peak_macs(threads) / 1e9, gbs=target.bandwidth_gbs)
+
+
 def kernel_times(program: Program, times: list[float]) -> tuple[KernelTime, ...]:
     """The kernels with their times (ms, all calls together) and shares of the sum, longest first."""
     total = sum(times) or 1.0
@@ -74,6 +81,7 @@ def kernel_times(program: Program, times: list[float]) -> tuple[KernelTime, ...]
             macs=kernel.macs * kernel.calls,
             bytes=kernel.bytes * kernel.calls,
             share=ms / total,
+            rule=kernel.rule,
         )
         for kernel, ms in zip(program.kernels, times, strict=True)
     ]

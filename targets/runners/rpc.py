@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import socket
 import struct
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from tvm import rpc
 from tvm.rpc import base
 
 from bench.errors import RunError, UsageError
-from bench.targets.program import Program
-from bench.targets.runners.measure import LoadedProgram, MeasuringRunner, Session
+from bench.targets.runners.measure import MeasuringRunner, Session
 from bench.targets.runners.runner import RunOptions, tracker_address
 
 _CONNECT_S = 3.0
@@ -39,8 +36,8 @@ class RpcRunner(MeasuringRunner):
             )
 
     @contextmanager
-    def session(self, program: Program, options: RunOptions) -> Iterator[Session]:
-        """Ask the tracker for a device, upload the program and set the device's threads."""
+    def session(self, options: RunOptions) -> Iterator[Session]:
+        """Ask the tracker for a device and set its threads; libraries are uploaded."""
         tracker, key = _tracker(options), options.target.tracker_key
         try:
             remote = tracker.request(key, session_timeout=options.timeout_s, max_retry=2)
@@ -48,14 +45,15 @@ class RpcRunner(MeasuringRunner):
             raise RunError(f"no device with key {key} became free: {str(error).splitlines()[0]}") from error
         try:
             threads = _use_threads(remote, key, options.threads)
-            with tempfile.TemporaryDirectory() as folder:
-                for name, content in (("network.so", program.library), ("kernels.so", program.kernel_library)):
-                    Path(folder, name).write_bytes(content)
-                    remote.upload(str(Path(folder, name)))
-            library, kernels = remote.load_module("network.so"), remote.load_module("kernels.so")
+
+            def load(name: str, library: bytes) -> Any:
+                remote.upload(bytearray(library), name)
+                return remote.load_module(name)
+
             yield Session(
-                LoadedProgram(program, library, kernels, remote.cpu()),
-                device=f"{key} at {tracker_address(options.tracker)}",
+                remote.cpu(),
+                load,
+                name=f"{key} at {tracker_address(options.tracker)}",
                 conditions={"threads read back": str(threads)},
             )
         finally:

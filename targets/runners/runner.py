@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,7 +19,8 @@ class RunOptions:
     """How to run: on which target, and for how long each visit measures.
 
     A visit warms up, then repeats for at least `seconds` and at least `repeats` samples; a sample is the mean
-    over as many inferences as take `sample_ms`.
+    over as many inferences as take `sample_ms`. `tuned`: traces of `bench tune` by the symbol of the kernel they
+    are for; None for networks whose schedules are all by rule.
     """
 
     target: Target
@@ -28,6 +30,7 @@ class RunOptions:
     repeats: int = 10
     sample_ms: float = 5.0
     timeout_s: float = 60.0
+    tuned: Mapping[str, str] | None = None
 
 
 class Runner(Protocol):

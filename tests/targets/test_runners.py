@@ -1,8 +1,4 @@
 import dataclasses
-import socket
-import subprocess
-import sys
-import time
 
 import msgspec
 import pytest
@@ -84,15 +80,9 @@ def test_runners_that_cannot_serve_a_target_are_refused(monkeypatch):
         choose_runner("rooflin", get_target("rk3399"))
 
 
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def test_a_tracker_that_does_not_answer_is_named_with_the_command_that_starts_one():
+def test_a_tracker_that_does_not_answer_is_named_with_the_command_that_starts_one(free_port):
     with pytest.raises(UsageError, match=r"no tracker answers at 127\.0\.0\.1:\d+ .*tvm\.exec\.rpc_tracker"):
-        RUNNERS["rpc"].check(options("rk3399", 2, tracker=f"127.0.0.1:{free_port()}"))
+        RUNNERS["rpc"].check(options("rk3399", 2, tracker=f"127.0.0.1:{free_port}"))
 
 
 def test_a_tracker_address_without_a_port_is_refused():
@@ -100,62 +90,15 @@ def test_a_tracker_address_without_a_port_is_refused():
         RUNNERS["rpc"].check(options("rk3399", 2, tracker="localhost"))
 
 
-@pytest.fixture
-def tracker():
-    """A real tracker with one real server of key `host`, both on loopback."""
-    port = free_port()
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tvm.exec.rpc_tracker", "--host", "127.0.0.1", "--port", str(port)]
-            + ["--port-end", str(port + 1), "--silent"]
-        )
-    ]
-    try:
-        _wait(port)
-        processes.append(
-            subprocess.Popen(
-                [sys.executable, "-m", "tvm.exec.rpc_server", "--host", "127.0.0.1", "--key", "host"]
-                + ["--tracker", f"127.0.0.1:{port}", "--silent"]
-            )
-        )
-        yield f"127.0.0.1:{port}"
-    finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.wait(timeout=10)
-
-
-def _wait(port, seconds=20):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.1)
-    raise AssertionError("the tracker did not start")
-
-
-def _wait_for_device(chosen, seconds=30):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            return RUNNERS["rpc"].check(chosen)
-        except UsageError:
-            time.sleep(0.2)
-    raise AssertionError("the server did not register")
-
-
 def test_rpc_measures_on_an_attached_device_and_releases_it(tracker, host_program):
     chosen = options(tracker=tracker)
-    _wait_for_device(chosen)
     runner = RUNNERS["rpc"]
     visits = runner.samples(host_program, chosen) + runner.samples(host_program, chosen)
     latency = runner.finish(host_program, chosen, visits)
     assert latency.source == "measured"
     assert latency.verified_on == "device"
     assert latency.samples_ms == visits
+    assert latency.peak.source == "measured"
     assert latency.max_rel_error <= 1e-4
     assert latency.conditions["threads read back"] == "1"
     with pytest.raises(UsageError, match="has no device with key rk3399"):

@@ -1,0 +1,70 @@
+"""A network's kernels as a table: their times, and the rates they reach against the device's peak."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bench.tables import print_line, print_table
+
+
+def print_kernels(profiled: Mapping[str, Any]) -> None:
+    """The table of a profiled network's `kernels`, the longest first, and under it what its peaks are."""
+    kernels = sorted(profiled["kernels"], key=lambda kernel: -kernel["ms"])
+    if not kernels:
+        return
+    rows = [kernel_row(kernel, profiled["peak"]) for kernel in kernels]
+    print_line()
+    print_table(list(rows[0]), [list(row.values()) for row in rows])
+    print_line(peak_line(profiled))
+
+
+def kernel_row(kernel: Mapping[str, Any], peak: Mapping[str, Any] | None) -> dict[str, str]:
+    """Header to cell. A multiply-add is two operations; bytes are every tensor's, read or written once.
+
+    With a peak, "bound" names the part of it that takes longer over the kernel's work, and "lost ms" is the measured
+    time beyond that (the roofline of Williams et al., 2009).
+    """
+    ms, rule = kernel["ms"], kernel.get("rule", "")
+    row = {
+        "kernel": kernel["name"],
+        "rule": "none" if rule is None else rule,
+        "calls": f"{kernel['calls']}",
+        "ms": f"{ms:.4f}",
+        "share %": f"{100 * kernel['share']:.1f}",
+        "GFLOP/s": f"{2 * kernel['macs'] / ms / 1e6:.1f}",
+        "GB/s": f"{kernel['bytes'] / ms / 1e6:.1f}",
+    }
+    if peak is None:
+        return row
+    compute_ms, memory_ms = _least_ms(kernel, peak)
+    row |= {
+        "GFLOP/s %": f"{100 * compute_ms / ms:.0f}",
+        "GB/s %": f"{100 * memory_ms / ms:.0f}",
+        "bound": "compute" if compute_ms > memory_ms else "memory",
+    }
+    return row | {"lost ms": f"{_lost_ms(kernel, peak):.4f}"} if peak["source"] == "measured" else row
+
+
+def peak_line(profiled: Mapping[str, Any]) -> str:
+    """What the percentages are of, and where that is from; for measured kernels, what they lose to it."""
+    peak = profiled["peak"]
+    if peak is None:
+        return "No peak was kept with this latency; `bench profile` compares a network's kernels with one."
+    figures = f"{peak['gflops']:.1f} GFLOP/s (a multiply-add is two), {peak['gbs']:.1f} GB/s"
+    percent = f"% of the peak with --threads {profiled['threads']}: {figures},"
+    if peak["source"] != "measured":
+        return f"{percent} the catalogue's figures for {profiled['target']}, from which these times are predicted."
+    lost = sum(_lost_ms(kernel, peak) for kernel in profiled["kernels"])
+    total = sum(kernel["ms"] for kernel in profiled["kernels"])
+    return f"{percent} measured on {profiled['device']}. Kernels lose {lost:.4g} of their {total:.4g} ms to it."
+
+
+def _least_ms(kernel: Mapping[str, Any], peak: Mapping[str, Any]) -> tuple[float, float]:
+    """Milliseconds the kernel's arithmetic and its traffic take at the peak."""
+    return 2 * kernel["macs"] / peak["gflops"] / 1e6, kernel["bytes"] / peak["gbs"] / 1e6
+
+
+def _lost_ms(kernel: Mapping[str, Any], peak: Mapping[str, Any]) -> float:
+    """Milliseconds beyond both; none for a kernel that its caches serve faster than memory could."""
+    return max(0.0, float(kernel["ms"]) - max(_least_ms(kernel, peak)))
