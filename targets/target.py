@@ -14,10 +14,6 @@ from bench.python_file import is_file_reference, load_object
 from bench.registry import Registry
 from bench.targets.schedules import Machine
 
-# An unrolled tile is longer than LLVM looks back by default; past that it reloads through the stack what it has in
-# registers.
-_LLVM_OPTIONS = ["-memdep-block-scan-limit:uint=2000"]
-
 
 @dataclass(frozen=True)
 class Target:
@@ -69,8 +65,8 @@ class Target:
         return threads
 
     def compiler(self) -> tvm.target.Target:
-        """TVM's target."""
-        return tvm.target.Target({**self.tvm_target, "num-cores": self.cores, "cl-opt": _LLVM_OPTIONS})
+        """TVM's target. LLVM's third level would unroll what the schedules have unrolled as far as it pays."""
+        return tvm.target.Target({"opt-level": 2, **self.tvm_target, "num-cores": self.cores})
 
     def machine(self, threads: int) -> Machine:
         """What the schedules need to know, for `threads` cores."""

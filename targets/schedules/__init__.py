@@ -8,13 +8,22 @@ from dataclasses import dataclass
 from tvm import tirx
 from tvm.s_tir import Schedule
 
-from bench.targets.schedules import contraction, elementwise, rows, window
+from bench.targets.schedules import contraction, elementwise, rows, transform, window
 from bench.targets.schedules.analysis import Block
-from bench.targets.schedules.inlining import inline_elementwise, root_blocks
+from bench.targets.schedules.inlining import fold_biases, inline_elementwise, root_blocks
 from bench.targets.schedules.machine import Machine
 from bench.targets.schedules.tiles import Packing
 
 __all__ = ["Machine", "ScheduledKernel", "kernel_macs", "schedule_kernel"]
+
+
+class _Schedule(Schedule):
+    """TVM's schedule without the checks of argument types in Python, which take as long as scheduling."""
+
+
+for _name, _method in vars(Schedule).items():
+    if hasattr(_method, "__wrapped__"):
+        setattr(_Schedule, _name, _method.__wrapped__)
 
 
 @dataclass(frozen=True)
@@ -35,7 +44,7 @@ def schedule_kernel(function: tirx.PrimFunc, machine: Machine, constants: Collec
 
     `constants` are the positions of arguments known when compiling: a rule may ask for another layout of them.
     """
-    schedule = Schedule(function)
+    schedule = _Schedule(function)
     names = [str(parameter.name) for parameter in function.params]
     try:
         rule, packings = _apply_rules(schedule, machine, {names[position] for position in constants})
@@ -49,7 +58,11 @@ def schedule_kernel(function: tirx.PrimFunc, machine: Machine, constants: Collec
 
 
 def _apply_rules(schedule: Schedule, machine: Machine, constants: Collection[str]) -> tuple[str | None, list[Packing]]:
+    fold_biases(schedule)
     inline_elementwise(schedule)
+    if any(transform.matches(block) for block in root_blocks(schedule)):
+        transform.apply(schedule, machine)
+        return "transform", []
     names: list[str] = []
     packings: list[Packing] = []
     reductions = [block for block in root_blocks(schedule) if block.is_reduction]
@@ -82,4 +95,4 @@ def _untouched(schedule: Schedule, block: Block) -> bool:
 
 def kernel_macs(function: tirx.PrimFunc) -> int:
     """Multiply-accumulates of one execution of an unscheduled kernel."""
-    return sum(block.macs for block in root_blocks(Schedule(function)) if block.is_reduction)
+    return sum(block.macs for block in root_blocks(_Schedule(function)) if block.is_reduction)

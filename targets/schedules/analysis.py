@@ -32,6 +32,11 @@ def variables(expression: Any) -> set[str]:
     return {str(node.name) for node in walk(expression) if isinstance(node, ir.Var)}
 
 
+def is_conditional(expression: Any) -> bool:
+    """Whether an expression is an if_then_else, which reads only the branch it takes."""
+    return isinstance(expression, ir.Call) and getattr(expression.op, "name", "") == "prim.if_then_else"
+
+
 def _tensors(expression: Any) -> set[str]:
     return {str(node.source.name) for node in walk(expression) if isinstance(node, ir.TensorLoad)}
 

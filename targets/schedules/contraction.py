@@ -16,6 +16,8 @@ from bench.targets.schedules.epilogue import driver_of, padding_of, schedule_acc
 from bench.targets.schedules.machine import Machine
 from bench.targets.schedules.tiles import Packing, Tile, balance, chunks, contraction_tile
 
+_UNROLL = 24
+
 
 def matches(block: Block) -> bool:
     """A sum of products of a tensor read along the columns and one that the columns share."""
@@ -45,10 +47,12 @@ def apply(schedule: Schedule, block: Block, machine: Machine, constants: Collect
     *outer, (_, wide) = loops.items()
     name, high = outer.pop() if outer else ("", None)
     heights = 1 if high is None or weights.uses(name) else extent(schedule, high)
+    at_once = _steps_at_once(block, shared, machine)
     tile = contraction_tile(
-        heights, extent(schedule, wide), extent(schedule, column_loop), machine, group_width(shared, column)
+        heights, extent(schedule, wide), extent(schedule, column_loop), machine, group_width(shared, column), at_once
     )
     packing = _pack(schedule, block, weights, tile, constants)
+    cut = extent(schedule, wide) % tile.width != 0
     wide_outer, row = schedule.split(wide, [None, tile.width])
     column_outer, vector, lane = schedule.split(column_loop, [None, tile.vectors, tile.lanes])
     tall: list[Any] = []
@@ -68,24 +72,31 @@ def apply(schedule: Schedule, block: Block, machine: Machine, constants: Collect
     if padding is not None:
         schedule_padding(schedule, padding, None if split_columns else parallel, machine)
     steps = schedule_accumulators(schedule, block, tile.vectors, tile.lanes)
-    if machine.lane_operands:
-        _load_steps_at_once(schedule, block, shared, steps, machine)
+    if at_once > 1:
+        _load_steps_at_once(schedule, block, shared, steps, at_once)
+    elif machine.lane_operands:
+        _unroll_neighbours(schedule, steps)
     schedule.decompose_reduction(block.handle, steps[0])
     for loop in (*tall, row, vector):
         schedule.unroll(loop)
     schedule.vectorize(lane)
+    if cut:
+        # A last tile of fewer rows becomes code of its own, so that the others need not ask which rows there are.
+        schedule.annotate(inner[0] if inner else within, "pragma_loop_partition_hint", True)
     return packing
 
 
-def _load_steps_at_once(schedule: Schedule, block: Block, shared: Read, steps: list[Any], machine: Machine) -> None:
+def _steps_at_once(block: Block, shared: Read, machine: Machine) -> int:
+    """How many steps of the shared operand one load brings: a register's lanes, or 1 where they are not neighbours."""
+    last = next((name for name in reversed(block.reduced)), None)
+    if not machine.lane_operands or last is None or not shared.contiguous(last):
+        return 1
+    return machine.widest_vector(block.extents[last])
+
+
+def _load_steps_at_once(schedule: Schedule, block: Block, shared: Read, steps: list[Any], lanes: int) -> None:
     """Read as many steps of the shared operand as a register has lanes with one load, and unroll them."""
-    names = [name for name in block.extents if name not in spatial(block)]
-    last = max((i for i, name in enumerate(names) if block.extents[name] > 1), default=None)
-    if last is None or not shared.contiguous(names[last]):
-        return
-    lanes = machine.widest_vector(block.extents[names[last]])
-    if lanes == 1:
-        return
+    last = max(i for i, step in enumerate(steps) if extent(schedule, step) > 1)
     outer, inner = steps[last : last + 1] = schedule.split(steps[last], [None, lanes])
     position = next(i for i, region in enumerate(block.stmt.reads) if str(region.source.name) == shared.tensor)
     copy = schedule.cache_read(block.handle, position, "local")
@@ -94,6 +105,15 @@ def _load_steps_at_once(schedule: Schedule, block: Block, shared: Read, steps: l
     for loop in (*rows, inner):
         schedule.unroll(loop)
     schedule.vectorize(lane)
+
+
+def _unroll_neighbours(schedule: Schedule, steps: list[Any]) -> None:
+    """Unroll the innermost steps, so that scalars which are neighbours in memory are loaded in pairs."""
+    unrolled = 1
+    for step in reversed(steps[1:]):
+        unrolled *= extent(schedule, step)
+        if unrolled <= _UNROLL:
+            schedule.unroll(step)
 
 
 def _pack(schedule: Schedule, block: Block, weights: Read, tile: Tile, constants: Collection[str]) -> Packing | None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tvm import ir
+from tvm import ir, tirx
 from tvm.s_tir import Schedule
 
-from bench.targets.schedules.analysis import Block, walk
+from bench.targets.schedules.analysis import Block, is_conditional, walk
 
 _CHEAP_NODES = 12
 
@@ -18,6 +18,25 @@ def root_blocks(schedule: Schedule) -> list[Block]:
     return [Block(schedule, handle) for handle in schedule.get_child_blocks(root)]
 
 
+def fold_biases(schedule: Schedule) -> None:
+    """Start sums of products from the bias that is added to them, instead of from zero."""
+    for block in root_blocks(schedule):
+        if not block.multiplies:
+            continue
+        consumers = [Block(schedule, handle) for handle in schedule.get_consumers(block.handle)]
+        if len(consumers) == 1 and _adds_bias(consumers[0], block.written):
+            schedule.fuse_reduction_epilogue(block.handle, consumers[0].handle)
+
+
+def _adds_bias(block: Block, result: str) -> bool:
+    """Whether the block adds one value for each column to `result` and does nothing else."""
+    value = getattr(block.stmt.body, "value", None)
+    if not isinstance(value, tirx.Add) or not all(isinstance(term, ir.TensorLoad) for term in (value.a, value.b)):
+        return False
+    others = [read for read in block.reads if read.tensor != result]
+    return len(others) == 1 and set().union(*others[0].used) == {block.column}
+
+
 def inline_elementwise(schedule: Schedule) -> None:
     """Inline every intermediate that is no reduction, unless that would compute it more than once dearly.
 
@@ -26,7 +45,7 @@ def inline_elementwise(schedule: Schedule) -> None:
     that read windows.
     """
     for block in root_blocks(schedule):
-        if block.is_reduction:
+        if block.is_reduction or block.name.startswith("winograd_"):
             continue
         consumers = [Block(schedule, handle) for handle in schedule.get_consumers(block.handle)]
         if not consumers:
@@ -47,7 +66,7 @@ def inline_elementwise(schedule: Schedule) -> None:
 
 def is_padding(block: Block) -> bool:
     """Whether the block writes a border around a tensor."""
-    return any(getattr(getattr(node, "op", None), "name", "") == "tirx.if_then_else" for node in _body(block))
+    return any(is_conditional(node) for node in _body(block))
 
 
 def _body(block: Block) -> list[Any]:

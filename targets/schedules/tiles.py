@@ -26,11 +26,14 @@ class Packing:
     columns: int
 
 
-def contraction_tile(high: int, wide: int, columns: int, machine: Machine, within: int | None = None) -> Tile:
+def contraction_tile(
+    high: int, wide: int, columns: int, machine: Machine, within: int | None = None, at_once: int = 1
+) -> Tile:
     """The tile with the most useful multiply-adds a cycle for an outer-product kernel of high × wide rows.
 
-    Each step of the reduction loads one vector for every `vectors` and broadcasts one value for every row,
-    then issues rows × vectors multiply-adds; the slowest of loads, multiply-adds and their latency decides.
+    Each step of the reduction loads one vector for every `vectors` and broadcasts one value for every row (one load
+    for `at_once` steps), then issues rows × vectors multiply-adds; the slowest of loads, multiply-adds and their
+    latency decides.
     A tile's columns divide `columns` (and `within`, the width of a group, when given), so that no vector is
     partly used. A tile higher than 1 takes whole lines of `wide`; a width that does not divide `wide` leaves a
     last tile under a predicate, which counts against it.
@@ -45,25 +48,26 @@ def contraction_tile(high: int, wide: int, columns: int, machine: Machine, withi
                 continue
             for height, width in shapes:
                 rows = height * width
-                if _registers(rows, vectors, machine) > machine.registers:
+                if _registers(rows, vectors, at_once) > machine.registers:
                     continue
-                used = wide / (ceil(wide / width) * width) * (1.0 if wide % width == 0 else 0.85)
-                score = _work_a_cycle(rows, vectors, machine) * lanes * used
+                used = 1.0 if wide % width == 0 else 0.97 * (wide / (ceil(wide / width) * width)) ** 0.5
+                score = _work_a_cycle(rows, vectors, machine, at_once) * lanes * used
                 if score > best_score * 1.001:
                     best, best_score = Tile(height, width, vectors, lanes), score
     return best
 
 
-def _registers(rows: int, vectors: int, machine: Machine) -> int:
-    """Accumulators, and what they are multiplied from: a register of steps for each row, or one step's weights."""
-    operands = rows + 2 if machine.lane_operands else vectors + 1
+def _registers(rows: int, vectors: int, at_once: int) -> int:
+    """Accumulators, and what they are multiplied from: a register of steps for each row and three of weights that
+    are loaded ahead, or one step's weights and a value."""
+    operands = rows + 3 if at_once > 1 else vectors + 1
     return rows * vectors + operands
 
 
-def _work_a_cycle(rows: int, vectors: int, machine: Machine) -> float:
+def _work_a_cycle(rows: int, vectors: int, machine: Machine, at_once: int) -> float:
     """Multiply-adds a cycle over one step of the reduction."""
     issue = rows * vectors / machine.fma_per_cycle
-    broadcasts = rows / machine.lanes if machine.lane_operands else rows
+    broadcasts = rows / at_once
     loads = (broadcasts + vectors) / machine.loads_per_cycle
     # Loads that hide behind arithmetic still cost something: between equals, the tile that reuses more wins.
     return rows * vectors / (max(issue, loads, machine.fma_latency) + 0.25 * loads)
@@ -72,9 +76,12 @@ def _work_a_cycle(rows: int, vectors: int, machine: Machine) -> float:
 def window_tile(wide: int, columns: int, machine: Machine) -> Tile:
     """A tile for kernels that read a vector for every multiply-add: as many neighbours as share their window's rows.
 
-    One vector of columns, because every further one needs registers for weights of its own.
+    One vector of columns, because every further one needs registers for weights of its own. A whole row where that
+    fits: it has both its borders, so that one piece of code does for all.
     """
     lanes = machine.widest_vector(columns)
+    if 2 * wide <= machine.registers:
+        return Tile(1, wide, 1, lanes)
     fitting = [width for width in range(1, wide + 1) if wide % width == 0 and 4 * width <= machine.registers]
     return Tile(1, max(fitting), 1, lanes)
 

@@ -7,7 +7,7 @@ from math import prod
 from tvm.s_tir import Schedule
 
 from bench.targets.schedules.analysis import Block, extent, spatial
-from bench.targets.schedules.epilogue import driver_of, padding_of, schedule_accumulators, schedule_padding
+from bench.targets.schedules.epilogue import driver_of, padding_of, schedule_accumulators
 from bench.targets.schedules.machine import Machine
 from bench.targets.schedules.tiles import balance, chunks, window_tile
 
@@ -28,6 +28,9 @@ def matches(block: Block) -> bool:
 def apply(schedule: Schedule, block: Block, machine: Machine) -> None:
     """Schedule `block` and its epilogue. Loops: chunk of rows (parallel), columns, rows, window, tile."""
     padding = padding_of(schedule, block)
+    if padding is not None:
+        schedule.compute_inline(padding.handle)
+        block = Block(schedule, block.handle)
     driver = driver_of(schedule, block)
     loops = dict(zip(spatial(block), schedule.get_loops(driver.handle), strict=True))
     columns = loops.pop(str(block.column))
@@ -45,7 +48,8 @@ def apply(schedule: Schedule, block: Block, machine: Machine) -> None:
 
     schedule.compute_at(block.handle, wide_outer, preserve_unit_loops=True)
     if padding is not None:
-        schedule_padding(schedule, padding, None if split_columns else parallel, machine)
+        # The border is read by a branch: first, middle and last tiles of a row get loops of their own.
+        schedule.annotate(wide_outer, "pragma_loop_partition_hint", True)
     unrolled = prod(block.extents[name] for name in block.reduced) <= _UNROLL
     steps = schedule_accumulators(schedule, block, tile.vectors, tile.lanes, unroll_steps=unrolled)
     schedule.decompose_reduction(block.handle, steps[0])

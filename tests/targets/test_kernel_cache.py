@@ -24,24 +24,37 @@ def test_a_kernel_comes_back_as_it_was_kept(store):
     assert store.get(KEY) == KERNEL
 
 
-def test_a_damaged_entry_counts_as_absent(store):
+def test_kernels_of_one_object_keep_it_once(store):
+    other = CompiledKernel("k_2", None, KERNEL.code, ((1, 8),))
     store.put(KEY, KERNEL)
-    path = next(store.folder.glob("*/*"))
-    path.write_bytes(path.read_bytes()[:100])
-    assert store.get(KEY) is None
+    store.put("cd" + KEY[2:], other)
+    assert len(list(store.folder.glob("*/*"))) == 3
+    assert [KernelCache(store.folder).get(key) for key in (KEY, "cd" + KEY[2:])] == [KERNEL, other]
+
+
+@pytest.mark.parametrize("position", [0, 1], ids=["the smaller file", "the larger file"])
+def test_a_damaged_file_counts_as_absent(store, position):
     store.put(KEY, KERNEL)
-    assert store.get(KEY) == KERNEL
+    path = sorted(store.folder.glob("*/*"), key=lambda path: path.stat().st_size)[position]
+    path.write_bytes(path.read_bytes()[:50])
+    again = KernelCache(store.folder)
+    assert again.get(KEY) is None
+    again.put(KEY, KERNEL)
+    assert again.get(KEY) == KERNEL
 
 
 def test_the_entries_unused_for_longest_are_evicted_first(tmp_path):
     store = KernelCache(tmp_path, limit_bytes=2500)
     keys = [f"{i:02}" + "0" * 62 for i in range(4)]
+    aged = set()
     for age, key in enumerate(keys):
-        store.put(key, KERNEL)
-        os.utime(tmp_path / key[:2] / key[2:], (1000 + age, 1000 + age))
-    store.get(keys[0])
+        store.put(key, CompiledKernel("k_1", "window", bytes([age]) * 1000))
+        for path in set(tmp_path.glob("*/*")) - aged:
+            os.utime(path, (1000 + age, 1000 + age))
+            aged.add(path)
+    KernelCache(tmp_path).get(keys[0])
     store.evict()
-    assert [store.get(key) is not None for key in keys] == [True, False, False, True]
+    assert [KernelCache(tmp_path).get(key) is not None for key in keys] == [True, False, False, True]
 
 
 def test_a_folder_that_cannot_be_written_loses_the_entry_and_nothing_else(tmp_path):
@@ -81,12 +94,12 @@ def test_networks_that_share_a_kernel_share_its_code(tmp_path, monkeypatch):
     host = get_target("host")
     first = compile_model(network(8), 8, host)
     entries = set(tmp_path.glob("kernels/*/*"))
-    assert len(entries) == len({kernel.symbol for kernel in first.kernels})
+    assert len(entries) == len({kernel.symbol for kernel in first.kernels}) + 1  # and one object
     second = compile_model(network(16), 8, host)
     shared = {kernel.symbol for kernel in first.kernels} & {kernel.symbol for kernel in second.kernels}
     assert len(shared) == 2  # the image's layout and the stem
     added = set(tmp_path.glob("kernels/*/*")) - entries
-    assert len(added) == len({kernel.symbol for kernel in second.kernels} - shared)
+    assert len(added) == len({kernel.symbol for kernel in second.kernels} - shared) + 1
 
 
 def test_another_thread_count_or_target_has_its_own_code(tmp_path, monkeypatch):

@@ -5,10 +5,13 @@ import pytest
 import torch
 import tvm
 from torch import nn
-from tvm import relax, tirx
+from tvm import relax
 
-from bench.targets import get_target
+from bench.targets import get_target, winograd
 from bench.targets.exporting import export_module
+from bench.targets.kernel_cache import KernelCache
+from bench.targets.kernels import call_by_symbol, compile_kernels, kernel_functions
+from bench.targets.linking import link_program
 from bench.targets.lowering import finalize, lower
 from bench.targets.schedules import Machine, kernel_macs, schedule_kernel
 from bench.targets.threads import use_threads
@@ -77,46 +80,64 @@ MODULES = {
 }
 
 
-def schedule_all(module, machine):
-    rules, macs = {}, 0
-    for variable, function in list(module.functions_items()):
-        if isinstance(function, tirx.PrimFunc):
-            macs += kernel_macs(function)
-            scheduled = schedule_kernel(function, machine)
-            rules[variable.name_hint] = scheduled.rule
-            module.update_func(variable, scheduled.function)
-    return rules, macs
+@pytest.fixture
+def compiled(tmp_path):
+    """Compiles a module for this machine with the rules of another: its output, and its kernels' rules."""
+
+    def run(model, x, machine):
+        host = get_target("host")
+        lowered = lower(export_module(model.eval(), x.shape[-1]), host, 1)
+        [kernels] = compile_kernels(lowered, machine, [host.compiler()], KernelCache(tmp_path))
+        planned, _ = finalize(call_by_symbol(lowered, kernels))
+        path = tmp_path / "network.so"
+        path.write_bytes(link_program(planned, list(kernels.values()), host.compiler()))
+        use_threads(1)
+        loaded = relax.VirtualMachine(tvm.runtime.load_module(str(path)), tvm.cpu())
+        output = loaded["main"](tvm.runtime.tensor(x.numpy())).numpy()
+        return output, {kernel.rule for kernel in kernels.values()}
+
+    return run
 
 
 @pytest.mark.parametrize("machine", MACHINES)
 @pytest.mark.parametrize("name", MODULES)
-def test_scheduled_kernels_compute_what_torch_does_and_none_is_left_unscheduled(name, machine):
+def test_scheduled_kernels_compute_what_torch_does_and_none_is_left_unscheduled(name, machine, compiled):
     torch.manual_seed(0)
     model = MODULES[name].eval()
     x = torch.randn(1, 3, 14, 14)
-    compiler = get_target("host").compiler()
-    module = lower(export_module(model, 14), compiler)
-    rules, _ = schedule_all(module, MACHINES[machine])
-    assert None not in rules.values(), rules
-    planned, _ = finalize(module)
-    with compiler:
-        executable = relax.build(planned, compiler, relax_pipeline=None)
-    use_threads(1)
-    output = relax.VirtualMachine(executable, tvm.cpu())["main"](tvm.runtime.tensor(x.numpy())).numpy()
+    output, rules = compiled(model, x, MACHINES[machine])
+    assert None not in rules
     with torch.no_grad():
         np.testing.assert_allclose(output, model(x).numpy(), rtol=2e-5, atol=2e-5)
 
 
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("m", [2, 4])
+@pytest.mark.parametrize("size", [8, 13])
+def test_winograd_computes_the_convolution_for_whole_and_cut_tiles(size, m, machine, compiled, monkeypatch):
+    monkeypatch.setattr(winograd, "best_tile", lambda *_: m)
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 12, 3, padding=1), nn.Hardswish(), nn.Conv2d(12, 20, 3), nn.ReLU()).eval()
+    x = torch.randn(1, 3, size, size)
+    output, rules = compiled(model, x, MACHINES[machine])
+    assert {"transform", "contraction"} <= rules
+    assert None not in rules
+    with torch.no_grad():
+        np.testing.assert_allclose(output, model(x).numpy(), rtol=1e-4, atol=1e-5)
+
+
 def rules_of(model, size=14):
-    module = lower(export_module(model.eval(), size), get_target("host").compiler())
-    return schedule_all(module, MACHINES["neon"])
+    host = get_target("host")
+    functions = kernel_functions(lower(export_module(model.eval(), size), host, 1)).values()
+    rules = [schedule_kernel(function, MACHINES["neon"]).rule for function in functions]
+    return rules, sum(kernel_macs(function) for function in functions)
 
 
 def test_each_operator_class_gets_its_own_rule():
-    assert "contraction" in rules_of(MODULES["dense 3x3"])[0].values()
-    assert "window" in rules_of(MODULES["depthwise"])[0].values()
-    assert "rows" in rules_of(MODULES["softmax"])[0].values()
-    assert set(rules_of(nn.ReLU())[0].values()) == {"elementwise"}
+    assert "contraction" in rules_of(MODULES["dense 3x3"])[0]
+    assert "window" in rules_of(MODULES["depthwise"])[0]
+    assert "rows" in rules_of(MODULES["softmax"])[0]
+    assert set(rules_of(nn.ReLU())[0]) == {"elementwise"}
 
 
 def test_macs_of_kernels_are_those_of_the_layers():
@@ -130,4 +151,4 @@ def test_a_kernel_no_rule_covers_still_computes_and_says_so():
             return torch.argmax(x, dim=1)
 
     rules, _ = rules_of(Winner())
-    assert None in rules.values()
+    assert None in rules

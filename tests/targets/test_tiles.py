@@ -12,11 +12,16 @@ MACHINES = [A72, AVX2, AVX512]
 
 
 @pytest.mark.parametrize("machine", MACHINES)
-@given(high=st.integers(1, 60), wide=st.integers(1, 60), columns=st.integers(1, 130).map(lambda n: 8 * n))
-def test_accumulators_operands_and_a_spare_fit_the_registers(machine, high, wide, columns):
-    tile = contraction_tile(high, wide, columns, machine)
+@given(
+    high=st.integers(1, 60),
+    wide=st.integers(1, 60),
+    columns=st.integers(1, 130).map(lambda n: 8 * n),
+    at_once=st.sampled_from([1, 4]),
+)
+def test_accumulators_operands_and_a_spare_fit_the_registers(machine, high, wide, columns, at_once):
+    tile = contraction_tile(high, wide, columns, machine, at_once=at_once)
     rows = tile.height * tile.width
-    operands = rows + 2 if machine.lane_operands else tile.vectors + 1
+    operands = rows + 3 if at_once > 1 else tile.vectors + 1
     assert rows * tile.vectors + operands <= machine.registers
     assert columns % (tile.vectors * tile.lanes) == 0
     assert tile.height == 1 or (tile.width == wide and high % tile.height == 0)

@@ -1,0 +1,53 @@
+"""Winograd's transforms: every tile of an image, a vector of channels at a time, unrolled within registers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tvm.s_tir import Schedule
+
+from bench.targets.schedules.analysis import Block, extent
+from bench.targets.schedules.epilogue import schedule_padding
+from bench.targets.schedules.inlining import is_padding, root_blocks
+from bench.targets.schedules.machine import Machine
+
+_PREFIX = "winograd_"
+
+
+def matches(block: Block) -> bool:
+    """Whether the block is a step of a transform (`bench.targets.winograd` gives the names)."""
+    return block.name.startswith(_PREFIX) and not block.is_reduction
+
+
+def apply(schedule: Schedule, machine: Machine) -> None:
+    """Schedule the kernel: rows of tiles in parallel, then tiles, vectors of channels, and a tile's elements."""
+    *before, last = root_blocks(schedule)
+    rows = next(block for block in before if len(block.extents) == 5)
+    high, wide, *sizes = list(rows.extents.values())[:4]
+    if last.name.startswith(f"{_PREFIX}input"):
+        element, tile, channel = schedule.get_loops(last.handle)
+        row, column = schedule.split(tile, [high, wide])
+        elements = schedule.split(element, sizes)
+    else:
+        _, vertical, horizontal, channel = schedule.get_loops(last.handle)
+        row, upper = schedule.split(vertical, [None, sizes[0]])
+        column, left = schedule.split(horizontal, [None, sizes[0]])
+        elements = [upper, left]
+    vector, lane = schedule.split(channel, [None, machine.widest_vector(extent(schedule, channel))])
+    schedule.reorder(row, column, vector, *elements, lane)
+    schedule.parallel(row)
+    _unroll(schedule, elements, lane)
+    for block in reversed(before):
+        if is_padding(block):
+            schedule_padding(schedule, block, row, machine)
+            continue
+        schedule.set_scope(block.handle, 0, "local")
+        schedule.compute_at(block.handle, vector, preserve_unit_loops=True)
+        *inner, lane = schedule.get_loops(block.handle)[-len(block.extents) :]
+        _unroll(schedule, inner, lane)
+
+
+def _unroll(schedule: Schedule, loops: list[Any], lane: Any) -> None:
+    for loop in loops:
+        schedule.unroll(loop)
+    schedule.vectorize(lane)
