@@ -11,7 +11,8 @@ import typer
 from typer.exceptions import TyperException
 
 import bench
-from bench.commands import doctor, lists, profile, results, sample, show
+from bench.commands import doctor, lists, profile, results, sample, show, tune
+from bench.commands.stopping import INTERRUPTED
 from bench.errors import RunError, UsageError
 
 app = typer.Typer(
@@ -30,6 +31,7 @@ for _command in (
     results.export,
     show.show,
     profile.profile,
+    tune.tune,
     lists.targets,
     lists.blocks,
     lists.spaces,
@@ -73,7 +75,7 @@ def run(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        return sample.INTERRUPTED
+        return INTERRUPTED
     except Exception as error:
         if "--debug" in arguments and not isinstance(error, TyperException):
             import traceback

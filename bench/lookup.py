@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def find_network(prefix: str, storage: str, study: str | None = None) -> list[dict[str, Any]]:
-    """Every trial of the network whose id starts with `prefix`: its row, `latency_samples_ms` and `kernels`.
+    """Every trial of the network whose id starts with `prefix`: its row, and what a row has no column for.
 
     Raises UsageError when no network or several have such an id, naming near ones.
     """
@@ -52,6 +52,7 @@ def _details(trial: FrozenTrial) -> dict[str, Any]:
     return {
         "latency_samples_ms": latency.get("samples_ms") or [],
         "kernels": latency.get("kernels") or [],
+        "peak": latency.get("peak"),
         "unscheduled_kernel_names": latency.get("unscheduled_kernels") or [],
         "conditions": latency.get("conditions") or {},
         "versions": latency.get("versions") or {},

@@ -10,31 +10,42 @@ from bench.errors import RunError, UsageError
 from bench.schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
+    from torch import nn
+
+    from bench.design_space import Cost
     from bench.models import Model
     from bench.sweep.progress import Progress
     from bench.targets import RunOptions
 
 
-def profile_model(model: Model, runner: str, options: RunOptions, progress: Progress) -> dict[str, Any]:
-    """Compile, verify and time a model: a row's columns as far as they apply, with samples and kernels."""
+def build_model(model: Model) -> tuple[nn.Module, Cost]:
+    """The module as it is deployed, and its cost. Raises RunError when it does not run at the model's resolution."""
     from bench.blocks import deploy
     from bench.design_space import count_cost
+
+    try:
+        module = deploy(model.build())
+        return module, count_cost(module, model.resolution)
+    except (UsageError, RunError):
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300]
+        raise RunError(
+            f"{model.name} does not run at {model.resolution} pixels: {reason}; try another --resolution"
+        ) from error
+
+
+def profile_model(model: Model, runner: str, options: RunOptions, progress: Progress) -> dict[str, Any]:
+    """Compile, verify and time a model: a row's columns as far as they apply, with samples and kernels."""
     from bench.targets import RUNNERS, compile_model
     from bench.training import seeded
 
     with seeded(0), progress.stage("profile", 3) as advance:
-        try:
-            module = deploy(model.build())
-            cost = count_cost(module, model.resolution)
-        except (UsageError, RunError):
-            raise
-        except Exception as error:
-            reason = " ".join(str(error).split())[:300]
-            raise RunError(
-                f"{model.name} does not run at {model.resolution} pixels: {reason}; try another --resolution"
-            ) from error
+        module, cost = build_model(model)
         advance()
-        program = compile_model(module, model.resolution, options.target, threads=options.threads, seed=0)
+        program = compile_model(
+            module, model.resolution, options.target, threads=options.threads, seed=0, tuned=options.tuned
+        )
         advance()
         latency = RUNNERS[runner].run(program, options)
         advance()
@@ -55,6 +66,7 @@ def profile_model(model: Model, runner: str, options: RunOptions, progress: Prog
         "max_rel_error": latency.max_rel_error,
         "verified_on": latency.verified_on,
         "unscheduled_kernels": len(latency.unscheduled_kernels),
+        "tuned_kernels": len(latency.tuned_kernels),
         "peak_memory_bytes": latency.peak_memory_bytes,
         "macs": cost.macs,
         "params": cost.params,
@@ -63,6 +75,7 @@ def profile_model(model: Model, runner: str, options: RunOptions, progress: Prog
         "unscheduled_kernel_names": list(latency.unscheduled_kernels),
         "latency_samples_ms": list(latency.samples_ms),
         "kernels": msgspec.to_builtins(latency.kernels),
+        "peak": msgspec.to_builtins(latency.peak),
         "versions": latency.versions,
         "conditions": latency.conditions,
     }

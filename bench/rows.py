@@ -24,7 +24,7 @@ def trial_row(study: str, settings: Settings, trial: FrozenTrial) -> dict[str, A
     network, cost = attrs.get("network") or {}, attrs.get("cost") or {}
     latency, accuracy = attrs.get("latency") or {}, attrs.get("accuracy") or {}
     low, high = latency.get("ci95_ms") or (None, None)
-    kernels = latency.get("unscheduled_kernels")
+    unscheduled = latency.get("unscheduled_kernels")
     row = {
         "study": study,
         "trial": trial.number,
@@ -46,7 +46,8 @@ def trial_row(study: str, settings: Settings, trial: FrozenTrial) -> dict[str, A
         "max_abs_error": latency.get("max_abs_error"),
         "max_rel_error": latency.get("max_rel_error"),
         "verified_on": latency.get("verified_on"),
-        "unscheduled_kernels": None if kernels is None else len(kernels),
+        "unscheduled_kernels": None if unscheduled is None else len(unscheduled),
+        "tuned_kernels": len(latency.get("tuned_kernels", ())) if latency else None,
         "peak_memory_bytes": latency.get("peak_memory_bytes"),
         "macs": cost.get("macs"),
         "params": cost.get("params"),

@@ -46,6 +46,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("max_rel_error", "real", "", "max_abs_error over torch's largest absolute output"),
     Column("verified_on", "text", "", "where the compiled network was compared with torch"),
     Column("unscheduled_kernels", "whole", "", "kernels that no schedule rule covers"),
+    Column("tuned_kernels", "whole", "", "kernels whose schedule `bench tune` found; the rules made all others"),
     Column("peak_memory_bytes", "whole", "bytes", "activation memory TVM planned, weights excluded"),
     Column("macs", "whole", "", "multiply-accumulates of one inference"),
     Column("params", "whole", "", "trainable parameters"),

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import copy
-import tempfile
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import nullcontext
 from importlib.metadata import version
 from math import prod
-from pathlib import Path
 
 import numpy as np
 import torch
 import tvm
 from torch import nn
-from tvm import relax
+from tvm import relax, tirx
 
 from bench.errors import RunError
 from bench.targets.exporting import export_module
 from bench.targets.kernel_cache import CompiledKernel, KernelCache
 from bench.targets.kernels import call_by_symbol, compile_kernels, kernel_calls, kernel_functions, unoptimized
-from bench.targets.linking import link_kernels, link_program
+from bench.targets.linking import link_program, load_library, load_program
 from bench.targets.lowering import finalize, lower
-from bench.targets.program import Kernel, Program
-from bench.targets.randomize import randomize_statistics
+from bench.targets.program import Arguments, Kernel, Program
+from bench.targets.randomize import random_statistics
 from bench.targets.schedules import kernel_macs
 from bench.targets.target import TARGETS, Target
 from bench.targets.threads import use_threads
@@ -39,34 +37,33 @@ def compile_model(
     *,
     threads: int | None = None,
     seed: int | None = None,
+    tuned: Mapping[str, str] | None = None,
 ) -> Program:
     """Compile `module` for (1, 3, resolution, resolution) float32 images on `threads` cores of `target`.
 
-    With a `seed`, a copy of the module gets random normalisation statistics and scales first: a freshly
-    initialised network hides errors behind zeros and ones. Raises `RunError` when a step fails or the output
-    differs from torch's by more than 1e-4 of its largest value.
+    With a `seed`, the module has random normalisation statistics and scales meanwhile: a freshly initialised
+    network hides errors behind zeros and ones. It is left in evaluation mode. `tuned`: see `RunOptions`. Raises
+    `RunError` when a step fails or the output differs from torch's by more than 1e-4 of its largest value.
     """
     threads = target.check_threads(threads)
-    if seed is not None:
-        module = copy.deepcopy(module)
-        randomize_statistics(module, seed)
-    module = module.eval()
+    statistics = nullcontext() if seed is None else random_statistics(module, seed)
     sample = torch.randn(1, 3, resolution, resolution, generator=torch.Generator().manual_seed(seed or 0))
     try:
-        with torch.no_grad():
-            expected = module(sample).numpy()
-            exported = export_module(module, resolution)
-        lowered = lower(exported, target.compiler())
-        machine, store = target.machine(threads), KernelCache()
-        compiled = compile_kernels(lowered, machine, target.compiler(), store)
-        planned, peak = finalize(call_by_symbol(lowered, compiled))
-        library = link_program(planned, list(compiled.values()), target.compiler())
-        runnable = library
-        if not target.is_host:
+        with statistics:
+            with torch.no_grad():
+                reference = module.eval()(sample)
+            trace = export_module(module, resolution)
+            expected = reference.numpy()
+            lowered = lower(trace, target, threads)
+            machine, store = target.machine(threads), KernelCache()
+            # What cannot run here is verified by the same scheduled kernels, compiled for this machine as well.
             here = unoptimized(TARGETS["host"].compiler())
-            copies = compile_kernels(lowered, machine, here, store)
-            runnable = link_program(planned, list(copies.values()), here)
-        output = _run(runnable, sample.numpy())
+            compilers = [target.compiler()] if target.is_host else [target.compiler(), here]
+            compiled, *copies = compile_kernels(lowered, machine, compilers, store, tuned)
+            executable, peak = finalize(call_by_symbol(lowered, compiled))
+            library = link_program(executable, list(compiled.values()), target.compiler())
+            runnable = load_program(executable, list(copies[0].values())) if copies else load_library(library)
+            output = _run(runnable, sample.numpy())
     except (ValueError, RuntimeError, AssertionError, TypeError, KeyError, AttributeError) as error:
         raise RunError(f"compiling for {target.name} failed: {type(error).__name__}: {_first_line(error)}") from error
     absolute, relative = compare(output, expected)
@@ -76,11 +73,11 @@ def compile_model(
         )
     return Program(
         library=library,
-        kernel_library=link_kernels(list(compiled.values())),
+        objects=tuple(dict.fromkeys(kernel.code for kernel in compiled.values())),
         target=target.name,
         threads=threads,
         resolution=resolution,
-        kernels=_describe(lowered, compiled),
+        kernels=describe_kernels(lowered, compiled),
         peak_memory_bytes=peak + sample.numpy().nbytes,
         max_abs_error=absolute,
         max_rel_error=relative,
@@ -97,20 +94,17 @@ def compare(output: np.ndarray, expected: np.ndarray) -> tuple[float, float]:
     return absolute, absolute / max(float(np.abs(expected).max()), 1e-30)
 
 
-def _run(library: bytes, sample: np.ndarray) -> np.ndarray:
+def _run(program: tvm.runtime.Module, sample: np.ndarray) -> np.ndarray:
     use_threads(1)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "network.so")
-        path.write_bytes(library)
-        machine = relax.VirtualMachine(tvm.runtime.load_module(str(path)), tvm.cpu())
-        return machine["main"](tvm.runtime.tensor(sample)).numpy()
+    return relax.VirtualMachine(program, tvm.cpu())["main"](tvm.runtime.tensor(sample)).numpy()
 
 
-def _describe(module: tvm.IRModule, compiled: Mapping[str, CompiledKernel]) -> tuple[Kernel, ...]:
+def describe_kernels(module: tvm.IRModule, compiled: Mapping[str, CompiledKernel]) -> tuple[Kernel, ...]:
+    """What is known of each kernel of a lowered module, as it was compiled."""
     calls = Counter(str(call.args[0].name_hint) for call in kernel_calls(module["main"]))
     kernels = []
     for name, function in kernel_functions(module).items():
-        arguments = tuple((str(p.ty.dtype), tuple(int(extent) for extent in p.ty.shape)) for p in function.params)
+        arguments = arguments_of(function)
         kernels.append(
             Kernel(
                 name=name,
@@ -125,9 +119,12 @@ def _describe(module: tvm.IRModule, compiled: Mapping[str, CompiledKernel]) -> t
     return tuple(kernels)
 
 
-def _as_passed(
-    arguments: tuple[tuple[str, tuple[int, ...]], ...], packed: tuple[tuple[int, int], ...]
-) -> tuple[tuple[str, tuple[int, ...]], ...]:
+def arguments_of(function: tirx.PrimFunc) -> Arguments:
+    """The arguments of a kernel before its schedule packs any."""
+    return tuple((str(p.ty.dtype), tuple(int(extent) for extent in p.ty.shape)) for p in function.params)
+
+
+def _as_passed(arguments: Arguments, packed: tuple[tuple[int, int], ...]) -> Arguments:
     columns = dict(packed)
     return tuple(
         (dtype, (shape[-1] // columns[i], *shape[:-1], columns[i]) if i in columns else shape)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import cached_property
 
 import numpy as np
 import tvm
@@ -13,30 +13,92 @@ import tvm_ffi
 from tvm import relax, tirx
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
+from bench.targets.building import lower_kernel, object_code
 from bench.targets.kernel_cache import CompiledKernel, KernelCache, rules_version
-from bench.targets.schedules import Machine, schedule_kernel
+from bench.targets.program import TUNED
+from bench.targets.schedules import Machine, ScheduledKernel, schedule_kernel
+from bench.targets.tuning.traces import apply_trace
 
-# The callers pass what memory planning gave them: checking every argument on every call, as TVM's wrappers do by
-# default, doubles the time to compile a kernel and triples its code.
-_OPTIONS = {"tirx.disable_assert": True}
 _CALL_BY_NAME = tvm.ir.Op.get("relax.call_dps_packed")
 
 
+# Kernels in one LLVM module: starting LLVM takes as long as compiling a small kernel, and who needs one links all.
+_BATCH = 8
+
+
 def compile_kernels(
-    module: tvm.IRModule, machine: Machine, target: tvm.target.Target, store: KernelCache
-) -> dict[str, CompiledKernel]:
-    """Object code for each PrimFunc of a lowered module, by its name there, from `store` where it has it."""
-    compiled = {}
+    module: tvm.IRModule,
+    machine: Machine,
+    targets: Sequence[tvm.target.Target],
+    store: KernelCache,
+    tuned: Mapping[str, str] | None = None,
+) -> list[dict[str, CompiledKernel]]:
+    """For each target, object code for each PrimFunc of a lowered module by its name there.
+
+    What `store` has is taken from it; kernels it lacks are scheduled and lowered once for all targets. `tuned` has
+    traces by the symbol of the kernel that they are to schedule in place of the rules.
+    """
     constants = _constant_arguments(module["main"])
-    for name, function in kernel_functions(module).items():
-        structure = _hash(structure_of(function), str(constants[name]))
-        key = _hash(structure, str(target), repr(machine), rules_version())
-        kernel = store.get(key)
-        if kernel is None:
-            kernel = _compile(function, constants[name], machine, target, f"k_{structure[:20]}")
-            store.put(key, kernel)
-        compiled[name] = kernel
-    return compiled
+    kernels = {
+        name: _Source(function, constants[name], machine, tuned or {})
+        for name, function in kernel_functions(module).items()
+    }
+    return [_compile(kernels, target, store) for target in targets]
+
+
+class _Source:
+    """A kernel to compile: its identity, and what is worked out only if some target lacks it."""
+
+    def __init__(
+        self, function: tirx.PrimFunc, constants: list[int], machine: Machine, tuned: Mapping[str, str]
+    ) -> None:
+        structure = _hash(structure_of(function), str(constants))
+        self.symbol = f"k_{structure[:20]}"
+        trace = tuned.get(self.symbol)
+        if trace is not None:
+            structure = _hash(structure, trace)
+            self.symbol = f"t_{structure[:20]}"
+        self._parts = structure, repr(machine), rules_version()
+        self._arguments = function, machine, constants, trace
+
+    def key(self, target: tvm.target.Target) -> str:
+        return _hash(str(target), *self._parts)
+
+    @cached_property
+    def scheduled(self) -> ScheduledKernel:
+        return _schedule(*self._arguments)
+
+    @cached_property
+    def loops(self) -> tvm.IRModule:
+        return lower_kernel(self.scheduled.function, self.symbol)
+
+
+def _compile(
+    kernels: Mapping[str, _Source], target: tvm.target.Target, store: KernelCache
+) -> dict[str, CompiledKernel]:
+    compiled = {name: store.get(kernel.key(target)) for name, kernel in kernels.items()}
+    missing = {kernels[name].symbol: kernels[name] for name, found in compiled.items() if found is None}
+    made = {}
+    waiting = list(missing.values())
+    while waiting:
+        batch, waiting = waiting[:_BATCH], waiting[_BATCH:]
+        loops = tvm.IRModule()
+        for kernel in batch:
+            loops.update(kernel.loops)
+        code = object_code(loops, target)
+        for kernel in batch:
+            scheduled = kernel.scheduled
+            made[kernel.symbol] = CompiledKernel(kernel.symbol, scheduled.rule, code, scheduled.packed)
+            store.put(kernel.key(target), made[kernel.symbol])
+    return {name: found or made[kernels[name].symbol] for name, found in compiled.items()}
+
+
+def _schedule(function: tirx.PrimFunc, machine: Machine, constants: list[int], trace: str | None) -> ScheduledKernel:
+    if trace is not None:
+        # A damaged trace costs that kernel its tuning.
+        with suppress(ValueError):
+            return ScheduledKernel(apply_trace(function, trace).mod["main"], TUNED)
+    return schedule_kernel(function, machine, constants)
 
 
 def structure_of(function: tirx.PrimFunc) -> str:
@@ -53,19 +115,6 @@ def _hash(*parts: str) -> str:
 def unoptimized(target: tvm.target.Target) -> tvm.target.Target:
     """The target without LLVM's optimisations: they take most of a build and do not touch the schedules."""
     return tvm.target.Target({**target.export(), "opt-level": 0})
-
-
-def _compile(
-    function: tirx.PrimFunc, constants: list[int], machine: Machine, target: tvm.target.Target, symbol: str
-) -> CompiledKernel:
-    scheduled = schedule_kernel(function, machine, constants)
-    module = tvm.IRModule({symbol: scheduled.function.with_attr("global_symbol", symbol)})
-    with tvm.transform.PassContext(opt_level=3, config=_OPTIONS):
-        library = tvm.tirx.build(module, target=target)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "kernel.o")
-        library.write_to_file(str(path))
-        return CompiledKernel(symbol, scheduled.rule, path.read_bytes(), scheduled.packed)
 
 
 def kernel_functions(module: tvm.IRModule) -> dict[str, tirx.PrimFunc]:
@@ -116,11 +165,12 @@ class _Linker(PyExprMutator):
         kernel = self._kernels[call.args[0].name_hint]
         arguments = list(call.args[1])
         for position, columns in kernel.packed:
-            arguments[position] = relax.const(_packed(arguments[position].value.numpy(), columns))
+            arguments[position] = relax.const(pack(arguments[position].value.numpy(), columns))
         values = relax.Tuple([self.visit_expr(argument) for argument in arguments])
         return relax.Call(_CALL_BY_NAME, [relax.ExternFunc(kernel.symbol), values], None, call.ty_args)
 
 
-def _packed(weights: np.ndarray, columns: int) -> np.ndarray:
+def pack(weights: np.ndarray, columns: int) -> np.ndarray:
+    """[..., n] as [n / columns, ..., columns]."""
     tiles = weights.reshape(*weights.shape[:-1], -1, columns)
     return np.ascontiguousarray(np.moveaxis(tiles, -2, 0))

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+
+from bench.targets.linking import link_objects
+
+Arguments = tuple[tuple[str, tuple[int, ...]], ...]
+"""(dtype, shape) of each argument of a kernel, outputs last."""
+
+TUNED = "tuned"
+"""The rule of a kernel whose schedule was searched for instead."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +30,7 @@ class Kernel:
     calls: int
     macs: int
     bytes: int
-    arguments: tuple[tuple[str, tuple[int, ...]], ...]
+    arguments: Arguments
     rule: str | None
 
 
@@ -29,14 +38,14 @@ class Kernel:
 class Program:
     """A shared library for `target`, with what was checked and counted when it was made.
 
-    `library` is an ELF file that holds kernels, weights and call order, `kernel_library` the kernels alone.
+    `library` is an ELF file that holds kernels, weights and call order; `objects` hold the kernels alone.
     `max_abs_error` and `max_rel_error` compare its output on `sample` with torch's `expected`; `verified_on` is
     "device" when the library itself ran here, "host" when it cannot and the same schedules were compiled for and
     run on this machine instead.
     """
 
     library: bytes
-    kernel_library: bytes
+    objects: tuple[bytes, ...]
     target: str
     threads: int
     resolution: int
@@ -49,7 +58,17 @@ class Program:
     expected: tuple[float, ...]
     versions: Mapping[str, str] = field(default_factory=dict)
 
+    @cached_property
+    def kernel_library(self) -> bytes:
+        """An ELF file of the kernels alone, linked when it is asked for: only measuring calls them one by one."""
+        return link_objects(self.objects)
+
     @property
     def unscheduled_kernels(self) -> tuple[str, ...]:
         """Names of kernels that no rule covered: their time says nothing about the network."""
         return tuple(kernel.name for kernel in self.kernels if kernel.rule is None)
+
+    @property
+    def tuned_kernels(self) -> tuple[str, ...]:
+        """Names of kernels whose schedule is from a tuning database."""
+        return tuple(kernel.name for kernel in self.kernels if kernel.rule == TUNED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,3 +20,8 @@ Tracker = Annotated[
     str | None,
     typer.Option(metavar="HOST:PORT", help="TVM tracker that boards are registered with."),
 ]
+Database = Annotated[
+    Path | None,
+    typer.Option(help="File of tuned kernels (default: tuning/TARGET.jsonl in the cache folder, ~/.cache/bench)."),
+]
+Tuned = Annotated[bool, typer.Option("--tuned", help="Use the kernels that `bench tune` found to be faster.")]

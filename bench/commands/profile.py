@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.commands.options import Debug, Json, Quiet, Tracker
+from bench.commands.options import Database, Debug, Json, Quiet, Tracker, Tuned
 
 
 def profile(
@@ -17,6 +17,8 @@ def profile(
     threads: Annotated[int | None, typer.Option(help="Threads on the target (default: all of its cores).")] = None,
     runner: Annotated[str, typer.Option(help="How to get the latency: auto, or a name of `bench runners`.")] = "auto",
     tracker: Tracker = None,
+    tuned: Tuned = False,
+    database: Database = None,
     resolution: Annotated[int | None, typer.Option(help="Input size in pixels (default: the model's own).")] = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -30,7 +32,7 @@ def profile(
     from bench.tables import print_json
 
     progress = choose_progress(quiet=quiet)
-    chosen, options, notice = choose_measurement(target, runner, tracker, threads)
+    chosen, options, notice = choose_measurement(target, runner, tracker, threads, tuned, database)
     found = find_model(model, resolution)
     if notice:
         progress.note(notice)
@@ -42,7 +44,7 @@ def profile(
 
 
 def _print(profiled: dict[str, Any]) -> None:
-    from bench.commands.show import print_kernels
+    from bench.kernel_table import print_kernels
     from bench.tables import print_line
 
     made_by = profiled["predictor"] or profiled["runner"]
@@ -58,4 +60,6 @@ def _print(profiled: dict[str, Any]) -> None:
     print_line(f"peak memory  {profiled['peak_memory_bytes'] / 2**20:.2f} MiB of activations")
     if profiled["unscheduled_kernel_names"]:
         print_line(f"no schedule  {', '.join(profiled['unscheduled_kernel_names'])}")
-    print_kernels(profiled["kernels"])
+    if profiled["tuned_kernels"]:
+        print_line(f"tuned        {profiled['tuned_kernels']} of {len(profiled['kernels'])} kernels")
+    print_kernels(profiled)

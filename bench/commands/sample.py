@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import shlex
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.commands.options import Debug, Json, Quiet, Storage, Tracker
+from bench.commands.options import Database, Debug, Json, Quiet, Storage, Tracker, Tuned
+from bench.commands.stopping import stoppable
 from bench.errors import RunError
 from bench.store import DEFAULT_STORAGE
 
@@ -20,8 +18,6 @@ if TYPE_CHECKING:
 
     from bench.sweep.progress import Progress
     from bench.sweep.request import Plan, Request
-
-INTERRUPTED = 130
 
 
 def sample(
@@ -39,12 +35,14 @@ def sample(
     runner: Annotated[str, typer.Option(help="How to get latencies: auto, or a name of `bench runners`.")] = "auto",
     tracker: Tracker = None,
     threads: Annotated[int | None, typer.Option(help="Threads on the target (default: all of its cores).")] = None,
+    tuned: Tuned = False,
+    database: Database = None,
     workers: Annotated[int | None, typer.Option(help="Worker processes here (default: one a core).")] = None,
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Use the Dask cluster at tcp://HOST:PORT.")
     ] = None,
     storage: Storage = DEFAULT_STORAGE,
-    study: Annotated[str | None, typer.Option(help="Name of the study (default: SPACE-TARGET).")] = None,
+    study: Annotated[str | None, typer.Option(help="Name of the study (default: SPACE-TARGET[-tuned]).")] = None,
     seed: Annotated[int, typer.Option(help="Seed of sampling, weights and training.")] = 0,
     sampler: Annotated[str, typer.Option(help="How networks are chosen: random, nsga2 or tpe.")] = "random",
     profile_minutes: Annotated[float, typer.Option(help="Limit for compiling and timing one network.")] = 20,
@@ -76,6 +74,8 @@ def sample(
         runner=runner,
         tracker=tracker,
         threads=threads,
+        tuned=tuned,
+        database=database,
         workers=workers,
         scheduler=scheduler,
         storage=storage,
@@ -101,32 +101,12 @@ def sample(
 def _sweep(plan: Plan, progress: Progress, debug: bool) -> None:
     from bench.sweep.run import run_sweep
 
-    with _terminated_like_interrupted():
-        try:
-            done = run_sweep(plan, progress, debug=debug)
-        except KeyboardInterrupt:
-            again = shlex.join(["bench", *sys.argv[1:]])
-            print(f"stopped; what is finished is kept, go on with: {again}", file=sys.stderr)
-            raise typer.Exit(INTERRUPTED) from None
+    with stoppable():
+        done = run_sweep(plan, progress, debug=debug)
     if done.worked_on == 0:
         progress.note(f"study {plan.study} has its {plan.request.n} networks already")
     if done.reused:
         progress.note(f"{done.reused} accuracies were in the storage already and are reused")
-
-
-@contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """Let a batch system's SIGTERM stop the sweep as cleanly as Ctrl-C does."""
-    import signal
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _write_report(study: str, request: Request, frame: pd.DataFrame, path: Path) -> None:

@@ -6,6 +6,7 @@ Nothing is written before `resolve` and `bench.sweep.drawing.draw` have passed.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -47,6 +48,8 @@ class Request:
     runner: str = "auto"
     tracker: str | None = None
     threads: int | None = None
+    tuned: bool = False
+    database: str | Path | None = None
     workers: int | None = None
     scheduler: str | None = None
     storage: str = DEFAULT_STORAGE
@@ -112,12 +115,16 @@ def make_request(**options: Any) -> Request:
 
 def resolve(request: Request) -> Plan:
     """Check a request; raises UsageError, naming what to correct, for the first thing wrong in it."""
+    from bench.targets.tuning.database import traces_hash
+
     _check_numbers(request)
     SAMPLERS[request.sampler]
     storage_exists(request.storage)
     dataset, recipe = _training(request)
     space = _space(request, dataset)
-    runner, options, notice = choose_measurement(request.target, request.runner, request.tracker, request.threads)
+    runner, options, notice = choose_measurement(
+        request.target, request.runner, request.tracker, request.threads, request.tuned, request.database
+    )
     target = options.target
     settings = Settings(
         space=space.name,
@@ -133,10 +140,11 @@ def resolve(request: Request) -> Plan:
         recipe_hash=recipe.hash if recipe else None,
         seed=request.seed,
         sampler=request.sampler,
+        tuned=None if options.tuned is None else traces_hash(options.tuned),
     )
     return Plan(
         request=request,
-        study=request.study or f"{space.name}-{target.name}",
+        study=request.study or f"{space.name}-{target.name}{'-tuned' if request.tuned else ''}",
         space=space,
         dataset=dataset,
         recipe=recipe,
@@ -148,19 +156,29 @@ def resolve(request: Request) -> Plan:
 
 
 def choose_measurement(
-    target: str, runner: str, tracker: str | None, threads: int | None
+    target: str,
+    runner: str,
+    tracker: str | None,
+    threads: int | None,
+    tuned: bool = False,
+    database: str | Path | None = None,
 ) -> tuple[str, RunOptions, str | None]:
     """The runner's name, its options, and a line the user should see; all cores of the target by default.
 
-    Raises UsageError for unknown names, for more threads than the target has cores, and for a runner that
-    cannot work, such as one whose tracker does not answer.
+    `tuned` takes the traces that beat the rules from the target's `database`. Raises UsageError for unknown names,
+    for more threads than the target has cores, for a runner that cannot work, such as one whose tracker does not
+    answer, and for a database without kernels tuned against today's rules.
     """
     from bench.targets import RUNNERS, RunOptions, choose_runner, get_target
+    from bench.targets.tuning.database import TuningDatabase
 
+    if database is not None and not tuned:
+        raise UsageError("--database names a file of tuned kernels; add --tuned to use them")
     found = get_target(target)
     count = found.check_threads(threads)
     chosen, notice = choose_runner(runner, found, tracker)
-    options = RunOptions(target=found, threads=count, tracker=tracker)
+    traces = TuningDatabase(found, count, Path(database) if database else None).traces() if tuned else None
+    options = RunOptions(target=found, threads=count, tracker=tracker, tuned=traces)
     RUNNERS[chosen].check(options)
     return chosen, options, notice
 

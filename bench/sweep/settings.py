@@ -18,7 +18,11 @@ KEY = "settings"
 
 @dataclass(frozen=True)
 class Settings:
-    """A study's identity. `dataset`, `recipe` and `recipe_hash` are None for a study without training."""
+    """A study's identity.
+
+    `dataset`, `recipe` and `recipe_hash` are None for a study without training; `tuned` is a hash of the tuned
+    kernels that its networks may get, None when the rules schedule all.
+    """
 
     space: str
     space_hash: str
@@ -33,6 +37,7 @@ class Settings:
     recipe_hash: str | None
     seed: int
     sampler: str
+    tuned: str | None = None
     schema_version: int = SCHEMA_VERSION
 
     @property
@@ -66,6 +71,7 @@ def require_same(study: str, kept: Settings, asked: Settings) -> None:
         ("recipe", _recipe(kept), _recipe(asked)),
         ("runner", kept.runner, asked.runner),
         ("thread count", str(kept.threads), str(asked.threads)),
+        ("tuned kernels", kept.tuned or "none", asked.tuned or "none"),
         ("seed", str(kept.seed), str(asked.seed)),
         ("sampler", kept.sampler, asked.sampler),
     ):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -88,17 +90,30 @@ def train_network(job: Job, dataset: Dataset, recipe: Recipe, device: str) -> di
 
 
 def _compile(job: Job, options: RunOptions) -> Compiled:
-    from bench.blocks import deploy
+    from bench.blocks.deployment import fuse_branches
     from bench.design_space import network_cost
     from bench.targets import compile_model
     from bench.targets.threads import use_threads
 
     network = _network(job)
     use_threads(job.threads)
+    _settle()
     program = compile_model(
-        deploy(network.build()), network.resolution, options.target, threads=options.threads, seed=job.seed
+        fuse_branches(network.build()),
+        network.resolution,
+        options.target,
+        threads=options.threads,
+        seed=job.seed,
+        tuned=options.tuned,
     )
     return Compiled(program, msgspec.to_builtins(network_cost(network)))
+
+
+@cache
+def _settle() -> None:
+    """Once the libraries are imported: Python's collector need not walk their million objects again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def _network(job: Job) -> Network:

@@ -41,6 +41,7 @@ def test_a_network_text_is_profiled(bench):
         "unscheduled_kernel_names",
         "latency_samples_ms",
         "kernels",
+        "peak",
         "versions",
         "conditions",
     }

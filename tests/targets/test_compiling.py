@@ -42,10 +42,22 @@ def test_peak_memory_holds_the_image_and_the_largest_two_tensors(host_program):
     assert first + second <= host_program.peak_memory_bytes <= everything + 4096
 
 
-def test_random_statistics_are_given_to_a_copy_only(tiny):
+def test_random_statistics_are_gone_after_compiling_and_after_failing(tiny):
     before = copy.deepcopy(tiny.state_dict())
     compile_model(tiny, 16, get_target("host"), threads=1, seed=3)
     assert all(torch.equal(value, before[name]) for name, value in tiny.state_dict().items())
+    with pytest.raises(RunError):
+        compile_model(nn.Sequential(tiny, nn.Linear(3, 4)), 16, get_target("host"), seed=3)
+    assert all(torch.equal(value, before[name]) for name, value in tiny.state_dict().items())
+
+
+def test_a_module_with_two_outputs_is_refused_in_one_line():
+    class Two(nn.Module):
+        def forward(self, x):
+            return x, x + 1
+
+    with pytest.raises(RunError, match="returns a tuple, not one tensor"):
+        compile_model(Two(), 8, get_target("host"))
 
 
 def test_without_a_seed_the_modules_own_weights_are_compiled(tiny):

@@ -1,0 +1,1 @@
+"""MetaSchedule for single kernels, and the database of the schedules it found."""

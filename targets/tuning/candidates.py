@@ -1,0 +1,58 @@
+"""Building and timing the candidates of a search: one that crashes or hangs costs itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import tvm
+
+from bench.targets.building import lower_kernel, object_code
+from bench.targets.kernel_cache import CompiledKernel
+from bench.targets.linking import link_kernels
+from bench.targets.program import Arguments
+from bench.targets.runners import RunOptions
+from bench.targets.runners.measure import MeasuringRunner, kernel_seconds
+from bench.targets.tuning.processes import Failure, Processes
+
+_SYMBOL = "candidate"
+_BUILD_S = 60
+
+Measured = list[float] | Failure
+"""Times in seconds, or why there are none."""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Builds candidates in parallel, then times them one after the other with nothing else running."""
+
+    runner: MeasuringRunner
+    options: RunOptions
+    builders: Processes
+    timer: Processes
+
+    def measure(self, modules: Sequence[tvm.IRModule], arguments: Arguments) -> Iterator[Measured]:
+        """Seconds of a few executions of each module's `main`, or why it has none."""
+        target = self.options.target.compiler()
+        libraries = list(self.builders.map(_build, [(module, target) for module in modules]))
+        return self.timer.map(_time, [(self.runner, self.options, library, arguments) for library in libraries])
+
+
+@contextmanager
+def open_candidates(runner: MeasuringRunner, options: RunOptions, builders: int) -> Iterator[Candidates]:
+    """Processes that build and time candidates, each for the options' `timeout_s` at most."""
+    with Processes(builders, _BUILD_S) as building, Processes(1, options.timeout_s) as timing:
+        yield Candidates(runner, options, building, timing)
+
+
+def _build(module: tvm.IRModule, target: tvm.target.Target) -> bytes:
+    code = object_code(lower_kernel(module["main"], _SYMBOL), target)
+    return link_kernels([CompiledKernel(_SYMBOL, None, code)])
+
+
+def _time(runner: MeasuringRunner, options: RunOptions, library: bytes | Failure, arguments: Arguments) -> Measured:
+    if isinstance(library, Failure):
+        return library
+    with runner.session(options) as session:
+        return kernel_seconds(session.load("candidate.so", library), _SYMBOL, arguments, session.device)

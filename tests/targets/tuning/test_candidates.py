@@ -1,0 +1,35 @@
+import tvm
+from tvm.script import tirx as T
+
+from bench.targets import RUNNERS, RunOptions
+from bench.targets.tuning.candidates import open_candidates
+from bench.targets.tuning.processes import Failure
+
+ARGUMENTS = (("float32", (16,)),)
+
+
+@T.prim_func(s_tir=True)
+def doubles(a: T.Buffer((16,), "float32")):
+    for i in range(16):
+        a[i] = a[i] * T.float32(2)
+
+
+@T.prim_func(s_tir=True)
+def crashes(a: T.Buffer((16,), "float32"), far: T.Buffer((1,), "float32")):
+    a[T.int64(1000000000000)] = far[0]
+
+
+@T.prim_func(s_tir=True)
+def hangs(a: T.Buffer((16,), "float32")):
+    while a[0] < T.float32(1):
+        a[0] = a[0] * T.float32(0.5)
+
+
+def test_a_candidate_that_crashes_or_hangs_costs_itself(host):
+    options = RunOptions(target=host, threads=1, timeout_s=5)
+    modules = [tvm.IRModule({"main": function}) for function in (crashes, hangs, doubles)]
+    with open_candidates(RUNNERS["local"], options, 1) as candidates:
+        crashed, hung, measured = candidates.measure(modules, ARGUMENTS)
+    assert crashed == Failure("its process crashed")
+    assert hung == Failure("took too long")
+    assert min(measured) > 0
