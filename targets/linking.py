@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import tvm
+import tvm_ffi
 from tvm import relax
 
 from bench.errors import RunError
 from bench.targets.kernel_cache import CompiledKernel
 
+# The package's own way, `python -m ziglang`, starts an interpreter only to start this.
+_ZIG = str(resources.files("ziglang") / "zig")
 _TIMEOUT_S = 120
 
 
-def link_program(planned: tvm.IRModule, kernels: Sequence[CompiledKernel], target: tvm.target.Target) -> bytes:
-    """A shared library that TVM's virtual machine loads: the planned Relax module and the kernels it calls."""
+def link_program(executable: relax.VMExecutable, kernels: Sequence[CompiledKernel], target: tvm.target.Target) -> bytes:
+    """A shared library that TVM's virtual machine loads: its code and weights, and the kernels they are for."""
     with tempfile.TemporaryDirectory() as folder:
-        objects = _write_objects(kernels, Path(folder))
+        objects = _write_objects([kernel.code for kernel in kernels], Path(folder))
+        executable.mod.clear_imports()
         # TVM wants a module to find the kernels in; the linker puts all objects behind this one.
-        symbols = [kernel.symbol for kernel in kernels]
-        module = planned
         if objects:
-            module = planned.with_attr("external_mods", [tvm.runtime.load_static_library(objects[0], symbols)])
-        with target:
-            executable = relax.build(module, target, relax_pipeline=None)
+            symbols = [kernel.symbol for kernel in kernels]
+            executable.mod.import_module(tvm.runtime.load_static_library(objects[0], symbols))
         path = Path(folder, "network.so")
         executable.export_library(str(path), fcompile=_Linker(str(target.attrs["mtriple"]), objects[1:]))
         return path.read_bytes()
@@ -36,10 +37,30 @@ def link_program(planned: tvm.IRModule, kernels: Sequence[CompiledKernel], targe
 
 def link_kernels(kernels: Sequence[CompiledKernel]) -> bytes:
     """A shared library of kernels alone: only in such a one can each be called by its symbol over RPC."""
+    return link_objects([kernel.code for kernel in kernels])
+
+
+def link_objects(objects: Sequence[bytes]) -> bytes:
+    """A shared library of the object code of kernels."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "kernels.so")
-        _link(str(path), _write_objects(kernels, Path(folder)))
+        _link(str(path), _write_objects(objects, Path(folder)))
         return path.read_bytes()
+
+
+def load_library(library: bytes) -> tvm.runtime.Module:
+    """A library for this machine, loaded for as long as the module lives: TVM would keep every one for ever."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "library.so")
+        path.write_bytes(library)
+        return tvm_ffi.load_module(path, keep_module_alive=False)
+
+
+def load_program(executable: relax.VMExecutable, kernels: Sequence[CompiledKernel]) -> tvm.runtime.Module:
+    """What a virtual machine here runs: its code and weights as they are in memory, with this machine's kernels."""
+    executable.mod.clear_imports()
+    executable.mod.import_module(load_library(link_kernels(kernels)))
+    return executable.mod
 
 
 class _Linker:
@@ -55,22 +76,23 @@ class _Linker:
         _link(output, [*objects, *self._objects])
 
 
-def _write_objects(kernels: Sequence[CompiledKernel], folder: Path) -> list[str]:
+def _write_objects(objects: Sequence[bytes], folder: Path) -> list[str]:
+    """The files of the objects, each once: several kernels may share one."""
     paths = []
-    for kernel in kernels:
-        path = folder / f"{kernel.symbol}.o"
-        path.write_bytes(kernel.code)
+    for i, code in enumerate(dict.fromkeys(objects)):
+        path = folder / f"{i}.o"
+        path.write_bytes(code)
         paths.append(str(path))
-    return list(dict.fromkeys(paths))
+    return paths
 
 
 def _link(output: str, objects: list[str]) -> None:
     """Link objects for any architecture.
 
     The kernels call nothing but libm and TVM's runtime, which the loading process has already, so no C library
-    of the target is needed and one linker serves every architecture.
+    of the target is needed and one linker serves every architecture. A kernel in two objects is the same in both.
     """
-    command = [sys.executable, "-m", "ziglang", "ld.lld", "-shared", "-s", "-o", output, *objects]
+    command = [_ZIG, "ld.lld", "-shared", "-s", "-z", "muldefs", "-o", output, *objects]
     done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S)
     if done.returncode:
-        raise RunError(f"linking failed: {(done.stderr.strip() or str(done.returncode)).splitlines()[-1]}")
+        raise RunError(f"linking failed: {(done.stderr.strip() or str(done.returncode)).splitlines()[0]}")

@@ -5,34 +5,49 @@ from __future__ import annotations
 from typing import Any
 
 import tvm
-from torch.export import ExportedProgram
 from tvm import relax
 
-from bench.targets.approximations import LEGALIZATIONS
-from bench.targets.constants import FoldConstants
-from bench.targets.importing import import_program
+from bench.targets import winograd
+from bench.targets.exporting import Trace
+from bench.targets.importing import Importer
+from bench.targets.legalizing import Legalize, legalize, remembered
+from bench.targets.target import Target
 
 
-def lower(exported: ExportedProgram, target: tvm.target.Target) -> tvm.IRModule:
+def lower(trace: Trace, target: Target, threads: int) -> tvm.IRModule:
     """Import, legalise and fuse; every PrimFunc of the result is one unscheduled kernel."""
-    with target:
+    legalizations = rules(target, threads)
+    with target.compiler():
         return tvm.transform.Sequential(
             [
-                FoldConstants(),
-                relax.transform.CanonicalizeBindings(),
                 relax.transform.DeadCodeElimination(),
-                relax.transform.LegalizeOps(LEGALIZATIONS),
+                relax.transform.LegalizeOps(legalizations),
                 relax.transform.AnnotateTIROpPattern(),
                 relax.transform.FuseOps(),
                 relax.transform.FuseTIR(),
                 relax.transform.RewriteDataflowReshape(),
                 relax.transform.DeadCodeElimination(),
             ]
-        )(import_program(exported))
+        )(Importer(legalizations).module(trace))
 
 
-def finalize(module: tvm.IRModule) -> tuple[tvm.IRModule, int]:
-    """Plan the memory of a scheduled module and lower its calls; also the bytes planned for activations."""
+def rules(target: Target, threads: int) -> dict[str, Legalize]:
+    """How each operator becomes kernels, for `threads` cores of `target`."""
+    perhaps_winograd = winograd.legalization(target, threads)
+
+    def convolution(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
+        dense = int(call.attrs.groups) == 1 and [int(extent) for extent in call.args[1].ty.shape.values[:2]] == [3, 3]
+        # To infer the shape of the output takes as long as all the rest.
+        return perhaps_winograd(builder, builder.normalize(call)) if dense else legalize(builder, call)
+
+    return remembered() | {"relax.nn.conv2d": convolution}
+
+
+def finalize(module: tvm.IRModule) -> tuple[relax.VMExecutable, int]:
+    """Plan the memory of a scheduled module and turn its calls into the virtual machine's code.
+
+    The code holds the weights and belongs to no target. Also gives the bytes planned for activations.
+    """
     planned = tvm.transform.Sequential(
         [
             relax.transform.ToNonDataflow(),
@@ -52,20 +67,18 @@ def finalize(module: tvm.IRModule) -> tuple[tvm.IRModule, int]:
             relax.transform.AttachGlobalSymbol(),
         ]
     )(planned)
-    return lowered, peak
+    return relax.build(lowered, relax_pipeline=None), peak
 
 
 def _planned_bytes(module: tvm.IRModule) -> int:
     total = 0
-
-    def visit(node: Any) -> None:
-        nonlocal total
-        if isinstance(node, relax.Call) and getattr(node.op, "name", "") == "relax.memory.alloc_storage":
-            total += int(node.args[0].values[0])
-        elif isinstance(node, relax.Call) and getattr(node.op, "name", "") == "relax.builtin.alloc_tensor":
-            total += _tensor_bytes(node)
-
-    relax.analysis.post_order_visit(module["main"], visit)
+    values = [binding.value for block in module["main"].body.blocks for binding in block.bindings]
+    for value in values:
+        name = getattr(value.op, "name", "") if isinstance(value, relax.Call) else ""
+        if name == "relax.memory.alloc_storage":
+            total += int(value.args[0].values[0])
+        elif name == "relax.builtin.alloc_tensor":
+            total += _tensor_bytes(value)
     return total
 
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from torch.export import ExportedProgram
+import tvm
 from tvm import relax
 from tvm.relax.frontend.torch.exported_program_translator import ExportedProgramImporter
 
+from bench.targets.constants import constant
 from bench.targets.importing.reshaping import Order, identity
+from bench.targets.legalizing import KernelBuilder, Legalize
+
+if TYPE_CHECKING:
+    from bench.targets.exporting import Trace
 
 # A torch.fx.Node: its stub types every argument as one of twenty kinds, which no rule could use unchecked.
 Node: TypeAlias = Any
@@ -46,44 +52,52 @@ def both(*names: str, overload: str = "default") -> list[str]:
     return [f"{name}{suffix}.{overload}" for name in names for suffix in ("", "_")]
 
 
+@cache
+def _converted_by_tvm() -> frozenset[str]:
+    return frozenset(ExportedProgramImporter().convert_map)
+
+
+def converts(operator: Any) -> bool:
+    """Whether an ATen operator can be imported as it is."""
+    return operator.__name__ in RULES or operator.__name__ in _converted_by_tvm()
+
+
 class Importer(ExportedProgramImporter):
     """TVM's converters, with channels-last rules in front of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, rules: Mapping[str, Legalize]) -> None:
         super().__init__()
+        self.block_builder = KernelBuilder(rules)
         self.order: dict[Node, Order] = {}
 
-    def missing(self, exported: ExportedProgram) -> set[Any]:
-        """Operators neither TVM nor this importer converts."""
-        self.update_convert_map({})
-        return {
-            node.target
-            for node in exported.graph.nodes
-            if node.op == "call_function" and node.target.__name__ not in self.convert_map and rule_of(node) is None
-        }
+    def module(self, trace: Trace) -> tvm.IRModule:
+        """A Relax module whose function `main` takes the image in torch's NCHW order and gives the output so."""
+        *nodes, output = trace.graph.nodes
+        image = next(node for node in nodes if node.op == "placeholder")
+        parameter = relax.Var("image", relax.TensorType(list(image.meta["val"].shape), "float32"))
+        with self.block_builder.function("main", [parameter]):
+            with self.block_builder.dataflow():
+                for node in nodes:
+                    if node.op == "placeholder":
+                        self.env[node] = parameter
+                    elif node.op == "get_attr" and node.users:
+                        self.env[node] = constant(trace.constants[node.target])
+                    elif node.op == "call_function":
+                        self._convert(node)
+                (result,) = output.args
+                self.restore(result)
+                value = self.block_builder.emit_output(self.env[result])
+            self.block_builder.emit_func_output(value)
+        return self.block_builder.get()
 
-    def _check_unsupported_func_type(self, nodes: Any) -> None:
-        super()._check_unsupported_func_type(node for node in nodes if rule_of(node) is None)
-
-    def _translate_fx_graph(self, graph_module: Any, nodes: Any, inputs_vars: Any, custom_ops: Any = None) -> Any:
-        for node in nodes:
-            if node.op == "call_function":
-                rule = rule_of(node)
-                if rule is None:
-                    for source in node.all_input_nodes:
-                        self.restore(source)
-                    self.env[node] = self.convert_map[node.target.__name__](node)
-                else:
-                    rule(self, node)
-            elif node.op == "placeholder":
-                self.env[node] = inputs_vars[node.name]
-            elif node.op == "get_attr":
-                self.env[node] = getattr(graph_module, node.target)
-            else:
-                for source in node.all_input_nodes:
-                    self.restore(source)
-                return self._flatten_output_args(self.retrieve_args(node)[0])
-        raise ValueError("the exported graph has no output")
+    def _convert(self, node: Node) -> None:
+        rule = rule_of(node)
+        if rule is not None:
+            rule(self, node)
+            return
+        for source in node.all_input_nodes:
+            self.restore(source)
+        self.env[node] = self.convert_map[node.target.__name__](node)
 
     def emit(self, node: Node, value: relax.Expr, order: Order | None = None) -> None:
         """Bind `node` to `value`, stored in `order` (torch's own by default)."""
@@ -110,4 +124,7 @@ class Importer(ExportedProgramImporter):
 
     def converted(self, node: Node, order: Order) -> None:
         """Apply TVM's converter to the stored values as they are."""
-        self.emit(node, self.convert_map[node.target.__name__](node), order)
+        name = node.target.__name__
+        # TVM lacks some in-place versions; here they are the same, because every value is bound anew.
+        converter = self.convert_map.get(name) or self.convert_map[name.replace("_.", ".")]
+        self.emit(node, converter(node), order)

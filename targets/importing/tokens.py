@@ -68,8 +68,8 @@ def _attention(importer: Importer, node: Node) -> None:
     builder = importer.block_builder
 
     def padded(tensor: relax.Expr, axis: int) -> relax.Expr:
-        widths = [0] * (2 * rank)
-        widths[2 * (axis % rank) + 1] = spare
+        widths = [0] * (2 * len(tensor.ty.shape.values))
+        widths[2 * axis + 1] = spare
         return builder.emit(relax.op.nn.pad(tensor, widths)) if spare else tensor
 
     transposed = relax.op.permute_dims(key, [*range(rank - 2), rank - 1, rank - 2])

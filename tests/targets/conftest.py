@@ -1,8 +1,14 @@
+import socket
+import subprocess
+import sys
+import time
+
 import pytest
 import torch
 from torch import nn
 
-from bench.targets import compile_model, get_target
+from bench.errors import UsageError
+from bench.targets import RUNNERS, RunOptions, compile_model, get_target
 
 
 def tiny_network() -> nn.Module:
@@ -31,3 +37,58 @@ def host_program():
 @pytest.fixture(scope="session")
 def board_program():
     return compile_model(tiny_network(), 16, get_target("rk3399"), seed=0)
+
+
+@pytest.fixture
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@pytest.fixture
+def tracker(free_port):
+    """Address of a real tracker with one real server of key `host`, both on loopback."""
+    address = f"127.0.0.1:{free_port}"
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tvm.exec.rpc_tracker", "--host", "127.0.0.1", "--port", str(free_port)]
+            + ["--port-end", str(free_port + 1), "--silent"]
+        )
+    ]
+    try:
+        _wait_for_tracker(free_port)
+        processes.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "tvm.exec.rpc_server", "--host", "127.0.0.1", "--key", "host"]
+                + ["--tracker", address, "--silent"]
+            )
+        )
+        _wait_for_device(RunOptions(target=get_target("host"), threads=1, tracker=address))
+        yield address
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait(timeout=10)
+
+
+def _wait_for_tracker(port, seconds=60):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError("the tracker did not start")
+
+
+def _wait_for_device(chosen, seconds=60):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            return RUNNERS["rpc"].check(chosen)
+        except UsageError:
+            time.sleep(0.2)
+    raise AssertionError("the server did not register")
