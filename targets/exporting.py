@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.fx import Graph, Node
+from torch.fx.node import map_aggregate
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
@@ -97,15 +98,16 @@ class _Recorder(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        depends = any(tensor in self._nodes for tensor in _tensors((args, kwargs)))
+        tensors: list[torch.Tensor] = []
+        _each_tensor((args, kwargs), tensors.append)
+        depends = any(tensor in self._nodes for tensor in tensors)
         if depends and not converts(func):
             return self._decomposed(func, args, kwargs)
         if func._schema.is_mutable:
             self._check_change(func, args, depends)
         result = func(*args, **kwargs)
         if depends:
-            graph = self.trace.graph
-            node = graph.call_function(func, self._as_nodes(args), self._as_nodes(kwargs))
+            node = self.trace.graph.call_function(func, *_each_tensor((args, kwargs), self.node))
             self._bind(_described(node, result), result)
         return result
 
@@ -137,15 +139,6 @@ class _Recorder(TorchDispatchMode):
             part = self.trace.graph.call_function(operator.getitem, (node, index))
             self._bind(_described(part, item), item)
 
-    def _as_nodes(self, value: Any) -> Any:
-        if isinstance(value, torch.Tensor):
-            return self.node(value)
-        if isinstance(value, list | tuple):
-            return type(value)(self._as_nodes(item) for item in value)
-        if isinstance(value, dict):
-            return {key: self._as_nodes(item) for key, item in value.items()}
-        return value
-
 
 @cache
 def _decompositions() -> Any:
@@ -154,28 +147,16 @@ def _decompositions() -> Any:
 
 def _described(node: Node, value: Any) -> Node:
     """`node` with the shape and type of its value."""
-    node.meta["val"] = _shape(value)
+    node.meta["val"] = _each_tensor(value, lambda tensor: torch.empty_like(tensor, device="meta"))
     return node
 
 
-def _shape(value: Any) -> Any:
-    if isinstance(value, torch.Tensor):
-        return torch.empty_like(value, device="meta")
-    return [_shape(item) for item in value] if isinstance(value, list | tuple) else value
+def _each_tensor(value: Any, function: Callable[[torch.Tensor], Any]) -> Any:
+    return map_aggregate(value, lambda leaf: function(leaf) if isinstance(leaf, torch.Tensor) else leaf)
 
 
 def _memory(tensor: torch.Tensor) -> int:
     return tensor.untyped_storage().data_ptr()
-
-
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _tensors(item)
-    elif isinstance(value, dict):
-        yield from _tensors(list(value.values()))
 
 
 def _fold_batch_norms(trace: Trace) -> None:
