@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tvm import tirx
 from tvm.s_tir import Schedule
 
-from bench.targets.schedules import contraction, elementwise, rows, transform, window
+from bench.targets.schedules import contraction, cutting, elementwise, rows, transform, window
 from bench.targets.schedules.analysis import Block
 from bench.targets.schedules.inlining import fold_biases, inline_elementwise, root_blocks
 from bench.targets.schedules.machine import Machine
@@ -44,22 +44,45 @@ def schedule_kernel(function: tirx.PrimFunc, machine: Machine, constants: Collec
 
     `constants` are the positions of arguments known when compiling: a rule may ask for another layout of them.
     """
-    schedule = _Schedule(function)
     names = [str(parameter.name) for parameter in function.params]
     try:
-        rule, packings = _apply_rules(schedule, machine, {names[position] for position in constants})
+        scheduled, rule, packings = _scheduled(function, machine, {names[position] for position in constants})
     except Exception:
         # A shape a rule did not foresee must cost that kernel its schedule, not the network its number.
         return ScheduledKernel(function, None)
     if rule is None:
         return ScheduledKernel(function, None)
     packed = tuple((names.index(packing.tensor), packing.columns) for packing in packings)
-    return ScheduledKernel(schedule.mod["main"], rule, packed)
+    return ScheduledKernel(scheduled, rule, packed)
+
+
+def _scheduled(
+    function: tirx.PrimFunc, machine: Machine, constants: Collection[str]
+) -> tuple[tirx.PrimFunc, str | None, list[Packing]]:
+    """The kernel by its rules, in parts where some of its vectors would not be whole."""
+    schedule = _prepared(function)
+    widths = cutting.part_widths(schedule, machine)
+    if len(widths) > 1 and len(root_blocks(schedule)) == 1:
+        # A part's results are stored by a block of their own.
+        schedule = _prepared(function, bias_last=True)
+    if len(widths) > 1 and len(root_blocks(schedule)) == 2:
+        parts = [_Schedule(part) for part in cutting.cut(schedule.mod["main"], widths)]
+        rules = {_apply_rules(part, machine, ())[0] for part in parts}
+        return cutting.joined([part.mod["main"] for part in parts]), rules.pop(), []
+    rule, packings = _apply_rules(schedule, machine, constants)
+    return schedule.mod["main"], rule, packings
+
+
+def _prepared(function: tirx.PrimFunc, bias_last: bool = False) -> Schedule:
+    """The kernel's reductions with what is done to their results, ready for the rules."""
+    schedule = _Schedule(function)
+    if not bias_last:
+        fold_biases(schedule)
+    inline_elementwise(schedule)
+    return schedule
 
 
 def _apply_rules(schedule: Schedule, machine: Machine, constants: Collection[str]) -> tuple[str | None, list[Packing]]:
-    fold_biases(schedule)
-    inline_elementwise(schedule)
     if any(transform.matches(block) for block in root_blocks(schedule)):
         transform.apply(schedule, machine)
         return "transform", []

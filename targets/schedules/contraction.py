@@ -7,6 +7,7 @@ runs outside the tile, so each step loads `vectors` vectors and `rows` scalars f
 from __future__ import annotations
 
 from collections.abc import Collection
+from math import prod
 from typing import Any
 
 from tvm.s_tir import Schedule
@@ -14,7 +15,7 @@ from tvm.s_tir import Schedule
 from bench.targets.schedules.analysis import Block, Read, extent, group_width, spatial
 from bench.targets.schedules.epilogue import driver_of, padding_of, schedule_accumulators, schedule_padding
 from bench.targets.schedules.machine import Machine
-from bench.targets.schedules.tiles import Packing, Tile, balance, chunks, contraction_tile
+from bench.targets.schedules.tiles import Packing, Tile, balance, chunks, column_parts, contraction_tile
 
 _UNROLL = 24
 
@@ -84,6 +85,21 @@ def apply(schedule: Schedule, block: Block, machine: Machine, constants: Collect
         # A last tile of fewer rows becomes code of its own, so that the others need not ask which rows there are.
         schedule.annotate(inner[0] if inner else within, "pragma_loop_partition_hint", True)
     return packing
+
+
+def column_widths(schedule: Schedule, block: Block, machine: Machine) -> list[int]:
+    """How many columns each part of a kernel is to have that is scheduled in parts."""
+    column = str(block.column)
+    shared = next(read for read in block.reads if not read.contiguous(column))
+    weights = next(read for read in block.reads if read.contiguous(column))
+    columns = block.extents[column]
+    if group_width(shared, column) or padding_of(schedule, block) is not None:
+        return [columns]
+    *outer, wide = [name for name in spatial(block) if name != column]
+    high = 1 if not outer or weights.uses(outer[-1]) else block.extents[outer[-1]]
+    steps = prod(block.extents[name] for name in block.reduced)
+    at_once = _steps_at_once(block, shared, machine)
+    return column_parts(high, block.extents[wide], columns, steps, machine, at_once)
 
 
 def _steps_at_once(block: Block, shared: Read, machine: Machine) -> int:

@@ -18,7 +18,7 @@ class Machine:
     lanes: int
     registers: int
     threads: int
-    fma_per_cycle: int = 1
+    fma_per_cycle: float = 1
     loads_per_cycle: int = 1
     fma_latency: int = 4
     l1_bytes: int = 32 * 1024
@@ -31,6 +31,10 @@ class Machine:
         while widths[-1] > 1:
             widths.append(widths[-1] // 2)
         return widths
+
+    def multiply_adds_a_cycle(self, lanes: int) -> float:
+        """Vector multiply-adds of that width started a cycle: one unit of 512 bits is two of 256 bits."""
+        return 2 * self.fma_per_cycle if self.fma_per_cycle == 1 and self.lanes == 16 > lanes else self.fma_per_cycle
 
     def widest_vector(self, length: int) -> int:
         """The widest of them that divides `length`, so that no vector is partly used."""

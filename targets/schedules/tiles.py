@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from math import ceil
 
 from bench.targets.schedules.machine import Machine
@@ -26,6 +27,10 @@ class Packing:
     columns: int
 
 
+# A part of its own reads the rows again, and starts the cores again.
+_PART_CYCLES = 20_000
+
+
 def contraction_tile(
     high: int, wide: int, columns: int, machine: Machine, within: int | None = None, at_once: int = 1
 ) -> Tile:
@@ -38,10 +43,37 @@ def contraction_tile(
     partly used. A tile higher than 1 takes whole lines of `wide`; a width that does not divide `wide` leaves a
     last tile under a predicate, which counts against it.
     """
-    span = within or columns
+    return _rated_tile(high, wide, within or columns, machine, at_once)[0]
+
+
+def column_parts(high: int, wide: int, columns: int, steps: int, machine: Machine, at_once: int = 1) -> list[int]:
+    """Into which widths to cut the columns of such a kernel, whose reduction has `steps`, so that vectors are whole.
+
+    58 columns are 56 in vectors of four and 2 in a vector of two; one part where that promises no less time. A
+    single row waits for its weights, which are in order only when there is one part.
+    """
+    work = steps * high * wide
+
+    def cycles(width: int) -> float:
+        return work * width / _rated_tile(high, wide, width, machine, at_once)[1] + _PART_CYCLES
+
+    best = [columns]
+    if columns % machine.lanes == 0 or high * wide == 1:
+        return best
+    for vectors in range(1, 9):
+        whole = columns // (vectors * machine.lanes) * vectors * machine.lanes
+        if whole:
+            parts = [whole, *column_parts(high, wide, columns - whole, steps, machine, at_once)]
+            best = min(best, parts, key=lambda widths: sum(map(cycles, widths)))
+    return best
+
+
+@cache
+def _rated_tile(high: int, wide: int, span: int, machine: Machine, at_once: int) -> tuple[Tile, float]:
+    """The tile and its useful multiply-adds a cycle."""
     shapes = [(1, width) for width in range(1, wide + 1)]
     shapes += [(height, wide) for height in range(2, high + 1) if high % height == 0]
-    best, best_score = Tile(1, 1, 1, 1), -1.0
+    best, best_score = Tile(1, 1, 1, 1), 0.0
     for lanes in machine.vector_widths():
         for vectors in range(1, 9):
             if span % (vectors * lanes):
@@ -51,10 +83,10 @@ def contraction_tile(
                 if _registers(rows, vectors, at_once) > machine.registers:
                     continue
                 used = 1.0 if wide % width == 0 else 0.97 * (wide / (ceil(wide / width) * width)) ** 0.5
-                score = _work_a_cycle(rows, vectors, machine, at_once) * lanes * used
+                score = _work_a_cycle(rows, vectors, lanes, machine, at_once) * lanes * used
                 if score > best_score * 1.001:
                     best, best_score = Tile(height, width, vectors, lanes), score
-    return best
+    return best, best_score
 
 
 def _registers(rows: int, vectors: int, at_once: int) -> int:
@@ -64,9 +96,9 @@ def _registers(rows: int, vectors: int, at_once: int) -> int:
     return rows * vectors + operands
 
 
-def _work_a_cycle(rows: int, vectors: int, machine: Machine, at_once: int) -> float:
+def _work_a_cycle(rows: int, vectors: int, lanes: int, machine: Machine, at_once: int) -> float:
     """Multiply-adds a cycle over one step of the reduction."""
-    issue = rows * vectors / machine.fma_per_cycle
+    issue = rows * vectors / machine.multiply_adds_a_cycle(lanes)
     broadcasts = rows / at_once
     loads = (broadcasts + vectors) / machine.loads_per_cycle
     # Loads that hide behind arithmetic still cost something: between equals, the tile that reuses more wins.

@@ -5,7 +5,7 @@ import pytest
 import torch
 import tvm
 from torch import nn
-from tvm import relax
+from tvm import relax, tirx
 
 from bench.targets import get_target, winograd
 from bench.targets.exporting import export_module
@@ -66,6 +66,9 @@ MODULES = {
     "dense 3x3": nn.Sequential(nn.Conv2d(3, 24, 3, 2, 1), nn.ReLU6()),
     "dense 5x5, dilated": nn.Sequential(nn.Conv2d(3, 8, 5, 1, 4, dilation=2), nn.Hardswish()),
     "pointwise": nn.Sequential(nn.Conv2d(3, 40, 1), nn.SiLU(), nn.Conv2d(40, 12, 1)),
+    "columns in parts": nn.Sequential(
+        nn.Conv2d(3, 64, 1), nn.Conv2d(64, 58, 1), nn.ReLU(), nn.Conv2d(58, 105, 1), nn.Conv2d(105, 99, 1, bias=False)
+    ),
     "depthwise": nn.Sequential(nn.Conv2d(3, 20, 1), nn.Conv2d(20, 20, 5, 2, 2, groups=20), nn.GELU()),
     "depthwise 7x7": nn.Sequential(nn.Conv2d(3, 16, 1), nn.Conv2d(16, 16, 7, 1, 3, groups=16)),
     "grouped": nn.Sequential(nn.Conv2d(3, 32, 1), nn.Conv2d(32, 64, 3, 1, 1, groups=4), nn.ReLU()),
@@ -138,6 +141,13 @@ def test_each_operator_class_gets_its_own_rule():
     assert "window" in rules_of(MODULES["depthwise"])[0]
     assert "rows" in rules_of(MODULES["softmax"])[0]
     assert set(rules_of(nn.ReLU())[0]) == {"elementwise"}
+
+
+def test_a_kernel_in_parts_runs_each():
+    lowered = lower(export_module(MODULES["columns in parts"].eval(), 14), get_target("host"), 1)
+    functions = [schedule_kernel(f, MACHINES["neon"]).function for f in kernel_functions(lowered).values()]
+    loops = [len(f.body.block.body.seq) for f in functions if isinstance(f.body.block.body, tirx.SeqStmt)]
+    assert loops == [2, 2]
 
 
 def test_macs_of_kernels_are_those_of_the_layers():

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.targets.schedules.machine import Machine
-from bench.targets.schedules.tiles import balance, chunks, contraction_tile, window_tile
+from bench.targets.schedules.tiles import balance, chunks, column_parts, contraction_tile, window_tile
 
 A72 = Machine(lanes=4, registers=32, threads=2, fma_latency=7, lane_operands=True)
 AVX2 = Machine(lanes=8, registers=16, threads=2, fma_per_cycle=2, loads_per_cycle=2)
@@ -39,6 +39,22 @@ def test_a_tile_never_straddles_two_groups():
 
 def test_a_prime_number_of_rows_still_gets_a_tile_of_several_rows():
     assert contraction_tile(1, 197, 192, AVX512).width > 3
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@given(side=st.integers(1, 60), columns=st.integers(1, 1000), steps=st.integers(1, 1000))
+def test_parts_make_up_all_columns(machine, side, columns, steps):
+    assert sum(column_parts(side, side, columns, steps, machine)) == columns
+
+
+def test_columns_that_fill_no_vector_are_cut_where_that_pays():
+    assert column_parts(28, 28, 58, 58, A72, at_once=2) == [56, 2]
+    assert column_parts(28, 28, 64, 64, A72, at_once=4) == [64]
+    assert column_parts(2, 2, 58, 58, A72, at_once=2) == [58]
+
+
+def test_one_row_keeps_its_weights_in_order():
+    assert column_parts(1, 1, 1001, 1280, AVX512) == [1001]
 
 
 @pytest.mark.parametrize("machine", MACHINES)
