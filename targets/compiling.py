@@ -15,15 +15,17 @@ from torch import nn
 from tvm import relax, tirx
 
 from bench.errors import RunError
+from bench.targets.code import Code
 from bench.targets.exporting import export_module
-from bench.targets.kernel_cache import CompiledKernel, KernelCache
-from bench.targets.kernels import call_by_symbol, compile_kernels, kernel_calls, kernel_functions, unoptimized
-from bench.targets.linking import link_program, load_library, load_program
-from bench.targets.lowering import finalize, lower
+from bench.targets.gpu import code_for_gpu
+from bench.targets.kernel_cache import CompiledKernel
+from bench.targets.kernels import kernel_calls, kernel_functions
+from bench.targets.lowering import lower
+from bench.targets.processor import code_for_processor
 from bench.targets.program import Arguments, Kernel, Program
 from bench.targets.randomize import random_statistics
 from bench.targets.schedules import kernel_macs
-from bench.targets.target import TARGETS, Target
+from bench.targets.target import Target
 from bench.targets.threads import use_threads
 
 TOLERANCE = 1e-4
@@ -39,7 +41,7 @@ def compile_model(
     seed: int | None = None,
     tuned: Mapping[str, str] | None = None,
 ) -> Program:
-    """Compile `module` for (1, 3, resolution, resolution) float32 images on `threads` cores of `target`.
+    """Compile `module` for (1, 3, resolution, resolution) float32 images on `threads` cores of `target`, or its GPU.
 
     With a `seed`, the module has random normalisation statistics and scales meanwhile: a freshly initialised
     network hides errors behind zeros and ones. It is left in evaluation mode. `tuned`: see `RunOptions`. Raises
@@ -55,15 +57,11 @@ def compile_model(
             trace = export_module(module, resolution)
             expected = reference.numpy()
             lowered = lower(trace, target, threads)
-            machine, store = target.machine(threads), KernelCache()
-            # What cannot run here is verified by the same scheduled kernels, compiled for this machine as well.
-            here = unoptimized(TARGETS["host"].compiler())
-            compilers = [target.compiler()] if target.is_host else [target.compiler(), here]
-            compiled, *copies = compile_kernels(lowered, machine, compilers, store, tuned)
-            executable, peak = finalize(call_by_symbol(lowered, compiled))
-            library = link_program(executable, list(compiled.values()), target.compiler())
-            runnable = load_program(executable, list(copies[0].values())) if copies else load_library(library)
-            output = _run(runnable, sample.numpy())
+            if target.is_gpu:
+                code = code_for_gpu(lowered, target)
+            else:
+                code = code_for_processor(lowered, target, threads, tuned)
+            output = _run(code, sample.numpy())
     except (ValueError, RuntimeError, AssertionError, TypeError, KeyError, AttributeError) as error:
         raise RunError(f"compiling for {target.name} failed: {type(error).__name__}: {_first_line(error)}") from error
     absolute, relative = compare(output, expected)
@@ -72,16 +70,17 @@ def compile_model(
             f"compiled output for {target.name} differs from torch: relative error {relative:.1e} > {TOLERANCE}"
         )
     return Program(
-        library=library,
-        objects=tuple(dict.fromkeys(kernel.code for kernel in compiled.values())),
+        library=code.library,
+        objects=code.objects,
         target=target.name,
         threads=threads,
         resolution=resolution,
-        kernels=describe_kernels(lowered, compiled),
-        peak_memory_bytes=peak + sample.numpy().nbytes,
+        kernels=describe_kernels(lowered, code.kernels),
+        peak_memory_bytes=code.peak_memory_bytes + sample.numpy().nbytes,
         max_abs_error=absolute,
         max_rel_error=relative,
-        verified_on="device" if target.is_host else "host",
+        verified_on=code.verified_on,
+        source=code.source,
         sample=sample.numpy().tobytes(),
         expected=tuple(float(value) for value in expected.ravel()),
         versions={name: version(name) for name in _PACKAGES},
@@ -94,9 +93,10 @@ def compare(output: np.ndarray, expected: np.ndarray) -> tuple[float, float]:
     return absolute, absolute / max(float(np.abs(expected).max()), 1e-30)
 
 
-def _run(program: tvm.runtime.Module, sample: np.ndarray) -> np.ndarray:
+def _run(code: Code, sample: np.ndarray) -> np.ndarray:
     use_threads(1)
-    return relax.VirtualMachine(program, tvm.cpu())["main"](tvm.runtime.tensor(sample)).numpy()
+    device = tvm.device(code.runs_on)
+    return relax.VirtualMachine(code.runnable, device)["main"](tvm.runtime.tensor(sample, device)).numpy()
 
 
 def describe_kernels(module: tvm.IRModule, compiled: Mapping[str, CompiledKernel]) -> tuple[Kernel, ...]:

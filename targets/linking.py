@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,27 @@ def link_program(executable: relax.VMExecutable, kernels: Sequence[CompiledKerne
             symbols = [kernel.symbol for kernel in kernels]
             executable.mod.import_module(tvm.runtime.load_static_library(objects[0], symbols))
         path = Path(folder, "network.so")
-        executable.export_library(str(path), fcompile=_Linker(str(target.attrs["mtriple"]), objects[1:]))
+        executable.export_library(str(path), fcompile=_Linker(objects[1:]), fpack_imports=_packer(target))
         return path.read_bytes()
+
+
+def link_executable(executable: relax.VMExecutable, target: tvm.target.Target) -> bytes:
+    """A shared library of all that an executable brings; `target` is the processor that loads it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "network.so")
+        executable.export_library(str(path), fcompile=_Linker([]), fpack_imports=_packer(target))
+        return path.read_bytes()
+
+
+def module_objects(module: tvm.runtime.Module, target: tvm.target.Target) -> tuple[bytes, ...]:
+    """The object code of a module that TVM built, and of what it imports; `target` is the processor that loads it."""
+    found: list[bytes] = []
+
+    def keep(_output: str, objects: list[str], **_options: Any) -> None:
+        found.extend(Path(path).read_bytes() for path in objects)
+
+    module.export_library("kernels.so", fcompile=keep, fpack_imports=_packer(target))
+    return tuple(found)
 
 
 def link_kernels(kernels: Sequence[CompiledKernel]) -> bytes:
@@ -64,16 +83,28 @@ def load_program(executable: relax.VMExecutable, kernels: Sequence[CompiledKerne
 
 
 class _Linker:
-    """What TVM's export calls with its own objects; also tells it the target of an export without code."""
+    """What TVM's export calls with its own objects."""
 
-    def __init__(self, triple: str, objects: list[str]) -> None:
-        self._triple, self._objects = triple, objects
-
-    def get_target_triple(self) -> str:
-        return self._triple
+    def __init__(self, objects: list[str]) -> None:
+        self._objects = objects
 
     def __call__(self, output: str, objects: list[str], **_options: Any) -> None:
         _link(output, [*objects, *self._objects])
+
+
+def _packer(target: tvm.target.Target) -> Callable[..., str]:
+    """What TVM's export calls to make an object of code and weights.
+
+    Left to itself it knows the target's triple alone, and a RISC-V processor needs its way to pass numbers as well.
+    """
+
+    def pack(module: tvm.runtime.Module, system_library: bool, prefix: str, folder: str) -> str:
+        path = str(Path(folder, "packed.o"))
+        make = tvm.get_global_func("runtime.ModulePackImportsToLLVM")
+        make(module, system_library, str(target), prefix).write_to_file(path)
+        return path
+
+    return pack
 
 
 def _write_objects(objects: Sequence[bytes], folder: Path) -> list[str]:

@@ -32,7 +32,9 @@ def lower(trace: Trace, target: Target, threads: int) -> tvm.IRModule:
 
 
 def rules(target: Target, threads: int) -> dict[str, Legalize]:
-    """How each operator becomes kernels, for `threads` cores of `target`."""
+    """How each operator becomes kernels, for `threads` cores of `target`; dlight knows nothing of Winograd."""
+    if target.is_gpu:
+        return remembered()
     perhaps_winograd = winograd.legalization(target, threads)
 
     def convolution(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
@@ -43,10 +45,11 @@ def rules(target: Target, threads: int) -> dict[str, Legalize]:
     return remembered() | {"relax.nn.conv2d": convolution}
 
 
-def finalize(module: tvm.IRModule) -> tuple[relax.VMExecutable, int]:
+def finalize(module: tvm.IRModule, target: tvm.target.Target | None = None) -> tuple[relax.VMExecutable, int]:
     """Plan the memory of a scheduled module and turn its calls into the virtual machine's code.
 
-    The code holds the weights and belongs to no target. Also gives the bytes planned for activations.
+    The code holds the weights; kernels in the module are built for `target`, and without any it belongs to no target.
+    Also gives the bytes planned for activations.
     """
     planned = tvm.transform.Sequential(
         [
@@ -67,7 +70,7 @@ def finalize(module: tvm.IRModule) -> tuple[relax.VMExecutable, int]:
             relax.transform.AttachGlobalSymbol(),
         ]
     )(planned)
-    return relax.build(lowered, relax_pipeline=None), peak
+    return relax.build(lowered, target, relax_pipeline=None), peak
 
 
 def _planned_bytes(module: tvm.IRModule) -> int:

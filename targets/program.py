@@ -41,7 +41,8 @@ class Program:
     `library` is an ELF file that holds kernels, weights and call order; `objects` hold the kernels alone.
     `max_abs_error` and `max_rel_error` compare its output on `sample` with torch's `expected`; `verified_on` is
     "device" when the library itself ran here, "host" when it cannot and the same schedules were compiled for and
-    run on this machine instead.
+    run on this machine instead; for the GPU of a board it is this machine's own schedules that ran. `source` holds
+    the kernels of a GPU in CUDA C or OpenCL C, which the device compiles when it loads them; otherwise it is empty.
     """
 
     library: bytes
@@ -57,6 +58,7 @@ class Program:
     sample: bytes
     expected: tuple[float, ...]
     versions: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
 
     @cached_property
     def kernel_library(self) -> bytes:

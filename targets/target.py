@@ -14,16 +14,23 @@ from bench.python_file import is_file_reference, load_object
 from bench.registry import Registry
 from bench.targets.schedules import Machine
 
+FIGURES = (
+    *("cores", "cpus", "clock_ghz", "simd_bits", "vector_registers", "fma_per_cycle", "loads_per_cycle"),
+    *("fma_latency", "lane_operands", "l1_bytes", "l2_bytes", "bandwidth_gbs", "launch_us"),
+)
+"""The fields of a target that describe its hardware."""
+
 
 @dataclass(frozen=True)
 class Target:
-    """A group of equal cores of one board.
+    """A group of equal cores of one board, or a GPU: its cores are its multiprocessors, its vectors warps.
 
-    `tvm_target` is TVM's target dict without `num-cores`. `simd_bits`, `vector_registers`, `fma_per_cycle` (vector
-    multiply-adds started a cycle), `loads_per_cycle` and `fma_latency` describe a core; caches are in bytes, L2
-    as one core of a busy group sees it; `lane_operands`: see `Machine`; `bandwidth_gbs` is what the group copies
-    from memory in 10⁹ bytes a second; `launch_us` is the cost of starting a kernel on all cores. `sources` says
-    where each figure is from; a figure marked "unverified" there was not found in a text.
+    `tvm_target` is TVM's target dict without `num-cores`; a GPU's names its `host`. `simd_bits`, `vector_registers`,
+    `fma_per_cycle` (vector multiply-adds started a cycle), `loads_per_cycle` and `fma_latency` describe a core;
+    caches are in bytes, L2 as one core of a busy group sees it; `lane_operands`: see `Machine`; `bandwidth_gbs` is
+    what the group copies from memory in 10⁹ bytes a second; `launch_us` is the cost of starting a kernel on all
+    cores; `cpus` are the core numbers on the board to pin to, empty for any. `sources` says where each figure is
+    from; a figure marked "unverified" there was not found in a text.
     """
 
     name: str
@@ -33,7 +40,7 @@ class Target:
     clock_ghz: float
     simd_bits: int
     vector_registers: int
-    fma_per_cycle: int
+    fma_per_cycle: float
     bandwidth_gbs: float
     loads_per_cycle: int = 1
     fma_latency: int = 4
@@ -41,6 +48,7 @@ class Target:
     l2_bytes: int = 512 * 1024
     lane_operands: bool = False
     launch_us: float = 5.0
+    cpus: tuple[int, ...] = ()
     key: str | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
 
@@ -56,16 +64,24 @@ class Target:
         """Under which name devices of this target are known to an RPC tracker."""
         return self.key or self.name
 
+    def source_of(self, figure: str) -> str:
+        """Where one of the `FIGURES` is from; "not given" when `sources` does not say."""
+        return next((text for names, text in self.sources.items() if figure in names.split(", ")), "not given")
+
     def check_threads(self, threads: int | None) -> int:
         """`threads`, or all cores when None; raises `UsageError` unless the target has that many cores."""
         if threads is None:
             return self.cores
+        if self.is_gpu and threads != self.cores:
+            raise UsageError(f"target {self.name} is a GPU and always runs on all of itself; leave --threads out")
         if not 1 <= threads <= self.cores:
             raise UsageError(f"target {self.name} has {self.cores} cores; --threads must be 1 to {self.cores}")
         return threads
 
     def compiler(self) -> tvm.target.Target:
         """TVM's target. LLVM's third level would unroll what the schedules have unrolled as far as it pays."""
+        if self.is_gpu:
+            return tvm.target.Target(dict(self.tvm_target))
         return tvm.target.Target({"opt-level": 2, **self.tvm_target, "num-cores": self.cores})
 
     def machine(self, threads: int) -> Machine:
@@ -89,7 +105,23 @@ class Target:
     @property
     def is_host(self) -> bool:
         """Whether code for this target runs on this machine."""
-        return self.name == "host"
+        return self.name in ("host", "cuda")
+
+    @property
+    def is_gpu(self) -> bool:
+        """Whether this is a GPU."""
+        return self.device_type != "cpu"
+
+    @property
+    def device_type(self) -> str:
+        """What TVM calls such a device: cpu, cuda or opencl."""
+        kind = str(self.tvm_target["kind"])
+        return "cpu" if kind == "llvm" else kind
+
+    @property
+    def triple(self) -> str:
+        """LLVM's triple of the processor, or of the one beside the GPU; empty when the target does not say."""
+        return str(self.tvm_target.get("host", self.tvm_target).get("mtriple", ""))
 
 
 TARGETS: Registry[Target] = Registry("target")
@@ -100,6 +132,11 @@ def get_target(ref: str) -> Target:
 
     Raises `UsageError` for an unknown name, and for a file that is missing, does not import or lacks the name.
     """
+    if ref == "cuda" and ref not in TARGETS:
+        raise UsageError(
+            "no GPU here that TVM can use: that needs NVIDIA's driver and CUDA 13's runtime library; "
+            "bench targets lists the GPUs of boards"
+        )
     if not is_file_reference(ref):
         return TARGETS[ref]
     target: Target = load_object(ref, lambda value: isinstance(value, Target), "Target")

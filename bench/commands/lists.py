@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from bench.commands.options import Debug, Json
 
 
-def targets(json: Json = False, debug: Debug = False) -> None:
-    """List the hardware that networks can be compiled for."""
+def targets(
+    name: Annotated[str | None, typer.Argument(help="A target, to see where each of its figures is from.")] = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """List the hardware that networks can be compiled for, or one target's figures with their sources."""
     import msgspec
 
-    from bench.targets import TARGETS
+    from bench.targets import FIGURES, TARGETS, get_target
 
-    if json:
-        rows = [{"target": name, **msgspec.to_builtins(target)} for name, target in TARGETS.items()]
+    if name is not None:
+        target = get_target(name)
+        rows = [
+            {"figure": figure, "value": value, "source": target.source_of(figure)}
+            for figure in FIGURES
+            if (value := getattr(target, figure)) != ()
+        ]
+    elif json:
+        rows = [{"target": known, **msgspec.to_builtins(target)} for known, target in sorted(TARGETS.items())]
     else:
         rows = [
-            {"target": name, "title": target.title, "cores": target.cores, "clock GHz": target.clock_ghz}
-            for name, target in TARGETS.items()
+            {"target": known, "title": target.title, "cores": target.cores, "clock GHz": target.clock_ghz}
+            for known, target in sorted(TARGETS.items())
         ]
     _show(rows, json)
 

@@ -1,5 +1,19 @@
-"""The targets the suite knows: one file a vendor, one entry a group of cores."""
+"""The targets the suite knows: one file a vendor, one entry a group of cores or a GPU."""
 
-from bench.targets.catalogue import host, rockchip
+from bench.targets.catalogue import (
+    amlogic,
+    cuda,
+    google,
+    hardkernel,
+    host,
+    nvidia,
+    raspberry_pi,
+    rockchip,
+    spacemit,
+    starfive,
+)
+from bench.targets.target import TARGETS
 
-__all__ = ["host", "rockchip"]
+for _vendor in (host, cuda, amlogic, google, hardkernel, nvidia, raspberry_pi, rockchip, spacemit, starfive):
+    for _target in _vendor.BOARDS:
+        TARGETS.add(_target.name, _target)

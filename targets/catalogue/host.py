@@ -9,7 +9,8 @@ import psutil
 import tvm
 from tvm.target import codegen
 
-from bench.targets.target import TARGETS, Target
+from bench.targets.catalogue.cores import MIB, OUR_CHOICE
+from bench.targets.target import Target
 
 _X86 = {"avx512f": (512, 32), "avx2": (256, 16)}
 
@@ -45,13 +46,14 @@ def host() -> Target:
         loads_per_cycle=1 if bits == 512 else 2,
         lane_operands=triple.startswith("aarch64"),
         bandwidth_gbs=10.0,
-        l2_bytes=1024 * 1024,
+        l2_bytes=1 * MIB,
         sources={
             "cores, clock_ghz": "the operating system",
             "simd_bits, vector_registers": "LLVM's description of this processor",
-            "fma_per_cycle, bandwidth_gbs, launch_us, caches": "assumed; unverified",
+            "lane_operands": "the architecture",
+            "fma_per_cycle, loads_per_cycle, fma_latency, l1_bytes, l2_bytes, bandwidth_gbs, launch_us": OUR_CHOICE,
         },
     )
 
 
-TARGETS.add("host", host())
+BOARDS = [host()]

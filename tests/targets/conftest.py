@@ -7,6 +7,8 @@ import pytest
 import torch
 from torch import nn
 
+from bench.blocks import BLOCKS
+from bench.design_space import Head, Network, StageSpec, Stem
 from bench.errors import UsageError
 from bench.targets import RUNNERS, RunOptions, compile_model, get_target
 
@@ -27,6 +29,19 @@ def tiny_network() -> nn.Module:
 @pytest.fixture
 def tiny():
     return tiny_network()
+
+
+@pytest.fixture(scope="session")
+def all_families():
+    """One small network with a stage of every family of ours."""
+    families = [name for name, block in BLOCKS.items() if block.cls.__module__.startswith("bench.blocks")]
+    return Network(
+        resolution=32,
+        num_classes=10,
+        stem=Stem(width=16, stride=2),
+        stages=tuple(StageSpec.of(family, 1, 24, 2 if i == 0 else 1) for i, family in enumerate(families)),
+        head=Head(width=0),
+    )
 
 
 @pytest.fixture(scope="session")

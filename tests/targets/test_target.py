@@ -9,10 +9,13 @@ from bench.targets import TARGETS, get_target
 def test_every_target_of_the_catalogue_is_one_tvm_accepts(name):
     target = TARGETS[name]
     compiler = target.compiler()
-    assert compiler.kind.name == "llvm"
-    assert int(compiler.attrs["num-cores"]) == target.cores
-    assert target.sources
     assert isinstance(compiler, tvm.target.Target)
+    if target.is_gpu:
+        assert compiler.kind.name == target.device_type
+        assert str(compiler.host.attrs["mtriple"]) == target.triple
+    else:
+        assert compiler.kind.name == "llvm"
+        assert int(compiler.attrs["num-cores"]) == target.cores
 
 
 def test_the_rk3399_is_two_cortex_a72():

@@ -1,0 +1,315 @@
+"""Microarchitectures: what boards with the same core share, each figure with its source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bench.targets.target import Target
+
+KIB, MIB = 1024, 1024**2
+OUR_CHOICE = "our choice; unverified"
+FROM_MEMORY = "from memory; unverified"
+
+_INFERRED = "inferred from the pipeline; unverified"
+_NEON = "Armv8-A: 32 vector registers of 128 bits; an operand can be one lane of a register"
+
+
+@dataclass(frozen=True)
+class Core:
+    """A microarchitecture; see `Target` for the figures. `title` stands in the titles of its boards."""
+
+    title: str
+    tvm_target: Mapping[str, Any]
+    simd_bits: int
+    vector_registers: int
+    fma_per_cycle: float
+    loads_per_cycle: int
+    fma_latency: int
+    l1_bytes: int
+    lane_operands: bool
+    sources: Mapping[str, str]
+
+    def target(
+        self,
+        name: str,
+        board: str,
+        *,
+        cores: int,
+        clock_ghz: float,
+        l2_bytes: int,
+        bandwidth_gbs: float,
+        sources: Mapping[str, str],
+        cpus: tuple[int, ...] = (),
+        key: str | None = None,
+        launch_us: float = 5.0,
+    ) -> Target:
+        """The target `name`: `cores` of these on a board, which says where its own figures are from."""
+        return Target(
+            name=name,
+            title=f"{board}, {cores} × {self.title} at {clock_ghz:g} GHz",
+            tvm_target=self.tvm_target,
+            cores=cores,
+            cpus=cpus,
+            clock_ghz=clock_ghz,
+            simd_bits=self.simd_bits,
+            vector_registers=self.vector_registers,
+            fma_per_cycle=self.fma_per_cycle,
+            loads_per_cycle=self.loads_per_cycle,
+            fma_latency=self.fma_latency,
+            l1_bytes=self.l1_bytes,
+            l2_bytes=l2_bytes,
+            lane_operands=self.lane_operands,
+            bandwidth_gbs=bandwidth_gbs,
+            launch_us=launch_us,
+            key=key,
+            sources={"launch_us": OUR_CHOICE, **self.sources, **sources},
+        )
+
+
+def llvm_model(name: str) -> str:
+    """The source of a figure that LLVM schedules instructions by."""
+    return f"LLVM's scheduling model, {name}.td"
+
+
+def _armv8(cpu: str, triple: str = "aarch64-linux-gnu") -> dict[str, Any]:
+    return {"kind": "llvm", "mtriple": triple, "mcpu": cpu, "mattr": ["+neon"]}
+
+
+CORTEX_A53 = Core(
+    "Cortex-A53",
+    _armv8("cortex-a53"),
+    simd_bits=128,
+    vector_registers=32,
+    fma_per_cycle=1,
+    loads_per_cycle=1,
+    fma_latency=8,
+    l1_bytes=32 * KIB,
+    lane_operands=True,
+    sources={
+        "simd_bits, vector_registers, lane_operands": _NEON,
+        "fma_per_cycle": f"8 float32 operations a cycle, {_INFERRED}",
+        "loads_per_cycle, fma_latency": llvm_model("AArch64SchedA53"),
+        "l1_bytes": "Linux device trees rk3399-base.dtsi, bcm2837.dtsi",
+    },
+)
+
+CORTEX_A55 = Core(
+    "Cortex-A55",
+    _armv8("cortex-a55"),
+    simd_bits=128,
+    vector_registers=32,
+    fma_per_cycle=1,
+    loads_per_cycle=1,
+    fma_latency=8,
+    l1_bytes=32 * KIB,
+    lane_operands=True,
+    sources={
+        "simd_bits, vector_registers, lane_operands": _NEON,
+        "fma_per_cycle, loads_per_cycle": llvm_model("AArch64SchedA55"),
+        "fma_latency": "Arm Cortex-A55 Software Optimization Guide 4.0",
+        "l1_bytes": "Linux device tree rk356x-base.dtsi",
+    },
+)
+
+CORTEX_A57 = Core(
+    "Cortex-A57",
+    _armv8("cortex-a57"),
+    simd_bits=128,
+    vector_registers=32,
+    fma_per_cycle=1,
+    loads_per_cycle=1,
+    fma_latency=10,
+    l1_bytes=32 * KIB,
+    lane_operands=True,
+    sources={
+        "simd_bits, vector_registers, lane_operands": _NEON,
+        "fma_per_cycle, loads_per_cycle, fma_latency": llvm_model("AArch64SchedA57"),
+        "l1_bytes": "NVIDIA Jetson Nano data sheet DS-09366-001",
+    },
+)
+
+CORTEX_A72 = Core(
+    "Cortex-A72",
+    _armv8("cortex-a72"),
+    simd_bits=128,
+    vector_registers=32,
+    fma_per_cycle=1,
+    loads_per_cycle=1,
+    fma_latency=7,
+    l1_bytes=32 * KIB,
+    lane_operands=True,
+    sources={
+        "simd_bits, vector_registers, lane_operands": _NEON,
+        "fma_per_cycle": f"8 float32 operations a cycle, {_INFERRED}",
+        "loads_per_cycle, fma_latency": "Arm Cortex-A72 Software Optimization Guide",
+        "l1_bytes": "Linux device trees rk3399-base.dtsi, bcm2711.dtsi",
+    },
+)
+
+CORTEX_A73 = Core(
+    "Cortex-A73",
+    _armv8("cortex-a73"),
+    simd_bits=128,
+    vector_registers=32,
+    fma_per_cycle=1,
+    loads_per_cycle=2,
+    fma_latency=7,
+    l1_bytes=64 * KIB,
+    lane_operands=True,
+    sources={
+        "simd_bits, vector_registers, lane_operands": _NEON,
+        "fma_per_cycle": f"8 float32 operations a cycle, {_INFERRED}",
+        "loads_per_cycle": f"two load/store units, {_INFERRED}",
+        "fma_latency": "that of the Cortex-A72; unverified",
+        "l1_bytes": "that of the Cortex-A73 in the Amlogic T7, Linux device tree amlogic-t7.dtsi; unverified",
+    },
+)
+
+CORTEX_A76 = Core(
+    "Cortex-A76",
+    _armv8("cortex-a76"),
+    simd_bits=128,
+    vector_registers=32,
+    fma_per_cycle=2,
+    loads_per_cycle=2,
+    fma_latency=4,
+    l1_bytes=64 * KIB,
+    lane_operands=True,
+    sources={
+        "simd_bits, vector_registers, lane_operands": _NEON,
+        "loads_per_cycle": f"{llvm_model('AArch64SchedNeoverseN1')} of the server core with this pipeline; unverified",
+        "fma_per_cycle, fma_latency": "Arm Cortex-A76 Software Optimization Guide",
+        "l1_bytes": "Linux device trees bcm2712.dtsi, rk3588-base.dtsi",
+    },
+)
+
+CORTEX_A78 = Core(
+    "Cortex-A78",
+    _armv8("cortex-a78", "aarch64-linux-android"),
+    simd_bits=128,
+    vector_registers=32,
+    fma_per_cycle=2,
+    loads_per_cycle=2,
+    fma_latency=4,
+    l1_bytes=64 * KIB,
+    lane_operands=True,
+    sources={
+        "simd_bits, vector_registers, lane_operands": _NEON,
+        "fma_per_cycle": f"16 float32 operations a cycle, {_INFERRED}",
+        "loads_per_cycle, fma_latency, l1_bytes": "those of the Cortex-A76; unverified",
+    },
+)
+
+CORTEX_A78AE = Core(
+    "Cortex-A78AE",
+    _armv8("cortex-a78ae"),
+    simd_bits=128,
+    vector_registers=32,
+    fma_per_cycle=2,
+    loads_per_cycle=2,
+    fma_latency=4,
+    l1_bytes=64 * KIB,
+    lane_operands=True,
+    sources={
+        "simd_bits, vector_registers, lane_operands": _NEON,
+        "fma_per_cycle": f"16 float32 operations a cycle, {_INFERRED}",
+        "loads_per_cycle, fma_latency": "those of the Cortex-A76; unverified",
+        "l1_bytes": "NVIDIA Jetson Orin Nano data sheet: 128 KB of instructions and data",
+    },
+)
+
+CORTEX_X1 = Core(
+    "Cortex-X1",
+    _armv8("cortex-x1", "aarch64-linux-android"),
+    simd_bits=128,
+    vector_registers=32,
+    fma_per_cycle=4,
+    loads_per_cycle=3,
+    fma_latency=4,
+    l1_bytes=64 * KIB,
+    lane_operands=True,
+    sources={
+        "simd_bits, vector_registers, lane_operands": _NEON,
+        "fma_per_cycle": f"32 float32 operations a cycle, {_INFERRED}",
+        "loads_per_cycle, fma_latency": (
+            f"{llvm_model('AArch64SchedNeoverseV1')} of the server core with this pipeline; unverified"
+        ),
+        "l1_bytes": FROM_MEMORY,
+    },
+)
+
+CORTEX_A15 = Core(
+    "Cortex-A15",
+    {
+        "kind": "llvm",
+        "mtriple": "armv7l-linux-gnueabihf",
+        "mcpu": "cortex-a15",
+        "mattr": ["+neon", "+vfp4"],
+        "mfloat-abi": "hard",
+    },
+    simd_bits=128,
+    vector_registers=16,
+    fma_per_cycle=1,
+    loads_per_cycle=1,
+    fma_latency=8,
+    l1_bytes=32 * KIB,
+    lane_operands=False,
+    sources={
+        "simd_bits, vector_registers": "Armv7-A with NEON: 16 vector registers of 128 bits",
+        "lane_operands": "Armv7-A: the fused multiply-add takes whole registers only",
+        "fma_per_cycle": f"8 float32 operations a cycle, {_INFERRED}",
+        "loads_per_cycle, fma_latency": OUR_CHOICE,
+        "l1_bytes": FROM_MEMORY,
+    },
+)
+
+SIFIVE_U74 = Core(
+    "SiFive U74",
+    {
+        "kind": "llvm",
+        "mtriple": "riscv64-unknown-linux-gnu",
+        "mcpu": "sifive-u74",
+        "mattr": ["+m", "+a", "+f", "+d", "+c"],
+        "mabi": "lp64d",
+    },
+    simd_bits=32,
+    vector_registers=32,
+    fma_per_cycle=1,
+    loads_per_cycle=1,
+    fma_latency=5,
+    l1_bytes=32 * KIB,
+    lane_operands=False,
+    sources={
+        "simd_bits, vector_registers, lane_operands": "RV64GC has no vectors: 32 registers of one float32 or float64",
+        "fma_per_cycle, loads_per_cycle, fma_latency": llvm_model("RISCVSchedSiFive7"),
+        "l1_bytes": "Linux device tree jh7110.dtsi",
+    },
+)
+
+SPACEMIT_X60 = Core(
+    "SpacemiT X60",
+    {
+        "kind": "llvm",
+        "mtriple": "riscv64-unknown-linux-gnu",
+        "mcpu": "spacemit-x60",
+        "mattr": ["+m", "+a", "+f", "+d", "+c", "+v", "+zvl256b"],
+        "mabi": "lp64d",
+    },
+    simd_bits=256,
+    vector_registers=32,
+    fma_per_cycle=0.5,
+    loads_per_cycle=1,
+    fma_latency=5,
+    l1_bytes=32 * KIB,
+    lane_operands=False,
+    sources={
+        "simd_bits": llvm_model("RISCVSchedSpacemitX60"),
+        "vector_registers, lane_operands": "RISC-V V 1.0: 32 vector registers; an operand can be a scalar, no lane",
+        "fma_per_cycle": f"{llvm_model('RISCVSchedSpacemitX60')}: units of 128 bits; unverified",
+        "loads_per_cycle": llvm_model("RISCVSchedSpacemitX60"),
+        "fma_latency": f"that of its scalar multiply-add, {llvm_model('RISCVSchedSpacemitX60')}; unverified",
+        "l1_bytes": "Linux device tree k1.dtsi",
+    },
+)

@@ -1,0 +1,83 @@
+"""A lowered network as code for a GPU: dlight's schedules, TVM's generator of CUDA C or OpenCL C, one library."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import tvm
+from tvm import tirx
+from tvm.s_tir import Schedule, dlight
+
+from bench.errors import RunError
+from bench.targets.code import Code
+from bench.targets.kernel_cache import CompiledKernel
+from bench.targets.kernels import kernel_functions
+from bench.targets.linking import link_executable, load_library, module_objects
+from bench.targets.lowering import finalize
+from bench.targets.processor import copy_for_host
+from bench.targets.schedules.inlining import root_blocks
+from bench.targets.target import Target
+
+VERIFIED_ON = "host without the GPU's schedules"
+
+# dlight gives each output of a reduction a block of threads. The window of a depthwise convolution or of a pooling
+# would leave most of them idle, and does better with a thread for each output.
+_SHORT = 64
+
+
+def code_for_gpu(lowered: tvm.IRModule, target: Target) -> Code:
+    """A library whose kernels are source that the device compiles when it loads them.
+
+    The code of another device's GPU cannot run here: then only what was lowered is verified, with the schedules for
+    this machine. Raises `RunError` for a kernel that no rule of dlight schedules.
+    """
+    compiler = target.compiler()
+    functions, kernels = {}, {}
+    for name, function in kernel_functions(lowered).items():
+        functions[name], rule = _schedule(name, function, compiler)
+        kernels[name] = CompiledKernel(name, rule, b"")
+    scheduled = {
+        variable: functions.get(str(variable.name_hint), function) for variable, function in lowered.functions_items()
+    }
+    executable, peak = finalize(tvm.IRModule(scheduled), compiler)
+    (host_code,) = executable.mod.imports
+    (device_code,) = host_code.imports
+    library = link_executable(executable, compiler.host)
+    return Code(
+        library=library,
+        objects=module_objects(host_code, compiler.host),
+        kernels=kernels,
+        peak_memory_bytes=peak,
+        source=str(device_code.inspect_source()),
+        runnable=load_library(library) if target.is_host else copy_for_host(lowered),
+        runs_on=target.device_type if target.is_host else "cpu",
+        verified_on="device" if target.is_host else VERIFIED_ON,
+    )
+
+
+def _schedule(name: str, function: tirx.PrimFunc, target: tvm.target.Target) -> tuple[tirx.PrimFunc, str]:
+    """A kernel scheduled by the first rule of dlight that takes it, and the rule's name."""
+    rules = [dlight.gpu.Matmul(), dlight.gpu.GEMV(), dlight.gpu.Reduction(), dlight.gpu.GeneralReduction()]
+    if _reduction_steps(function) <= _SHORT:
+        rules = rules[:1]
+    for rule in [*rules, dlight.gpu.Fallback()]:
+        schedule = _applied(rule, function, target)
+        if schedule is not None:
+            return schedule.mod["main"], f"dlight {type(rule).__name__}"
+    raise RunError(f"dlight has no schedule for kernel {name}")
+
+
+def _applied(rule: Any, function: tirx.PrimFunc, target: tvm.target.Target) -> Schedule | None:
+    try:
+        made = rule.apply(function, target, False)
+    except Exception:
+        # A shape that a rule did not foresee is left to the next one.
+        return None
+    return made[0] if isinstance(made, list) else made
+
+
+def _reduction_steps(function: tirx.PrimFunc) -> int:
+    """Steps of a kernel's longest reduction, 1 without any."""
+    reductions = [block for block in root_blocks(Schedule(function)) if block.is_reduction]
+    return max((prod(block.extents[name] for name in block.reduced) for block in reductions), default=1)
