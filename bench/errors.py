@@ -9,3 +9,18 @@ class UsageError(ValueError):
 
 class RunError(RuntimeError):
     """The call was right and the work failed: a device, a compiler, a network. Exit code 1."""
+
+
+class DeviceUnavailable(RunError):
+    """No device could be had: no tracker answers, none is attached or becomes free, or it is not what it should be.
+
+    No network can be blamed for that.
+    """
+
+
+class DeviceLost(RunError):
+    """A device went away in the middle of a measurement: it, its server or the connection broke. Worth another try."""
+
+
+class DeviceTimeout(RunError):
+    """A device took longer than its session may: a kernel hangs, or is far too slow."""

@@ -50,7 +50,7 @@ def peak_line(profiled: Mapping[str, Any]) -> str:
     """What the percentages are of, and where that is from; for measured kernels, what they lose to it."""
     peak = profiled["peak"]
     if peak is None:
-        return "No peak was kept with this latency; `bench profile` compares a network's kernels with one."
+        return "No peak was kept with this latency; `bench profile` compares kernels on a processor with one."
     figures = f"{peak['gflops']:.1f} GFLOP/s (a multiply-add is two), {peak['gbs']:.1f} GB/s"
     percent = f"% of the peak with --threads {profiled['threads']}: {figures},"
     if peak["source"] != "measured":

@@ -49,8 +49,12 @@ def _details(trial: FrozenTrial) -> dict[str, Any]:
     """What a row has no column for."""
     latency = trial.user_attrs.get("latency") or {}
     accuracy = trial.user_attrs.get("accuracy") or {}
+    visits = latency.get("visits") or []
+    # Studies made before there were visits hold the samples alone.
+    samples = latency.get("samples_ms") or [sample for visit in visits for sample in visit["samples_ms"]]
     return {
-        "latency_samples_ms": latency.get("samples_ms") or [],
+        "latency_samples_ms": samples,
+        "visits": visits,
         "kernels": latency.get("kernels") or [],
         "peak": latency.get("peak"),
         "unscheduled_kernel_names": latency.get("unscheduled_kernels") or [],

@@ -74,6 +74,7 @@ def profile_model(model: Model, runner: str, options: RunOptions, progress: Prog
         "schema_version": SCHEMA_VERSION,
         "unscheduled_kernel_names": list(latency.unscheduled_kernels),
         "latency_samples_ms": list(latency.samples_ms),
+        "visits": msgspec.to_builtins(latency.visits),
         "kernels": msgspec.to_builtins(latency.kernels),
         "peak": msgspec.to_builtins(latency.peak),
         "versions": latency.versions,

@@ -34,7 +34,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("family", "text", "", "the block type the network is made of, or mixed"),
     Column("resolution", "whole", "pixels", "height and width of the input"),
     Column("target", "text", "", "hardware the network is compiled for"),
-    Column("device", "text", "", "the specimen that ran it, or the model that stood in for it"),
+    Column("device", "text", "", "the specimens that ran it, or the model that stood in for it"),
     Column("threads", "whole", "", "threads the network runs with on the target"),
     Column("runner", "text", "", "how the latency was obtained"),
     Column("predictor", "text", "", "which model made a predicted latency"),

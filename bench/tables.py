@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -54,6 +54,13 @@ def _is_number(cell: object) -> bool:
 def print_line(line: str = "") -> None:
     """One line on standard output, as it is."""
     console().print(line, soft_wrap=True)
+
+
+def print_visits(visits: Sequence[Mapping[str, Any]]) -> None:
+    """One line a visit: on which device, and what is known of the state it was in."""
+    for i, visit in enumerate(visits, 1):
+        known = "".join(f"; {label}: {text}" for label, text in visit["conditions"].items())
+        print_line(f"visit {i}      {len(visit['samples_ms'])} samples on {visit['device']}{known}")
 
 
 def latency_header(frame: pd.DataFrame) -> str:

@@ -30,7 +30,7 @@ def find_models(ref: str, storage: str, resolution: int | None = None) -> list[M
     """
     from bench.models import find_model
 
-    studies = _studies(storage)
+    studies = known_studies(storage)
     if ref in studies:
         return [find_model(text, resolution) for text in _networks(ref, storage)]
     if studies and re.fullmatch("[0-9a-f]{4,12}", ref):
@@ -110,7 +110,8 @@ def _row(kernel: Kernel, ms: float, record: TuningRecord | None, error: str | No
     }
 
 
-def _studies(storage: str) -> list[str]:
+def known_studies(storage: str) -> list[str]:
+    """Names of the studies in a storage; none when there is no storage."""
     from bench.store import opened, own_studies, storage_exists
 
     if not storage_exists(storage):

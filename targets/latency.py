@@ -37,13 +37,23 @@ class Peak:
 
 
 @dataclass(frozen=True)
+class Visit:
+    """Samples taken in one go, in milliseconds: on which device, and in which state that was before and after."""
+
+    device: str
+    samples_ms: tuple[float, ...]
+    conditions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Latency:
     """Time of one inference at batch 1, in milliseconds, with every raw sample it came from.
 
-    `ci95_ms` is the 95 % confidence interval of the median; a prediction has no samples and its interval is
-    None. `max_rel_error` is max|y - y_torch| / max|y_torch| of the compiled network, run on `verified_on`.
-    `peak_memory_bytes` is the activation memory TVM planned, weights excluded. `tuned_kernels` are those whose
-    schedule is from a tuning database.
+    `visits` hold the samples as they were taken, and `conditions` what they say of the device, together; `device`
+    names all devices they are from. `ci95_ms` is the 95 % confidence interval of the median; a prediction has no
+    samples and its interval is None. `max_rel_error` is max|y - y_torch| / max|y_torch| of the compiled network, run
+    on `verified_on`. `peak_memory_bytes` is the activation memory TVM planned, weights excluded. `tuned_kernels` are
+    those whose schedule is from a tuning database.
     """
 
     source: Source
@@ -53,7 +63,7 @@ class Latency:
     threads: int
     median_ms: float
     ci95_ms: tuple[float, float] | None
-    samples_ms: tuple[float, ...]
+    visits: tuple[Visit, ...]
     kernels: tuple[KernelTime, ...]
     unscheduled_kernels: tuple[str, ...]
     peak_memory_bytes: int
@@ -65,3 +75,8 @@ class Latency:
     tuned_kernels: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
     conditions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def samples_ms(self) -> tuple[float, ...]:
+        """The samples of all visits; none for a prediction."""
+        return tuple(sample for visit in self.visits for sample in visit.samples_ms)

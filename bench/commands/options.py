@@ -25,3 +25,4 @@ Database = Annotated[
     typer.Option(help="File of tuned kernels (default: tuning/TARGET.jsonl in the cache folder, ~/.cache/bench)."),
 ]
 Tuned = Annotated[bool, typer.Option("--tuned", help="Use the kernels that `bench tune` found to be faster.")]
+Cooldown = Annotated[float, typer.Option(metavar="SECONDS", help="Rest of the device before each measurement.")]

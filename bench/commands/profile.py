@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.commands.options import Database, Debug, Json, Quiet, Tracker, Tuned
+from bench.commands.options import Cooldown, Database, Debug, Json, Quiet, Tracker, Tuned
 
 
 def profile(
@@ -17,6 +17,7 @@ def profile(
     threads: Annotated[int | None, typer.Option(help="Threads on the target (default: all of its cores).")] = None,
     runner: Annotated[str, typer.Option(help="How to get the latency: auto, or a name of `bench runners`.")] = "auto",
     tracker: Tracker = None,
+    cooldown: Cooldown = 0,
     tuned: Tuned = False,
     database: Database = None,
     resolution: Annotated[int | None, typer.Option(help="Input size in pixels (default: the model's own).")] = None,
@@ -32,7 +33,7 @@ def profile(
     from bench.tables import print_json
 
     progress = choose_progress(quiet=quiet)
-    chosen, options, notice = choose_measurement(target, runner, tracker, threads, tuned, database)
+    chosen, options, notice = choose_measurement(target, runner, tracker, threads, tuned, database, cooldown)
     found = find_model(model, resolution)
     if notice:
         progress.note(notice)
@@ -45,7 +46,7 @@ def profile(
 
 def _print(profiled: dict[str, Any]) -> None:
     from bench.kernel_table import print_kernels
-    from bench.tables import print_line
+    from bench.tables import print_line, print_visits
 
     made_by = profiled["predictor"] or profiled["runner"]
     interval = ""
@@ -62,4 +63,5 @@ def _print(profiled: dict[str, Any]) -> None:
         print_line(f"no schedule  {', '.join(profiled['unscheduled_kernel_names'])}")
     if profiled["tuned_kernels"]:
         print_line(f"tuned        {profiled['tuned_kernels']} of {len(profiled['kernels'])} kernels")
+    print_visits(profiled["visits"])
     print_kernels(profiled)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.commands.options import Database, Debug, Json, Quiet, Storage, Tracker, Tuned
+from bench.commands.options import Cooldown, Database, Debug, Json, Quiet, Storage, Tracker, Tuned
 from bench.commands.stopping import stoppable
 from bench.errors import RunError
 from bench.store import DEFAULT_STORAGE
@@ -35,6 +35,7 @@ def sample(
     runner: Annotated[str, typer.Option(help="How to get latencies: auto, or a name of `bench runners`.")] = "auto",
     tracker: Tracker = None,
     threads: Annotated[int | None, typer.Option(help="Threads on the target (default: all of its cores).")] = None,
+    cooldown: Cooldown = 0,
     tuned: Tuned = False,
     database: Database = None,
     workers: Annotated[int | None, typer.Option(help="Worker processes here (default: one a core).")] = None,
@@ -74,6 +75,7 @@ def sample(
         runner=runner,
         tracker=tracker,
         threads=threads,
+        cooldown=cooldown,
         tuned=tuned,
         database=database,
         workers=workers,

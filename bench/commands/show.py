@@ -34,7 +34,7 @@ def show(
 def _print(found: dict[str, Any]) -> None:
     from bench.kernel_table import print_kernels
     from bench.schema import COLUMNS
-    from bench.tables import print_line, print_table
+    from bench.tables import print_line, print_table, print_visits
 
     units = {column.name: column.unit for column in COLUMNS}
     print_line(found["network"])
@@ -44,4 +44,5 @@ def _print(found: dict[str, Any]) -> None:
     if samples:
         spread = f"{min(samples):.4g} to {max(samples):.4g} ms"
         print_line(f"{len(samples)} samples, {spread}")
+    print_visits(found["visits"])
     print_kernels(found)

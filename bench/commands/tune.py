@@ -50,6 +50,8 @@ def tune(
         if value < 1:
             raise UsageError(f"{option} must be 1 or more, not {value}")
     chosen, options, _ = choose_measurement(target, runner, tracker, threads)
+    if options.target.is_gpu:
+        raise UsageError(f"{options.target.name} is a GPU, whose schedules are dlight's; bench tune is for processors")
     measuring = RUNNERS[chosen]
     if not isinstance(measuring, MeasuringRunner):
         raise UsageError(

@@ -29,12 +29,13 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a task: its future, or the reason it failed in one line and the traceback."""
+    """What became of a task: its future, or the reason it failed in one line, the error itself and the traceback."""
 
     number: int
     future: Future | None
     reason: str | None = None
     traceback: str | None = None
+    error: BaseException | None = None
 
     def result(self) -> Any:
         """The task's value, brought here."""
@@ -50,10 +51,13 @@ class Pool:
         self.client = client
         self.slots = slots
 
-    def run(self, tasks: Iterable[Task], limit_s: float, resource: str | None = None) -> Generator[Outcome, None, None]:
+    def run(
+        self, tasks: Iterable[Task], limit_s: float, resource: str | None = None, slots: int | None = None
+    ) -> Generator[Outcome, None, None]:
         """Outcomes in the order they arrive. A task over its limit fails, and its worker is started anew.
 
-        Close the generator before the client: what still runs is cancelled then.
+        `slots` is another number of tasks to run at once. Close the generator before the client: what still runs is
+        cancelled then.
         """
         from distributed import wait
 
@@ -61,7 +65,7 @@ class Pool:
         running: dict[Future, tuple[int, float]] = {}
         try:
             while True:
-                while len(running) < self.slots and (task := next(waiting, None)) is not None:
+                while len(running) < (slots or self.slots) and (task := next(waiting, None)) is not None:
                     running[self._submit(task, resource)] = (task.number, time.monotonic() + limit_s)
                 if not running:
                     return
@@ -99,7 +103,7 @@ class Pool:
             raise RunError("the Dask scheduler went away; run the same command again to go on")
         error = future.exception()
         lines = traceback.format_exception(type(error), error, future.traceback())
-        return Outcome(number, None, reason(error), "".join(lines)[-_TRACEBACK_CHARACTERS:])
+        return Outcome(number, None, reason(error), "".join(lines)[-_TRACEBACK_CHARACTERS:], error)
 
     def _stop(self, future: Future) -> None:
         addresses = [address for address, keys in self.client.processing().items() if future.key in keys]

@@ -31,7 +31,8 @@ SAMPLERS.add("tpe", "Optuna's tree-structured Parzen estimators, 4 networks at a
 
 @dataclass(frozen=True)
 class Request:
-    """Options of `bench sample`, with their defaults. `n` is the study's total number of networks.
+    """Options of `bench sample`, with their defaults. `n` is the study's total number of networks, `cooldown` the
+    seconds a device rests before each visit.
 
     Limits are in minutes a network: `profile_minutes` for compiling and timing, `train_minutes` for training.
     """
@@ -48,6 +49,7 @@ class Request:
     runner: str = "auto"
     tracker: str | None = None
     threads: int | None = None
+    cooldown: float = 0
     tuned: bool = False
     database: str | Path | None = None
     workers: int | None = None
@@ -64,7 +66,8 @@ class Request:
 class Plan:
     """A checked request: the things its names stand for, and the settings its study must have.
 
-    `notice` is a line the user should see, such as that no board is attached.
+    `devices` is how many networks are measured at once; `notice` is a line the user should see, such as that no board
+    is attached.
     """
 
     request: Request
@@ -75,6 +78,7 @@ class Plan:
     options: RunOptions
     settings: Settings
     workers: int
+    devices: int
     notice: str | None
 
     @property
@@ -85,6 +89,13 @@ class Plan:
         return bool(RUNNERS[self.settings.runner].exclusive)
 
     @property
+    def quiet(self) -> bool:
+        """Whether this machine is measured, so that nothing else may run on it meanwhile."""
+        from bench.targets import RUNNERS
+
+        return bool(RUNNERS[self.settings.runner].here)
+
+    @property
     def threads_per_worker(self) -> int:
         """Threads of torch, BLAS and TVM in each worker, so that all together fit the cores."""
         return 1 if self.request.scheduler else max(1, usable_cores() // self.workers)
@@ -92,7 +103,8 @@ class Plan:
     @property
     def tvm_threads(self) -> int:
         """Threads that TVM's pool in a worker must be able to have: a measurement here uses the target's."""
-        return max(self.threads_per_worker, self.options.threads if self.exclusive else 1)
+        measuring = self.quiet and not self.options.target.is_gpu
+        return max(self.threads_per_worker, self.options.threads if measuring else 1)
 
     @property
     def profile_seconds(self) -> float:
@@ -115,6 +127,7 @@ def make_request(**options: Any) -> Request:
 
 def resolve(request: Request) -> Plan:
     """Check a request; raises UsageError, naming what to correct, for the first thing wrong in it."""
+    from bench.targets import RUNNERS
     from bench.targets.tuning.database import traces_hash
 
     _check_numbers(request)
@@ -123,7 +136,13 @@ def resolve(request: Request) -> Plan:
     dataset, recipe = _training(request)
     space = _space(request, dataset)
     runner, options, notice = choose_measurement(
-        request.target, request.runner, request.tracker, request.threads, request.tuned, request.database
+        request.target,
+        request.runner,
+        request.tracker,
+        request.threads,
+        request.tuned,
+        request.database,
+        request.cooldown,
     )
     target = options.target
     settings = Settings(
@@ -131,7 +150,7 @@ def resolve(request: Request) -> Plan:
         space_hash=space.hash,
         space_definition=space.definition(),
         target=target.name,
-        target_definition=msgspec.to_builtins(target),
+        target_definition=msgspec.json.decode(msgspec.json.encode(target)),
         runner=runner,
         threads=options.threads,
         dataset=dataset.ref if dataset else None,
@@ -151,6 +170,7 @@ def resolve(request: Request) -> Plan:
         options=options,
         settings=settings,
         workers=_workers(request),
+        devices=RUNNERS[runner].devices(options),
         notice=notice,
     )
 
@@ -162,23 +182,26 @@ def choose_measurement(
     threads: int | None,
     tuned: bool = False,
     database: str | Path | None = None,
+    cooldown: float = 0,
 ) -> tuple[str, RunOptions, str | None]:
     """The runner's name, its options, and a line the user should see; all cores of the target by default.
 
-    `tuned` takes the traces that beat the rules from the target's `database`. Raises UsageError for unknown names,
-    for more threads than the target has cores, for a runner that cannot work, such as one whose tracker does not
-    answer, and for a database without kernels tuned against today's rules.
+    `tuned` takes the traces that beat the rules from the target's `database`; `cooldown`: see `Request`. Raises
+    UsageError for unknown names, for more threads than the target has cores, for a runner that cannot work, such as one
+    whose tracker does not answer, and for a database without kernels tuned against today's rules.
     """
     from bench.targets import RUNNERS, RunOptions, choose_runner, get_target
     from bench.targets.tuning.database import TuningDatabase
 
     if database is not None and not tuned:
         raise UsageError("--database names a file of tuned kernels; add --tuned to use them")
+    if not 0 <= cooldown < float("inf"):
+        raise UsageError(f"--cooldown must be 0 or more, not {cooldown:g}")
     found = get_target(target)
     count = found.check_threads(threads)
     chosen, notice = choose_runner(runner, found, tracker)
     traces = TuningDatabase(found, count, Path(database) if database else None).traces() if tuned else None
-    options = RunOptions(target=found, threads=count, tracker=tracker, tuned=traces)
+    options = RunOptions(target=found, threads=count, tracker=tracker, cooldown_s=cooldown, tuned=traces)
     RUNNERS[chosen].check(options)
     return chosen, options, notice
 

@@ -109,8 +109,9 @@ class _Sweep:
     def _client(self) -> AbstractContextManager[Client]:
         if self.plan.request.scheduler:
             return existing_cluster(self.plan.request.scheduler, measures=self.plan.exclusive)
+        # A visit to a board keeps a worker waiting and its core idle: there may be more boards than cores.
         return embedded_cluster(
-            self.plan.workers,
+            max(self.plan.workers, self.plan.devices),
             self.plan.threads_per_worker,
             tvm_threads=self.plan.tvm_threads,
             debug=self.debug,

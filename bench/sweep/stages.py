@@ -14,7 +14,7 @@ from bench.python_file import import_file, is_file_reference
 
 if TYPE_CHECKING:
     from bench.design_space import Network
-    from bench.targets import Program, RunOptions
+    from bench.targets import Program, RunOptions, Visit
     from bench.training import Dataset, Recipe
 
 
@@ -56,18 +56,18 @@ def compile_network(job: Job, options: RunOptions) -> Compiled:
         return _compile(job, options)
 
 
-def visit(compiled: Compiled, runner: str, options: RunOptions) -> tuple[float, ...]:
-    """One visit of raw samples, in milliseconds. Nothing else may run on the measured processor."""
+def visit(compiled: Compiled, runner: str, options: RunOptions) -> Visit:
+    """One visit's raw samples. Nothing else may run on the measured processor."""
     from bench.targets import RUNNERS
 
-    return tuple(RUNNERS[runner].samples(compiled.program, options))
+    return RUNNERS[runner].visit(compiled.program, options)
 
 
-def finish(compiled: Compiled, runner: str, options: RunOptions, samples: tuple[float, ...]) -> dict[str, Any]:
-    """Cost and latency, as JSON, from the pooled samples of all visits."""
+def finish(compiled: Compiled, runner: str, options: RunOptions, visits: tuple[Visit, ...]) -> dict[str, Any]:
+    """Cost and latency, as JSON, from all visits."""
     from bench.targets import RUNNERS
 
-    latency = RUNNERS[runner].finish(compiled.program, options, samples)
+    latency = RUNNERS[runner].finish(compiled.program, options, visits)
     return {"cost": compiled.cost, "latency": msgspec.to_builtins(latency)}
 
 

@@ -82,10 +82,11 @@ def in_registers(target: Target, threads: int) -> Update:
     return Update(threads, machine.registers - 4, machine.lanes, _STEPS)
 
 
-def through_memory(target: Target, threads: int) -> Update:
-    """One step on an array of 256 MiB."""
+def through_memory(target: Target, threads: int, memory_bytes: int = 0) -> Update:
+    """One step on an array of 256 MiB, or of a quarter of a device's memory where that is less."""
+    array_bytes = min(_ARRAY_BYTES, memory_bytes // 4 or _ARRAY_BYTES)
     tile = replace(in_registers(target, threads), tiles=1, steps=1)
-    return replace(tile, tiles=2 * _ARRAY_BYTES // tile.bytes)
+    return replace(tile, tiles=2 * array_bytes // tile.bytes)
 
 
 def compile_update(update: Update, symbol: str, target: Target) -> CompiledKernel:
@@ -93,12 +94,14 @@ def compile_update(update: Update, symbol: str, target: Target) -> CompiledKerne
     return CompiledKernel(symbol, None, object_code(lower_kernel(update.function(), symbol), target.compiler()))
 
 
-def measure_peak(load: Callable[[str, bytes], Any], device: Any, target: Target, threads: int) -> Peak:
+def measure_peak(
+    load: Callable[[str, bytes], Any], device: Any, target: Target, threads: int, memory_bytes: int = 0
+) -> Peak:
     """The best of a few executions each on `device`, whose thread pool has `threads` threads; about half a second.
 
-    `load` puts a library on the device under a file name.
+    `load` puts a library on the device under a file name; `memory_bytes` is what is free there, 0 when unknown.
     """
-    arithmetic, stream = in_registers(target, threads), through_memory(target, threads)
+    arithmetic, stream = in_registers(target, threads), through_memory(target, threads, memory_bytes)
     kernels = [compile_update(arithmetic, "arithmetic", target), compile_update(stream, "stream", target)]
     library = load("peak.so", link_kernels(kernels))
     factor = tvm.runtime.tensor(np.full(stream.lanes, _FACTOR, "float32"), device)

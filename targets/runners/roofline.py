@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.targets.latency import KernelTime, Latency, Peak, Source
+from bench.targets.latency import KernelTime, Latency, Peak, Source, Visit
 from bench.targets.program import Kernel, Program
 from bench.targets.runners.runner import RunOptions
 from bench.targets.target import Target
@@ -20,15 +20,20 @@ class RooflineRunner:
     source: Source = "predicted"
     predictor: str | None = "roofline"
     exclusive = False
+    here = False
 
     def check(self, options: RunOptions) -> None:
         """Always possible."""
 
-    def samples(self, program: Program, options: RunOptions) -> tuple[float, ...]:
-        """A prediction has no samples."""
-        return ()
+    def devices(self, options: RunOptions) -> int:
+        """None is needed."""
+        return 1
 
-    def finish(self, program: Program, options: RunOptions, samples: tuple[float, ...]) -> Latency:
+    def visit(self, program: Program, options: RunOptions) -> Visit:
+        """A prediction has no samples."""
+        return Visit(device="", samples_ms=())
+
+    def finish(self, program: Program, options: RunOptions, visits: tuple[Visit, ...]) -> Latency:
         """The sum over kernels; no interval, because nothing was measured."""
         times = [kernel.calls * kernel_ms(kernel, options.target, options.threads) for kernel in program.kernels]
         total = sum(times)
@@ -42,7 +47,7 @@ class RooflineRunner:
             threads=options.threads,
             median_ms=total,
             ci95_ms=None,
-            samples_ms=(),
+            visits=(),
             kernels=kernel_times(program, times),
             unscheduled_kernels=program.unscheduled_kernels,
             tuned_kernels=program.tuned_kernels,

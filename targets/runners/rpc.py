@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import socket
-import struct
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from typing import Any
 
-from tvm import rpc
-from tvm.rpc import base
+from packaging.version import Version
 
-from bench.errors import RunError, UsageError
+from bench.board.connection import Connection, connect, silent, unknown
+from bench.board.sockets import Address, parse_address, tracker_address
+from bench.board.state import conditions
+from bench.board.tracker import Summary, read_summary
+from bench.errors import DeviceUnavailable, RunError, UsageError
+from bench.targets.runners.gpu import find_gpu
 from bench.targets.runners.measure import MeasuringRunner, Session
-from bench.targets.runners.runner import RunOptions, tracker_address
+from bench.targets.runners.runner import RunOptions
+from bench.targets.target import Target
 
-_CONNECT_S = 3.0
+_CHECK_S = 5.0
 _BIG_CORES = 1
 
 
@@ -26,70 +31,155 @@ class RpcRunner(MeasuringRunner):
     title = "measured on a board attached to a TVM RPC tracker"
 
     def check(self, options: RunOptions) -> None:
-        """Raise `UsageError` unless the tracker answers within seconds and knows a device of the target's key."""
+        """Raise `UsageError` unless the tracker answers within seconds and knows a device that fits the target.
+
+        Whether a device fits is asked of one that is free; a busy one is asked when its turn comes.
+        """
         tracker, key = _tracker(options), options.target.tracker_key
-        devices = [server["key"] for server in tracker.summary()["server_info"]]
-        if f"server:{key}" not in devices:
-            raise UsageError(
-                f"the tracker at {tracker_address(options.tracker)} has no device with key {key}; on the board run: "
-                f"python -m tvm.exec.rpc_server --tracker HOST:PORT --key {key}"
-            )
+        summary = _summary(tracker)
+        if summary.count(key) == 0:
+            raise UsageError(unknown(tracker, key))
+        if summary.free.get(key, 0) == 0:
+            return
+        try:
+            connection = connect(tracker, key, _CHECK_S, _CHECK_S)
+        except DeviceUnavailable:
+            return
+        try:
+            check_fit(connection, options.target)
+        except DeviceUnavailable as error:
+            raise UsageError(str(error)) from error
+        finally:
+            connection.close()
+
+    def devices(self, options: RunOptions) -> int:
+        """How many devices of the target's key the tracker knows, busy ones included."""
+        return _summary(_tracker(options)).count(options.target.tracker_key)
 
     @contextmanager
     def session(self, options: RunOptions) -> Iterator[Session]:
-        """Ask the tracker for a device and set its threads; libraries are uploaded."""
-        tracker, key = _tracker(options), options.target.tracker_key
-        try:
-            remote = tracker.request(key, session_timeout=options.timeout_s, max_retry=2)
-        except RuntimeError as error:
-            raise RunError(f"no device with key {key} became free: {str(error).splitlines()[0]}") from error
-        try:
-            threads = _use_threads(remote, key, options.threads)
+        """Wait for a device that fits the target, and set its threads; libraries are uploaded.
 
-            def load(name: str, library: bytes) -> Any:
-                remote.upload(bytearray(library), name)
-                return remote.load_module(name)
-
+        Raises `DeviceUnavailable` when there is none, `DeviceLost` when it goes away, `DeviceTimeout` when it takes
+        too long, and `RunError` with what else the device reports.
+        """
+        limit_s = options.timeout_s + options.cooldown_s
+        connection = connect(_tracker(options), options.target.tracker_key, options.wait_s, limit_s)
+        try:
+            check_fit(connection, options.target)
+            cpus = () if options.target.is_gpu else _use_threads(connection, options)
             yield Session(
-                remote.cpu(),
-                load,
-                name=f"{key} at {tracker_address(options.tracker)}",
-                conditions={"threads read back": str(threads)},
+                _device(connection, options.target),
+                lambda name, library: connection.load(_kept_name(name, library), library),
+                name=connection.name,
+                conditions=_conditions(connection, options.threads, cpus),
+                state=lambda: _state(connection, cpus),
+                memory_bytes=connection.board.memory_bytes if connection.board else 0,
+                emulated=bool(connection.board and connection.board.emulated),
             )
+        except Exception as error:
+            raise connection.failure(error) from error
         finally:
-            remote.get_function("CloseRPCConnection")()
+            connection.close()
 
 
-def _use_threads(remote: Any, key: str, threads: int) -> int:
-    remote.get_function("runtime.config_threadpool")(_BIG_CORES, threads)
-    used = int(remote.get_function("runtime.NumThreads")())
-    if used != threads:
+def _device(connection: Connection, target: Target) -> Any:
+    if target.is_gpu:
+        return find_gpu(connection.remote, target, f"device {connection.name}")
+    return connection.remote.cpu()
+
+
+def check_fit(connection: Connection, target: Target) -> None:
+    """Raise `DeviceUnavailable` unless code for `target` can run on the device, as far as its server tells."""
+    board = connection.board
+    if board is None:
+        return
+    needed, offered = _architecture(target.triple), _architecture(board.machine)
+    if needed and needed != offered:
+        raise DeviceUnavailable(
+            f"device {connection.name} is {board.machine}, and code for target {target.name} runs on {needed}; "
+            f"serve it under another key, or name its target"
+        )
+    cores = {core.cpu for core in board.cores}
+    if not board.emulated and not set(target.cpus) <= cores:
+        raise DeviceUnavailable(
+            f"device {connection.name} has cores {_numbers(sorted(cores))}, and target {target.name} is cores "
+            f"{_numbers(target.cpus)}; serve it under another key, or name its target"
+        )
+    ours = version("apache-tvm")
+    if Version(board.tvm).release != Version(ours).release:
+        raise DeviceUnavailable(
+            f"device {connection.name} has apache-tvm {board.tvm}, here is {ours}; on the board run: "
+            f"pip install apache-tvm=={ours}"
+        )
+
+
+def _architecture(name: str) -> str:
+    """The instruction set that a machine's name or a target triple begins with."""
+    first = name.partition("-")[0].lower()
+    if first.startswith("armv"):
+        return "arm"
+    return {"amd64": "x86_64", "arm64": "aarch64"}.get(first, first)
+
+
+def _use_threads(connection: Connection, options: RunOptions) -> tuple[int, ...]:
+    """Set the device's threads; the cores they may use, empty when TVM's own server runs there and does not tell."""
+    target, threads = options.target, options.threads
+    used = connection.configure(target.cpus, threads)
+    if used is not None:
+        count, cpus = used.threads, used.cpus
+    elif target.cpus:
+        raise DeviceUnavailable(
+            f"device {connection.name} runs TVM's own server, which cannot choose the cores of {target.name}; "
+            "start bench board serve there"
+        )
+    else:
+        connection.remote.get_function("runtime.config_threadpool")(_BIG_CORES, threads)
+        count, cpus = int(connection.remote.get_function("runtime.NumThreads")()), ()
+    if count != threads:
         raise RunError(
-            f"device {key} uses {used} threads, not {threads}; "
+            f"device {connection.name} uses {count} threads, not {threads}; "
             "set TVM_NUM_THREADS on the board before starting the RPC server"
         )
-    return used
+    emulated = connection.board is not None and connection.board.emulated
+    if target.cpus and not emulated and not set(cpus) <= set(target.cpus):
+        raise DeviceUnavailable(
+            f"device {connection.name} runs on cores {_numbers(cpus)}, not on {_numbers(target.cpus)} "
+            f"as target {target.name} asks"
+        )
+    return cpus
 
 
-def _tracker(options: RunOptions) -> Any:
-    address = tracker_address(options.tracker) or ""
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
-        raise UsageError(f"tracker {address!r}: write HOST:PORT, for example 127.0.0.1:9190")
+def _conditions(connection: Connection, threads: int, cpus: tuple[int, ...]) -> dict[str, str]:
+    found = {"threads read back": str(threads)}
+    if connection.board:
+        cores = {core.cpu: core.part for core in connection.board.cores}
+        found["cores"] = _numbers(cpus)
+        found["processor"] = ", ".join(dict.fromkeys(cores[cpu] for cpu in cpus if cpu in cores))
+        found["apache-tvm"] = connection.board.tvm
+    return {label: text for label, text in found.items() if text}
+
+
+def _state(connection: Connection, cpus: tuple[int, ...]) -> dict[str, str]:
+    state = connection.state()
+    return conditions(state, cpus) if state else {}
+
+
+def _numbers(cpus: Sequence[int]) -> str:
+    return ", ".join(str(cpu) for cpu in cpus)
+
+
+def _kept_name(name: str, library: bytes) -> str:
+    """A name that stands for this library alone, so that a board can keep it from one session to the next."""
+    return f"{hashlib.sha256(library).hexdigest()[:24]}-{name}"
+
+
+def _tracker(options: RunOptions) -> Address:
+    return parse_address(tracker_address(options.tracker) or "")
+
+
+def _summary(tracker: Address) -> Summary:
     try:
-        _shake_hands(host, int(port))
+        return read_summary(tracker)
     except OSError as error:
-        raise UsageError(
-            f"no tracker answers at {address} ({error}); start one: "
-            f"python -m tvm.exec.rpc_tracker --host {host} --port {port}"
-        ) from error
-    return rpc.connect_tracker(host, int(port))
-
-
-def _shake_hands(host: str, port: int) -> None:
-    """Say what TVM's tracker protocol begins with, and wait a few seconds for its answer; TVM would wait for ever."""
-    magic = struct.pack("<i", base.RPC_TRACKER_MAGIC)
-    with socket.create_connection((host, port), timeout=_CONNECT_S) as connection:
-        connection.sendall(magic)
-        if connection.recv(len(magic), socket.MSG_WAITALL) != magic:
-            raise OSError("something else listens there")
+        raise UsageError(silent(tracker, error)) from error

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from bench.board.sockets import tracker_address
 from bench.errors import UsageError
 from bench.registry import Registry
-from bench.targets.latency import Latency, Source
+from bench.targets.latency import Latency, Source, Visit
 from bench.targets.program import Program
 from bench.targets.target import Target
 
@@ -18,9 +18,10 @@ from bench.targets.target import Target
 class RunOptions:
     """How to run: on which target, and for how long each visit measures.
 
-    A visit warms up, then repeats for at least `seconds` and at least `repeats` samples; a sample is the mean
-    over as many inferences as take `sample_ms`. `tuned`: traces of `bench tune` by the symbol of the kernel they
-    are for; None for networks whose schedules are all by rule.
+    A visit lets the device rest for `cooldown_s`, warms up, then repeats for at least `seconds` and at least `repeats`
+    samples; a sample is the mean over as many inferences as take `sample_ms`. A device is waited for `wait_s`, and may
+    take `timeout_s` for all it is asked in a session, rest excluded. `tuned`: traces of `bench tune` by the symbol of
+    the kernel they are for; None for networks whose schedules are all by rule.
     """
 
     target: Target
@@ -29,15 +30,18 @@ class RunOptions:
     seconds: float = 0.3
     repeats: int = 10
     sample_ms: float = 5.0
-    timeout_s: float = 60.0
+    cooldown_s: float = 0.0
+    timeout_s: float = 120.0
+    wait_s: float = 300.0
     tuned: Mapping[str, str] | None = None
 
 
 class Runner(Protocol):
     """A way to obtain a latency.
 
-    `exclusive` runners occupy the device: nothing else may run there meanwhile, and their samples are taken in
-    several visits so that networks can be interleaved. The others answer from the program alone.
+    `exclusive` runners occupy a device: nothing else may run there meanwhile, and their samples are taken in
+    several visits so that networks can be interleaved. The others answer from the program alone. `here` tells that
+    the device is this machine, which must be quiet then.
     """
 
     name: str
@@ -45,14 +49,18 @@ class Runner(Protocol):
     source: Source
     predictor: str | None
     exclusive: bool
+    here: bool
 
     def check(self, options: RunOptions) -> None:
         """Raise `UsageError` with what to do when this runner cannot serve `options`."""
 
-    def samples(self, program: Program, options: RunOptions) -> tuple[float, ...]:
-        """Latencies of one visit in milliseconds; empty for a runner that is not exclusive."""
+    def devices(self, options: RunOptions) -> int:
+        """How many devices can be visited at the same time; 1 for a runner that is not exclusive."""
 
-    def finish(self, program: Program, options: RunOptions, samples: tuple[float, ...]) -> Latency:
+    def visit(self, program: Program, options: RunOptions) -> Visit:
+        """Samples of one visit; none for a runner that is not exclusive."""
+
+    def finish(self, program: Program, options: RunOptions, visits: tuple[Visit, ...]) -> Latency:
         """The latency that the samples of all visits give, with the kernels' shares."""
 
     def run(self, program: Program, options: RunOptions) -> Latency:
@@ -62,19 +70,11 @@ class Runner(Protocol):
 RUNNERS: Registry[Runner] = Registry("runner")
 
 
-def tracker_address(given: str | None) -> str | None:
-    """HOST:PORT as given, or of TVM's environment variables, or None."""
-    if given:
-        return given
-    host, port = os.environ.get("TVM_TRACKER_HOST"), os.environ.get("TVM_TRACKER_PORT")
-    return f"{host}:{port}" if host and port else None
-
-
 def choose_runner(name: str, target: Target, tracker: str | None = None) -> tuple[str, str | None]:
     """The runner to use, and the line to show the user when the choice needs words.
 
     "auto" is local for the host, RPC when a tracker is configured, else roofline. Raises `UsageError` for an
-    unknown name, and for a runner that cannot serve the target.
+    unknown name, for a runner that cannot serve the target, and for a GPU that is not attached.
     """
     address = tracker_address(tracker)
     if name != "auto":
@@ -87,7 +87,13 @@ def choose_runner(name: str, target: Target, tracker: str | None = None) -> tupl
         return "local", None
     if address:
         return "rpc", None
+    if target.is_gpu:
+        raise UsageError(
+            f"no GPU attached: {target.name} has code, and no latency; attach its board and pass --tracker HOST:PORT, "
+            "or --runner roofline for a bound that the catalogue's figures give"
+        )
     return "roofline", (
         f"No board attached: latencies for {target.name} are predicted by the roofline model, not measured. "
-        f"To measure, start a TVM RPC tracker and server with key {target.tracker_key} and pass --tracker HOST:PORT."
+        f"To measure, run bench board tracker here and bench board serve --key {target.tracker_key} on the board, "
+        "and pass --tracker HOST:PORT."
     )
