@@ -11,7 +11,7 @@ import typer
 from typer.exceptions import TyperException
 
 import bench
-from bench.commands import doctor, lists, profile, results, sample, show, tune
+from bench.commands import board, doctor, lists, profile, results, sample, show, tune, verify
 from bench.commands.stopping import INTERRUPTED
 from bench.errors import RunError, UsageError
 
@@ -32,6 +32,7 @@ for _command in (
     show.show,
     profile.profile,
     tune.tune,
+    verify.verify,
     lists.targets,
     lists.blocks,
     lists.spaces,
@@ -40,6 +41,7 @@ for _command in (
     doctor.doctor,
 ):
     app.command()(_command)
+app.add_typer(board.app)
 
 
 def _show_version(wanted: bool) -> None:

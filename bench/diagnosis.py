@@ -35,6 +35,7 @@ def diagnose(target: str, tracker: str | None, storage: str) -> list[Check]:
         _check("accelerator", _accelerator),
         _check(f"compile for {target}", lambda: _compile(target)),
         _check("tracker", lambda: _tracker(target, tracker)),
+        _check("boards in software", _emulation),
         _check("storage", lambda: _storage(storage)),
         _check("temporary files", _temporary),
     ]
@@ -100,6 +101,12 @@ def _tracker(target: str, tracker: str | None) -> str:
         return "none asked for; latencies for boards are predicted (attach one with --tracker HOST:PORT)"
     RUNNERS["rpc"].check(RunOptions(target=found, threads=found.cores, tracker=tracker))
     return f"answers, and has a device for {target}"
+
+
+def _emulation() -> str:
+    from bench.targets.emulation import readiness
+
+    return readiness()
 
 
 def _storage(storage: str) -> str:

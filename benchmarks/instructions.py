@@ -145,9 +145,10 @@ def compiled(name: str, resolution: int) -> tuple[Any, Any]:
 def count_model(name: str, resolution: int, engines: list[str], caches: bool) -> list[dict[str, Any]]:
     """One row an engine; `instructions` is None where an engine failed, and the reason is on stderr."""
     import numpy as np
-    from qemu_root import SetUpError, prepare
+    from qemu_root import prepare
 
     from bench.design_space import count_cost
+    from bench.errors import RunError
 
     model, program = compiled(name, resolution)
     expected = np.asarray(program.expected, "float32")
@@ -162,9 +163,9 @@ def count_model(name: str, resolution: int, engines: list[str], caches: bool) ->
                 if engine == "ncnn":
                     from ncnn_conversion import convert
 
-                    convert(model, resolution, folder, prepare() / "pnnx/pnnx/pnnx")
+                    convert(model, resolution, folder, prepare().pnnx)
                 counts = emulate(engine, folder, caches)[0]
-            except SetUpError as failure:
+            except RunError as failure:
                 print(f"{engine:6} {name} failed: {failure}", file=sys.stderr)
                 rows.append({"model": name, "engine": engine, "macs": macs, "instructions": None})
                 continue
@@ -260,7 +261,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     engines = sorted(set(arguments.engines))
-    from qemu_root import SetUpError
+    from bench.errors import RunError
 
     try:
         if arguments.kernels:
@@ -270,7 +271,7 @@ def main() -> None:
             models = dict.fromkeys(arguments.models)
             rows = [row for m in models for row in count_model(m, arguments.resolution, engines, arguments.caches)]
             text = model_table(rows, engines)
-    except SetUpError as error:
+    except RunError as error:
         raise SystemExit(str(error)) from error
     print(json.dumps(rows) if arguments.json else text)
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from qemu_root import SetUpError
 from timm.models.vision_transformer import Attention
 from torch.nn.functional import scaled_dot_product_attention
+
+from bench.errors import RunError
 
 
 def replace_attention(model: Any) -> None:
@@ -44,10 +45,10 @@ def convert(model: Any, resolution: int, folder: Path, binary: Path) -> None:
         with torch.no_grad():
             torch.jit.trace(model, torch.zeros(1, 3, resolution, resolution)).save(str(folder / "model.pt"))
     except (RuntimeError, TypeError, ValueError) as error:
-        raise SetUpError(f"torch cannot trace it for pnnx: {error}") from error
+        raise RunError(f"torch cannot trace it for pnnx: {error}") from error
     shape = f"inputshape=[1,3,{resolution},{resolution}]"
     done = subprocess.run(
         [str(binary), "model.pt", shape, "fp16=0"], cwd=folder, capture_output=True, text=True, timeout=600
     )
     if done.returncode or not (folder / "model.ncnn.bin").exists():
-        raise SetUpError(f"pnnx failed:\n{done.stderr[-2000:]}")
+        raise RunError(f"pnnx failed:\n{done.stderr[-2000:]}")

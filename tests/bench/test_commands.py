@@ -27,6 +27,16 @@ def test_lists_hold_what_the_sweep_needs(bench):
     assert "mobile" in {entry["space"] for entry in json.loads(bench("spaces", "--json").output)}
 
 
+def test_a_target_shows_where_each_of_its_figures_is_from(bench):
+    figures = {row["figure"]: row for row in json.loads(bench("targets", "rk3399", "--json").output)}
+    assert figures["cpus"]["value"] == [4, 5]
+    assert figures["bandwidth_gbs"]["value"] == 4.1
+    said = bench("targets", "rk3399")
+    assert said.code == 0
+    assert all(row["source"] in said.output for row in figures.values())
+    assert "did you mean rk3399" in bench("targets", "rk3398").errors
+
+
 def test_a_network_text_is_profiled(bench):
     said = bench("profile", NETWORK, "--target", "rk3399", "--runner", "roofline", "--json", "--quiet")
     assert (said.code, said.errors) == (0, "")
@@ -40,6 +50,7 @@ def test_a_network_text_is_profiled(bench):
         "model",
         "unscheduled_kernel_names",
         "latency_samples_ms",
+        "visits",
         "kernels",
         "peak",
         "versions",

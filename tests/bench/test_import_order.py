@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+BOARD = Path(__file__).parents[2] / "bench" / "board"
 LEAVES = {"bench.errors", "bench.python_file", "bench.registry"}
 MAY_IMPORT = {
     "blocks": {"bench.blocks"},
     "design_space": {"bench.design_space", "bench.blocks"},
-    "targets": {"bench.targets"},
+    "targets": {"bench.targets", "bench.board"},
     "training": {"bench.training"},
     "analysis": {"bench.analysis"},
 }
@@ -50,6 +51,12 @@ def test_a_part_imports_only_what_lies_below_it(part):
         for name in _imports(file, package):
             fits = name in LEAVES or any(name == root or name.startswith(f"{root}.") for root in allowed)
             assert fits, f"{file.relative_to(ROOT)} imports {name}"
+
+
+def test_what_runs_on_boards_imports_nothing_else_of_ours():
+    for file in sorted(BOARD.glob("*.py")):
+        for name in _imports(file, "bench.board"):
+            assert name in LEAVES or name.startswith("bench.board."), f"{file.name} imports {name}"
 
 
 def test_the_check_sees_an_import_against_the_order(tmp_path):

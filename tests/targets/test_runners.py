@@ -5,6 +5,8 @@ import pytest
 
 from bench.errors import RunError, UsageError
 from bench.targets import RUNNERS, Latency, RunOptions, choose_runner, get_target
+from bench.targets.runners.measure import together
+from bench.targets.runners.peak import through_memory
 
 
 def options(target="host", threads=1, **others):
@@ -53,7 +55,7 @@ def test_a_latency_survives_json(host_program):
 def test_a_program_whose_output_is_wrong_on_the_device_gets_no_latency(host_program):
     wrong = dataclasses.replace(host_program, expected=tuple(value + 1 for value in host_program.expected))
     with pytest.raises(RunError, match="output on the device differs from torch"):
-        RUNNERS["local"].samples(wrong, options())
+        RUNNERS["local"].visit(wrong, options())
 
 
 def test_auto_measures_the_host_and_says_so_when_it_predicts(monkeypatch):
@@ -81,7 +83,7 @@ def test_runners_that_cannot_serve_a_target_are_refused(monkeypatch):
 
 
 def test_a_tracker_that_does_not_answer_is_named_with_the_command_that_starts_one(free_port):
-    with pytest.raises(UsageError, match=r"no tracker answers at 127\.0\.0\.1:\d+ .*tvm\.exec\.rpc_tracker"):
+    with pytest.raises(UsageError, match=r"no tracker answers at 127\.0\.0\.1:\d+ .*bench board tracker"):
         RUNNERS["rpc"].check(options("rk3399", 2, tracker=f"127.0.0.1:{free_port}"))
 
 
@@ -90,16 +92,27 @@ def test_a_tracker_address_without_a_port_is_refused():
         RUNNERS["rpc"].check(options("rk3399", 2, tracker="localhost"))
 
 
-def test_rpc_measures_on_an_attached_device_and_releases_it(tracker, host_program):
+def test_rpc_measures_where_tvm_s_own_server_runs(tracker, host_program):
     chosen = options(tracker=tracker)
     runner = RUNNERS["rpc"]
-    visits = runner.samples(host_program, chosen) + runner.samples(host_program, chosen)
+    assert runner.devices(chosen) == 1
+    visits = runner.visit(host_program, chosen), runner.visit(host_program, chosen)
     latency = runner.finish(host_program, chosen, visits)
     assert latency.source == "measured"
     assert latency.verified_on == "device"
-    assert latency.samples_ms == visits
+    assert latency.samples_ms == visits[0].samples_ms + visits[1].samples_ms
     assert latency.peak.source == "measured"
     assert latency.max_rel_error <= 1e-4
     assert latency.conditions["threads read back"] == "1"
     with pytest.raises(UsageError, match="has no device with key rk3399"):
         runner.check(options("rk3399", 2, tracker=tracker))
+
+
+def test_what_visits_say_alike_is_said_once():
+    first, second = {"governor before": "performance", "°C": "40"}, {"governor before": "performance", "°C": "45"}
+    assert together([first, second]) == {"governor before": "performance", "°C": "40; 45"}
+
+
+def test_a_device_with_little_memory_is_streamed_through_a_quarter_of_it():
+    update = through_memory(get_target("rk3399"), 2, memory_bytes=400 * 2**20)
+    assert update.bytes / 2 == pytest.approx(100 * 2**20, rel=1e-3)

@@ -1,0 +1,39 @@
+"""One step of a set-up: a program that is run, and one line when it fails."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from bench.errors import RunError
+
+
+def require(commands: Mapping[str, str]) -> None:
+    """Raise `RunError` for the first command that is not there, with the remedy given for it."""
+    for command, remedy in commands.items():
+        if shutil.which(command) is None:
+            raise RunError(f"{command} is missing: {remedy}")
+
+
+def run_step(
+    what: str,
+    *command: str,
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    limit_s: float = 1800,
+) -> None:
+    """Run a program and wait for it; raises `RunError` that `what` failed, with the line in which it says why."""
+    try:
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=limit_s)
+    except subprocess.TimeoutExpired as error:
+        raise RunError(f"{what} took longer than {limit_s / 60:g} minutes") from error
+    if done.returncode:
+        raise RunError(f"{what} failed: {_reason(done.stderr.strip() or done.stdout.strip())}")
+
+
+def _reason(said: str) -> str:
+    """The first line that apt or pip calls an error, else the last, where Python names its exception."""
+    lines = [line.strip() for line in said.splitlines()]
+    return next((line for line in lines if line.startswith(("E: ", "ERROR: "))), lines[-1] if lines else "no message")
