@@ -13,7 +13,6 @@ OUR_CHOICE = "our choice; unverified"
 FROM_MEMORY = "from memory; unverified"
 
 _INFERRED = "inferred from the pipeline; unverified"
-_NEON = "Armv8-A: 32 vector registers of 128 bits; an operand can be one lane of a register"
 
 
 @dataclass(frozen=True)
@@ -73,93 +72,100 @@ def llvm_model(name: str) -> str:
     return f"LLVM's scheduling model, {name}.td"
 
 
-def _armv8(cpu: str, triple: str = "aarch64-linux-gnu") -> dict[str, Any]:
-    return {"kind": "llvm", "mtriple": triple, "mcpu": cpu, "mattr": ["+neon"]}
+def _armv8(
+    title: str,
+    cpu: str,
+    *,
+    fma_per_cycle: int,
+    loads_per_cycle: int,
+    fma_latency: int,
+    l1_bytes: int,
+    sources: Mapping[str, str],
+    triple: str = "aarch64-linux-gnu",
+) -> Core:
+    """A 64-bit Arm core: all have the same vector registers."""
+    return Core(
+        title,
+        {"kind": "llvm", "mtriple": triple, "mcpu": cpu, "mattr": ["+neon"]},
+        simd_bits=128,
+        vector_registers=32,
+        fma_per_cycle=fma_per_cycle,
+        loads_per_cycle=loads_per_cycle,
+        fma_latency=fma_latency,
+        l1_bytes=l1_bytes,
+        lane_operands=True,
+        sources={
+            "simd_bits, vector_registers, lane_operands": (
+                "Armv8-A: 32 vector registers of 128 bits; an operand can be one lane of a register"
+            ),
+            **sources,
+        },
+    )
 
 
-CORTEX_A53 = Core(
+CORTEX_A53 = _armv8(
     "Cortex-A53",
-    _armv8("cortex-a53"),
-    simd_bits=128,
-    vector_registers=32,
+    "cortex-a53",
     fma_per_cycle=1,
     loads_per_cycle=1,
     fma_latency=8,
     l1_bytes=32 * KIB,
-    lane_operands=True,
     sources={
-        "simd_bits, vector_registers, lane_operands": _NEON,
         "fma_per_cycle": f"8 float32 operations a cycle, {_INFERRED}",
         "loads_per_cycle, fma_latency": llvm_model("AArch64SchedA53"),
         "l1_bytes": "Linux device trees rk3399-base.dtsi, bcm2837.dtsi",
     },
 )
 
-CORTEX_A55 = Core(
+CORTEX_A55 = _armv8(
     "Cortex-A55",
-    _armv8("cortex-a55"),
-    simd_bits=128,
-    vector_registers=32,
+    "cortex-a55",
     fma_per_cycle=1,
     loads_per_cycle=1,
     fma_latency=8,
     l1_bytes=32 * KIB,
-    lane_operands=True,
     sources={
-        "simd_bits, vector_registers, lane_operands": _NEON,
         "fma_per_cycle, loads_per_cycle": llvm_model("AArch64SchedA55"),
         "fma_latency": "Arm Cortex-A55 Software Optimization Guide 4.0",
         "l1_bytes": "Linux device tree rk356x-base.dtsi",
     },
 )
 
-CORTEX_A57 = Core(
+CORTEX_A57 = _armv8(
     "Cortex-A57",
-    _armv8("cortex-a57"),
-    simd_bits=128,
-    vector_registers=32,
+    "cortex-a57",
     fma_per_cycle=1,
     loads_per_cycle=1,
     fma_latency=10,
     l1_bytes=32 * KIB,
-    lane_operands=True,
     sources={
-        "simd_bits, vector_registers, lane_operands": _NEON,
         "fma_per_cycle, loads_per_cycle, fma_latency": llvm_model("AArch64SchedA57"),
         "l1_bytes": "NVIDIA Jetson Nano data sheet DS-09366-001",
     },
 )
 
-CORTEX_A72 = Core(
+CORTEX_A72 = _armv8(
     "Cortex-A72",
-    _armv8("cortex-a72"),
-    simd_bits=128,
-    vector_registers=32,
+    "cortex-a72",
     fma_per_cycle=1,
     loads_per_cycle=1,
     fma_latency=7,
     l1_bytes=32 * KIB,
-    lane_operands=True,
     sources={
-        "simd_bits, vector_registers, lane_operands": _NEON,
         "fma_per_cycle": f"8 float32 operations a cycle, {_INFERRED}",
         "loads_per_cycle, fma_latency": "Arm Cortex-A72 Software Optimization Guide",
         "l1_bytes": "Linux device trees rk3399-base.dtsi, bcm2711.dtsi",
     },
 )
 
-CORTEX_A73 = Core(
+CORTEX_A73 = _armv8(
     "Cortex-A73",
-    _armv8("cortex-a73"),
-    simd_bits=128,
-    vector_registers=32,
+    "cortex-a73",
     fma_per_cycle=1,
     loads_per_cycle=2,
     fma_latency=7,
     l1_bytes=64 * KIB,
-    lane_operands=True,
     sources={
-        "simd_bits, vector_registers, lane_operands": _NEON,
         "fma_per_cycle": f"8 float32 operations a cycle, {_INFERRED}",
         "loads_per_cycle": f"two load/store units, {_INFERRED}",
         "fma_latency": "that of the Cortex-A72; unverified",
@@ -167,71 +173,57 @@ CORTEX_A73 = Core(
     },
 )
 
-CORTEX_A76 = Core(
+CORTEX_A76 = _armv8(
     "Cortex-A76",
-    _armv8("cortex-a76"),
-    simd_bits=128,
-    vector_registers=32,
+    "cortex-a76",
     fma_per_cycle=2,
     loads_per_cycle=2,
     fma_latency=4,
     l1_bytes=64 * KIB,
-    lane_operands=True,
     sources={
-        "simd_bits, vector_registers, lane_operands": _NEON,
         "loads_per_cycle": f"{llvm_model('AArch64SchedNeoverseN1')} of the server core with this pipeline; unverified",
         "fma_per_cycle, fma_latency": "Arm Cortex-A76 Software Optimization Guide",
         "l1_bytes": "Linux device trees bcm2712.dtsi, rk3588-base.dtsi",
     },
 )
 
-CORTEX_A78 = Core(
+CORTEX_A78 = _armv8(
     "Cortex-A78",
-    _armv8("cortex-a78", "aarch64-linux-android"),
-    simd_bits=128,
-    vector_registers=32,
+    "cortex-a78",
+    triple="aarch64-linux-android",
     fma_per_cycle=2,
     loads_per_cycle=2,
     fma_latency=4,
     l1_bytes=64 * KIB,
-    lane_operands=True,
     sources={
-        "simd_bits, vector_registers, lane_operands": _NEON,
         "fma_per_cycle": f"16 float32 operations a cycle, {_INFERRED}",
         "loads_per_cycle, fma_latency, l1_bytes": "those of the Cortex-A76; unverified",
     },
 )
 
-CORTEX_A78AE = Core(
+CORTEX_A78AE = _armv8(
     "Cortex-A78AE",
-    _armv8("cortex-a78ae"),
-    simd_bits=128,
-    vector_registers=32,
+    "cortex-a78ae",
     fma_per_cycle=2,
     loads_per_cycle=2,
     fma_latency=4,
     l1_bytes=64 * KIB,
-    lane_operands=True,
     sources={
-        "simd_bits, vector_registers, lane_operands": _NEON,
         "fma_per_cycle": f"16 float32 operations a cycle, {_INFERRED}",
         "loads_per_cycle, fma_latency": "those of the Cortex-A76; unverified",
         "l1_bytes": "NVIDIA Jetson Orin Nano data sheet: 128 KB of instructions and data",
     },
 )
 
-CORTEX_X1 = Core(
+CORTEX_X1 = _armv8(
     "Cortex-X1",
-    _armv8("cortex-x1", "aarch64-linux-android"),
-    simd_bits=128,
-    vector_registers=32,
+    "cortex-x1",
+    triple="aarch64-linux-android",
     fma_per_cycle=4,
     loads_per_cycle=3,
     fma_latency=4,
     l1_bytes=64 * KIB,
-    lane_operands=True,
     sources={
-        "simd_bits, vector_registers, lane_operands": _NEON,
         "fma_per_cycle": f"32 float32 operations a cycle, {_INFERRED}",
         "loads_per_cycle, fma_latency": (
             f"{llvm_model('AArch64SchedNeoverseV1')} of the server core with this pipeline; unverified"

@@ -7,6 +7,7 @@ _RK3399 = {
     "cores, clock_ghz": "Rockchip RK3399 datasheet",
     "cpus": "TVM pull request 1403: 0 to 3 are the Cortex-A53, 4 and 5 the Cortex-A72",
     "l2_bytes": "Linux device tree rk3399-base.dtsi",
+    "bandwidth_gbs": "4.10 GB/s, sbc-bench on a NanoPC-T4, single-thread memcpy",
 }
 _RK356X_L2 = "Linux device tree rk356x-base.dtsi: a level 3 that takes the place of a level 2"
 
@@ -19,7 +20,7 @@ BOARDS = [
         clock_ghz=1.8,
         l2_bytes=1 * MIB,
         bandwidth_gbs=4.1,
-        sources={**_RK3399, "bandwidth_gbs": "4.10 GB/s, sbc-bench on a NanoPC-T4, single-thread memcpy"},
+        sources=_RK3399,
     ),
     CORTEX_A72.target(
         "rk3399_big1",
@@ -30,7 +31,7 @@ BOARDS = [
         l2_bytes=1 * MIB,
         bandwidth_gbs=4.1,
         key="rk3399",
-        sources={**_RK3399, "bandwidth_gbs": "4.10 GB/s, sbc-bench on a NanoPC-T4, single-thread memcpy"},
+        sources=_RK3399,
     ),
     CORTEX_A53.target(
         "rk3399_little",
