@@ -30,16 +30,16 @@ def link_program(executable: relax.VMExecutable, kernels: Sequence[CompiledKerne
         if objects:
             symbols = [kernel.symbol for kernel in kernels]
             executable.mod.import_module(tvm.runtime.load_static_library(objects[0], symbols))
-        path = Path(folder, "network.so")
-        executable.export_library(str(path), fcompile=_Linker(objects[1:]), fpack_imports=_packer(target))
-        return path.read_bytes()
+        return link_executable(executable, target, objects[1:])
 
 
-def link_executable(executable: relax.VMExecutable, target: tvm.target.Target) -> bytes:
-    """A shared library of all that an executable brings; `target` is the processor that loads it."""
+def link_executable(
+    executable: relax.VMExecutable, target: tvm.target.Target, more_objects: Sequence[str] = ()
+) -> bytes:
+    """A shared library of what an executable brings, and `more_objects`; `target` is the processor that loads it."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "network.so")
-        executable.export_library(str(path), fcompile=_Linker([]), fpack_imports=_packer(target))
+        executable.export_library(str(path), fcompile=_Linker(more_objects), fpack_imports=_packer(target))
         return path.read_bytes()
 
 
@@ -85,7 +85,7 @@ def load_program(executable: relax.VMExecutable, kernels: Sequence[CompiledKerne
 class _Linker:
     """What TVM's export calls with its own objects."""
 
-    def __init__(self, objects: list[str]) -> None:
+    def __init__(self, objects: Sequence[str]) -> None:
         self._objects = objects
 
     def __call__(self, output: str, objects: list[str], **_options: Any) -> None:

@@ -62,10 +62,10 @@ def _scheduled(
     """The kernel by its rules, in parts where some of its vectors would not be whole."""
     schedule = _prepared(function)
     widths = cutting.part_widths(schedule, machine)
-    if len(widths) > 1 and len(root_blocks(schedule)) == 1:
+    if widths and len(root_blocks(schedule)) == 1:
         # A part's results are stored by a block of their own.
         schedule = _prepared(function, bias_last=True)
-    if len(widths) > 1 and len(root_blocks(schedule)) == 2:
+    if widths and len(root_blocks(schedule)) == 2:
         parts = [_Schedule(part) for part in cutting.cut(schedule.mod["main"], widths)]
         rules = {_apply_rules(part, machine, ())[0] for part in parts}
         return cutting.joined([part.mod["main"] for part in parts]), rules.pop(), []

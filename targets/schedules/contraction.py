@@ -40,8 +40,7 @@ def apply(schedule: Schedule, block: Block, machine: Machine, constants: Collect
     """
     column = block.column
     assert column is not None
-    shared = next(read for read in block.reads if not read.contiguous(column))
-    weights = next(read for read in block.reads if read.contiguous(column))
+    shared, weights = _operands(block, column)
     padding = padding_of(schedule, block)
 
     driver = driver_of(schedule, block)
@@ -92,8 +91,7 @@ def apply(schedule: Schedule, block: Block, machine: Machine, constants: Collect
 def column_widths(schedule: Schedule, block: Block, machine: Machine) -> list[int]:
     """How many columns each part of a kernel is to have that is scheduled in parts."""
     column = str(block.column)
-    shared = next(read for read in block.reads if not read.contiguous(column))
-    weights = next(read for read in block.reads if read.contiguous(column))
+    shared, weights = _operands(block, column)
     columns = block.extents[column]
     if group_width(shared, column) or padding_of(schedule, block) is not None:
         return [columns]
@@ -102,6 +100,13 @@ def column_widths(schedule: Schedule, block: Block, machine: Machine) -> list[in
     steps = prod(block.extents[name] for name in block.reduced)
     at_once = _steps_at_once(block, shared, machine)
     return column_parts(high, block.extents[wide], columns, steps, machine, at_once)
+
+
+def _operands(block: Block, column: str) -> tuple[Read, Read]:
+    """What the columns share, and the weights, which are read along them."""
+    shared = next(read for read in block.reads if not read.contiguous(column))
+    weights = next(read for read in block.reads if read.contiguous(column))
+    return shared, weights
 
 
 def _steps_at_once(block: Block, shared: Read, machine: Machine) -> int:

@@ -15,13 +15,14 @@ from bench.targets.schedules.machine import Machine
 
 
 def part_widths(schedule: Schedule, machine: Machine) -> list[int]:
-    """How many columns each part of the kernel is to have; one part unless the kernel is a contraction alone with
-    what is done to its result, and parts promise to take less time."""
+    """How many columns each part of the kernel is to have; empty unless the kernel is a contraction alone with what
+    is done to its result, and parts promise to take less time."""
     first, *others = root_blocks(schedule)
     alone = contraction.matches(first) and len(others) <= 1
     if not alone or any(block.volume != first.volume or block.column is None for block in others):
         return []
-    return contraction.column_widths(schedule, first, machine)
+    widths = contraction.column_widths(schedule, first, machine)
+    return widths if len(widths) > 1 else []
 
 
 def cut(function: tirx.PrimFunc, widths: Sequence[int]) -> list[tirx.PrimFunc]:
