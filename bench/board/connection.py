@@ -23,7 +23,7 @@ from bench.board.description import Board, Threads
 from bench.board.offers import PREFIX
 from bench.board.sockets import Address, keep_alive, shown
 from bench.board.state import State
-from bench.board.tracker import Grant, read_summary, request
+from bench.board.tracker import Grant, Summary, read_summary, request
 from bench.errors import DeviceLost, DeviceTimeout, DeviceUnavailable, RunError, UsageError
 
 T = TypeVar("T")
@@ -187,6 +187,14 @@ def connect(tracker: Address, key: str, wait_s: float, limit_s: float) -> Connec
         if time.monotonic() + _PAUSE_S > end:
             raise DeviceUnavailable(reason)
         time.sleep(_PAUSE_S)
+
+
+def ask_tracker(tracker: Address) -> Summary:
+    """What the tracker knows; raises UsageError when none answers."""
+    try:
+        return read_summary(tracker)
+    except OSError as error:
+        raise UsageError(silent(tracker, error)) from error
 
 
 def silent(tracker: Address, error: OSError) -> str:

@@ -23,10 +23,11 @@ def emulate(
 
     The first call downloads an arm64 Python and TVM. Without --tracker a tracker is started too, on loopback.
     """
+    from bench.board.connection import ask_tracker
     from bench.board.sockets import is_loopback, parse_address, shown
     from bench.tables import print_line
     from bench.targets import get_target
-    from bench.targets.emulation import await_end, check_target, check_tracker, emulated_boards, own_tracker, prepare
+    from bench.targets.emulation import await_end, check_target, emulated_boards, own_tracker, prepare
 
     if devices < 1:
         raise UsageError(f"--devices must be 1 or more, not {devices}")
@@ -36,7 +37,7 @@ def emulate(
     if given and is_loopback(host) and not is_loopback(given[0]):
         raise UsageError("boards at a tracker elsewhere need an address that is reached from there: pass --host")
     if given:
-        check_tracker(given)
+        ask_tracker(given)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         emulation = prepare(chosen)

@@ -3,14 +3,13 @@
 from bench.targets.emulation.board import EmulatedBoard, Emulation, await_end, emulated_boards, prepare
 from bench.targets.emulation.guest import readiness
 from bench.targets.emulation.qemu import check_target
-from bench.targets.emulation.tracker import check_tracker, own_tracker
+from bench.targets.emulation.tracker import own_tracker
 
 __all__ = [
     "EmulatedBoard",
     "Emulation",
     "await_end",
     "check_target",
-    "check_tracker",
     "emulated_boards",
     "own_tracker",
     "prepare",

@@ -1,13 +1,11 @@
-"""The tracker that emulated boards register with: one of our own, or one that runs already."""
+"""The tracker of our own that emulated boards register with, where none runs already."""
 
 from __future__ import annotations
 
 import threading
 
-from bench.board.connection import silent
 from bench.board.sockets import Address, listen
-from bench.board.tracker import read_summary, serve_tracker
-from bench.errors import UsageError
+from bench.board.tracker import serve_tracker
 
 _PORTS = range(9190, 9290)
 
@@ -18,11 +16,3 @@ def own_tracker() -> Address:
     threading.Thread(target=serve_tracker, args=(listener,), daemon=True).start()
     host, port = listener.getsockname()
     return host, port
-
-
-def check_tracker(address: Address) -> None:
-    """Raise `UsageError` when no tracker answers there."""
-    try:
-        read_summary(address)
-    except OSError as error:
-        raise UsageError(silent(address, error)) from error

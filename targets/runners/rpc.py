@@ -10,10 +10,9 @@ from typing import Any
 
 from packaging.version import Version
 
-from bench.board.connection import Connection, connect, silent, unknown
+from bench.board.connection import Connection, ask_tracker, connect, unknown
 from bench.board.sockets import Address, parse_address, tracker_address
 from bench.board.state import conditions
-from bench.board.tracker import Summary, read_summary
 from bench.errors import DeviceUnavailable, RunError, UsageError
 from bench.targets.runners.gpu import find_gpu
 from bench.targets.runners.measure import MeasuringRunner, Session
@@ -36,7 +35,7 @@ class RpcRunner(MeasuringRunner):
         Whether a device fits is asked of one that is free; a busy one is asked when its turn comes.
         """
         tracker, key = _tracker(options), options.target.tracker_key
-        summary = _summary(tracker)
+        summary = ask_tracker(tracker)
         if summary.count(key) == 0:
             raise UsageError(unknown(tracker, key))
         if summary.free.get(key, 0) == 0:
@@ -54,7 +53,7 @@ class RpcRunner(MeasuringRunner):
 
     def devices(self, options: RunOptions) -> int:
         """How many devices of the target's key the tracker knows, busy ones included."""
-        return _summary(_tracker(options)).count(options.target.tracker_key)
+        return ask_tracker(_tracker(options)).count(options.target.tracker_key)
 
     @contextmanager
     def session(self, options: RunOptions) -> Iterator[Session]:
@@ -176,10 +175,3 @@ def _kept_name(name: str, library: bytes) -> str:
 
 def _tracker(options: RunOptions) -> Address:
     return parse_address(tracker_address(options.tracker) or "")
-
-
-def _summary(tracker: Address) -> Summary:
-    try:
-        return read_summary(tracker)
-    except OSError as error:
-        raise UsageError(silent(tracker, error)) from error
