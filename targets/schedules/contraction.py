@@ -35,7 +35,8 @@ def apply(schedule: Schedule, block: Block, machine: Machine, constants: Collect
     """Schedule `block` and its epilogue; a border around its input is written for each chunk of rows.
 
     Loops: chunk of rows (parallel), columns by the tile, rows of the chunk, reduction, tile. A tile's weights
-    stay in the first-level cache while the rows of a chunk pass by; when they are among the `constants`, they are
+    stay in the first-level cache while the rows of a chunk pass by, and a chunk's rows in the second-level cache until
+    the last columns have read them; when they are among the `constants`, they are
     laid out tile after tile, so that they stream from memory in order. Returns that layout.
     """
     column = block.column
@@ -63,10 +64,11 @@ def apply(schedule: Schedule, block: Block, machine: Machine, constants: Collect
     if high is not None:
         high_outer, *tall = schedule.split(high, [None, tile.height])
         outer_loop, inner = schedule.fuse(*(loop for _, loop in outer), high_outer), [wide_outer]
-    part = chunks(extent(schedule, outer_loop), machine.threads)
+    tiles = extent(schedule, column_outer)
+    part = _row_parts(block, shared, weights, extent(schedule, outer_loop), tiles, machine)
     chunk, within = schedule.split(outer_loop, [part, None])
     schedule.reorder(chunk, column_outer, within, *inner, *tall, row, vector, lane)
-    split_columns = balance(part, machine.threads) < balance(extent(schedule, column_outer), machine.threads)
+    split_columns = balance(part, machine.threads) < balance(tiles, machine.threads)
     parallel = schedule.fuse(chunk, column_outer) if split_columns else chunk
     schedule.parallel(parallel)
 
@@ -100,6 +102,21 @@ def column_widths(schedule: Schedule, block: Block, machine: Machine) -> list[in
     steps = prod(block.extents[name] for name in block.reduced)
     at_once = _steps_at_once(block, shared, machine)
     return column_parts(high, block.extents[wide], columns, steps, machine, at_once)
+
+
+def _row_parts(block: Block, shared: Read, weights: Read, rows: int, tiles: int, machine: Machine) -> int:
+    """Into how many parts to cut the rows, for cores and caches.
+
+    A part, what the columns share and the output, should fit a quarter of the second-level cache, so that all but the
+    first of the `tiles` of columns find it there. Weights that do not fit a quarter come from memory for every part:
+    then the cores rather share the columns.
+    """
+    room = machine.l2_bytes // 4
+    values = prod(shared.shape) + prod(block.extents[name] for name in spatial(block))
+    weights_fit = 4 * prod(weights.shape) <= room
+    part = chunks(rows, machine.threads, -(-4 * values // room) if weights_fit and tiles > 1 else 1)
+    columns_do = balance(tiles, machine.threads) >= balance(part, machine.threads)
+    return 1 if columns_do and not weights_fit else part
 
 
 def _operands(block: Block, column: str) -> tuple[Read, Read]:

@@ -27,6 +27,9 @@ class Packing:
     columns: int
 
 
+LINE_FLOATS = 16
+"""float32 values in a line of a cache."""
+
 # A part of its own reads the rows again, and starts the cores again.
 _PART_CYCLES = 20_000
 
@@ -118,14 +121,18 @@ def window_tile(wide: int, columns: int, machine: Machine) -> Tile:
     return Tile(1, max(fitting), 1, lanes)
 
 
-def chunks(extent: int, threads: int, limit: int = 8) -> int:
-    """Into how many equal parts to cut a loop of `extent` for `threads` cores; a divisor of `extent`.
+def chunks(extent: int, threads: int, least: int = 1, limit: int = 8) -> int:
+    """Into how many equal parts, `least` or more, to cut a loop of `extent` for `threads` cores; a divisor of `extent`.
 
     The parts are dealt out evenly, so a number the threads divide is best; of those the smallest, because
     every part pays for its own borders.
     """
-    divisors = [part for part in range(1, extent + 1) if extent % part == 0 and part <= limit * threads]
-    return min(divisors, key=lambda part: (-balance(part, threads), part))
+    divisors = [part for part in range(1, extent + 1) if extent % part == 0]
+    least = next(part for part in divisors if part >= min(least, extent))
+    return min(
+        (part for part in divisors if least <= part <= max(least, limit * threads)),
+        key=lambda part: (-balance(part, threads), part),
+    )
 
 
 def balance(parts: int, threads: int) -> float:

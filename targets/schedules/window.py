@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import gcd, prod
 
 from tvm.s_tir import Schedule
 
 from bench.targets.schedules.analysis import Block, extent, spatial
 from bench.targets.schedules.epilogue import driver_of, padding_of, schedule_accumulators
 from bench.targets.schedules.machine import Machine
-from bench.targets.schedules.tiles import balance, chunks, window_tile
+from bench.targets.schedules.tiles import LINE_FLOATS, balance, chunks, window_tile
 
 _UNROLL = 32
 
@@ -26,7 +26,9 @@ def matches(block: Block) -> bool:
 
 
 def apply(schedule: Schedule, block: Block, machine: Machine) -> None:
-    """Schedule `block` and its epilogue. Loops: chunk of rows (parallel), columns, rows, window, tile."""
+    """Schedule `block` and its epilogue. Loops: chunk of rows (parallel), cache lines of columns, rows, columns of
+    a line, window, tile.
+    """
     padding = padding_of(schedule, block)
     if padding is not None:
         schedule.compute_inline(padding.handle)
@@ -41,12 +43,14 @@ def apply(schedule: Schedule, block: Block, machine: Machine) -> None:
     outer_loop = schedule.fuse(*outer) if outer else schedule.add_unit_loop(wide_outer)
     part = chunks(extent(schedule, outer_loop), machine.threads)
     chunk, within = schedule.split(outer_loop, [part, None])
-    schedule.reorder(chunk, column_outer, within, wide_outer, row, vector, lane)
+    neighbours = gcd(extent(schedule, column_outer), max(1, LINE_FLOATS // (tile.vectors * tile.lanes)))
+    column_outer, near = schedule.split(column_outer, [None, neighbours])
+    schedule.reorder(chunk, column_outer, within, wide_outer, near, row, vector, lane)
     split_columns = balance(part, machine.threads) < balance(extent(schedule, column_outer), machine.threads)
     parallel = schedule.fuse(chunk, column_outer) if split_columns else chunk
     schedule.parallel(parallel)
 
-    schedule.compute_at(block.handle, wide_outer, preserve_unit_loops=True)
+    schedule.compute_at(block.handle, near, preserve_unit_loops=True)
     if padding is not None:
         # The border is read by a branch: first, middle and last tiles of a row get loops of their own.
         schedule.annotate(wide_outer, "pragma_loop_partition_hint", True)

@@ -65,9 +65,11 @@ def test_window_tiles_divide_both_extents(machine, wide, columns):
     assert columns % (tile.vectors * tile.lanes) == 0
 
 
-@given(extent=st.integers(1, 300), threads=st.integers(1, 8))
-def test_chunks_divide_the_loop(extent, threads):
-    assert extent % chunks(extent, threads) == 0
+@given(extent=st.integers(1, 300), threads=st.integers(1, 8), least=st.integers(1, 400))
+def test_chunks_divide_the_loop_and_are_as_many_as_asked(extent, threads, least):
+    parts = chunks(extent, threads, least)
+    assert extent % parts == 0
+    assert parts >= min(least, extent)
 
 
 def test_chunks_prefer_what_the_threads_divide():
