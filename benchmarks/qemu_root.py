@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.targets.emulation.guest import Guest, find_guest, install, publish
 from bench.targets.emulation.steps import require, run_step
-from bench.targets.kernel_cache import cache_folder
+from bench.targets.content_store import cache_folder
 
 PLUGIN_SOURCE = Path(__file__).with_name("count_instructions.c")
 NCNN, PNNX = "ncnn==1.0.20261020", "pnnx==20261020"

@@ -19,7 +19,7 @@ from bench.targets.code import Code
 from bench.targets.exporting import export_module
 from bench.targets.gpu import code_for_gpu
 from bench.targets.kernel_cache import CompiledKernel
-from bench.targets.kernels import kernel_calls, kernel_functions
+from bench.targets.kernels import constant_arguments, kernel_calls, kernel_functions
 from bench.targets.lowering import lower
 from bench.targets.processor import code_for_processor
 from bench.targets.program import Arguments, Kernel, Program
@@ -102,6 +102,7 @@ def _run(code: Code, sample: np.ndarray) -> np.ndarray:
 def describe_kernels(module: tvm.IRModule, compiled: Mapping[str, CompiledKernel]) -> tuple[Kernel, ...]:
     """What is known of each kernel of a lowered module, as it was compiled."""
     calls = Counter(str(call.args[0].name_hint) for call in kernel_calls(module["main"]))
+    constants = constant_arguments(module["main"])
     kernels = []
     for name, function in kernel_functions(module).items():
         arguments = arguments_of(function)
@@ -113,6 +114,7 @@ def describe_kernels(module: tvm.IRModule, compiled: Mapping[str, CompiledKernel
                 macs=kernel_macs(function),
                 bytes=sum(np.dtype(dtype).itemsize * prod(shape) for dtype, shape in arguments),
                 arguments=_as_passed(arguments, compiled[name].packed),
+                constants=tuple(constants[name]),
                 rule=compiled[name].rule,
             )
         )

@@ -38,7 +38,7 @@ def compile_kernels(
     What `store` has is taken from it; kernels it lacks are scheduled and lowered once for all targets. `tuned` has
     traces by the symbol of the kernel that they are to schedule in place of the rules.
     """
-    constants = _constant_arguments(module["main"])
+    constants = constant_arguments(module["main"])
     kernels = {
         name: _Source(function, constants[name], machine, tuned or {})
         for name, function in kernel_functions(module).items()
@@ -143,7 +143,7 @@ def kernel_calls(main: relax.Function) -> list[relax.Call]:
     return calls
 
 
-def _constant_arguments(main: relax.Function) -> dict[str, list[int]]:
+def constant_arguments(main: relax.Function) -> dict[str, list[int]]:
     """For each kernel, the positions that hold a constant in every call of it."""
     found: dict[str, list[int]] = {}
     for call in kernel_calls(main):

@@ -21,8 +21,8 @@ class Kernel:
 
     `name` says what was fused and numbers kernels within their network; `symbol` is the kernel's own everywhere.
     `calls`: executions in one inference; `macs` and `bytes` of one execution, bytes being every tensor read and
-    written once; `arguments`: (dtype, shape) of each, outputs last; `rule`: the schedule's name, None when no rule
-    covered it.
+    written once; `arguments`: (dtype, shape) of each, outputs last, `constants` the positions of weights among them;
+    `rule`: the schedule's name, None when no rule covered it.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Kernel:
     bytes: int
     arguments: Arguments
     rule: str | None
+    constants: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

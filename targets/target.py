@@ -16,7 +16,8 @@ from bench.targets.schedules import Machine
 
 FIGURES = (
     *("cores", "cpus", "clock_ghz", "simd_bits", "vector_registers", "fma_per_cycle", "loads_per_cycle"),
-    *("fma_latency", "lane_operands", "l1_bytes", "l2_bytes", "bandwidth_gbs", "launch_us"),
+    *("fma_latency", "lane_operands", "l1_bytes", "l1_ways", "l2_bytes", "l2_ways", "l2_shared", "l3_bytes", "l3_ways"),
+    *("bandwidth_gbs", "launch_us"),
 )
 """The fields of a target that describe its hardware."""
 
@@ -27,7 +28,8 @@ class Target:
 
     `tvm_target` is TVM's target dict without `num-cores`; a GPU's names its `host`. `simd_bits`, `vector_registers`,
     `fma_per_cycle` (vector multiply-adds started a cycle), `loads_per_cycle` and `fma_latency` describe a core;
-    caches are in bytes, L2 as one core of a busy group sees it; `lane_operands`: see `Machine`; `bandwidth_gbs` is
+    caches are in bytes, L2 as one core of a busy group sees it, `l2_shared` when all cores have one together, and
+    `l3_bytes` 0 without a third level for all; `lane_operands`: see `Machine`; `bandwidth_gbs` is
     what the group copies from memory in 10⁹ bytes a second; `launch_us` is the cost of starting a kernel on all
     cores; `cpus` are the core numbers on the board to pin to, empty for any. `sources` says where each figure is
     from; a figure marked "unverified" there was not found in a text.
@@ -45,7 +47,12 @@ class Target:
     loads_per_cycle: int = 1
     fma_latency: int = 4
     l1_bytes: int = 32 * 1024
+    l1_ways: int = 4
     l2_bytes: int = 512 * 1024
+    l2_ways: int = 16
+    l2_shared: bool = True
+    l3_bytes: int = 0
+    l3_ways: int = 16
     lane_operands: bool = False
     launch_us: float = 5.0
     cpus: tuple[int, ...] = ()
@@ -105,7 +112,7 @@ class Target:
     @property
     def is_host(self) -> bool:
         """Whether code for this target runs on this machine."""
-        return self.name in ("host", "cuda")
+        return self.name in ("host", "host_avx2", "cuda")
 
     @property
     def is_gpu(self) -> bool:

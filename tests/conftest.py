@@ -39,7 +39,7 @@ sys.exit(main(sys.argv[1:]))
 def pytest_configure(config):
     if hasattr(config, "workerinput"):
         return  # A worker of pytest-xdist shares what the process that started it has.
-    from bench.targets.kernel_cache import cache_folder
+    from bench.targets.content_store import cache_folder
 
     # What boards in software take is downloaded once, into the user's own cache folder.
     downloads = cache_folder() / "emulation"

@@ -11,13 +11,18 @@ from bench.targets.target import Target
 KIB, MIB = 1024, 1024**2
 OUR_CHOICE = "our choice; unverified"
 FROM_MEMORY = "from memory; unverified"
+NO_L3 = "no third level"
 
 _INFERRED = "inferred from the pipeline; unverified"
+_WAYS = "the core's technical reference manual, from memory; unverified"
 
 
 @dataclass(frozen=True)
 class Core:
-    """A microarchitecture; see `Target` for the figures. `title` stands in the titles of its boards."""
+    """A microarchitecture; see `Target` for the figures. `title` stands in the titles of its boards.
+
+    `ways`: of its first and second level of cache; `l2_shared`: whether its cores have one second level together.
+    """
 
     title: str
     tvm_target: Mapping[str, Any]
@@ -29,6 +34,8 @@ class Core:
     l1_bytes: int
     lane_operands: bool
     sources: Mapping[str, str]
+    ways: tuple[int, int] = (4, 16)
+    l2_shared: bool = True
 
     def target(
         self,
@@ -43,6 +50,8 @@ class Core:
         cpus: tuple[int, ...] = (),
         key: str | None = None,
         launch_us: float = 5.0,
+        l3_bytes: int = 0,
+        l3_ways: int = 16,
     ) -> Target:
         """The target `name`: `cores` of these on a board, which says where its own figures are from."""
         return Target(
@@ -58,12 +67,23 @@ class Core:
             loads_per_cycle=self.loads_per_cycle,
             fma_latency=self.fma_latency,
             l1_bytes=self.l1_bytes,
+            l1_ways=self.ways[0],
             l2_bytes=l2_bytes,
+            l2_ways=self.ways[1],
+            l2_shared=self.l2_shared,
+            l3_bytes=l3_bytes,
+            l3_ways=l3_ways,
             lane_operands=self.lane_operands,
             bandwidth_gbs=bandwidth_gbs,
             launch_us=launch_us,
             key=key,
-            sources={"launch_us": OUR_CHOICE, **self.sources, **sources},
+            sources={
+                "launch_us": OUR_CHOICE,
+                "l1_ways, l2_ways, l2_shared": _WAYS,
+                "l3_bytes, l3_ways": NO_L3,
+                **self.sources,
+                **sources,
+            },
         )
 
 
@@ -82,6 +102,8 @@ def _armv8(
     l1_bytes: int,
     sources: Mapping[str, str],
     triple: str = "aarch64-linux-gnu",
+    ways: tuple[int, int] = (4, 16),
+    l2_shared: bool = True,
 ) -> Core:
     """A 64-bit Arm core: all have the same vector registers."""
     return Core(
@@ -100,6 +122,8 @@ def _armv8(
             ),
             **sources,
         },
+        ways=ways,
+        l2_shared=l2_shared,
     )
 
 
@@ -138,6 +162,7 @@ CORTEX_A57 = _armv8(
     loads_per_cycle=1,
     fma_latency=10,
     l1_bytes=32 * KIB,
+    ways=(2, 16),
     sources={
         "fma_per_cycle, loads_per_cycle, fma_latency": llvm_model("AArch64SchedA57"),
         "l1_bytes": "NVIDIA Jetson Nano data sheet DS-09366-001",
@@ -151,6 +176,7 @@ CORTEX_A72 = _armv8(
     loads_per_cycle=1,
     fma_latency=7,
     l1_bytes=32 * KIB,
+    ways=(2, 16),
     sources={
         "fma_per_cycle": f"8 float32 operations a cycle, {_INFERRED}",
         "loads_per_cycle, fma_latency": "Arm Cortex-A72 Software Optimization Guide",
@@ -180,6 +206,8 @@ CORTEX_A76 = _armv8(
     loads_per_cycle=2,
     fma_latency=4,
     l1_bytes=64 * KIB,
+    ways=(4, 8),
+    l2_shared=False,
     sources={
         "loads_per_cycle": f"{llvm_model('AArch64SchedNeoverseN1')} of the server core with this pipeline; unverified",
         "fma_per_cycle, fma_latency": "Arm Cortex-A76 Software Optimization Guide",
@@ -195,6 +223,8 @@ CORTEX_A78 = _armv8(
     loads_per_cycle=2,
     fma_latency=4,
     l1_bytes=64 * KIB,
+    ways=(4, 8),
+    l2_shared=False,
     sources={
         "fma_per_cycle": f"16 float32 operations a cycle, {_INFERRED}",
         "loads_per_cycle, fma_latency, l1_bytes": "those of the Cortex-A76; unverified",
@@ -208,6 +238,8 @@ CORTEX_A78AE = _armv8(
     loads_per_cycle=2,
     fma_latency=4,
     l1_bytes=64 * KIB,
+    ways=(4, 8),
+    l2_shared=False,
     sources={
         "fma_per_cycle": f"16 float32 operations a cycle, {_INFERRED}",
         "loads_per_cycle, fma_latency": "those of the Cortex-A76; unverified",
@@ -223,6 +255,8 @@ CORTEX_X1 = _armv8(
     loads_per_cycle=3,
     fma_latency=4,
     l1_bytes=64 * KIB,
+    ways=(4, 8),
+    l2_shared=False,
     sources={
         "fma_per_cycle": f"32 float32 operations a cycle, {_INFERRED}",
         "loads_per_cycle, fma_latency": (
@@ -248,6 +282,7 @@ CORTEX_A15 = Core(
     fma_latency=8,
     l1_bytes=32 * KIB,
     lane_operands=False,
+    ways=(2, 16),
     sources={
         "simd_bits, vector_registers": "Armv7-A with NEON: 16 vector registers of 128 bits",
         "lane_operands": "Armv7-A: the fused multiply-add takes whole registers only",
@@ -273,6 +308,7 @@ SIFIVE_U74 = Core(
     fma_latency=5,
     l1_bytes=32 * KIB,
     lane_operands=False,
+    ways=(8, 16),
     sources={
         "simd_bits, vector_registers, lane_operands": "RV64GC has no vectors: 32 registers of one float32 or float64",
         "fma_per_cycle, loads_per_cycle, fma_latency": llvm_model("RISCVSchedSiFive7"),

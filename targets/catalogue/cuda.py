@@ -6,7 +6,7 @@ from typing import Any
 
 import tvm
 
-from bench.targets.catalogue.cores import OUR_CHOICE
+from bench.targets.catalogue.cores import NO_L3, OUR_CHOICE
 from bench.targets.catalogue.host import host
 from bench.targets.catalogue.multiprocessors import WARP
 from bench.targets.cuda_compiler import use_cuda_compiler
@@ -41,6 +41,8 @@ def cuda(device: Any) -> Target:
             "cores, clock_ghz, l1_bytes, l2_bytes": "the CUDA driver; level 1 is the shared memory of a block",
             "simd_bits, vector_registers, fma_per_cycle": f"compute capability {capability}, from memory; unverified",
             "loads_per_cycle, fma_latency, lane_operands, bandwidth_gbs, launch_us": OUR_CHOICE,
+            "l1_ways, l2_ways, l2_shared": OUR_CHOICE,
+            "l3_bytes, l3_ways": NO_L3,
         },
     )
 

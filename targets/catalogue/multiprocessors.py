@@ -37,7 +37,7 @@ MAXWELL = Core(
     sources={
         "simd_bits, vector_registers": _WARPS,
         "fma_per_cycle": "128 lanes in four groups: 236 GFLOP/s at 0.921 GHz",
-        "loads_per_cycle, fma_latency, lane_operands": OUR_CHOICE,
+        "loads_per_cycle, fma_latency, lane_operands, l1_ways, l2_ways, l2_shared": OUR_CHOICE,
         "l1_bytes": "TVM's tag nvidia/jetson-nano: shared memory of a block",
     },
 )
@@ -55,7 +55,7 @@ AMPERE = Core(
     sources={
         "simd_bits, vector_registers": _WARPS,
         "fma_per_cycle": "1024 lanes in 8 multiprocessors, each in four groups: NVIDIA Jetson Orin Nano data sheet",
-        "loads_per_cycle, fma_latency, lane_operands": OUR_CHOICE,
+        "loads_per_cycle, fma_latency, lane_operands, l1_ways, l2_ways, l2_shared": OUR_CHOICE,
         "l1_bytes": "TVM's tag nvidia/jetson-orin-nano: shared memory of a block",
     },
 )
@@ -73,7 +73,7 @@ MALI_T860 = Core(
     sources={
         "simd_bits": FROM_MEMORY,
         "fma_per_cycle": "34 float32 operations a cycle: about 109 GFLOP/s of four cores at 0.8 GHz; unverified",
-        "vector_registers, loads_per_cycle, fma_latency, lane_operands": OUR_CHOICE,
+        "vector_registers, loads_per_cycle, fma_latency, lane_operands, l1_ways, l2_ways, l2_shared": OUR_CHOICE,
         "l1_bytes": "TVM's own target for Mali: local memory of a block",
     },
 )

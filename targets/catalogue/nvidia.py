@@ -25,9 +25,11 @@ BOARDS = [
         cores=6,
         clock_ghz=1.5,
         l2_bytes=256 * KIB,
+        l3_bytes=4 * MIB,
         bandwidth_gbs=6.73,
         sources={
             "cores, clock_ghz, l2_bytes": f"{_ORIN_NANO}, without the 1.7 GHz of its Super mode; level 2 for each core",
+            "l3_bytes, l3_ways": f"{_ORIN_NANO}: 4 MB; its ways are unverified",
             "bandwidth_gbs": "6.73 GB/s, sbc-bench, single-thread memcpy",
         },
     ),

@@ -63,10 +63,12 @@ BOARDS = [
         cores=4,
         clock_ghz=2.4,
         l2_bytes=512 * KIB,
+        l3_bytes=2 * MIB,
         bandwidth_gbs=5.6,
         sources={
             "cores, clock_ghz": "sbc-bench",
             "l2_bytes": "Linux device tree bcm2712.dtsi, for each core",
+            "l3_bytes, l3_ways": "Linux device tree bcm2712.dtsi, from memory; unverified",
             "bandwidth_gbs": "between 5.3 and 6.0 GB/s, sbc-bench, single-thread memcpy",
         },
     ),

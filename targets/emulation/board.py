@@ -121,7 +121,7 @@ def _board(emulation: Emulation, tracker: Address, key: str, host: str, folder: 
         # A board compiles nothing, and TVM's compiler takes most of the start.
         "TVM_USE_RUNTIME_LIB": "1",
     }
-    command = emulation.guest.command(emulation.qemu.path, emulation.processor.cpu, *arguments)
+    command = [*emulation.qemu.as_cpu(emulation.processor.cpu), *emulation.guest.command(*arguments)]
     with tempfile.TemporaryFile(dir=folder) as log:
         process = subprocess.Popen(
             ["sh", "-c", _KEEPER, "sh", *command],

@@ -19,8 +19,8 @@ from pathlib import Path
 from bench.errors import RunError
 from bench.targets.emulation.debian import SUITE, obstacle, unpack
 from bench.targets.emulation.qemu import ARCHITECTURE, installed_qemu
-from bench.targets.emulation.steps import run_step
-from bench.targets.kernel_cache import cache_folder
+from bench.targets.emulation.steps import publish, run_step
+from bench.targets.content_store import cache_folder
 
 _PYTHON = "3.11"
 _DEBIAN = [
@@ -37,11 +37,10 @@ class Guest:
     root: Path
     site: Path
 
-    def command(self, qemu: Path, cpu: str, *arguments: str, options: Sequence[str] = ()) -> list[str]:
-        """Python with `arguments` as it would run on `cpu`; `options` are QEMU's."""
+    def command(self, *arguments: str) -> list[str]:
+        """What follows QEMU and its processor: Python with `arguments`."""
         # -P and -s: nothing of this machine's Python may be found.
-        python = [str(self.root / f"usr/bin/python{_PYTHON}"), "-sP"]
-        return [str(qemu), "-cpu", cpu, *options, "-L", str(self.root), *python, *arguments]
+        return ["-L", str(self.root), str(self.root / f"usr/bin/python{_PYTHON}"), "-sP", *arguments]
 
     def environment(self, threads: int, *folders: Path) -> Mapping[str, str]:
         """What such a Python is started with: it finds the wheels and `folders`, and has `threads` threads at most."""
@@ -106,12 +105,3 @@ def install(requirements: Sequence[str], folder: Path, *, emulated: bool) -> Non
         command += ["--implementation", "cp", "--python-version", _PYTHON]
         command += [part for tag in _TAGS for part in ("--platform", f"{tag}_{ARCHITECTURE}")]
     run_step("installing wheels", *command, "--disable-pip-version-check", "--target", str(folder), *requirements)
-
-
-def publish(made: Path, folder: Path) -> None:
-    """Give a finished folder its name; when another process was faster, its folder serves as well."""
-    try:
-        made.rename(folder)
-    except OSError:
-        if not folder.exists():
-            raise

@@ -13,11 +13,12 @@ from pathlib import Path
 
 from bench.errors import RunError, UsageError
 from bench.targets.emulation.debian import SUITE, obstacle, unpack
-from bench.targets.kernel_cache import cache_folder
+from bench.targets.emulation.steps import publish
+from bench.targets.content_store import cache_folder
 from bench.targets.target import Target
 
 ARCHITECTURE = "aarch64"
-_NAMES = (f"qemu-{ARCHITECTURE}", f"qemu-{ARCHITECTURE}-static")
+"""What boards in software are emulated for: PyPI has TVM for it."""
 _ANY = "max"
 # QEMU knows few processors. These have the instructions of the other, which is in every QEMU since 7.2, so that code
 # for them runs there, and code that asks for more is found out.
@@ -27,6 +28,12 @@ _TWINS = {
         ("cortex-a55", "cortex-a75", "cortex-a77", "cortex-a78", "cortex-a78ae", "cortex-x1"), "cortex-a76"
     ),
 }
+# What Debian's qemu-user is linked with.
+_LIBRARIES = [
+    *("libc6", "libgcc-s1", "zlib1g", "libcapstone4", "libnuma1", "liburing2", "libglib2.0-0", "libpcre2-8-0"),
+    *("libgnutls30", "libp11-kit0", "libidn2-0", "libunistring2", "libtasn1-6", "libnettle8", "libhogweed6"),
+    *("libgmp10", "libffi8"),
+]
 
 
 @dataclass(frozen=True)
@@ -39,9 +46,9 @@ class Processor:
 
 @dataclass(frozen=True)
 class Qemu:
-    """A QEMU that runs programs for aarch64 Linux."""
+    """A QEMU that runs programs of one architecture for Linux, and what starts it: itself, or first a loader."""
 
-    path: Path
+    command: tuple[str, ...]
 
     @cached_property
     def version(self) -> str:
@@ -54,6 +61,10 @@ class Qemu:
         """The processors it knows."""
         _, _, names = self._ask("-cpu", "help").partition(":")
         return frozenset(names.split())
+
+    def as_cpu(self, cpu: str) -> list[str]:
+        """The beginning of a command that runs as `cpu` would."""
+        return [*self.command, "-cpu", cpu]
 
     def processor(self, target: Target) -> Processor:
         """The target's processor, one with the same instructions, or else the one that has all."""
@@ -68,9 +79,9 @@ class Qemu:
 
     def _ask(self, *question: str) -> str:
         try:
-            done = subprocess.run([str(self.path), *question], capture_output=True, text=True, timeout=30)
+            done = subprocess.run([*self.command, *question], capture_output=True, text=True, timeout=30)
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise RunError(f"{self.path} does not run: {error}") from error
+            raise RunError(f"{self.command[-1]} does not run: {error}") from error
         # `-cpu help` ends with status 1.
         return done.stdout
 
@@ -89,35 +100,45 @@ def check_target(target: Target) -> None:
         )
 
 
-def installed_qemu() -> Qemu | None:
-    """The QEMU on PATH, or the one fetched before."""
-    for name in _NAMES:
+def installed_qemu(architecture: str = ARCHITECTURE, *, plugins: bool = False) -> Qemu | None:
+    """The QEMU on PATH, or the one fetched before; `plugins`: one that takes plugins, as Debian's static ones do not."""
+    for name in [f"qemu-{architecture}", *[f"qemu-{architecture}-static"] * (not plugins)]:
         if (found := shutil.which(name)) is not None:
-            return Qemu(Path(found))
-    return Qemu(_kept()) if _kept().exists() else None
+            return Qemu((found,))
+    folder = _folder(plugins)
+    if not folder.exists():
+        return None
+    if not plugins:
+        return Qemu((str(folder / f"usr/bin/qemu-{architecture}-static"),))
+    loader = next(path for path in sorted(folder.glob("lib*/**/ld-linux-*")) if path.exists())
+    libraries = ":".join(sorted({str(path.parent) for path in folder.glob("**/lib*.so*")}))
+    return Qemu((str(loader), "--library-path", libraries, str(folder / f"usr/bin/qemu-{architecture}")))
 
 
-def find_qemu() -> Qemu:
+def find_qemu(architecture: str = ARCHITECTURE, *, plugins: bool = False) -> Qemu:
     """`installed_qemu`, or Debian's, fetched to the cache folder; `RunError` with what to install where neither is."""
-    found = installed_qemu()
+    found = installed_qemu(architecture, plugins=plugins)
     if found is not None:
         return found
     if obstacle():
-        raise RunError(f"{_NAMES[0]} is missing: install qemu-user, which is for Linux")
-    print(f"downloading QEMU (about 70 MB, once) to {_kept()}", file=sys.stderr)
-    _kept().parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=_kept().parent) as name:
+        raise RunError(f"qemu-{architecture} is missing: install qemu-user, which is for Linux")
+    folder = _folder(plugins)
+    print(f"downloading QEMU (about {30 if plugins else 70} MB, once) to {folder}", file=sys.stderr)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # The static one needs no other package.
+    packages = ["qemu-user", *_LIBRARIES] if plugins else ["qemu-user-static"]
+    with tempfile.TemporaryDirectory(dir=folder.parent) as name:
+        made = Path(name, "made")
         try:
-            # Linked with all it needs, so that no other package is.
-            unpack(["qemu-user-static"], _own_architecture(), Path(name))
+            unpack(packages, _own_architecture(), made)
         except RunError as error:
             raise RunError(f"{error}; or install qemu-user") from error
-        Path(name, "usr/bin", _NAMES[1]).rename(_kept())
-    return Qemu(_kept())
+        publish(made, folder)
+    return find_qemu(architecture, plugins=plugins)
 
 
-def _kept() -> Path:
-    return cache_folder() / "emulation" / f"{SUITE}-{_NAMES[1]}"
+def _folder(plugins: bool) -> Path:
+    return cache_folder() / "emulation" / f"{SUITE}-qemu-user{'' if plugins else '-static'}"
 
 
 def _own_architecture() -> str:

@@ -1,4 +1,4 @@
-"""One step of a set-up: a program that is run, and one line when it fails."""
+"""Steps of a set-up: programs that are run, with one line when they fail, and folders that appear whole."""
 
 from __future__ import annotations
 
@@ -31,6 +31,15 @@ def run_step(
         raise RunError(f"{what} took longer than {limit_s / 60:g} minutes") from error
     if done.returncode:
         raise RunError(f"{what} failed: {_reason(done.stderr.strip() or done.stdout.strip())}")
+
+
+def publish(made: Path, folder: Path) -> None:
+    """Give a finished folder its name; when another process was faster, its folder serves as well."""
+    try:
+        made.rename(folder)
+    except OSError:
+        if not folder.exists():
+            raise
 
 
 def _reason(said: str) -> str:

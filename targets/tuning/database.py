@@ -14,7 +14,8 @@ import msgspec
 from msgspec import structs
 
 from bench.errors import RunError, UsageError
-from bench.targets.kernel_cache import cache_folder, rules_version
+from bench.targets.content_store import cache_folder
+from bench.targets.kernel_cache import rules_version
 from bench.targets.statistics import median_interval
 from bench.targets.target import Target
 

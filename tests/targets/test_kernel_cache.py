@@ -28,16 +28,16 @@ def test_kernels_of_one_object_keep_it_once(store):
     other = CompiledKernel("k_2", None, KERNEL.code, ((1, 8),))
     store.put(KEY, KERNEL)
     store.put("cd" + KEY[2:], other)
-    assert len(list(store.folder.glob("*/*"))) == 3
-    assert [KernelCache(store.folder).get(key) for key in (KEY, "cd" + KEY[2:])] == [KERNEL, other]
+    assert len(list(store.files.folder.glob("*/*"))) == 3
+    assert [KernelCache(store.files.folder).get(key) for key in (KEY, "cd" + KEY[2:])] == [KERNEL, other]
 
 
 @pytest.mark.parametrize("position", [0, 1], ids=["the smaller file", "the larger file"])
 def test_a_damaged_file_counts_as_absent(store, position):
     store.put(KEY, KERNEL)
-    path = sorted(store.folder.glob("*/*"), key=lambda path: path.stat().st_size)[position]
+    path = sorted(store.files.folder.glob("*/*"), key=lambda path: path.stat().st_size)[position]
     path.write_bytes(path.read_bytes()[:50])
-    again = KernelCache(store.folder)
+    again = KernelCache(store.files.folder)
     assert again.get(KEY) is None
     again.put(KEY, KERNEL)
     assert again.get(KEY) == KERNEL
@@ -53,7 +53,7 @@ def test_the_entries_unused_for_longest_are_evicted_first(tmp_path):
             os.utime(path, (1000 + age, 1000 + age))
             aged.add(path)
     KernelCache(tmp_path).get(keys[0])
-    store.evict()
+    store.files.evict()
     assert [KernelCache(tmp_path).get(key) is not None for key in keys] == [True, False, False, True]
 
 
