@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import tvm
 
 from bench.targets.kernel_cache import CompiledKernel
+from bench.targets.planning import Call
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,8 @@ class Code:
 
     `library` is an ELF file that a board loads, `objects` hold the kernels alone, `kernels` are by their names in the
     lowered network. `source` is the kernels' CUDA C or OpenCL C for a GPU, otherwise empty. `runnable` is the network
-    as this machine can run it, on a device of TVM's type `runs_on`; `verified_on` says how much of the code that is.
+    as this machine can run it, on a device of TVM's type `runs_on`; `verified_on` says how much of the code that is. `calls`
+    are what a processor runs, in order.
     """
 
     library: bytes
@@ -27,3 +29,4 @@ class Code:
     runs_on: str = "cpu"
     verified_on: str = "device"
     source: str = ""
+    calls: tuple[Call, ...] = ()

@@ -81,6 +81,7 @@ def compile_model(
         max_rel_error=relative,
         verified_on=code.verified_on,
         source=code.source,
+        calls=code.calls,
         sample=sample.numpy().tobytes(),
         expected=tuple(float(value) for value in expected.ravel()),
         versions={name: version(name) for name in _PACKAGES},

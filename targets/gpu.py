@@ -15,6 +15,7 @@ from bench.targets.kernel_cache import CompiledKernel
 from bench.targets.kernels import kernel_functions
 from bench.targets.linking import link_executable, load_library, module_objects
 from bench.targets.lowering import finalize
+from bench.targets.planning import planned_bytes
 from bench.targets.processor import copy_for_host
 from bench.targets.schedules.inlining import root_blocks
 from bench.targets.target import Target
@@ -40,7 +41,7 @@ def code_for_gpu(lowered: tvm.IRModule, target: Target) -> Code:
     scheduled = {
         variable: functions.get(str(variable.name_hint), function) for variable, function in lowered.functions_items()
     }
-    executable, peak = finalize(tvm.IRModule(scheduled), compiler)
+    executable, planned = finalize(tvm.IRModule(scheduled), compiler)
     (host_code,) = executable.mod.imports
     (device_code,) = host_code.imports
     library = link_executable(executable, compiler.host)
@@ -48,7 +49,7 @@ def code_for_gpu(lowered: tvm.IRModule, target: Target) -> Code:
         library=library,
         objects=module_objects(host_code, compiler.host),
         kernels=kernels,
-        peak_memory_bytes=peak,
+        peak_memory_bytes=planned_bytes(planned),
         source=str(device_code.inspect_source()),
         runnable=load_library(library) if target.is_host else copy_for_host(lowered),
         runs_on=target.device_type if target.is_host else "cpu",

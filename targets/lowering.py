@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import tvm
 from tvm import relax
 
@@ -45,11 +43,13 @@ def rules(target: Target, threads: int) -> dict[str, Legalize]:
     return remembered() | {"relax.nn.conv2d": convolution}
 
 
-def finalize(module: tvm.IRModule, target: tvm.target.Target | None = None) -> tuple[relax.VMExecutable, int]:
+def finalize(
+    module: tvm.IRModule, target: tvm.target.Target | None = None
+) -> tuple[relax.VMExecutable, tvm.IRModule]:
     """Plan the memory of a scheduled module and turn its calls into the virtual machine's code.
 
     The code holds the weights; kernels in the module are built for `target`, and without any it belongs to no target.
-    Also gives the bytes planned for activations.
+    Also gives the module with its memory planned; see `planning`.
     """
     planned = tvm.transform.Sequential(
         [
@@ -59,7 +59,6 @@ def finalize(module: tvm.IRModule, target: tvm.target.Target | None = None) -> t
             relax.transform.StaticPlanBlockMemory(),
         ]
     )(module)
-    peak = _planned_bytes(planned)
     lowered = tvm.transform.Sequential(
         [
             relax.transform.LowerAllocTensor(),
@@ -70,23 +69,4 @@ def finalize(module: tvm.IRModule, target: tvm.target.Target | None = None) -> t
             relax.transform.AttachGlobalSymbol(),
         ]
     )(planned)
-    return relax.build(lowered, target, relax_pipeline=None), peak
-
-
-def _planned_bytes(module: tvm.IRModule) -> int:
-    total = 0
-    values = [binding.value for block in module["main"].body.blocks for binding in block.bindings]
-    for value in values:
-        name = getattr(value.op, "name", "") if isinstance(value, relax.Call) else ""
-        if name == "relax.memory.alloc_storage":
-            total += int(value.args[0].values[0])
-        elif name == "relax.builtin.alloc_tensor":
-            total += _tensor_bytes(value)
-    return total
-
-
-def _tensor_bytes(node: Any) -> int:
-    elements = 1
-    for extent in node.args[0].values:
-        elements *= int(extent)
-    return elements * tvm.DataType(str(node.args[1].value)).bits // 8
+    return relax.build(lowered, target, relax_pipeline=None), planned

@@ -11,6 +11,7 @@ from bench.targets.kernel_cache import KernelCache
 from bench.targets.kernels import call_by_symbol, compile_kernels, unoptimized
 from bench.targets.linking import link_program, load_library, load_program
 from bench.targets.lowering import finalize
+from bench.targets.planning import planned_bytes, planned_calls
 from bench.targets.target import TARGETS, Target
 
 
@@ -23,13 +24,14 @@ def code_for_processor(lowered: tvm.IRModule, target: Target, threads: int, tune
     here = unoptimized(TARGETS["host"].compiler())
     compilers = [target.compiler()] if target.is_host else [target.compiler(), here]
     compiled, *copies = compile_kernels(lowered, machine, compilers, store, tuned)
-    executable, peak = finalize(call_by_symbol(lowered, compiled))
+    executable, planned = finalize(call_by_symbol(lowered, compiled))
     library = link_program(executable, list(compiled.values()), target.compiler())
     return Code(
         library=library,
         objects=tuple(dict.fromkeys(kernel.code for kernel in compiled.values())),
         kernels=compiled,
-        peak_memory_bytes=peak,
+        peak_memory_bytes=planned_bytes(planned),
+        calls=planned_calls(planned),
         runnable=load_program(executable, list(copies[0].values())) if copies else load_library(library),
         verified_on="host" if copies else "device",
     )

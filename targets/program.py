@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from bench.targets.linking import link_objects
+from bench.targets.planning import Call
 
 Arguments = tuple[tuple[str, tuple[int, ...]], ...]
 """(dtype, shape) of each argument of a kernel, outputs last."""
@@ -44,6 +45,7 @@ class Program:
     "device" when the library itself ran here, "host" when it cannot and the same schedules were compiled for and
     run on this machine instead; for the GPU of a board it is this machine's own schedules that ran. `source` holds
     the kernels of a GPU in CUDA C or OpenCL C, which the device compiles when it loads them; otherwise it is empty.
+    `calls` are the kernels in the order a processor runs them, each on its part of the planned memory.
     """
 
     library: bytes
@@ -60,6 +62,7 @@ class Program:
     expected: tuple[float, ...]
     versions: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
+    calls: tuple[Call, ...] = ()
 
     @cached_property
     def kernel_library(self) -> bytes:

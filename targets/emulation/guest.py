@@ -17,10 +17,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from bench.errors import RunError
+from bench.targets.content_store import cache_folder
 from bench.targets.emulation.debian import SUITE, obstacle, unpack
 from bench.targets.emulation.qemu import ARCHITECTURE, installed_qemu
 from bench.targets.emulation.steps import publish, run_step
-from bench.targets.content_store import cache_folder
 
 _PYTHON = "3.11"
 _DEBIAN = [

@@ -12,9 +12,9 @@ from functools import cached_property
 from pathlib import Path
 
 from bench.errors import RunError, UsageError
+from bench.targets.content_store import cache_folder
 from bench.targets.emulation.debian import SUITE, obstacle, unpack
 from bench.targets.emulation.steps import publish
-from bench.targets.content_store import cache_folder
 from bench.targets.target import Target
 
 ARCHITECTURE = "aarch64"
@@ -101,7 +101,7 @@ def check_target(target: Target) -> None:
 
 
 def installed_qemu(architecture: str = ARCHITECTURE, *, plugins: bool = False) -> Qemu | None:
-    """The QEMU on PATH, or the one fetched before; `plugins`: one that takes plugins, as Debian's static ones do not."""
+    """The QEMU on PATH, or the one fetched before. `plugins`: one that takes plugins, which Debian's static do not."""
     for name in [f"qemu-{architecture}", *[f"qemu-{architecture}-static"] * (not plugins)]:
         if (found := shutil.which(name)) is not None:
             return Qemu((found,))

@@ -1,0 +1,22 @@
+"""What a target's code executes and what its caches fetch, counted under QEMU without the target."""
+
+from bench.targets.profiler.caches import Cache, Caches, caches_of
+from bench.targets.profiler.counts import Counts, Profile, Region
+from bench.targets.profiler.emulators import Emulator, emulator_obstacle, find_emulator
+from bench.targets.profiler.kernels import profile_kernels, profile_network
+from bench.targets.profiler.running import run_profiled
+
+__all__ = [
+    "Cache",
+    "Caches",
+    "Counts",
+    "Emulator",
+    "Profile",
+    "Region",
+    "caches_of",
+    "emulator_obstacle",
+    "find_emulator",
+    "profile_kernels",
+    "profile_network",
+    "run_profiled",
+]

@@ -1,0 +1,40 @@
+#include <string.h>
+
+#include "decode.h"
+
+/* Arm Architecture Reference Manual, A64 encoding: bits 28 to 25 name the group. */
+static enum class classify(uint32_t code) {
+  uint32_t group = code >> 25 & 15;
+  if ((group & 14) == 10) return BRANCH;
+  if ((group & 5) == 4) {
+    if ((code & 0x3b000000) == 0x18000000) return LOAD; /* literal */
+    bool vector = code >> 26 & 1, is_register = (code & 0x38000000) == 0x38000000;
+    return (vector || !is_register ? code >> 22 & 1 : (code >> 22 & 3) != 0) ? LOAD : STORE;
+  }
+  if ((group & 7) != 7) return INTEGER;
+  bool by_element = (code & 0xbf80b400) == 0x0f801000 || (code & 0xbfc0b400) == 0x0f001000; /* FMLA, FMLS; fp16 */
+  bool by_vector = (code & 0xbf20fc00) == 0x0e20cc00 || (code & 0xbf60fc00) == 0x0e400c00;
+  bool scalar = (code & 0xff000000) == 0x1f000000; /* FMADD and its kin */
+  return by_element || by_vector || scalar ? MULTIPLY_ADD : VECTOR;
+}
+
+/* FDIV and FSQRT of vectors, of halves and of scalars; SDIV and UDIV. */
+static bool divides(uint32_t code) {
+  bool vectors = (code & 0xbfa0fc00) == 0x2e20fc00 || (code & 0xbfbffc00) == 0x2ea1f800;
+  bool halves = (code & 0xbfe0fc00) == 0x2e403c00 || (code & 0xbffffc00) == 0x2ef9f800;
+  bool scalars = (code & 0xff20fc00) == 0x1e201800 || (code & 0xff3ffc00) == 0x1e21c000;
+  return vectors || halves || scalars || (code & 0x7fe0f800) == 0x1ac00800;
+}
+
+effect decode_aarch64(const uint8_t *bytes, size_t size) {
+  uint32_t code;
+  memcpy(&code, bytes, sizeof code);
+  enum class c = classify(code);
+  effect e = {c, c == LOAD, c == STORE, divides(code), -1, -1};
+  int to = code & 31, first = code >> 5 & 31, second = code >> 16 & 31, third = code >> 10 & 31;
+  bool scalar = (code & 0xff000000) == 0x1f000000, three_same = (code & 0x9f200400) == 0x0e200400;
+  bool adds = c == MULTIPLY_ADD ? !scalar || third == to : three_same && (first == to || second == to);
+  bool vectors = c == MULTIPLY_ADD || c == VECTOR || (c == LOAD && code >> 26 & 1);
+  if (vectors) *(adds ? &e.adds_to : &e.overwrites) = to;
+  return e;
+}

@@ -1,0 +1,27 @@
+/* What an executed instruction is, one decoder an architecture. */
+#ifndef DECODE_H
+#define DECODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum class { MULTIPLY_ADD, VECTOR, LOAD, STORE, BRANCH, INTEGER, CLASSES };
+
+/* A division or a root keeps its unit busy for about as long as so many other instructions, and counts as them. */
+enum { SLOW = 10 };
+
+/* An instruction counts in one class, or in two where it computes with what it loads itself. */
+typedef struct {
+  enum class main;
+  bool loads, stores; /* whether it touches memory */
+  bool slow;
+  int adds_to, overwrites; /* a vector register that it adds to, or else gives a new value; -1 for none */
+} effect;
+
+enum { VECTOR_REGISTERS = 32 };
+
+typedef effect decoder(const uint8_t *code, size_t size);
+decoder decode_aarch64, decode_riscv64, decode_x86_64;
+
+#endif

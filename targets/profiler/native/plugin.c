@@ -1,0 +1,148 @@
+/* QEMU TCG plugin (API 1: QEMU 4.2 to 8.2): executed instructions by class and what caches fetch, between marks.
+
+   A mark is the system call getpriority(MARK, operation << 24 | value), which fails without effect. Every mark ends a
+   stretch of the program; all but the first two write it to the file out=PATH as a line
+     operation value core, instructions by class, bytes loaded, bytes stored, events of the caches, chain
+   and counting starts again. The program runs on one thread and says itself which core it stands for. */
+#include "caches.h"
+#include "decode.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Debian's QEMU has plugins but not their header: prototypes as documented in docs/devel/tcg-plugins. */
+typedef uint64_t qemu_plugin_id_t;
+typedef uint32_t qemu_plugin_meminfo_t;
+typedef struct {
+  const char *target_name;
+} qemu_info_t; /* its beginning */
+struct qemu_plugin_tb;
+struct qemu_plugin_insn;
+enum qemu_plugin_cb_flags { QEMU_PLUGIN_CB_NO_REGS };
+enum qemu_plugin_mem_rw { QEMU_PLUGIN_MEM_R = 1, QEMU_PLUGIN_MEM_W, QEMU_PLUGIN_MEM_RW };
+void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t, void (*)(qemu_plugin_id_t, struct qemu_plugin_tb *));
+void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *, void (*)(unsigned, void *),
+                                          enum qemu_plugin_cb_flags, void *);
+void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *,
+                                      void (*)(unsigned, qemu_plugin_meminfo_t, uint64_t, void *),
+                                      enum qemu_plugin_cb_flags, enum qemu_plugin_mem_rw, void *);
+void qemu_plugin_register_vcpu_syscall_cb(qemu_plugin_id_t,
+                                          void (*)(qemu_plugin_id_t, unsigned, int64_t, uint64_t, uint64_t, uint64_t,
+                                                   uint64_t, uint64_t, uint64_t, uint64_t, uint64_t));
+size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
+struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
+const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *);
+size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *);
+unsigned qemu_plugin_mem_size_shift(qemu_plugin_meminfo_t);
+bool qemu_plugin_mem_is_store(qemu_plugin_meminfo_t);
+
+#define EXPORT __attribute__((visibility("default")))
+EXPORT int qemu_plugin_version = 1;
+
+enum { MARK = 0x6d61726b };
+enum operation { DISCARD, FLUSH, CORE, REGION, DONE };
+typedef struct {
+  uint32_t count[CLASSES], chain;
+} block;
+
+static const struct {
+  const char *name;
+  decoder *decode;
+  int64_t getpriority;
+} architectures[] = {
+    {"aarch64", decode_aarch64, 141}, {"riscv64", decode_riscv64, 141}, {"x86_64", decode_x86_64, 140}}, *architecture;
+
+static struct {
+  uint64_t instructions[CLASSES], loaded, stored, events[EVENTS], chain;
+} counts;
+static unsigned core;
+static FILE *out;
+
+static void accessed(unsigned cpu, qemu_plugin_meminfo_t info, uint64_t address, void *data) {
+  unsigned bytes = 1u << qemu_plugin_mem_size_shift(info);
+  bool store = qemu_plugin_mem_is_store(info);
+  *(store ? &counts.stored : &counts.loaded) += bytes;
+  access_caches(core, address, bytes, store, counts.events);
+}
+
+static void executed(unsigned cpu, void *data) {
+  const block *b = data;
+  for (int i = 0; i < CLASSES; i++) counts.instructions[i] += b->count[i];
+  counts.chain += b->chain;
+}
+
+/* Sums in registers that a block takes over and hands on: how often it adds to the busiest of them. */
+typedef struct {
+  uint32_t additions[VECTOR_REGISTERS];
+  bool fresh[VECTOR_REGISTERS];
+} sums;
+
+static void follow(sums *s, effect e) {
+  if (e.adds_to >= 0) s->additions[e.adds_to]++;
+  if (e.overwrites >= 0) s->fresh[e.overwrites] = true;
+}
+
+static uint32_t longest(const sums *s) {
+  uint32_t most = 0;
+  for (int i = 0; i < VECTOR_REGISTERS; i++)
+    if (!s->fresh[i] && s->additions[i] > most) most = s->additions[i];
+  return most;
+}
+
+static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
+  block *b = calloc(1, sizeof *b);
+  sums s = {0};
+  for (size_t i = 0; i < qemu_plugin_tb_n_insns(tb); i++) {
+    struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
+    effect e = architecture->decode(qemu_plugin_insn_data(insn), qemu_plugin_insn_size(insn));
+    b->count[e.main] += e.slow ? SLOW : 1;
+    follow(&s, e);
+    if (e.loads && e.main != LOAD) b->count[LOAD]++;
+    if (e.stores && e.main != STORE) b->count[STORE]++;
+    if (e.loads || e.stores)
+      qemu_plugin_register_vcpu_mem_cb(insn, accessed, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW, NULL);
+  }
+  b->chain = longest(&s);
+  qemu_plugin_register_vcpu_tb_exec_cb(tb, executed, QEMU_PLUGIN_CB_NO_REGS, b);
+}
+
+static void system_call(qemu_plugin_id_t id, unsigned cpu, int64_t number, uint64_t a1, uint64_t a2, uint64_t a3,
+                        uint64_t a4, uint64_t a5, uint64_t a6, uint64_t a7, uint64_t a8) {
+  if (number != architecture->getpriority || (uint32_t)a1 != MARK) return;
+  enum operation operation = (uint32_t)a2 >> 24;
+  uint32_t value = (uint32_t)a2 & 0xffffff;
+  if (operation > FLUSH) {
+    fprintf(out, "%d %" PRIu32 " %u", operation, value, core);
+    const uint64_t *numbers = (const uint64_t *)&counts;
+    for (size_t i = 0; i < sizeof counts / sizeof *numbers; i++) fprintf(out, " %" PRIu64, numbers[i]);
+    fputc('\n', out);
+  }
+  if (operation == DONE) fflush(out);
+  if (operation == FLUSH) empty_caches();
+  if (operation == CORE) core = value % MAX_CORES;
+  memset(&counts, 0, sizeof counts);
+}
+
+static int refuse(const char *why) {
+  fprintf(stderr, "profiler plugin: %s\n", why);
+  return 1;
+}
+
+EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv) {
+  for (int i = 0; i < argc; i++) {
+    if (!strncmp(argv[i], "out=", 4))
+      out = fopen(argv[i] + 4, "w");
+    else if (!set_cache(argv[i]))
+      return refuse(argv[i]);
+  }
+  for (size_t i = 0; i < sizeof architectures / sizeof *architectures; i++)
+    if (!strcmp(info->target_name, architectures[i].name)) architecture = &architectures[i];
+  if (!architecture) return refuse("unknown architecture");
+  if (!out) return refuse("out=PATH is missing or cannot be written");
+  if (!make_caches()) return refuse("l1 and l2 are missing or have no sets or ways");
+  qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
+  qemu_plugin_register_vcpu_syscall_cb(id, system_call);
+  return 0;
+}
