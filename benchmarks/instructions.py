@@ -5,8 +5,8 @@
 
 Batch 1, float32, one thread, a Cortex-A72 emulated by QEMU. The count of one inference is (count of 6 - count of 1)
 / 5, the same on every run and machine but for a little of Python's own. It knows nothing of time: `--caches` adds
-the bytes that a simulated 32 KiB L1 and 1 MiB L2 fetch, and takes longer. `--kernels` gives the same for each kernel
-of one network. Needs `apt install qemu-user gcc`; the first run downloads the rest (see qemu_root.py).
+the bytes that the RK3399's simulated caches fetch. `--kernels` gives the same for each kernel of one network. The first
+run downloads what it needs (see qemu_root.py).
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ MODELS = [
     *("mobilenetv2_100", "mobilenetv3_large_100", "efficientnet_b0", "shufflenet_v2_x1_0", "squeezenet1_1"),
     *("mnasnet_100", "regnety_004", "resnet18", "resnet50", "vit_tiny_patch16_224"),
 ]
-CLASSES = ["fma", "vector", "load", "store", "branch", "integer"]
+CLASSES = ["multiply_add", "vector", "load", "store", "branch", "integer"]
 LINE_BYTES = 64
 FEW, MANY = 1, 6
-# The plugin's agreement with `mark`: a system call that fails, with the label as its second argument.
-MARK, FEW_LABEL, MANY_LABEL, START, EMPTY_CACHES = 0x6D61726B, 1, 6, 0, -1
+# What the profiler's plugin takes for marks (targets/profiler/native/plugin.c): a system call that fails.
+MARK, DISCARD, FLUSH, DONE = 0x6D61726B, 0, 1, 4
 
 
 # Inside the emulator: standard library, numpy and one engine only.
 
 
-def mark(label: int) -> None:
+def mark(operation: int, value: int = 0) -> None:
     import os
 
     try:
-        os.getpriority(MARK, label)
+        os.getpriority(MARK, operation << 24 | value)
     except OSError:
         return
 
@@ -47,11 +47,11 @@ def mark(label: int) -> None:
 def counted(call: Callable[[], Any]) -> None:
     """One call to warm up, one from empty caches, several more, with marks between."""
     call()
-    for label, calls, before in ((FEW_LABEL, FEW, EMPTY_CACHES), (MANY_LABEL, MANY, START)):
+    for calls, before in ((FEW, FLUSH), (MANY, DISCARD)):
         mark(before)
         for _ in range(calls):
             call()
-        mark(label)
+        mark(DONE, calls)
 
 
 def emulated_bench(folder: Path) -> Any:
@@ -118,17 +118,21 @@ def emulate(engine: str, folder: Path, caches: bool) -> list[dict[str, Any]]:
     """What each `counted` of an engine's program came to, an inference or kernel each."""
     from qemu_root import run
 
-    lines = run(__file__, "--emulated", engine, str(folder), counts=folder / f"{engine}.txt", caches=caches)
-    few = [values for label, *values in lines if label == FEW_LABEL]
-    many = [values for label, *values in lines if label == MANY_LABEL]
+    profiles = run(__file__, "--emulated", engine, str(folder))
+    few = [profile.total for calls, profile in profiles if calls == FEW]
+    many = [profile.total for calls, profile in profiles if calls == MANY]
     found = []
     for first, later in zip(few, many, strict=True):
-        # The first call of a count starts from empty caches: its misses are the cold ones.
-        one = [(b - a) / (MANY - FEW) for a, b in zip(first, later, strict=True)]
-        row: dict[str, Any] = {"instructions": sum(one[: len(CLASSES)]), **dict(zip(CLASSES, one, strict=False))}
+
+        def one(name: str, first: Any = first, later: Any = later) -> float:
+            return float(getattr(later, name) - getattr(first, name)) / (MANY - FEW)
+
+        row: dict[str, Any] = {"instructions": one("instructions"), **{name: one(name) for name in CLASSES}}
         if caches:
-            row |= {"l1_miss_bytes": LINE_BYTES * one[-2], "l2_miss_bytes": LINE_BYTES * one[-1]}
-            row |= {"cold_l1_miss_bytes": LINE_BYTES * first[-2], "cold_l2_miss_bytes": LINE_BYTES * first[-1]}
+            # The first call of a count starts from empty caches: its misses are the cold ones.
+            for level in ("l1", "l2"):
+                row[f"{level}_miss_bytes"] = LINE_BYTES * one(f"{level}_misses")
+                row[f"cold_{level}_miss_bytes"] = LINE_BYTES * getattr(first, f"{level}_misses")
         found.append(row)
     return found
 

@@ -1,6 +1,7 @@
-"""Networks compiled and profiled a minute: the `mobile` space at 224 pixels for an RK3399, roofline, no training.
+"""Networks compiled and profiled a minute: the `mobile` space at 224 pixels for an RK3399, no training.
 
     python benchmarks/throughput.py --n 200 --workers 2
+    python benchmarks/throughput.py --n 100 --workers 2 --runner emulated --default-n 0
 
 Starts with an empty kernel cache unless `--warm`. What a sweep's worker does is measured; drawing networks and counting
 their MACs is done before. Starting a worker (imports, and one small network so that everything is loaded) is excluded
@@ -35,6 +36,7 @@ STEPS = {
     "load_program": "link for the check here",
     "_run": "run",
     "describe_kernels": "describe",
+    "profile_kernels": "count kernels under emulation",
 }
 OTHER = "run torch, predict, other"
 TVM = "TVM's default pipeline: unscheduled kernels, not verified"
@@ -55,10 +57,11 @@ def start(ready: Any, warm_up: Callable[[str], Any], text: str) -> None:
 
     from bench.design_space import Network
     from bench.targets import compiling, processor
+    from bench.targets.runners import emulated
 
     torch.set_num_threads(1)
     for name in STEPS:
-        owner = next(owner for owner in (Network, compiling, processor) if hasattr(owner, name))
+        owner = next(owner for owner in (Network, compiling, processor, emulated) if hasattr(owner, name))
         setattr(owner, name, _clocked(name, getattr(owner, name)))
     warm_up(text)
     _start.update(wall_s=time.perf_counter() - began, core_s=core_seconds())
@@ -91,7 +94,7 @@ def _measured(work: Callable[[str], Any], text: str) -> dict[str, Any]:
     }
 
 
-def profile(text: str) -> None:
+def profile(runner: str, text: str) -> None:
     """Build, compile, verify and predict one network, as a sweep's worker does."""
     from bench.design_space import Network
     from bench.sweep.stages import Job, profile_network
@@ -99,7 +102,7 @@ def profile(text: str) -> None:
 
     target = get_target("rk3399")
     job = Job(Network.parse(text).id, text, "mobile", seed=0, threads=1)
-    profile_network(job, "roofline", RunOptions(target=target, threads=target.cores))
+    profile_network(job, runner, RunOptions(target=target, threads=target.cores))
 
 
 def tvm_default(text: str) -> None:
@@ -164,7 +167,7 @@ def _mean(values: list[float]) -> float:
 
 def table(result: Mapping[str, Any], default: Mapping[str, Any] | None) -> str:
     spent = result["core_s_by_step"]
-    rows = [(title, spent[name]) for name, title in STEPS.items()]
+    rows = [(title, spent[name]) for name, title in STEPS.items() if spent[name]]
     rows += [(OTHER, spent["other"]), ("**all**", result["core_s_a_network"])]
     rows += [("all, last quarter of the networks", result["core_s_a_network_last_quarter"])]
     rows += [(TVM, default["core_s_a_network"])] if default else []
@@ -189,6 +192,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--resolution", type=int, default=224)
     parser.add_argument("--default-n", type=int, default=10, help="networks for TVM's default pipeline")
+    parser.add_argument("--runner", choices=["roofline", "emulated"], default="roofline")
     parser.add_argument("--warm", action="store_true", help="use the kernel cache as it is")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
@@ -202,7 +206,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if not arguments.warm:
             os.environ["BENCH_CACHE"] = folder
-        result = summary(*run(profile, texts, warm_up, arguments.workers), arguments.workers)
+        result = summary(*run(partial(profile, arguments.runner), texts, warm_up, arguments.workers), arguments.workers)
     default = None
     if few := texts[: arguments.default_n]:
         default = summary(*run(tvm_default, few, warm_up, arguments.workers), arguments.workers)

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 from bench.errors import RunError
-
-
-def require(commands: Mapping[str, str]) -> None:
-    """Raise `RunError` for the first command that is not there, with the remedy given for it."""
-    for command, remedy in commands.items():
-        if shutil.which(command) is None:
-            raise RunError(f"{command} is missing: {remedy}")
 
 
 def run_step(
