@@ -8,7 +8,7 @@ shuffles, ConvNeXt's permutes and flattening thereby cost what they must and not
 
 from __future__ import annotations
 
-from bench.targets.importing import arithmetic, images, layout, tokens
+from bench.targets.importing import arithmetic, attention, images, layout, selecting, tokens
 from bench.targets.importing.importer import Importer, converts
 
-__all__ = ["Importer", "arithmetic", "converts", "images", "layout", "tokens"]
+__all__ = ["Importer", "arithmetic", "attention", "converts", "images", "layout", "selecting", "tokens"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tvm import relax
 
-from bench.targets.importing.importer import Importer, Node, both, rule
+from bench.targets.importing.importer import Importer, Node, both, dtype_of, rule
 from bench.targets.importing.reshaping import identity
 
 _UNARY = [
@@ -16,9 +16,12 @@ _NOTHING = ["dropout", "dropout_", "contiguous", "alias", "clone", "detach"]
 
 @rule(*(f"{name}.default" for name in _NOTHING))
 def keep(importer: Importer, node: Node) -> None:
-    importer.env[node] = importer.env[node.args[0]]
-    if node.args[0] in importer.order:
-        importer.order[node] = importer.order[node.args[0]]
+    source = node.args[0]
+    importer.env[node] = importer.env[source]
+    if source in importer.order:
+        importer.order[node] = importer.order[source]
+    if source in importer.padded:
+        importer.padded[node] = importer.padded[source]
 
 
 @rule(*both(*_UNARY))
@@ -30,7 +33,7 @@ def _unary(importer: Importer, node: Node) -> None:
 def _clamp(importer: Importer, node: Node) -> None:
     # As maximum and minimum rather than clip, which has a slow select in its kernel for NaN.
     value, limits = importer.env[node.args[0]], list(node.args[1:3])
-    name = node.target.__name__
+    name, dtype = node.target.__name__, dtype_of(node)
     if name.startswith("relu6"):
         limits = [0.0, 6.0]
     elif name.startswith("hardtanh") and not limits:
@@ -38,7 +41,7 @@ def _clamp(importer: Importer, node: Node) -> None:
     bounds = [*limits, *[None] * (2 - len(limits))]
     for bound, op in zip(bounds, (relax.op.maximum, relax.op.minimum), strict=True):
         if bound is not None:
-            value = importer.block_builder.emit(op(value, relax.const(float(bound), "float32")))
+            value = importer.block_builder.emit(op(value, relax.const(bound, dtype)))
     importer.emit(node, value, importer.order_of(node.args[0]))
 
 
@@ -58,14 +61,19 @@ def _binary(importer: Importer, node: Node) -> None:
     rank = node.meta["val"].dim()
     full = [operand for operand in operands if operand.meta["val"].dim() == rank]
     order = next((importer.order[operand] for operand in full if operand in importer.order), identity(rank))
+    narrow = {}
     for operand in operands:
         tensor = operand.meta["val"]
-        if tensor.dim() < rank and tensor.dim() > 0 and order != identity(rank):
+        if tensor.dim() < rank and tensor.dim() > 0:
             importer.restore(operand)
-            shape = [1] * (rank - tensor.dim()) + list(tensor.shape)
-            wide = importer.block_builder.emit(relax.op.reshape(importer.env[operand], shape))
-            importer.env[operand] = importer.block_builder.emit(relax.op.permute_dims(wide, list(order)))
+            if order != identity(rank):
+                narrow[operand] = importer.env[operand]
+                shape = [1] * (rank - tensor.dim()) + list(tensor.shape)
+                wide = importer.block_builder.emit(relax.op.reshape(importer.env[operand], shape))
+                importer.env[operand] = importer.block_builder.emit(relax.op.permute_dims(wide, list(order)))
         elif tensor.dim() == rank:
             importer.env[operand] = importer.stored(operand, order)
             importer.order[operand] = order
     importer.converted(node, order)
+    # Other readers get an operand of fewer dimensions as it was.
+    importer.env.update(narrow)

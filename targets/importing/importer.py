@@ -47,6 +47,11 @@ def argument(node: Node, position: int, name: str, default: Any = None) -> Any:
     return node.args[position] if len(node.args) > position else node.kwargs.get(name, default)
 
 
+def dtype_of(node: Node) -> str:
+    """TVM's name of the type of a call's elements."""
+    return str(node.meta["val"].dtype).removeprefix("torch.")
+
+
 def both(*names: str, overload: str = "default") -> list[str]:
     """The names with and without the underscore of the in-place version."""
     return [f"{name}{suffix}.{overload}" for name in names for suffix in ("", "_")]
@@ -63,12 +68,17 @@ def converts(operator: Any) -> bool:
 
 
 class Importer(ExportedProgramImporter):
-    """TVM's converters, with channels-last rules in front of them."""
+    """TVM's converters, with channels-last rules in front of them.
+
+    `order`: how a node's value is stored, where that is not torch's own order; `padded`: attention weights and their
+    means with spare columns of zeros, beside the value without.
+    """
 
     def __init__(self, rules: Mapping[str, Legalize]) -> None:
         super().__init__()
         self.block_builder = KernelBuilder(rules)
         self.order: dict[Node, Order] = {}
+        self.padded: dict[Node, relax.Expr] = {}
 
     def module(self, trace: Trace) -> tvm.IRModule:
         """A Relax module whose function `main` takes the image in torch's NCHW order and gives the output so."""

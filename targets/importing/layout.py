@@ -9,20 +9,6 @@ from bench.targets.importing.importer import Importer, Node, argument, rule
 from bench.targets.importing.reshaping import identity, reshape_plan
 
 
-@rule("mean.dim")
-def _mean(importer: Importer, node: Node) -> None:
-    order = importer.order_of(node.args[0])
-    rank = len(order)
-    axes = sorted({axis % rank for axis in node.args[1]})
-    keep = bool(argument(node, 2, "keepdim", False))
-    value = relax.op.mean(importer.env[node.args[0]], [order.index(axis) for axis in axes], keepdims=keep)
-    if keep:
-        importer.emit(node, value, order)
-    else:
-        left = [dimension for dimension in order if dimension not in axes]
-        importer.emit(node, value, tuple(sorted(left).index(dimension) for dimension in left))
-
-
 @rule("cat.default")
 def _concatenate(importer: Importer, node: Node) -> None:
     sources = node.args[0]

@@ -19,22 +19,27 @@ def root_blocks(schedule: Schedule) -> list[Block]:
 
 
 def fold_biases(schedule: Schedule) -> None:
-    """Start sums of products from the bias that is added to them, instead of from zero."""
+    """Start sums of products from the bias that is added to them, instead of from zero.
+
+    A bias that the kernel computes itself is added at the end: it need not be there when the sums start.
+    """
+    computed = {block.written for block in root_blocks(schedule)}
     for block in root_blocks(schedule):
         if not block.multiplies:
             continue
         consumers = [Block(schedule, handle) for handle in schedule.get_consumers(block.handle)]
-        if len(consumers) == 1 and _adds_bias(consumers[0], block.written):
+        if len(consumers) == 1 and _adds_bias(consumers[0], block.written, computed):
             schedule.fuse_reduction_epilogue(block.handle, consumers[0].handle)
 
 
-def _adds_bias(block: Block, result: str) -> bool:
-    """Whether the block adds one value for each column to `result` and does nothing else."""
+def _adds_bias(block: Block, result: str, computed: set[str]) -> bool:
+    """Whether the block adds one value for each column, which the kernel is given, to `result` and nothing else."""
     value = getattr(block.stmt.body, "value", None)
     if not isinstance(value, tirx.Add) or not all(isinstance(term, ir.TensorLoad) for term in (value.a, value.b)):
         return False
     others = [read for read in block.reads if read.tensor != result]
-    return len(others) == 1 and set().union(*others[0].used) == {block.column}
+    given = len(others) == 1 and others[0].tensor not in computed
+    return given and set().union(*others[0].used) == {block.column}
 
 
 def inline_elementwise(schedule: Schedule) -> None:

@@ -58,7 +58,7 @@ def measured(all_families):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize("network", ["families", "transformer"])
+@pytest.mark.parametrize("network", ["families", "transformer", "fewer tokens"])
 def test_generated_cuda_computes_what_torch_does(measured, network):
     program = measured["programs"][network]
     assert program["verified_on"] == "device"

@@ -44,7 +44,20 @@ class Written(nn.Module):
         return y
 
 
+class Shared(nn.Module):
+    """A tensor of fewer dimensions that operators read in two ranks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 12, 1)
+
+    def forward(self, x):
+        rows = x.mean((0, 1))
+        return (self.conv(x) * rows).flatten(1).mean() + rows @ rows
+
+
 MODULES = {
+    "operand of two ranks": Shared(),
     "attention with a bias": BiasedAttention(),
     "operators in place": InPlace(),
     "parts": Parts(),

@@ -15,15 +15,18 @@ with tempfile.TemporaryDirectory() as folder:
     import torch
 
     from bench.blocks import deploy
+    from bench.blocks.tokens import reduce_tokens
     from bench.design_space import Network
     from bench.targets import RUNNERS, RunOptions, compile_model, get_target
 
     loader.use_compiler(Path(folder))
     gpu = get_target("cuda")
     torch.manual_seed(0)
+    patches = timm.create_model("vit_tiny_patch16_224", img_size=32, patch_size=4, depth=1, num_classes=10)
     networks = {
         "families": deploy(Network.parse(sys.argv[1]).build()),
         "transformer": timm.create_model("vit_tiny_patch16_224", img_size=32, depth=1, num_classes=10),
+        "fewer tokens": reduce_tokens(patches, "tome", r=20),
     }
     programs = {name: compile_model(module, 32, gpu, seed=0) for name, module in networks.items()}
     options = RunOptions(target=gpu, threads=gpu.check_threads(None), seconds=0, repeats=2, sample_ms=0)

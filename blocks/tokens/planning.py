@@ -1,0 +1,229 @@
+"""From thresholds, which leave every image another number of tokens, to graphs of fixed shapes for compilers.
+
+Counts: each block merges and keeps as many tokens of every image as it does of a calibration image on average. For an
+image whose own numbers those are, the static network computes what the dynamic one does. Capacity: thresholds still
+decide, on sequences of fixed length, so that images differ in their tokens and not in what they cost.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor
+
+from bench.blocks.tokens.counted import MERGE, PRUNE, CountedReducer
+from bench.blocks.tokens.ltmp import LTMPReducer, learned_thresholds
+from bench.blocks.tokens.macs import fit
+from bench.blocks.tokens.matching import sources_of
+from bench.blocks.tokens.state import Tokens
+from bench.blocks.tokens.transformer import ReducedTransformer, evaluating
+from bench.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Fixed numbers of tokens for each block, and where they come from.
+
+    `lengths`: tokens that block l hands on; `merges`: how many it merges, None where thresholds decide within the
+    lengths. `thresholds`: those of each step, None in place of an infinite one; `macs`: mean of the dynamic network's
+    over `images` calibration images, `data` the SHA-256 of these.
+    """
+
+    lengths: tuple[int, ...]
+    merges: tuple[int, ...] | None
+    thresholds: dict[str, tuple[float | None, ...]]
+    macs: float
+    images: int
+    data: str
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether thresholds decide, and the lengths are a capacity."""
+        return self.merges is None
+
+
+def make_static(model: ReducedTransformer, plan: Plan) -> ReducedTransformer:
+    """`model` reduced as `plan` says: it shares the backbone and the thresholds, and every shape in it is fixed.
+
+    Raises `UsageError` for a model without learned thresholds and a plan for another number of blocks or tokens.
+    """
+    reducer = _dynamic(model)
+    if len(plan.lengths) != len(model.backbone.blocks):
+        raise UsageError(f"the plan is for {len(plan.lengths)} blocks, the model has {len(model.backbone.blocks)}")
+    before = (model.macs.tokens, *plan.lengths)
+    if any(left > length for length, left in pairwise(before)) or before[-1] < max(reducer.prefix, 1):
+        lengths = f"{before[0]} at first, never more than before, {max(reducer.prefix, 1)} or more at the end"
+        raise UsageError(f"the plan does not fit the model, whose lengths are {lengths}")
+    if plan.merges is None:
+        bounded = LTMPReducer(model.backbone, reducer.options, capacity=plan.lengths)
+        for step, thresholds in learned_thresholds(reducer).items():
+            setattr(bounded, f"{step}_thresholds", thresholds)
+        return model.with_reducer(bounded, plan)
+    return model.with_reducer(_counted(model.backbone, reducer, plan.lengths, plan.merges), plan)
+
+
+def calibrate(model: ReducedTransformer, batches: Iterable[Tensor], multiple: int = 1) -> Plan:
+    """Counts that cost what the dynamic network costs on average, from batches (B, 3, H, W) of images.
+
+    Block after block: the images go through the blocks before with the counts already fixed, since those change the
+    scores of later blocks. All counts are then scaled together until their MACs are the dynamic mean. `multiple`: what
+    every length is a multiple of. Holds the tokens of all images at once. Raises `UsageError` for a model without
+    learned thresholds and for no images.
+    """
+    reducer = _dynamic(model)
+    if multiple < 1:
+        raise UsageError(f"multiple must be at least 1, not {multiple}")
+    with evaluating(model), torch.no_grad():
+        seen = _Seen.through(model, batches)
+        lengths, merges = _sequential(model, reducer, seen.embedded)
+    target = (seen.macs - model.macs.outside) / (model.macs.plain - model.macs.outside)
+    scaled = _Scaled(model, reducer, lengths, merges, multiple)
+    return seen.plan(reducer, *scaled.to(target))
+
+
+def calibrate_capacity(
+    model: ReducedTransformer, batches: Iterable[Tensor], quantile: float = 1.0, multiple: int = 1
+) -> Plan:
+    """Lengths that hold the tokens of the share `quantile` of the images at every block; others lose some.
+
+    Raises `UsageError` as `calibrate` does.
+    """
+    reducer = _dynamic(model)
+    if not 0 < quantile <= 1 or multiple < 1:
+        raise UsageError("quantile lies above 0 and up to 1, and multiple is at least 1")
+    with evaluating(model), torch.no_grad():
+        seen = _Seen.through(model, batches)
+    wanted = torch.quantile(seen.kept.double(), quantile, dim=1)
+    longest, lengths = model.macs.tokens, []
+    for want in wanted.tolist():
+        longest = min(longest, multiple * math.ceil(want / multiple))
+        lengths.append(longest)
+    return seen.plan(reducer, tuple(lengths), None)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Calibration images after the patch embedding, and what the dynamic network made of them."""
+
+    embedded: list[Tokens]
+    kept: Tensor  # (blocks, images)
+    macs: float
+    data: str
+
+    @classmethod
+    def through(cls, model: ReducedTransformer, batches: Iterable[Tensor]) -> _Seen:
+        embedded, attended, kept = [], [], []
+        digest = hashlib.sha256()
+        for images in batches:
+            digest.update(images.detach().cpu().contiguous().numpy().tobytes())
+            embedded.append(model.embed(images))
+            before, after = model.run(images).counts()
+            attended.append(before)
+            kept.append(after)
+        if not embedded:
+            raise UsageError("calibration needs at least one image")
+        counts = [torch.cat(parts, dim=1).double() for parts in (attended, kept)]
+        macs = torch.as_tensor(model.macs.total(*counts)).mean().item()
+        return cls(embedded, counts[1], macs, digest.hexdigest())
+
+    def plan(self, reducer: LTMPReducer, lengths: tuple[int, ...], merges: tuple[int, ...] | None) -> Plan:
+        thresholds = {
+            step: tuple(value if math.isfinite(value) else None for value in values.tolist())
+            for step, values in learned_thresholds(reducer).items()
+        }
+        return Plan(lengths, merges, thresholds, self.macs, self.kept.shape[1], self.data)
+
+
+def _sequential(
+    model: ReducedTransformer, reducer: LTMPReducer, states: list[Tokens]
+) -> tuple[list[float], list[float]]:
+    """Mean length and merges of every block, each with the means of those before it fixed."""
+    lengths: list[float] = []
+    merges: list[float] = []
+    for index in range(len(model.backbone.blocks)):
+        attended = [model.attend(index, tokens) for tokens in states]
+        marked = [reducer.mark(index, *each) for each in attended]
+        lengths.append(torch.cat([mark.tokens.active.float().sum(1) for mark in marked]).mean().item())
+        merges.append(torch.cat([mark.merged for mark in marked]).mean().item())
+        length = states[0].length
+        merged = min(round(merges[-1]), sources_of(length, reducer.prefix))
+        left = max(min(round(lengths[-1]), length - merged), 1)
+        counted = _counted(model.backbone, reducer, (0,) * index + (left,), (0,) * index + (merged,))
+        states = [model.finish(index, counted.between(index, *each)) for each in attended]
+    return lengths, merges
+
+
+@dataclass(frozen=True)
+class _Scaled:
+    """Mean lengths and merges scaled to whole numbers that a network can have."""
+
+    model: ReducedTransformer
+    reducer: LTMPReducer
+    lengths: list[float]
+    merges: list[float]
+    multiple: int
+
+    def to(self, target: float) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Lengths and merges whose share of the blocks' MACs comes nearest to `target`."""
+
+        def scaled(less: float) -> tuple[int, ...]:
+            return self._possible([mean * (1 - less) for mean in self.lengths])[0]
+
+        def error(lengths: tuple[int, ...]) -> float:
+            return abs(self._share(lengths) - target)
+
+        factors = (0.0, fit(lambda less: self._share(scaled(less)), -1.0, 1.0, target, "calibration"))
+        lengths = min(map(scaled, factors), key=error)
+        # Then single blocks, because whole numbers jump together.
+        while True:
+            steps = [(index, step) for index in range(len(lengths)) for step in (-self.multiple, self.multiple)]
+            changed = [
+                self._possible([n + step * (i == index) for i, n in enumerate(lengths)])[0] for index, step in steps
+            ]
+            nearest = min(changed, key=error)
+            if error(nearest) >= error(lengths):
+                return self._possible(lengths)
+            lengths = nearest
+
+    def _share(self, lengths: Sequence[float]) -> float:
+        macs = self.model.macs
+        return macs.share(*_counted(self.model.backbone, self.reducer, *self._possible(lengths)).counts(macs.tokens))
+
+    def _possible(self, wanted: Sequence[float]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Whole numbers next to the lengths `wanted`, and merges that take their part of what is removed."""
+        length, prefix = self.model.macs.tokens, self.reducer.prefix
+        mean_before = float(length)
+        lengths, merges = [], []
+        for want, mean, merged in zip(wanted, self.lengths, self.merges, strict=True):
+            removed = mean_before - mean
+            left = min(max(self.multiple * round(want / self.multiple), prefix, 1), length)
+            most = sources_of(length, prefix)
+            merge = min(round((length - left) * merged / removed) if removed > 0 else 0, most)
+            if PRUNE not in self.reducer.steps:
+                merge = min(length - left, most)
+                left = length - merge
+            lengths.append(left)
+            merges.append(merge)
+            length, mean_before = left, mean
+        return tuple(lengths), tuple(merges)
+
+
+def _counted(
+    backbone: VisionTransformer, reducer: LTMPReducer, lengths: Sequence[int], merges: Sequence[int]
+) -> CountedReducer:
+    """The reducer of fixed counts; pruning before merging leaves what merging then takes."""
+    after = MERGE in reducer.steps and reducer.steps[0] == PRUNE
+    keeps = tuple(left + merged if after else left for left, merged in zip(lengths, merges, strict=True))
+    return CountedReducer(backbone, tuple(merges), keeps, reducer.steps, reorders=MERGE in reducer.steps)
+
+
+def _dynamic(model: ReducedTransformer) -> LTMPReducer:
+    if not isinstance(model.reducer, LTMPReducer) or model.reducer.capacity is not None:
+        raise UsageError(f"{model.method} has no learned thresholds to make static: its shapes are fixed already")
+    return model.reducer
