@@ -114,10 +114,12 @@ def spans_decade(values: Iterable[float]) -> bool:
 
 
 def source_words(row: pd.Series) -> str:
-    """The latency's source as a reader needs it, such as "predicted by roofline" or "measured"."""
+    """The latency's source as a reader needs it, such as "measured" or "predicted by emulated, median error 7%"."""
     source = row["latency_source"] or "unknown source"
     maker = row["predictor"] or (row["runner"] if source != "measured" else "")
-    return f"{source} by {maker}" if maker and source in SOURCES else source
+    words = f"{source} by {maker}" if maker and source in SOURCES else source
+    error = row["prediction_error"]
+    return f"{words}, median error {error:.0%}" if error == error else words
 
 
 def latency_title(df: pd.DataFrame) -> str:

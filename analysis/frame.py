@@ -18,6 +18,7 @@ TEXTS = (
     "device",
     "runner",
     "predictor",
+    "prediction_basis",
     "latency_source",
     "verified_on",
     "accuracy_source",
@@ -27,6 +28,8 @@ NUMBERS = (
     "trial",
     "resolution",
     "threads",
+    "prediction_error",
+    "prediction_error_p90",
     "latency_ms",
     "latency_ci95_low_ms",
     "latency_ci95_high_ms",
@@ -80,10 +83,10 @@ def usable(df: pd.DataFrame, *columns: str) -> pd.DataFrame:
 
 
 def require_comparable(df: pd.DataFrame) -> None:
-    """Raise `UsageError` when latencies of several targets or sources would be compared as if alike."""
+    """Raise `UsageError` when latencies of several targets, sources or predictors would be compared as if alike."""
     table = tidy(df)
     table = table[table["latency_ms"].notna() & (table["state"] != "failed")]
-    for column, noun in (("target", "targets"), ("latency_source", "latency sources")):
+    for column, noun in (("target", "targets"), ("latency_source", "latency sources"), ("predictor", "predictors")):
         values = sorted(set(table[column]) - {""})
         if len(values) > 1:
             raise UsageError(

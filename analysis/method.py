@@ -60,6 +60,7 @@ def method_pairs(df: pd.DataFrame, provenance: Mapping[str, object]) -> list[tup
         threads = _numbers(rows, "threads")
         text += f", {threads} {'thread' if threads == '1' else 'threads'}." if threads else "."
         pairs.append((f"Latency ({source or 'unknown source'})", text))
+        pairs += [("Error of the prediction", basis) for basis in sorted(set(rows.apply(_error, axis=1)) - {""})]
     pairs += _check_pairs(timed)
     trained = table[table["top1"].notna()]
     if len(trained):
@@ -78,6 +79,14 @@ def method_pairs(df: pd.DataFrame, provenance: Mapping[str, object]) -> list[tup
         pairs.append(("Front", FRONT_MEANING))
     pairs += [(str(term), _value(value)) for term, value in provenance.items()]
     return pairs
+
+
+def _error(row: pd.Series) -> str:
+    known = row["prediction_error"] == row["prediction_error"]
+    spread = (
+        f"median {row['prediction_error']:.0%}, 90th percentile {row['prediction_error_p90']:.0%}: " if known else ""
+    )
+    return f"{spread}{row['prediction_basis']}"
 
 
 def _check_pairs(timed: pd.DataFrame) -> list[tuple[str, object]]:

@@ -11,7 +11,7 @@ import typer
 from typer.exceptions import TyperException
 
 import bench
-from bench.commands import board, doctor, lists, profile, results, sample, show, tune, verify
+from bench.commands import board, calibrate, doctor, lists, profile, results, sample, show, tune, validate, verify
 from bench.commands.stopping import INTERRUPTED
 from bench.errors import RunError, UsageError
 
@@ -32,6 +32,7 @@ for _command in (
     show.show,
     profile.profile,
     tune.tune,
+    calibrate.calibrate,
     verify.verify,
     lists.targets,
     lists.blocks,
@@ -42,6 +43,7 @@ for _command in (
 ):
     app.command()(_command)
 app.add_typer(board.app)
+app.add_typer(validate.app)
 
 
 def _show_version(wanted: bool) -> None:

@@ -35,6 +35,7 @@ def diagnose(target: str, tracker: str | None, storage: str) -> list[Check]:
         _check("accelerator", _accelerator),
         _check(f"compile for {target}", lambda: _compile(target)),
         _check("tracker", lambda: _tracker(target, tracker)),
+        _check("prediction", lambda: _prediction(target)),
         _check("boards in software", _emulation),
         _check("storage", lambda: _storage(storage)),
         _check("temporary files", _temporary),
@@ -93,14 +94,30 @@ def _compile(target: str) -> str:
 
 
 def _tracker(target: str, tracker: str | None) -> str:
-    from bench.targets import RUNNERS, RunOptions, choose_runner, get_target
+    from bench.board.sockets import tracker_address
+    from bench.targets import RUNNERS, RunOptions, get_target
 
     found = get_target(target)
-    chosen, _ = choose_runner("rpc" if tracker else "auto", found, tracker)
-    if chosen != "rpc":
+    if tracker_address(tracker) is None:
         return "none asked for; latencies for boards are predicted (attach one with --tracker HOST:PORT)"
     RUNNERS["rpc"].check(RunOptions(target=found, threads=found.cores, tracker=tracker))
     return f"answers, and has a device for {target}"
+
+
+def _prediction(target: str) -> str:
+    """Which runner answers without a device, and why; nothing is downloaded to find out."""
+    from bench.targets import RUNNERS, RunOptions, get_target
+    from bench.targets.calibration import load_calibration
+    from bench.targets.profiler import emulator_obstacle
+
+    found = get_target(target)
+    options = RunOptions(target=found, threads=found.cores, calibration=load_calibration(found))
+    try:
+        prediction = RUNNERS["emulated"].prediction(options)
+        missing = emulator_obstacle(found)
+    except UsageError as error:
+        missing = str(error)
+    return f"roofline, because {missing}" if missing else f"emulated; {prediction}"
 
 
 def _emulation() -> str:

@@ -7,6 +7,9 @@ from typing import Any
 
 from bench.tables import print_line, print_table
 
+INSTRUCTIONS = ("multiply_add", "vector", "load", "store", "branch", "integer")
+LINE_BYTES = 64
+
 
 def print_kernels(profiled: Mapping[str, Any]) -> None:
     """The table of a profiled network's `kernels`, the longest first, and under it what its peaks are."""
@@ -22,6 +25,8 @@ def print_kernels(profiled: Mapping[str, Any]) -> None:
 def kernel_row(kernel: Mapping[str, Any], peak: Mapping[str, Any] | None) -> dict[str, str]:
     """Header to cell. A multiply-add is two operations; bytes are every tensor's, read or written once.
 
+    Of a kernel counted under emulation, what it executes and what its caches fetch are there too.
+
     With a peak, "bound" names the part of it that takes longer over the kernel's work, and "lost ms" is the measured
     time beyond that (the roofline of Williams et al., 2009).
     """
@@ -35,6 +40,16 @@ def kernel_row(kernel: Mapping[str, Any], peak: Mapping[str, Any] | None) -> dic
         "GFLOP/s": f"{2 * kernel['macs'] / ms / 1e6:.1f}",
         "GB/s": f"{kernel['bytes'] / ms / 1e6:.1f}",
     }
+    counts = kernel.get("counts")
+    if counts:
+        instructions = sum(counts[name] for name in INSTRUCTIONS)
+        memory = counts["l3_misses"] or counts["l2_misses"]
+        row |= {
+            "instructions M": f"{instructions / 1e6:.2f}",
+            "multiply-adds %": f"{100 * counts['multiply_add'] / instructions:.0f}",
+            "beyond L1 MB": f"{LINE_BYTES * counts['l1_misses'] / 1e6:.2f}",
+            "from memory MB": f"{LINE_BYTES * memory / 1e6:.2f}",
+        }
     if peak is None:
         return row
     compute_ms, memory_ms = _least_ms(kernel, peak)
@@ -54,7 +69,7 @@ def peak_line(profiled: Mapping[str, Any]) -> str:
     figures = f"{peak['gflops']:.1f} GFLOP/s (a multiply-add is two), {peak['gbs']:.1f} GB/s"
     percent = f"% of the peak with --threads {profiled['threads']}: {figures},"
     if peak["source"] != "measured":
-        return f"{percent} the catalogue's figures for {profiled['target']}, from which these times are predicted."
+        return f"{percent} the catalogue's figures for {profiled['target']}."
     lost = sum(_lost_ms(kernel, peak) for kernel in profiled["kernels"])
     total = sum(kernel["ms"] for kernel in profiled["kernels"])
     return f"{percent} measured on {profiled['device']}. Kernels lose {lost:.4g} of their {total:.4g} ms to it."

@@ -50,6 +50,7 @@ def profile_model(model: Model, runner: str, options: RunOptions, progress: Prog
         latency = RUNNERS[runner].run(program, options)
         advance()
     low, high = latency.ci95_ms or (None, None)
+    prediction = latency.prediction
     return {
         "model": model.name,
         "resolution": model.resolution,
@@ -58,6 +59,9 @@ def profile_model(model: Model, runner: str, options: RunOptions, progress: Prog
         "threads": latency.threads,
         "runner": latency.runner,
         "predictor": latency.predictor,
+        "prediction_error": prediction and prediction.median_error,
+        "prediction_error_p90": prediction and prediction.p90_error,
+        "prediction_basis": prediction and prediction.basis,
         "latency_source": latency.source,
         "latency_ms": latency.median_ms,
         "latency_ci95_low_ms": low,

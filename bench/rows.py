@@ -25,6 +25,7 @@ def trial_row(study: str, settings: Settings, trial: FrozenTrial) -> dict[str, A
     latency, accuracy = attrs.get("latency") or {}, attrs.get("accuracy") or {}
     low, high = latency.get("ci95_ms") or (None, None)
     unscheduled = latency.get("unscheduled_kernels")
+    prediction = latency.get("prediction") or {}
     row = {
         "study": study,
         "trial": trial.number,
@@ -39,6 +40,9 @@ def trial_row(study: str, settings: Settings, trial: FrozenTrial) -> dict[str, A
         "threads": settings.threads,
         "runner": settings.runner,
         "predictor": latency.get("predictor"),
+        "prediction_error": prediction.get("median_error"),
+        "prediction_error_p90": prediction.get("p90_error"),
+        "prediction_basis": prediction.get("basis"),
         "latency_source": latency.get("source"),
         "latency_ms": latency.get("median_ms"),
         "latency_ci95_low_ms": low,

@@ -38,6 +38,11 @@ COLUMNS: tuple[Column, ...] = (
     Column("threads", "whole", "", "threads the network runs with on the target"),
     Column("runner", "text", "", "how the latency was obtained"),
     Column("predictor", "text", "", "which model made a predicted latency"),
+    Column(
+        "prediction_error", "real", "", "median relative error, without its sign, where the predictor could be judged"
+    ),
+    Column("prediction_error_p90", "real", "", "90th percentile of the same"),
+    Column("prediction_basis", "text", "", "what those errors were found on, and where the model's figures are from"),
     Column("latency_source", "text", "", "measured, predicted or simulated"),
     Column("latency_ms", "real", "ms", "median time of one inference at batch 1"),
     Column("latency_ci95_low_ms", "real", "ms", "lower end of the median's 95 % interval"),

@@ -64,12 +64,23 @@ def print_visits(visits: Sequence[Mapping[str, Any]]) -> None:
 
 
 def latency_header(frame: pd.DataFrame) -> str:
-    """Header of the latency column, with the source of the figures: latency ms (predicted, roofline)."""
+    """Header of the latency column, with the source of the figures: latency ms (predicted, roofline).
+
+    A known error of a prediction stands there too.
+    """
     rows = frame[frame["latency_ms"].notna()]
     sources = sorted({(str(r.latency_source), _by(r)) for r in rows.itertuples()})
     if not sources:
         return "latency ms"
     return "latency ms (" + "; ".join(", ".join(part for part in pair if part) for pair in sources) + ")"
+
+
+def error_line(row: Mapping[str, Any]) -> str:
+    """What is known of a prediction's error, of a row that has a `prediction_basis`."""
+    if row["prediction_error"] is None:
+        return f"unknown; {row['prediction_basis']}"
+    median, p90 = (f"{row[name]:.0%}" for name in ("prediction_error", "prediction_error_p90"))
+    return f"median {median}, 90th percentile {p90}; {row['prediction_basis']}"
 
 
 def front_rows(front: pd.DataFrame) -> list[list[object]]:
@@ -100,4 +111,5 @@ def failures_by_reason(frame: pd.DataFrame) -> dict[str, int]:
 
 def _by(row: Any) -> str:
     predictor = row.predictor if isinstance(row.predictor, str) else ""
-    return str(predictor or row.runner)
+    error = f", median error {row.prediction_error:.0%}" if row.prediction_error == row.prediction_error else ""
+    return f"{predictor or row.runner}{error}"

@@ -17,8 +17,8 @@ class Code:
 
     `library` is an ELF file that a board loads, `objects` hold the kernels alone, `kernels` are by their names in the
     lowered network. `source` is the kernels' CUDA C or OpenCL C for a GPU, otherwise empty. `runnable` is the network
-    as this machine can run it, on a device of TVM's type `runs_on`; `verified_on` says how much of the code that is. `calls`
-    are what a processor runs, in order.
+    as this machine can run it, on a device of TVM's type `runs_on`; `verified_on` says how much of the code that is.
+    `calls` are what a processor runs, in order.
     """
 
     library: bytes

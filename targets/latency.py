@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from bench.targets.profiler.counts import Counts
+
 Source = Literal["measured", "predicted", "simulated"]
 
 
@@ -12,7 +14,8 @@ Source = Literal["measured", "predicted", "simulated"]
 class KernelTime:
     """One distinct kernel of a network: `calls` executions of it take `ms` milliseconds together.
 
-    `macs` and `bytes` are those of all calls too; `rule` is the schedule's name, None when no rule covered it.
+    `macs` and `bytes` are those of all calls too; `rule` is the schedule's name, None when no rule covered it;
+    `counts` is what all calls execute, where that was counted.
     """
 
     name: str
@@ -22,6 +25,7 @@ class KernelTime:
     bytes: int
     share: float
     rule: str | None = None
+    counts: Counts | None = None
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,27 @@ class Peak:
     source: Literal["measured", "catalogue"]
     gflops: float
     gbs: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The model of a core that made a latency, and how far off it was elsewhere.
+
+    `model` is a hash of its coefficients and of the board's figures that go with them. `median_error` and `p90_error`
+    are of |predicted / measured - 1| over `n` latencies that no coefficient was fitted on; None, with an `n` of 0, when
+    there are none. `basis` says which those were and where the coefficients are from.
+    """
+
+    model: str
+    basis: str
+    median_error: float | None = None
+    p90_error: float | None = None
+    n: int = 0
+
+    def __str__(self) -> str:
+        if self.median_error is None or self.p90_error is None:
+            return f"error unknown; {self.basis}"
+        return f"median error {self.median_error:.0%}, 90th percentile {self.p90_error:.0%}; {self.basis}"
 
 
 @dataclass(frozen=True)
@@ -53,7 +78,7 @@ class Latency:
     names all devices they are from. `ci95_ms` is the 95 % confidence interval of the median; a prediction has no
     samples and its interval is None. `max_rel_error` is max|y - y_torch| / max|y_torch| of the compiled network, run
     on `verified_on`. `peak_memory_bytes` is the activation memory TVM planned, weights excluded. `tuned_kernels` are
-    those whose schedule is from a tuning database.
+    those whose schedule is from a tuning database; `prediction` tells of the model of a core, where one was asked.
     """
 
     source: Source
@@ -71,6 +96,7 @@ class Latency:
     max_rel_error: float
     verified_on: str
     predictor: str | None = None
+    prediction: Prediction | None = None
     peak: Peak | None = None
     tuned_kernels: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)

@@ -43,9 +43,7 @@ def rules(target: Target, threads: int) -> dict[str, Legalize]:
     return remembered() | {"relax.nn.conv2d": convolution}
 
 
-def finalize(
-    module: tvm.IRModule, target: tvm.target.Target | None = None
-) -> tuple[relax.VMExecutable, tvm.IRModule]:
+def finalize(module: tvm.IRModule, target: tvm.target.Target | None = None) -> tuple[relax.VMExecutable, tvm.IRModule]:
     """Plan the memory of a scheduled module and turn its calls into the virtual machine's code.
 
     The code holds the weights; kernels in the module are built for `target`, and without any it belongs to no target.

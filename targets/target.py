@@ -17,7 +17,7 @@ from bench.targets.schedules import Machine
 FIGURES = (
     *("cores", "cpus", "clock_ghz", "simd_bits", "vector_registers", "fma_per_cycle", "loads_per_cycle"),
     *("fma_latency", "lane_operands", "l1_bytes", "l1_ways", "l2_bytes", "l2_ways", "l2_shared", "l3_bytes", "l3_ways"),
-    *("bandwidth_gbs", "launch_us"),
+    *("bandwidth_gbs", "memory_gbs", "launch_us"),
 )
 """The fields of a target that describe its hardware."""
 
@@ -31,7 +31,8 @@ class Target:
     caches are in bytes, L2 as one core of a busy group sees it, `l2_shared` when all cores have one together, and
     `l3_bytes` 0 without a third level for all; `lane_operands`: see `Machine`; `bandwidth_gbs` is
     what the group copies from memory in 10⁹ bytes a second; `launch_us` is the cost of starting a kernel on all
-    cores; `cpus` are the core numbers on the board to pin to, empty for any. `sources` says where each figure is
+    cores; `memory_gbs` is what memory takes or gives in 10⁹ bytes a second, where one core cannot copy that fast, else
+    None; `cpus` are the core numbers on the board to pin to, empty for any. `sources` says where each figure is
     from; a figure marked "unverified" there was not found in a text.
     """
 
@@ -55,6 +56,7 @@ class Target:
     l3_ways: int = 16
     lane_operands: bool = False
     launch_us: float = 5.0
+    memory_gbs: float | None = None
     cpus: tuple[int, ...] = ()
     key: str | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -104,6 +106,12 @@ class Target:
             l2_bytes=self.l2_bytes,
             lane_operands=self.lane_operands,
         )
+
+    @property
+    def traffic_gbs(self) -> float:
+        """10⁹ bytes a second that memory gives or takes from all cores together."""
+        # A copy of one byte moves two.
+        return max(self.memory_gbs or 0.0, 2 * self.bandwidth_gbs)
 
     def peak_macs(self, threads: int) -> float:
         """float32 multiply-accumulates a second on `threads` cores."""

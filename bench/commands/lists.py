@@ -25,7 +25,7 @@ def targets(
         rows = [
             {"figure": figure, "value": value, "source": target.source_of(figure)}
             for figure in FIGURES
-            if (value := getattr(target, figure)) != ()
+            if (value := getattr(target, figure)) not in ((), None)
         ]
     elif json:
         rows = [{"target": known, **msgspec.to_builtins(target)} for known, target in sorted(TARGETS.items())]

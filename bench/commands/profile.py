@@ -46,7 +46,7 @@ def profile(
 
 def _print(profiled: dict[str, Any]) -> None:
     from bench.kernel_table import print_kernels
-    from bench.tables import print_line, print_visits
+    from bench.tables import error_line, print_line, print_visits
 
     made_by = profiled["predictor"] or profiled["runner"]
     interval = ""
@@ -55,6 +55,8 @@ def _print(profiled: dict[str, Any]) -> None:
         interval = f", 95 % interval {low:.4g} to {high:.4g}"
     print_line(f"{profiled['model']} at {profiled['resolution']} pixels on {profiled['target']}")
     print_line(f"latency      {profiled['latency_ms']:.4g} ms ({profiled['latency_source']}, {made_by}){interval}")
+    if profiled["prediction_basis"] is not None:
+        print_line(f"error        {error_line(profiled)}")
     print_line(f"threads      {profiled['threads']}")
     print_line(f"against torch  relative error {profiled['max_rel_error']:.1e}, on {profiled['verified_on']}")
     print_line(f"MACs         {profiled['macs'] / 1e6:.1f} M, {profiled['params'] / 1e6:.2f} M parameters")

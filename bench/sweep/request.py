@@ -18,7 +18,7 @@ from bench.sweep.provenance import usable_cores
 from bench.sweep.settings import Settings
 
 if TYPE_CHECKING:
-    from bench.design_space import DesignSpace
+    from bench.design_space import Space
     from bench.targets import RunOptions
     from bench.training import Dataset, Recipe
 
@@ -72,7 +72,7 @@ class Plan:
 
     request: Request
     study: str
-    space: DesignSpace
+    space: Space
     dataset: Dataset | None
     recipe: Recipe | None
     options: RunOptions
@@ -160,6 +160,7 @@ def resolve(request: Request) -> Plan:
         seed=request.seed,
         sampler=request.sampler,
         tuned=None if options.tuned is None else traces_hash(options.tuned),
+        core_model=prediction.model if (prediction := RUNNERS[runner].prediction(options)) else None,
     )
     return Plan(
         request=request,
@@ -191,6 +192,7 @@ def choose_measurement(
     whose tracker does not answer, and for a database without kernels tuned against today's rules.
     """
     from bench.targets import RUNNERS, RunOptions, choose_runner, get_target
+    from bench.targets.calibration import load_calibration
     from bench.targets.tuning.database import TuningDatabase
 
     if database is not None and not tuned:
@@ -199,9 +201,12 @@ def choose_measurement(
         raise UsageError(f"--cooldown must be 0 or more, not {cooldown:g}")
     found = get_target(target)
     count = found.check_threads(threads)
-    chosen, notice = choose_runner(runner, found, tracker)
+    calibration = load_calibration(found)
+    chosen, notice = choose_runner(runner, found, tracker, calibration)
     traces = TuningDatabase(found, count, Path(database) if database else None).traces() if tuned else None
-    options = RunOptions(target=found, threads=count, tracker=tracker, cooldown_s=cooldown, tuned=traces)
+    options = RunOptions(
+        target=found, threads=count, tracker=tracker, cooldown_s=cooldown, tuned=traces, calibration=calibration
+    )
     RUNNERS[chosen].check(options)
     return chosen, options, notice
 
@@ -237,7 +242,7 @@ def _training(request: Request) -> tuple[Dataset | None, Recipe | None]:
     return get_dataset(request.dataset, request.data_dir), Recipe(**overrides)
 
 
-def _space(request: Request, dataset: Dataset | None) -> DesignSpace:
+def _space(request: Request, dataset: Dataset | None) -> Space:
     from bench.design_space import SPACES, load_space
 
     if dataset is None:

@@ -21,7 +21,8 @@ class Settings:
     """A study's identity.
 
     `dataset`, `recipe` and `recipe_hash` are None for a study without training; `tuned` is a hash of the tuned
-    kernels that its networks may get, None when the rules schedule all.
+    kernels that its networks may get, None when the rules schedule all; `core_model` a hash of the model that its
+    latencies are predicted by, None for other runners.
     """
 
     space: str
@@ -38,6 +39,7 @@ class Settings:
     seed: int
     sampler: str
     tuned: str | None = None
+    core_model: str | None = None
     schema_version: int = SCHEMA_VERSION
 
     @property
@@ -72,6 +74,7 @@ def require_same(study: str, kept: Settings, asked: Settings) -> None:
         ("runner", kept.runner, asked.runner),
         ("thread count", str(kept.threads), str(asked.threads)),
         ("tuned kernels", kept.tuned or "none", asked.tuned or "none"),
+        ("core model", kept.core_model or "none", asked.core_model or "none"),
         ("seed", str(kept.seed), str(asked.seed)),
         ("sampler", kept.sampler, asked.sampler),
     ):

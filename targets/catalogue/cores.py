@@ -50,6 +50,7 @@ class Core:
         cpus: tuple[int, ...] = (),
         key: str | None = None,
         launch_us: float = 5.0,
+        memory_gbs: float | None = None,
         l3_bytes: int = 0,
         l3_ways: int = 16,
     ) -> Target:
@@ -76,6 +77,7 @@ class Core:
             lane_operands=self.lane_operands,
             bandwidth_gbs=bandwidth_gbs,
             launch_us=launch_us,
+            memory_gbs=memory_gbs,
             key=key,
             sources={
                 "launch_us": OUR_CHOICE,

@@ -14,9 +14,11 @@ BOARDS = [
         clock_ghz=1.43,
         l2_bytes=2 * MIB,
         bandwidth_gbs=3.73,
+        memory_gbs=8.87,
         sources={
             "cores, clock_ghz, l2_bytes": _NANO,
             "bandwidth_gbs": "3.73 GB/s, sbc-bench, single-thread memcpy",
+            "memory_gbs": "sbc-bench, single-thread memset",
         },
     ),
     CORTEX_A78AE.target(
@@ -27,10 +29,12 @@ BOARDS = [
         l2_bytes=256 * KIB,
         l3_bytes=4 * MIB,
         bandwidth_gbs=6.73,
+        memory_gbs=20.2,
         sources={
             "cores, clock_ghz, l2_bytes": f"{_ORIN_NANO}, without the 1.7 GHz of its Super mode; level 2 for each core",
             "l3_bytes, l3_ways": f"{_ORIN_NANO}: 4 MB; its ways are unverified",
             "bandwidth_gbs": "6.73 GB/s, sbc-bench, single-thread memcpy",
+            "memory_gbs": "sbc-bench, single-thread memset",
         },
     ),
     MAXWELL.target(

@@ -65,11 +65,13 @@ BOARDS = [
         l2_bytes=512 * KIB,
         l3_bytes=2 * MIB,
         bandwidth_gbs=5.6,
+        memory_gbs=12.0,
         sources={
             "cores, clock_ghz": "sbc-bench",
             "l2_bytes": "Linux device tree bcm2712.dtsi, for each core",
             "l3_bytes, l3_ways": "Linux device tree bcm2712.dtsi, from memory; unverified",
             "bandwidth_gbs": "between 5.3 and 6.0 GB/s, sbc-bench, single-thread memcpy",
+            "memory_gbs": "between 10 and 14 GB/s, sbc-bench, single-thread memset",
         },
     ),
 ]

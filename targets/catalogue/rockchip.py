@@ -8,6 +8,7 @@ _RK3399 = {
     "cpus": "TVM pull request 1403: 0 to 3 are the Cortex-A53, 4 and 5 the Cortex-A72",
     "l2_bytes": "Linux device tree rk3399-base.dtsi",
     "bandwidth_gbs": "4.10 GB/s, sbc-bench on a NanoPC-T4, single-thread memcpy",
+    "memory_gbs": "sbc-bench on a NanoPC-T4, single-thread memset",
 }
 _RK356X_L2 = "Linux device tree rk356x-base.dtsi: a level 3 that takes the place of a level 2"
 
@@ -20,6 +21,7 @@ BOARDS = [
         clock_ghz=1.8,
         l2_bytes=1 * MIB,
         bandwidth_gbs=4.1,
+        memory_gbs=9.04,
         sources=_RK3399,
     ),
     CORTEX_A72.target(
@@ -30,6 +32,7 @@ BOARDS = [
         clock_ghz=1.8,
         l2_bytes=1 * MIB,
         bandwidth_gbs=4.1,
+        memory_gbs=9.04,
         key="rk3399",
         sources=_RK3399,
     ),
@@ -41,6 +44,7 @@ BOARDS = [
         clock_ghz=1.416,
         l2_bytes=512 * KIB,
         bandwidth_gbs=2.03,
+        memory_gbs=8.44,
         key="rk3399",
         sources={
             **_RK3399,
@@ -58,12 +62,14 @@ BOARDS = [
         l3_bytes=3 * MIB,
         l3_ways=12,
         bandwidth_gbs=12.8,
+        memory_gbs=29.9,
         sources={
             "cores, clock_ghz": "sbc-bench",
             "cpus": "Linux device tree rk3588-base.dtsi: 0 to 3 are the Cortex-A55, 4 to 7 the Cortex-A76",
             "l2_bytes": "Linux device tree rk3588-base.dtsi, for each core",
             "l3_bytes, l3_ways": "Linux device tree rk3588-base.dtsi, from memory; unverified",
             "bandwidth_gbs": "about 12.8 GB/s, sbc-bench, single-thread memcpy",
+            "memory_gbs": "sbc-bench, single-thread memset",
         },
     ),
     CORTEX_A55.target(

@@ -12,8 +12,8 @@ class Counts(msgspec.Struct, frozen=True):
     multiply-adds, and an instruction that computes with an operand in memory is a `load` as well; a division or a root
     counts ten times. `load_bytes` and `store_bytes` are what they moved. `l1_misses` are lines fetched into the first
     level of data cache, `l1_streamed` those of them that a stream prefetcher would have fetched ahead; so for the other
-    levels, with zeros for a third that there is not. `written_back` are dirty lines that left for memory. `chain` is how
-    many additions waited for one another: in each stretch without a branch, those to the register it adds to most.
+    levels, with zeros for a third that there is not. `written_back` are dirty lines that left for memory. `chain` is
+    how many additions waited for one another: in each stretch without a branch, those to the register it adds to most.
     """
 
     multiply_add: int = 0

@@ -15,7 +15,8 @@ from bench.targets.content_store import cache_folder
 from bench.targets.emulation.steps import publish, run_step
 
 ZIG = str(resources.files("ziglang") / "zig")
-_SOURCES = Path(__file__).with_name("native")
+SOURCES = Path(__file__).with_name("native")
+"""The folder of the C."""
 _PLUGIN = ("plugin", "caches", "aarch64", "riscv64", "x86_64")
 # No C library: the plugin finds QEMU's, and the harness needs none.
 _OPTIONS = ["-O2", "-std=c11", "-fno-sanitize=all", "-fno-stack-protector", "-c"]
@@ -26,7 +27,7 @@ _ABI = {"riscv64": ["-mabi=lp64d", "-mcpu=baseline_rv64"]}
 def native_version() -> str:
     """A hash of the C and of its compiler's version."""
     digest = hashlib.sha256(version("ziglang").encode())
-    for path in sorted(_SOURCES.iterdir()):
+    for path in sorted(SOURCES.iterdir()):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -59,7 +60,7 @@ def _build_plugin(output: Path) -> None:
 
 
 def _compile(name: str, output: Path, *options: str) -> None:
-    command = [ZIG, "cc", *options, "-o", str(output), str(_SOURCES / f"{name}.c")]
+    command = [ZIG, "cc", *options, "-o", str(output), str(SOURCES / f"{name}.c")]
     # The compiler keeps what it makes, and without a home it asks where.
     places = {f"ZIG_{place}_CACHE_DIR": str(cache_folder() / "zig") for place in ("GLOBAL", "LOCAL")}
     run_step(f"compiling the profiler's {name}", *command, environment={**os.environ, **places}, limit_s=600)

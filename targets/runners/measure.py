@@ -16,10 +16,10 @@ from tvm import relax
 
 from bench.errors import DeviceUnavailable, RunError
 from bench.targets.compiling import TOLERANCE, compare
-from bench.targets.latency import Latency, Peak, Source, Visit
+from bench.targets.latency import Latency, Peak, Prediction, Source, Visit
 from bench.targets.program import Arguments, Kernel, Program
 from bench.targets.runners.peak import measure_peak
-from bench.targets.runners.roofline import kernel_times
+from bench.targets.runners.predicting import kernel_times
 from bench.targets.runners.runner import RunOptions
 from bench.targets.statistics import median, median_interval
 
@@ -111,6 +111,10 @@ class MeasuringRunner(ABC):
     predictor: str | None = None
     exclusive = True
     here = False
+
+    def prediction(self, options: RunOptions) -> Prediction | None:
+        """Nothing is predicted."""
+        return None
 
     def __init__(self) -> None:
         self._peaks: dict[tuple[str, str, int], Peak] = {}

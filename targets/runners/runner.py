@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from bench.board.sockets import tracker_address
-from bench.errors import UsageError
+from bench.errors import RunError, UsageError
 from bench.registry import Registry
-from bench.targets.latency import Latency, Source, Visit
+from bench.targets.latency import Latency, Prediction, Source, Visit
 from bench.targets.program import Program
 from bench.targets.target import Target
+
+if TYPE_CHECKING:
+    from bench.targets.calibration import Calibration
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,8 @@ class RunOptions:
     A visit lets the device rest for `cooldown_s`, warms up, then repeats for at least `seconds` and at least `repeats`
     samples; a sample is the mean over as many inferences as take `sample_ms`. A device is waited for `wait_s`, and may
     take `timeout_s` for all it is asked in a session, rest excluded. `tuned`: traces of `bench tune` by the symbol of
-    the kernel they are for; None for networks whose schedules are all by rule.
+    the kernel they are for; None for networks whose schedules are all by rule. `calibration`: what `bench calibrate`
+    found on a device of the target, for predictions; None for the model that the suite brings.
     """
 
     target: Target
@@ -34,6 +38,7 @@ class RunOptions:
     timeout_s: float = 120.0
     wait_s: float = 300.0
     tuned: Mapping[str, str] | None = None
+    calibration: Calibration | None = None
 
 
 class Runner(Protocol):
@@ -54,6 +59,9 @@ class Runner(Protocol):
     def check(self, options: RunOptions) -> None:
         """Raise `UsageError` with what to do when this runner cannot serve `options`."""
 
+    def prediction(self, options: RunOptions) -> Prediction | None:
+        """What is known of the model behind a prediction, and of its error; None where there is nothing to know."""
+
     def devices(self, options: RunOptions) -> int:
         """How many devices can be visited at the same time; 1 for a runner that is not exclusive."""
 
@@ -70,16 +78,19 @@ class Runner(Protocol):
 RUNNERS: Registry[Runner] = Registry("runner")
 
 
-def choose_runner(name: str, target: Target, tracker: str | None = None) -> tuple[str, str | None]:
+def choose_runner(
+    name: str, target: Target, tracker: str | None = None, calibration: Calibration | None = None
+) -> tuple[str, str | None]:
     """The runner to use, and the line to show the user when the choice needs words.
 
-    "auto" is local for the host, RPC when a tracker is configured, else roofline. Raises `UsageError` for an
-    unknown name, for a runner that cannot serve the target, and for a GPU that is not attached.
+    "auto" is local for the host, RPC when a tracker is configured, emulated where there is a QEMU, which may be
+    fetched, and a model of the core, else roofline. Raises `UsageError` for an unknown name, for a runner that cannot
+    serve the target, and for a GPU that is not attached.
     """
     address = tracker_address(tracker)
     if name != "auto":
         if RUNNERS[name].name == "local" and not target.is_host:
-            raise UsageError(f"runner local measures on this machine; {target.name} needs rpc or roofline")
+            raise UsageError(f"runner local measures on this machine; {target.name} needs rpc, emulated or roofline")
         if name == "rpc" and address is None:
             raise UsageError("runner rpc needs a tracker: --tracker HOST:PORT or TVM_TRACKER_HOST and _PORT")
         return name, None
@@ -92,8 +103,14 @@ def choose_runner(name: str, target: Target, tracker: str | None = None) -> tupl
             f"no GPU attached: {target.name} has code, and no latency; attach its board and pass --tracker HOST:PORT, "
             "or --runner roofline for a bound that the catalogue's figures give"
         )
-    return "roofline", (
-        f"No board attached: latencies for {target.name} are predicted by the roofline model, not measured. "
+    emulated, options = RUNNERS["emulated"], RunOptions(target=target, threads=target.cores, calibration=calibration)
+    try:
+        emulated.check(options)
+        chosen, how = emulated.name, f"from its code under emulation, not measured ({emulated.prediction(options)})"
+    except (UsageError, RunError) as error:
+        chosen, how = "roofline", f"by the roofline model, not measured, because {error}"
+    return chosen, (
+        f"No board attached: latencies for {target.name} are predicted {how}. "
         f"To measure, run bench board tracker here and bench board serve --key {target.tracker_key} on the board, "
         "and pass --tracker HOST:PORT."
     )

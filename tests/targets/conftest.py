@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from bench.blocks import BLOCKS
-from bench.design_space import Head, Network, StageSpec, Stem
-from bench.errors import UsageError
+from bench.design_space import CnnNetwork, Head, StageSpec, Stem
+from bench.errors import RunError, UsageError
 from bench.targets import RUNNERS, RunOptions, compile_model, get_target
+from bench.targets.profiler import find_emulator
 
 
 def tiny_network() -> nn.Module:
@@ -35,7 +36,7 @@ def tiny():
 def all_families():
     """One small network with a stage of every family of ours."""
     families = [name for name, block in BLOCKS.items() if block.cls.__module__.startswith("bench.blocks")]
-    return Network(
+    return CnnNetwork(
         resolution=32,
         num_classes=10,
         stem=Stem(width=16, stride=2),
@@ -52,6 +53,15 @@ def host_program():
 @pytest.fixture(scope="session")
 def board_program():
     return compile_model(tiny_network(), 16, get_target("rk3399"), seed=0)
+
+
+@pytest.fixture(scope="session")
+def emulators():
+    """QEMU with plugins for an rk3399 and a visionfive2; tests are skipped where it cannot be had."""
+    try:
+        return {name: find_emulator(get_target(name)) for name in ("rk3399", "spacemit_k1", "visionfive2")}
+    except RunError as error:
+        pytest.skip(f"nothing can be profiled here: {error}")
 
 
 @pytest.fixture

@@ -189,7 +189,8 @@ effect decode_x86_64(const uint8_t *code, size_t size) {
   effect e = by_map(&i);
   bool integers = i.map == 0 && (i.opcode & 0xfe) == 0xf6 && i.extension >= 6;
   /* The third order of operands of a multiply-add; sums, products, and the lesser and greater of two. */
-  bool adds = e.main == MULTIPLY_ADD ? i.opcode >> 4 == 11 : i.map == 1 && i.opcode >> 4 == 5 && i.first == i.to;
+  bool sums = i.map == 1 && ((i.opcode & 0xfe) == 0x58 || (i.opcode >= 0x5c && i.opcode < 0x60));
+  bool adds = e.main == MULTIPLY_ADD ? i.opcode >> 4 == 11 : sums && i.first == i.to;
   bool vectors = i.vex && !e.stores && (e.main == MULTIPLY_ADD || e.main == VECTOR || e.main == LOAD);
   if (vectors) *(adds ? &e.adds_to : &e.overwrites) = i.to;
   e.slow = integers || (i.map == 1 && (i.opcode == 0x5e || i.opcode == 0x51));

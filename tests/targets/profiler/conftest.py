@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import RunError
 from bench.targets.content_store import cache_folder
 from bench.targets.profiler import native
 
@@ -59,15 +58,3 @@ def decoder(native_library):
         return decode
 
     return load
-
-
-@pytest.fixture(scope="session")
-def emulators():
-    """QEMU with plugins for an rk3399 and a visionfive2; tests are skipped where it cannot be had."""
-    from bench.targets import get_target
-    from bench.targets.profiler import find_emulator
-
-    try:
-        return {name: find_emulator(get_target(name)) for name in ("rk3399", "spacemit_k1", "visionfive2")}
-    except RunError as error:
-        pytest.skip(f"nothing can be profiled here: {error}")

@@ -1,0 +1,1 @@
+"""How well latencies are predicted: against published times of boards, and against this machine."""

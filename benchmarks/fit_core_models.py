@@ -1,0 +1,37 @@
+"""Fit the kept core models anew on a table of published latencies, and write targets/prediction/core_models.json.
+
+    python benchmarks/fit_core_models.py --data published_latency.csv
+
+Profiles come from the cache folder, or from ncnn under emulation: an hour the first time.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import msgspec
+
+from bench.sweep.progress import choose_progress
+from bench.targets.prediction.core_models import FILE
+from bench.validation.published import read_published
+from bench.validation.published_boards import observations_of
+from bench.validation.refit import refit
+
+
+def main() -> None:
+    """Read, profile, fit, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--networks", nargs="*", help="only these networks")
+    arguments = parser.parse_args()
+    observations, _ = observations_of(read_published(arguments.data), choose_progress(quiet=False), arguments.networks)
+    models = refit(observations)
+    FILE.write_bytes(msgspec.json.format(msgspec.json.encode(models), indent=1) + b"\n")
+    for model in models:
+        error = model.error
+        print(model.core, f"{100 * error.median:.1f} % median, n = {error.n}" if error else "no error known")
+
+
+if __name__ == "__main__":
+    main()
