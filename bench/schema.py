@@ -31,7 +31,9 @@ COLUMNS: tuple[Column, ...] = (
     Column("error", "text", "", "why a failed network failed: the stage and one line"),
     Column("network_id", "text", "", "first 12 hex digits of the SHA-256 of the network's canonical JSON"),
     Column("network", "text", "", "the network's text form, which builds it again"),
-    Column("family", "text", "", "the block type the network is made of, or mixed"),
+    Column(
+        "family", "text", "", "the block type the network is made of, or mixed; of transformers vit, vit_tome and so on"
+    ),
     Column("resolution", "whole", "pixels", "height and width of the input"),
     Column("target", "text", "", "hardware the network is compiled for"),
     Column("device", "text", "", "the specimens that ran it, or the model that stood in for it"),

@@ -1,6 +1,6 @@
 """Fit the kept core models anew on a table of published latencies, and write targets/prediction/core_models.json.
 
-    python benchmarks/fit_core_models.py --data published_latency.csv
+    python benchmarks/fit_core_models.py
 
 Profiles come from the cache folder, or from ncnn under emulation: an hour the first time.
 """
@@ -14,7 +14,7 @@ import msgspec
 
 from bench.sweep.progress import choose_progress
 from bench.targets.prediction.core_models import FILE
-from bench.validation.published import read_published
+from bench.validation.published import OWN, read_published
 from bench.validation.published_boards import observations_of
 from bench.validation.refit import refit
 
@@ -22,10 +22,12 @@ from bench.validation.refit import refit
 def main() -> None:
     """Read, profile, fit, write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--data", type=Path, default=OWN)
     parser.add_argument("--networks", nargs="*", help="only these networks")
+    parser.add_argument("--kept", action="store_true", help="only what was profiled before")
     arguments = parser.parse_args()
-    observations, _ = observations_of(read_published(arguments.data), choose_progress(quiet=False), arguments.networks)
+    rows, progress = read_published(arguments.data), choose_progress(quiet=False)
+    observations, _ = observations_of(rows, progress, arguments.networks, arguments.kept)
     models = refit(observations)
     FILE.write_bytes(msgspec.json.format(msgspec.json.encode(models), indent=1) + b"\n")
     for model in models:

@@ -60,8 +60,9 @@ def start(ready: Any, warm_up: Callable[[str], Any], text: str) -> None:
     from bench.targets.runners import emulated
 
     torch.set_num_threads(1)
+    kind = type(Network.parse(text))
     for name in STEPS:
-        owner = next(owner for owner in (Network, compiling, processor, emulated) if hasattr(owner, name))
+        owner = next(owner for owner in (kind, compiling, processor, emulated) if hasattr(owner, name))
         setattr(owner, name, _clocked(name, getattr(owner, name)))
     warm_up(text)
     _start.update(wall_s=time.perf_counter() - began, core_s=core_seconds())

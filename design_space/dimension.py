@@ -44,6 +44,13 @@ def values_of(field: Field) -> tuple[Scalar, ...]:
     return field.values if isinstance(field, Dimension) else (field,)
 
 
+def check_whole(what: str, field: Field, least: int = 1) -> None:
+    """Raise `UsageError` unless every value of `field` is a whole number of at least `least`."""
+    for value in values_of(field):
+        if type(value) is not int or value < least:
+            raise UsageError(f"{what} is a whole number of at least {least}, not {value!r}")
+
+
 def draw(dimension: Dimension, *key: Scalar) -> Scalar:
     """The value that `key` picks, each equally likely; the same on every machine, in every process."""
     return dimension.values[_hash(*key) * len(dimension.values) >> 64]

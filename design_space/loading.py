@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from bench.design_space.presets import SPACES
-from bench.design_space.space import DesignSpace
+from bench.design_space.space import Space
 from bench.errors import UsageError
 from bench.python_file import is_file_reference, load_object
 
 
-def load_space(ref: str, resolution: int | None = None, num_classes: int | None = None) -> DesignSpace:
+def load_space(ref: str, resolution: int | None = None, num_classes: int | None = None) -> Space:
     """The design space that `ref` names: a preset, or `file.py:name`.
 
     A preset is built for the input given, else for 224 pixels and 1000 classes; a file's space has its own
@@ -19,5 +19,5 @@ def load_space(ref: str, resolution: int | None = None, num_classes: int | None 
         return SPACES[ref].build(resolution or 224, num_classes or 1000)
     if not is_file_reference(ref):
         raise UsageError(f"design space {ref!r} lacks its variable; write file.py:name")
-    space: DesignSpace = load_object(ref, lambda value: isinstance(value, DesignSpace), "DesignSpace")
+    space: Space = load_object(ref, lambda value: isinstance(value, Space), "design space")
     return space.with_input(resolution, num_classes)

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bench.design_space.cnn_space import DesignSpace
 from bench.design_space.dimension import Dimension, choice, integer
-from bench.design_space.space import DesignSpace
+from bench.design_space.reduction import Reduction
+from bench.design_space.space import Space
 from bench.design_space.stage import Stage
+from bench.design_space.vit_space import TransformerSpace
+from bench.errors import UsageError
 from bench.registry import Registry
 
 MOBILE_FAMILIES = (
@@ -32,7 +36,7 @@ class Preset:
     """A named space for any input: `build(resolution, num_classes)`."""
 
     title: str
-    build: Callable[[int, int], DesignSpace]
+    build: Callable[[int, int], Space]
 
 
 SPACES: Registry[Preset] = Registry("design space")
@@ -110,6 +114,40 @@ def resnet(resolution: int = 224, num_classes: int = 1000) -> DesignSpace:
     )
 
 
+def vit(resolution: int = 224, num_classes: int = 1000) -> TransformerSpace:
+    """Plain vision transformers and four ways to reduce tokens, 100 M to 2.5 G MACs at 224 pixels, else in proportion.
+
+    Patches are those that cut the image into 12 to 16 a side, and below 96 pixels 7 to 10: 14 and 16 pixels at 224, 4
+    at 32, where widths are half as large. Fixed numbers of tokens go up to what twelve blocks can take out. Raises
+    `UsageError` for a resolution that no such patch divides.
+    """
+    small = resolution < 96
+    sides = [side for side in (range(7, 11) if small else range(12, 17)) if resolution % side == 0]
+    if not sides:
+        wanted = "7 to 10" if small else "12 to 16"
+        raise UsageError(f"no patch divides {resolution} pixels into {wanted} a side; try 32, 64 or 224")
+    step = max(1, min(sides) ** 2 // 48)
+    removed = integer(step, min(sides) ** 2 // 12, step)
+    return TransformerSpace(
+        "vit",
+        resolution=resolution,
+        num_classes=num_classes,
+        patch=choice(*(resolution // side for side in sides)),
+        depth=integer(4, 12, step=2),
+        width=integer(32, 192, step=32) if small else integer(128, 384, step=64),
+        head_width=choice(16, 32) if small else choice(32, 64),
+        mlp_ratio=choice(2, 3, 4),
+        reductions=[
+            Reduction("none"),
+            Reduction("tome", r=removed),
+            Reduction("cropr", r=removed),
+            Reduction("evit", keep=choice(0.5, 0.6, 0.7, 0.8, 0.9)),
+            Reduction("random", r=removed),
+        ],
+        constraints={"macs": _scaled(100e6, 2.5e9, resolution)},
+    )
+
+
 def _scaled(low: float, high: float, resolution: int) -> tuple[float, float]:
     pixels = (resolution / 224) ** 2
     return low * pixels, high * pixels
@@ -117,3 +155,4 @@ def _scaled(low: float, high: float, resolution: int) -> tuple[float, float]:
 
 SPACES.add("mobile", Preset("twelve families of mobile blocks, 50 to 600 M MACs at 224 pixels", mobile))
 SPACES.add("resnet", Preset("basic, bottleneck and ResNeXt blocks, 0.1 to 2 G MACs at 224 pixels", resnet))
+SPACES.add("vit", Preset("vision transformers, plain or with tokens reduced, 0.1 to 2.5 G MACs at 224 pixels", vit))

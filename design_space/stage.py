@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bench.blocks import BLOCKS
-from bench.design_space.dimension import Field, values_of
+from bench.design_space.dimension import Field, check_whole, values_of
 from bench.errors import UsageError
 
 
@@ -53,10 +53,3 @@ def check_stage(stage: Stage, number: int, family: Field | None) -> None:
         for block in takers:
             for value in values_of(field):
                 block.option(name, value)
-
-
-def check_whole(what: str, field: Field, least: int = 1) -> None:
-    """Raise `UsageError` unless every value of `field` is a whole number of at least `least`."""
-    for value in values_of(field):
-        if type(value) is not int or value < least:
-            raise UsageError(f"{what} is a whole number of at least {least}, not {value!r}")

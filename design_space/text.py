@@ -1,4 +1,4 @@
-"""The text form of a network, in the style of timm's block strings.
+"""The text form of a convolutional network, in the style of timm's block strings.
 
 `cnn_224_n1000/stem_k3_s2_c32_nrelu6/ir_r2_k3_s2_e6_c24_se0.25_nrelu6/head_c1280_nrelu6`: segments joined by
 "/", fields by "_". r is depth, s stride, c width, k kernel, e expansion, se squeeze-excite, g groups, gs
@@ -36,20 +36,20 @@ def format_parts(resolution: int, num_classes: int, stem: Stem, stages: Sequence
     return "/".join(segments)
 
 
-def parse_parts(text: str) -> Parts:
-    """(resolution, num_classes, stem, stages, head) of a network's text form.
+def parse_parts(segments: Sequence[str]) -> Parts:
+    """(resolution, num_classes, stem, stages, head) of the segments of a network's text form.
 
     Raises `UsageError` that shows the segment which is wrong.
     """
-    segments = text.strip().split("/")
     if len(segments) < 3:
+        text = "/".join(segments)
         raise UsageError(f"network {text!r} needs at least cnn_<resolution>_n<classes>/stem_.../head")
     first, stem, *stages, head = segments
-    resolution, num_classes = _match(first, r"cnn_(\d+)_n(\d+)", "cnn_<resolution>_n<classes>")
-    kernel, stride, width, act, pool = _match(
+    resolution, num_classes = match_segment(first, r"cnn_(\d+)_n(\d+)", "cnn_<resolution>_n<classes>")
+    kernel, stride, width, act, pool = match_segment(
         stem, r"stem_k(\d+)_s(\d+)_c(\d+)_n([^_]*)(_pool)?", "stem_k<kernel>_s<stride>_c<width>_n<act>[_pool]"
     )
-    head_width, head_act = _match(head, r"head(?:_c(\d+)_n([^_]*))?", "head or head_c<width>_n<act>")
+    head_width, head_act = match_segment(head, r"head(?:_c(\d+)_n([^_]*))?", "head or head_c<width>_n<act>")
     return (
         int(resolution),
         int(num_classes),
@@ -68,8 +68,8 @@ def _format_stage(stage: StageSpec) -> str:
         elif name == "width":
             fields.append(f"c{stage.width}")
         elif name in options and (short := _short(name, options[name])):
-            fields.append(short + _format_value(options.pop(name)))
-    fields += [f"{quote(name).replace('_', '-')}={_format_value(value)}" for name, value in options.items()]
+            fields.append(short + format_value(options.pop(name)))
+    fields += [f"{quote(name).replace('_', '-')}={format_value(value)}" for name, value in options.items()]
     return "_".join(fields)
 
 
@@ -81,7 +81,7 @@ def _short(name: str, default: Scalar) -> str:
 
 
 def _parse_stage(segment: str) -> StageSpec:
-    block_name, depth, rest = _match(
+    block_name, depth, rest = match_segment(
         segment, r"([a-z][a-z0-9_]*?)_r(\d+)((?:_[^_]+)*)", "<block>_r<depth>_s<stride>..."
     )
     fields: dict[str, Scalar] = {}
@@ -118,7 +118,8 @@ def _parse_field(field: str, block: Block, names: dict[str, str]) -> tuple[str, 
     raise UsageError(f"{field!r} is no field of block {block.name!r}")
 
 
-def _format_value(value: Scalar) -> str:
+def format_value(value: Scalar) -> str:
+    """An option's value as text, without characters that mean anything to a shell or end a field."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
@@ -143,7 +144,8 @@ def _encode(text: str) -> str:
     return quote(text, safe="").replace("_", "%5F").replace("~", "%7E")
 
 
-def _match(segment: str, pattern: str, form: str) -> tuple[str, ...]:
+def match_segment(segment: str, pattern: str, form: str) -> tuple[str, ...]:
+    """The groups of `pattern` in the whole segment; raises `UsageError` that shows its `form`."""
     match = re.fullmatch(pattern, segment)
     if match is None:
         raise UsageError(f"segment {segment!r} of the network is not {form}")

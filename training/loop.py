@@ -28,6 +28,8 @@ LOWEST_LR = 0.01
 """Where warm-up starts and decay ends, as a share of the recipe's learning rate."""
 
 OnEpoch = Callable[[int, int, float], None]
+Criterion = Callable[[Tensor, Tensor], Tensor]
+Loss = Callable[[Tensor, Tensor, Criterion], Tensor]
 
 
 def train(
@@ -40,6 +42,7 @@ def train(
     threads: int = 1,
     seed: int = 0,
     workers: int = 0,
+    loss: Loss | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> Accuracy:
     """Train `module` in place and return its accuracy on the test images after the last epoch.
@@ -47,10 +50,11 @@ def train(
     `resolution` is the input size in pixels, the data set's own by default. `device` is auto (CUDA where
     there is one), cpu, or cuda. On a CPU the same module, seed and threads give the same result in any
     process; build the module under `seeded(seed)` so that its initial weights repeat too. `workers` more
-    processes load pictures. `on_epoch(epoch, epochs, top1)` is called after each epoch, counted from 1. The
-    process's threads and random generators, and the module's device and mode, are restored. Raises
-    `UsageError` for a device that is not there and a module with another number of classes, `RunError` when
-    training diverges, memory runs out or an image cannot be read.
+    processes load pictures. `loss(images, labels, criterion)` gives what is minimised, where that is more than
+    `criterion(logits, labels)`, such as losses of auxiliary heads. `on_epoch(epoch, epochs, top1)` is called
+    after each epoch, counted from 1. The process's threads and random generators, and the module's device and
+    mode, are restored. Raises `UsageError` for a device that is not there and a module with another number of
+    classes, `RunError` when training diverges, memory runs out or an image cannot be read.
     """
     where = choose_device(device)
     start = time.perf_counter()
@@ -58,6 +62,7 @@ def train(
     with _prepared(module, where, threads, seed):
         source = find_source(dataset.ref)
         train_images, test_images = source.open(dataset)
+        loss = loss or (lambda images, labels, criterion: criterion(module(images), labels))
         batches = train_loader(train_images, views, recipe, flip=source.flip, workers=workers)
         tests = evaluation_loader(test_images, train_images, views, workers=workers)
         optimizer = _optimizer(module, recipe)
@@ -65,10 +70,11 @@ def train(
         curve: list[float] = []
         top5 = 0.0
         for epoch in range(recipe.epochs):
-            loss = _train_epoch(module, batches, optimizer, scheduler, recipe, where, epoch * len(batches), dataset)
-            if not math.isfinite(loss):
+            done = epoch * len(batches)
+            mean = _train_epoch(module, loss, batches, optimizer, scheduler, recipe, where, done, dataset)
+            if not math.isfinite(mean):
                 raise RunError(
-                    f"training diverged in epoch {epoch + 1} of {recipe.epochs} (loss is {loss}); "
+                    f"training diverged in epoch {epoch + 1} of {recipe.epochs} (loss is {mean}); "
                     f"lower the learning rate ({recipe.lr:g})"
                 )
             top1, top5 = _score(module, tests, where, dataset)
@@ -187,6 +193,7 @@ def _scheduler(optimizer: Optimizer, recipe: Recipe, steps: int) -> Scheduler:
 
 def _train_epoch(
     module: nn.Module,
+    loss: Loss,
     batches: Loader,
     optimizer: Optimizer,
     scheduler: Scheduler,
@@ -198,20 +205,22 @@ def _train_epoch(
     """One pass over the training images after `done` steps; the mean loss."""
     module.train()
     total = torch.zeros((), device=device)
+
+    def criterion(logits: Tensor, labels: Tensor) -> Tensor:
+        _check_logits(logits, len(labels), dataset)
+        return F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
+
     for step, (images, labels) in enumerate(batches):
         scheduler.step_update(done + step)
         with torch.autocast("cuda", torch.bfloat16, enabled=recipe.amp and device.type == "cuda"):
-            logits = _logits(module, images, device, dataset)
-        loss = F.cross_entropy(
-            logits.float(), labels.to(device, non_blocking=True), label_smoothing=recipe.label_smoothing
-        )
+            value = loss(_placed(images, device), labels.to(device, non_blocking=True), criterion)
         optimizer.zero_grad()
         # AdaHessian differentiates the gradient once more
-        loss.backward(create_graph=getattr(optimizer, "is_second_order", False))
+        value.backward(create_graph=getattr(optimizer, "is_second_order", False))
         if recipe.clip_grad is not None:
             nn.utils.clip_grad_norm_(module.parameters(), recipe.clip_grad)
         optimizer.step()
-        total += loss.detach()
+        total += value.detach()
     return (total / len(batches)).item()
 
 
@@ -221,7 +230,8 @@ def _score(module: nn.Module, batches: Loader, device: torch.device, dataset: Da
     top1 = top5 = seen = 0
     with torch.inference_mode():
         for images, labels in batches:
-            logits = _logits(module, images, device, dataset)
+            logits = module(_placed(images, device))
+            _check_logits(logits, len(images), dataset)
             if not torch.isfinite(logits).all():
                 raise RunError("the network's outputs are not finite; lower the learning rate")
             best = logits.topk(min(5, dataset.num_classes), dim=1).indices.cpu()
@@ -232,12 +242,14 @@ def _score(module: nn.Module, batches: Loader, device: torch.device, dataset: Da
     return top1 / seen, top5 / seen
 
 
-def _logits(module: nn.Module, images: Tensor, device: torch.device, dataset: Dataset) -> Tensor:
-    logits: Tensor = module(images.to(device, memory_format=torch.channels_last, non_blocking=True))
-    if logits.shape != (len(images), dataset.num_classes):
+def _placed(images: Tensor, device: torch.device) -> Tensor:
+    return images.to(device, memory_format=torch.channels_last, non_blocking=True)
+
+
+def _check_logits(logits: Tensor, images: int, dataset: Dataset) -> None:
+    if logits.shape != (images, dataset.num_classes):
         raise UsageError(
-            f"the network gives outputs of shape {tuple(logits.shape)} for {len(images)} images of "
-            f"{dataset.ref}, not ({len(images)}, {dataset.num_classes}); "
+            f"the network gives outputs of shape {tuple(logits.shape)} for {images} images of "
+            f"{dataset.ref}, not ({images}, {dataset.num_classes}); "
             f"build it for {dataset.num_classes} classes"
         )
-    return logits

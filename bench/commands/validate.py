@@ -64,10 +64,11 @@ def host(
 @app.command()
 def boards(
     data: Annotated[
-        Path,
-        typer.Option(help="CSV of published latencies with the columns that docs/prediction.md names."),
-    ],
+        Path | None,
+        typer.Option(help="CSV of published latencies, columns as in docs/prediction.md (default: those of ncnn)."),
+    ] = None,
     network: Annotated[list[str] | None, typer.Option(help="Only this network; may be given again.")] = None,
+    kept: Annotated[bool, typer.Option("--kept", help="Only what was profiled before; emulates nothing.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Draw predicted against published times to this SVG file.")] = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -81,13 +82,13 @@ def boards(
     from bench.tables import print_json
     from bench.validation.boards import predict, report
     from bench.validation.boards_table import print_boards
-    from bench.validation.published import read_published
+    from bench.validation.published import OWN, read_published
     from bench.validation.published_boards import observations_of
     from bench.validation.scatter import scatter_svg
 
-    rows = read_published(data)
+    rows = read_published(data or OWN)
     with stoppable():
-        observations, skipped = observations_of(rows, choose_progress(quiet=quiet), network)
+        observations, skipped = observations_of(rows, choose_progress(quiet=quiet), network, kept)
     predictions = predict(observations)
     if plot is not None:
         groups: dict[str, list[tuple[float, float]]] = {}
@@ -95,7 +96,7 @@ def boards(
             if one.network_ms is not None:
                 groups.setdefault(one.case.core, []).append((one.case.published.milliseconds, one.network_ms))
         if not groups:
-            raise UsageError(f"nothing in {data} can be predicted, so there is nothing to draw")
+            raise UsageError(f"nothing in {data or OWN} can be predicted, so there is nothing to draw")
         points = sum(map(len, groups.values()))
         _write(plot, scatter_svg(groups, f"{points} published times of ncnn's networks"))
     reports = report(predictions)

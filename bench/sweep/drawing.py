@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from bench.design_space import DesignSpace, Network
+    from bench.design_space import Network, Space
 
 REPEATS_ALLOWED = 1000
 """Draws in a row that may repeat an earlier network before the space counts as used up."""
@@ -24,7 +24,7 @@ class Draw:
     network: Network
 
 
-def draw(space: DesignSpace, seed: int, taken: Mapping[str, int]) -> Iterator[Draw]:
+def draw(space: Space, seed: int, taken: Mapping[str, int]) -> Iterator[Draw]:
     """Networks that follow those in `taken` (network id to its sample index), without end.
 
     Which network comes next depends on the space, the seed and the indices already used, on nothing else.

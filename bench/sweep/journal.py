@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from optuna.storages import RDBStorage
     from optuna.study import Study
 
-    from bench.design_space import DesignSpace, Network
+    from bench.design_space import Network, Space
     from bench.sweep.drawing import Draw
 
 
@@ -45,7 +45,7 @@ class Journal:
         self.settings = settings
         self._study_id = storage.get_study_id_from_name(study.study_name)
 
-    def add(self, space: DesignSpace, draw: Draw) -> Entry:
+    def add(self, space: Space, draw: Draw) -> Entry:
         """A running trial for a drawn network."""
         from optuna.trial import FixedTrial, TrialState, create_trial
 

@@ -9,7 +9,7 @@ from bench.errors import RunError, UsageError
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-    from bench.design_space import DesignSpace
+    from bench.design_space import Space
     from bench.sweep.journal import Entry, Journal
 
 GENERATIONS = {"nsga2": 20, "tpe": 4}
@@ -29,7 +29,7 @@ def make_sampler(name: str, seed: int) -> BaseSampler:
     return optuna.samplers.RandomSampler(seed=seed)
 
 
-def propose(journal: Journal, space: DesignSpace, count: int) -> list[Entry]:
+def propose(journal: Journal, space: Space, count: int) -> list[Entry]:
     """Ask the study's sampler for `count` networks that it has not proposed before and the space allows.
 
     Raises RunError when it proposes 200 in a row that are not.

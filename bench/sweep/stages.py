@@ -73,14 +73,17 @@ def finish(compiled: Compiled, runner: str, options: RunOptions, visits: tuple[V
 
 def train_network(job: Job, dataset: Dataset, recipe: Recipe, device: str) -> dict[str, Any]:
     """Train a network from scratch and test it: its accuracy as JSON."""
+    from bench.blocks.tokens import ReducedTransformer
     from bench.training import seeded, train
 
     with seeded(job.seed, job.threads):
         network = _network(job)
+        module = network.build()
         accuracy = train(
-            network.build(),
+            module,
             dataset,
             recipe,
+            loss=module.loss if isinstance(module, ReducedTransformer) else None,
             resolution=network.resolution,
             device=device,
             threads=job.threads,
@@ -91,7 +94,6 @@ def train_network(job: Job, dataset: Dataset, recipe: Recipe, device: str) -> di
 
 def _compile(job: Job, options: RunOptions) -> Compiled:
     from bench.blocks.deployment import fuse_branches
-    from bench.design_space import network_cost
     from bench.targets import compile_model
     from bench.targets.threads import use_threads
 
@@ -106,7 +108,7 @@ def _compile(job: Job, options: RunOptions) -> Compiled:
         seed=job.seed,
         tuned=options.tuned,
     )
-    return Compiled(program, msgspec.to_builtins(network_cost(network)))
+    return Compiled(program, msgspec.to_builtins(network.cost))
 
 
 @cache

@@ -52,9 +52,7 @@ def profiles(runs: Sequence[Run], advance: Callable[[], None]) -> list[Profile]:
 
     Runs whose targets differ in nothing that is emulated share a profile. Raises `RunError` when QEMU or ncnn fails.
     """
-    store = ContentStore(cache_folder() / "profiles" / "ncnn", _LIMIT_BYTES)
-    cpus = {target.name: find_emulator(target).cpu for target in {run.target.name: run.target for run in runs}.values()}
-    keys = [_key(run, cpus[run.target.name]) for run in runs]
+    store, keys = _store(), _keys(runs)
     groups: dict[str, list[Run]] = {}
     for key, run in zip(keys, runs, strict=True):
         groups.setdefault(key, []).append(run)
@@ -74,6 +72,21 @@ def profiles(runs: Sequence[Run], advance: Callable[[], None]) -> list[Profile]:
     finally:
         pool.shutdown(cancel_futures=True)
     return [found[key] for key in keys]
+
+
+def kept(runs: Sequence[Run]) -> list[Profile | None]:
+    """The profile of every run that has one in the cache folder; nothing is emulated."""
+    store = _store()
+    return [_read(store, key) for key in _keys(runs)]
+
+
+def _store() -> ContentStore:
+    return ContentStore(cache_folder() / "profiles" / "ncnn", _LIMIT_BYTES)
+
+
+def _keys(runs: Sequence[Run]) -> list[str]:
+    cpus = {target.name: find_emulator(target).cpu for target in {run.target.name: run.target for run in runs}.values()}
+    return [_key(run, cpus[run.target.name]) for run in runs]
 
 
 def _read(store: ContentStore, key: str) -> Profile | None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from bench.errors import UsageError
 
+OWN = Path(__file__).with_name("published_latency.csv")
+"""Times of ncnn's benchmark on boards whose code can run under emulation, from ncnn's own tables (see `source`)."""
 COLUMNS = ("device", "chip", "cores_threads", "framework", "precision", "model", "input", "latency_ms", "source")
 _MINIMUM = re.compile(r"\bmin ([\d.]+)")
 

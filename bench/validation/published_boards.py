@@ -7,21 +7,25 @@ from collections.abc import Mapping, Sequence
 from bench.sweep.progress import Progress
 from bench.validation.boards import Observed, observe
 from bench.validation.cases import cases_of
-from bench.validation.ncnn_emulation import Run, profiles
+from bench.validation.ncnn_emulation import Run, kept, profiles
 from bench.validation.published import Published
 
 
 def observations_of(
-    rows: Sequence[Published], progress: Progress, networks: Sequence[str] | None = None
+    rows: Sequence[Published], progress: Progress, networks: Sequence[str] | None = None, kept_only: bool = False
 ) -> tuple[list[Observed], Mapping[str, int]]:
     """What can be predicted of `rows`, of these networks or all, and how many rows were skipped for which reason.
 
-    Raises `RunError` when a profile is missing and QEMU or ncnn fails.
+    `kept_only`: only what was profiled before. Raises `RunError` when a profile is missing and QEMU or ncnn fails.
     """
     cases, skipped = cases_of(rows)
     if networks is not None:
         cases = [case for case in cases if case.network.name in networks]
     runs = [Run(case.network, case.setting.target, case.setting.threads, case.half) for case in cases]
+    if kept_only:
+        pairs = [(case, profile) for case, profile in zip(cases, kept(runs), strict=True) if profile is not None]
+        skipped = {**skipped, "not profiled yet": len(cases) - len(pairs)}
+        return observe([case for case, _ in pairs], [profile for _, profile in pairs]), skipped
     with progress.stage("profiling ncnn under emulation", len(runs)) as advance:
         found = profiles(runs, advance)
     return observe(cases, found), skipped

@@ -79,6 +79,10 @@ class ReducedTransformer(nn.Module):
             return super().load_state_dict(state_dict, strict, assign)
         return self.backbone.load_state_dict(state_dict, strict, assign)
 
+    def no_weight_decay(self) -> set[str]:
+        """The backbone's parameters that training should not decay, by their names here; timm's optimisers ask."""
+        return {f"backbone.{name}" for name in self.backbone.no_weight_decay()}
+
     def forward(self, images: Tensor) -> Tensor:
         return self.run(images).logits
 

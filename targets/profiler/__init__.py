@@ -2,7 +2,7 @@
 
 from bench.targets.profiler.caches import Cache, Caches, caches_of
 from bench.targets.profiler.counts import Counts, Profile, Region
-from bench.targets.profiler.emulators import Emulator, emulator_obstacle, find_emulator
+from bench.targets.profiler.emulators import Emulator, architecture_of, emulator_obstacle, find_emulator
 from bench.targets.profiler.kernels import profile_kernels, profile_network
 from bench.targets.profiler.running import run_profiled
 
@@ -13,6 +13,7 @@ __all__ = [
     "Emulator",
     "Profile",
     "Region",
+    "architecture_of",
     "caches_of",
     "emulator_obstacle",
     "find_emulator",

@@ -9,7 +9,7 @@ import msgspec
 from bench.errors import UsageError
 from bench.targets.latency import Prediction
 from bench.targets.prediction import CoreModel, core_model
-from bench.targets.profiler import Counts, find_emulator, profile_kernels
+from bench.targets.profiler import Counts, architecture_of, find_emulator, profile_kernels
 from bench.targets.program import Program
 from bench.targets.runners.predicting import PredictingRunner
 from bench.targets.runners.runner import RunOptions
@@ -29,6 +29,7 @@ class EmulatedRunner(PredictingRunner):
 
     def check(self, options: RunOptions) -> None:
         """There must be a model of the core and a QEMU for it, which may be fetched."""
+        architecture_of(options.target)
         _basis(options)
         find_emulator(options.target)
 

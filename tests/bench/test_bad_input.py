@@ -49,7 +49,7 @@ def files(tmp_path: Path) -> set[str]:
         ("--sampler nsga", ["unknown sampler 'nsga'", "nsga2"]),
         ("--device gpu", ["unknown device 'gpu'", "cuda"]),
         ("--space broken.py:space", ["broken.py", "no_such_module"]),
-        ("--space other.py:space", ["DesignSpace"]),
+        ("--space other.py:space", ["design space"]),
         ("--space narrow.py:spaces", ["narrow.py", "spaces"]),
         ("--space missing.py:space", ["missing.py"]),
         ("--space narrow.py:impossible --n 2", ["macs"]),

@@ -3,14 +3,14 @@
 import pytest
 
 from bench.blocks import BLOCKS, deploy
-from bench.design_space import Head, Network, StageSpec, Stem
+from bench.design_space import CnnNetwork, Head, StageSpec, Stem
 from bench.targets import compile_model, get_target, winograd
 
 FAMILIES = [name for name, block in BLOCKS.items() if block.cls.__module__.startswith("bench.blocks")]
 
 
 def network(family):
-    return Network(
+    return CnnNetwork(
         resolution=32,
         num_classes=10,
         stem=Stem(width=16, stride=2),

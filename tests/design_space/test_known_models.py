@@ -9,7 +9,7 @@ import torchvision
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench.design_space import Cost, Network, count_cost, network_cost
+from bench.design_space import Cost, Network, count_cost
 
 MOBILENET_V1 = (
     "cnn_224_n1000/stem_k3_s2_c32_nrelu/ds_r1_s1_c64/ds_r2_s2_c128/ds_r2_s2_c256/ds_r6_s2_c512/ds_r2_s2_c1024/head"
@@ -119,4 +119,4 @@ def test_counting_leaves_the_module_as_it_was() -> None:
     count_cost(module, 32)
     assert module.training
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
-    assert network_cost(Network.parse("cnn_32_n10/stem_k3_s1_c8_nrelu/rep_r1_s2_c8/head")) == count_cost(module, 32)
+    assert Network.parse("cnn_32_n10/stem_k3_s1_c8_nrelu/rep_r1_s2_c8/head").cost == count_cost(module, 32)

@@ -66,9 +66,9 @@ def test_a_preset_is_built_for_the_input_given() -> None:
 @pytest.mark.parametrize(
     ("name", "complaint"),
     [
-        ("spece", "defines no DesignSpace 'spece'; did you mean space"),
-        ("zzz", "defines no DesignSpace 'zzz'; it has space"),
-        ("number", "is no DesignSpace but of type int; it has space"),
+        ("spece", "defines no design space 'spece'; did you mean space"),
+        ("zzz", "defines no design space 'zzz'; it has space"),
+        ("number", "is no design space but of type int; it has space"),
     ],
 )
 def test_a_name_that_is_no_space_is_refused(file: str, name: str, complaint: str) -> None:

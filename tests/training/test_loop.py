@@ -16,7 +16,7 @@ from torch import nn
 from bench.errors import RunError, UsageError
 from bench.training import Accuracy, Dataset, Recipe, Source, Tensors, evaluate, get_dataset, seeded, train
 from bench.training.digits import digits_split
-from bench.training.loop import _scheduler
+from bench.training.loop import Criterion, _scheduler
 from bench.training.recipe import Schedule
 
 Build = Callable[[int], nn.Module]
@@ -53,6 +53,20 @@ def test_a_network_learns_digits(small_net: Build) -> None:
     assert (accuracy.test_images, accuracy.epochs, accuracy.seed) == (450, 5, 0)
     assert (accuracy.dataset, accuracy.recipe_hash, accuracy.source) == ("digits", SHORT.hash, "trained")
     assert msgspec.convert(msgspec.to_builtins(accuracy), Accuracy) == accuracy
+
+
+def test_a_networks_own_loss_is_what_is_minimised(small_net: Build) -> None:
+    net, digits, recipe = small_net(10), get_dataset("digits"), replace(SHORT, epochs=1)
+    criteria: set[float] = set()
+
+    def nothing(images: torch.Tensor, labels: torch.Tensor, criterion: Criterion) -> torch.Tensor:
+        criteria.add(float(criterion(net(images), labels).detach()))
+        return 0 * net(images).sum()
+
+    before = [parameter.detach().clone() for parameter in net.parameters()]
+    train(net, digits, replace(recipe, weight_decay=0.0), resolution=8, device="cpu", loss=nothing)
+    assert all(torch.equal(now, then) for now, then in zip(net.parameters(), before, strict=True))
+    assert len(criteria) > 1
 
 
 def test_a_network_taught_shuffled_labels_learns_nothing(

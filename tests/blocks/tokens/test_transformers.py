@@ -181,3 +181,9 @@ def test_gradients_reach_the_backbone_through_every_method(vit, images):
         reduced = reduce_tokens(vit, method, **options).train()
         reduced.loss(images, torch.arange(4), nn.functional.cross_entropy).backward()
         assert all(block.attn.qkv.weight.grad.abs().sum() > 0 for block in vit.blocks), method
+
+
+def test_what_does_not_decay_in_the_plain_model_does_not_decay_in_a_reduced_one(make_vit):
+    backbone = make_vit()
+    reduced = reduce_tokens(backbone, "tome", r=2)
+    assert {"backbone.pos_embed", "backbone.cls_token"} <= reduced.no_weight_decay()

@@ -1,0 +1,58 @@
+"""Convolutional networks: a stem, stages of blocks and a head."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import nn
+
+from bench.design_space.build import ConvolutionalNetwork
+from bench.design_space.cost import Cost, sum_cost
+from bench.design_space.network import KINDS, Network
+from bench.design_space.spec import Head, StageSpec, Stem
+from bench.design_space.text import format_parts, parse_parts
+from bench.errors import UsageError
+
+
+@dataclass(frozen=True)
+class CnnNetwork(Network):
+    """A network of convolutional blocks; raises `UsageError` when its strides exceed its resolution."""
+
+    stem: Stem
+    stages: tuple[StageSpec, ...]
+    head: Head
+    kind: Literal["cnn"] = "cnn"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        total = self.stem.total_stride * math.prod(stage.stride for stage in self.stages)
+        if total > self.resolution:
+            raise UsageError(
+                f"strides of {total} in all leave nothing of {self.resolution} pixels; "
+                "raise the resolution or lower a stride"
+            )
+
+    @property
+    def family(self) -> str:
+        """The block type the network is made of, or "mixed"."""
+        blocks = {stage.block for stage in self.stages}
+        return blocks.pop() if len(blocks) == 1 else "mixed"
+
+    @property
+    def cost(self) -> Cost:
+        return sum_cost(self.resolution, self.num_classes, self.stem, self.stages, self.head)
+
+    def build(self) -> nn.Module:
+        return ConvolutionalNetwork(self.stem, self.stages, self.head, self.num_classes)
+
+    def __str__(self) -> str:
+        return format_parts(self.resolution, self.num_classes, self.stem, self.stages, self.head)
+
+    @classmethod
+    def from_segments(cls, segments: list[str]) -> CnnNetwork:
+        return cls(*parse_parts(segments))
+
+
+KINDS.add("cnn", CnnNetwork)

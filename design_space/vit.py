@@ -1,0 +1,141 @@
+"""Vision transformers, plain or with tokens reduced."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import torch
+from timm.models.vision_transformer import VisionTransformer
+from torch import nn
+
+from bench.blocks.deployment import fuse_branches
+from bench.blocks.tokens import Reducer, TransformerMacs, reduce_tokens
+from bench.blocks.tokens.cropr import CroprReducer
+from bench.design_space.cost import Cost
+from bench.design_space.network import KINDS, Network
+from bench.design_space.reduction import ReductionSpec, family_of
+from bench.design_space.text import format_value, match_segment
+from bench.errors import UsageError
+
+
+@dataclass(frozen=True)
+class VitNetwork(Network):
+    """A vision transformer with a class token, as DeiT is built (arXiv:2012.12877), and its token reduction.
+
+    `patch` is in pixels, `width` in channels of all `heads` together, the hidden layer of an MLP has `mlp_ratio` times
+    as many. The text form is `vit_224_n1000/p16_d12_w192_h3_m4/tome_r8`: patch, depth, width, heads, MLP ratio, and
+    the method with its options, where there is one. Raises `UsageError` for what cannot be built.
+    """
+
+    patch: int
+    depth: int
+    width: int
+    heads: int
+    mlp_ratio: float = 4.0
+    reduction: ReductionSpec | None = None
+    kind: Literal["vit"] = "vit"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "mlp_ratio", float(self.mlp_ratio))
+        for name in ("patch", "depth", "width", "heads"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} of a transformer is at least 1, not {getattr(self, name)}")
+        if self.resolution % self.patch:
+            raise UsageError(f"patches of {self.patch} pixels do not divide {self.resolution}; change one of the two")
+        if self.width % self.heads:
+            raise UsageError(f"{self.heads} heads do not divide a width of {self.width}; change one of the two")
+        if not 1 <= self.width * self.mlp_ratio < float("inf"):
+            raise UsageError(f"an MLP of {format_value(self.mlp_ratio)} × {self.width} channels has none")
+        _ = self._reducer  # A method may refuse such a network, as cropr does one of two blocks.
+
+    @property
+    def family(self) -> str:
+        """`vit`, or for a reduction `vit_<method>`."""
+        return family_of(None if self.reduction is None else self.reduction.method)
+
+    @cached_property
+    def cost(self) -> Cost:
+        """Counted in closed form. What a method itself multiplies to score and match tokens is in it."""
+        skeleton, reducer = self._skeleton, self._reducer
+        macs = TransformerMacs.of(skeleton)
+        attended = kept = [macs.tokens] * self.depth
+        overhead = 0
+        if reducer is not None:
+            attended, kept = reducer.counts(macs.tokens)
+            overhead = reducer.overhead(macs.tokens)
+        block, hidden = skeleton.blocks[0], int(self.width * self.mlp_ratio)
+        layers = 4 * self.width * sum(attended) + (hidden + self.width) * sum(kept)
+        # A query of cropr is a linear layer with one output; what other methods multiply is no layer.
+        scores = overhead // self.width if isinstance(reducer, CroprReducer) else 0
+        return Cost(
+            macs=int(macs.total(attended, kept)) + overhead,
+            params=_elements(skeleton) + (self.depth - 1) * _elements(block) + _elements(reducer),
+            activations=skeleton.patch_embed.num_patches * self.width + layers + scores + self.num_classes,
+        )
+
+    def build(self) -> nn.Module:
+        backbone = self._transformer(self.depth)
+        if self.reduction is None:
+            return backbone
+        return reduce_tokens(backbone, self.reduction.method, **dict(self.reduction.options))
+
+    @cached_property
+    def _skeleton(self) -> VisionTransformer:
+        """The backbone without memory, one block in the place of all: methods read no more of it."""
+        with torch.device("meta"):
+            skeleton = self._transformer(1)
+        skeleton.blocks = nn.Sequential(*[skeleton.blocks[0]] * self.depth)
+        return skeleton
+
+    @cached_property
+    def _reducer(self) -> Reducer | None:
+        """What reduces tokens in the deployed network, without memory."""
+        if self.reduction is None:
+            return None
+        with torch.device("meta"):
+            reduced = reduce_tokens(self._skeleton, self.reduction.method, **dict(self.reduction.options))
+            reducer = fuse_branches(reduced.reducer)
+        assert isinstance(reducer, Reducer)
+        return reducer
+
+    def _transformer(self, depth: int) -> VisionTransformer:
+        return VisionTransformer(
+            img_size=self.resolution,
+            patch_size=self.patch,
+            num_classes=self.num_classes,
+            embed_dim=self.width,
+            depth=depth,
+            num_heads=self.heads,
+            mlp_ratio=self.mlp_ratio,
+        )
+
+    def __str__(self) -> str:
+        size = f"p{self.patch}_d{self.depth}_w{self.width}_h{self.heads}_m{format_value(self.mlp_ratio)}"
+        segments = [f"vit_{self.resolution}_n{self.num_classes}", size]
+        return "/".join(segments if self.reduction is None else [*segments, str(self.reduction)])
+
+    @classmethod
+    def from_segments(cls, segments: list[str]) -> VitNetwork:
+        if not 2 <= len(segments) <= 3:
+            raise UsageError(
+                f"network {'/'.join(segments)!r} is not vit_<resolution>_n<classes>/p..._d..._w..._h..._m...[/<method>]"
+            )
+        numbers = match_segment(segments[0], r"vit_(\d+)_n(\d+)", "vit_<resolution>_n<classes>")
+        *sizes, ratio = match_segment(
+            segments[1],
+            r"p(\d+)_d(\d+)_w(\d+)_h(\d+)_m(\d+(?:\.\d+)?)",
+            "p<patch>_d<depth>_w<width>_h<heads>_m<MLP ratio>",
+        )
+        reduction = ReductionSpec.parse(segments[2]) if len(segments) == 3 else None
+        patch, depth, width, heads = (int(size) for size in sizes)
+        return cls(int(numbers[0]), int(numbers[1]), patch, depth, width, heads, float(ratio), reduction)
+
+
+def _elements(module: nn.Module | None) -> int:
+    return 0 if module is None else sum(parameter.numel() for parameter in module.parameters())
+
+
+KINDS.add("vit", VitNetwork)
