@@ -88,9 +88,19 @@ def predict(observations: Sequence[Observed]) -> list[Prediction]:
 
 
 def _left_out(group: Sequence[Observed], name: Callable[[Observed], str], core: str) -> Mapping[int, float]:
-    if len({name(one) for one in group}) < 2:
+    if len({name(one) for one in learned(group)}) < 2:
         return {}
-    return {id(one): ms for one, ms in leave_one_out(group, name, GUIDES[core].prior, LEAST)}
+    known = set(map(id, learned(group)))
+    found = leave_one_out(group, name, GUIDES[core].prior, LEAST, lambda one: id(one) in known)
+    return {id(one): ms for one, ms in found}
+
+
+def learned(group: Sequence[Observed]) -> list[Observed]:
+    """What a core is fitted on: times of one thread, where there are any.
+
+    With several, the memory of the board decides as much as the core, and of that little is known.
+    """
+    return [one for one in group if one.case.setting.threads == 1] or list(group)
 
 
 def report(predictions: Sequence[Prediction]) -> list[BoardReport]:

@@ -33,8 +33,8 @@ _SETTING = re.compile(r"(\d+)\s*(?:T|x)\b\s*(big|little|all)?", re.IGNORECASE)
 class Device:
     """Boards whose name and chip match `pattern`.
 
-    `big`: the cores a run is pinned to by default, and that one thread of an unpinned run ends up on; `little`: the
-    others. `uneven`: settings such as "8T all" that no one target describes, and why.
+    `big`: the cores a run is pinned to by default; `little`: the others. `uneven`: settings such as "8T all" that no
+    one target describes, and why.
     """
 
     pattern: str
@@ -141,6 +141,7 @@ DEVICES = (
         "SM6150",
         _board(CORTEX_A76, "snapdragon_675", "Snapdragon 675", 2, 2.0, 256 * KIB, 7.0, 1 * MIB),
         None,
+        {"all": _MIXED},
     ),
 )
 
@@ -168,9 +169,9 @@ def setting_of(device: str, chip: str, cores_threads: str) -> Setting | str:
         target = found.little
     else:
         target = found.big
-        # One thread that is pinned to no core runs on a big one; several go wherever there is room.
+        # Threads that are pinned to no core go wherever there is room.
         for setting in (group, f"{threads}T {group}"):
-            if setting in found.uneven and threads > 1:
+            if setting in found.uneven:
                 return f"{device}, {cores_threads}: {found.uneven[setting]}"
     if threads > target.cores:
         return f"{device}, {cores_threads}: more threads than its {target.cores} such cores"

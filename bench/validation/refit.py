@@ -8,15 +8,15 @@ from bench.targets.prediction.core_model import UNITS, Coefficients, CoreModel, 
 from bench.targets.prediction.fitting import fit
 from bench.targets.prediction.guides import GUIDES, LEAST, Guide
 from bench.validation.accuracy import accuracy
-from bench.validation.boards import Observed, predict
+from bench.validation.boards import Observed, learned, predict
 
 
 def refit(observations: Sequence[Observed]) -> list[CoreModel]:
     """A model for every core there is a guide of.
 
-    A core with times is fitted on all of them, and its error is that of predictions that left out the board, or the
-    network where there is one board. One without gets its guide's coefficients, each times what the relative's fit
-    differs from the relative's guide.
+    A core with times is fitted on those of one thread, and its error on all is that of predictions that left out the
+    board, or the network where there is one board. One without gets its guide's coefficients, each times what the
+    relative's fit differs from the relative's guide.
     """
     fitted = {core: model for core in GUIDES if (model := _fitted(core, observations)) is not None}
     return [fitted.get(core) or _carried(core, guide, fitted) for core, guide in GUIDES.items()]
@@ -26,11 +26,12 @@ def _fitted(core: str, observations: Sequence[Observed]) -> CoreModel | None:
     group = [one for one in observations if one.case.core == core]
     if not group:
         return None
-    boards = tuple(sorted({one.board for one in group}))
-    provenance = f"fitted on {len(group)} published times of ncnn's networks on {', '.join(boards)}; begun at {{}}"
+    seen = learned(group)
+    boards = tuple(sorted({one.board for one in seen}))
+    provenance = f"fitted on {len(seen)} published times of ncnn's networks on {', '.join(boards)}; begun at {{}}"
     return CoreModel(
         core,
-        fit(group, GUIDES[core].prior, least=LEAST),
+        fit(seen, GUIDES[core].prior, least=LEAST),
         provenance.format(GUIDES[core].source),
         _error(group, boards),
         boards,

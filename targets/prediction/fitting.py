@@ -84,13 +84,12 @@ def leave_one_out(
     group: Callable[[Observed], Hashable],
     prior: Coefficients,
     least: float = 1 / SPAN,
+    learned: Callable[[Observed], bool] = lambda _: True,
 ) -> Iterable[tuple[Observed, float]]:
-    """Every observation with the milliseconds predicted by a fit on those of all other groups."""
-    start = fit(observations, prior, least=least)
+    """Every observation with the milliseconds predicted by a fit on those of all other groups that are `learned`."""
     for left_out in dict.fromkeys(group(one) for one in observations):
-        coefficients = fit(
-            [one for one in observations if group(one) != left_out], prior, start=start, least=least
-        ).array()
+        others = [one for one in observations if learned(one) and group(one) != left_out]
+        coefficients = fit(others, prior, least=least).array()
         for one in observations:
             if group(one) == left_out:
                 yield one, one.work.milliseconds(coefficients)
