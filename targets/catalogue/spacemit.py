@@ -1,6 +1,7 @@
 """Boards with SpacemiT processors."""
 
-from bench.targets.catalogue.cores import KIB, SPACEMIT_X60
+from bench.targets.catalogue.cores import KIB
+from bench.targets.catalogue.riscv_cores import SPACEMIT_X60
 
 BOARDS = [
     SPACEMIT_X60.target(

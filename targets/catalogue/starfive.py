@@ -1,6 +1,7 @@
 """Boards with StarFive processors."""
 
-from bench.targets.catalogue.cores import MIB, SIFIVE_U74
+from bench.targets.catalogue.cores import MIB
+from bench.targets.catalogue.riscv_cores import SIFIVE_U74
 
 BOARDS = [
     SIFIVE_U74.target(
