@@ -20,7 +20,7 @@ def calibrate_device(
     """
     from bench.sweep.request import choose_measurement
     from bench.targets import RUNNERS
-    from bench.targets.calibration import build_micro_kernels, calibrate, measure, steps
+    from bench.targets.calibration.calibration import build_micro_kernels, calibrate, measure, steps
     from bench.targets.profiler import emulator_obstacle
     from bench.targets.runners.measure import MeasuringRunner
 

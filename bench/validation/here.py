@@ -15,7 +15,8 @@ from bench.models import find_model
 from bench.profiling import build_model
 from bench.sweep.progress import Advance, Progress
 from bench.targets import TARGETS, Program, RunOptions, Target, compile_model
-from bench.targets.calibration import Calibration, Measured, build_micro_kernels, calibrate, measure, steps
+from bench.targets.calibration import Calibration, Measured
+from bench.targets.calibration.calibration import build_micro_kernels, calibrate, measure, steps
 from bench.targets.kernel_cache import cache_folder, rules_version
 from bench.targets.latency import Visit
 from bench.targets.profiler import emulator_obstacle, profile_kernels

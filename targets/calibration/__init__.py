@@ -1,25 +1,9 @@
-"""A core's coefficients from what micro-kernels take on the device itself."""
+"""A core's coefficients from what micro-kernels take on the device itself: their records and files.
 
-from bench.targets.calibration.calibration import (
-    Calibration,
-    Measured,
-    Residual,
-    build_micro_kernels,
-    calibrate,
-    measure,
-    steps,
-)
+Making one is in `calibration.calibration`, whose fit takes long to import.
+"""
+
 from bench.targets.calibration.files import calibration_path, load_calibration, save_calibration
+from bench.targets.calibration.record import Calibration, Measured, Residual
 
-__all__ = [
-    "Calibration",
-    "Measured",
-    "Residual",
-    "build_micro_kernels",
-    "calibrate",
-    "calibration_path",
-    "load_calibration",
-    "measure",
-    "save_calibration",
-    "steps",
-]
+__all__ = ["Calibration", "Measured", "Residual", "calibration_path", "load_calibration", "save_calibration"]

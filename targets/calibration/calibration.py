@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from bench.targets.calibration.microkernels import micro_kernels, parallel_copy, parallel_start
+from bench.targets.calibration.record import Calibration, Measured, Residual
 from bench.targets.calibration.timing import build_program, time_kernels
 from bench.targets.prediction.core_model import Coefficients, CoreModel, Error, work_of
 from bench.targets.prediction.core_models import core_model
@@ -25,62 +26,6 @@ _SESSION_S = 1800
 _OWN_DATA = "its own micro-kernels, each kind predicted from the others"
 OVERLAPS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
 """From a core that does one thing after the other to one that does all at once."""
-
-
-class Measured(msgspec.Struct, frozen=True):
-    """What a device said: milliseconds of each micro-kernel in every round, and of the two that use all threads.
-
-    `copied_bytes`: what one execution of `copy_ms` copies.
-    """
-
-    device: str
-    threads: int
-    date: str
-    conditions: Mapping[str, str]
-    kernels: Mapping[str, tuple[float, ...]]
-    start_ms: tuple[float, ...]
-    copy_ms: tuple[float, ...]
-    copied_bytes: int
-
-    @property
-    def bandwidth_gbs(self) -> float:
-        """10⁹ bytes a second that all threads together copy, each byte counted once."""
-        return 1e-6 * self.copied_bytes / min(self.copy_ms)
-
-    @property
-    def launch_us(self) -> float:
-        """What starting all threads costs; nothing for one thread."""
-        return 1e3 * min(self.start_ms) if self.start_ms else 0.0
-
-
-class Residual(msgspec.Struct, frozen=True):
-    """What a micro-kernel took, and what the fitted coefficients say it takes."""
-
-    kernel: str
-    measured_ms: float
-    predicted_ms: float
-
-    @property
-    def ratio(self) -> float:
-        """Predicted over measured."""
-        return self.predicted_ms / self.measured_ms
-
-
-class Calibration(msgspec.Struct, frozen=True):
-    """A core model that was fitted on a device, with what the device said.
-
-    `clock_ghz`: what a cycle of the coefficients is; the device need not have run at it.
-    """
-
-    target: str
-    clock_ghz: float
-    model: CoreModel
-    measured: Measured
-    residuals: tuple[Residual, ...]
-
-    def apply(self, target: Target) -> Target:
-        """The target with the figures that were measured: what `model` is to be used with."""
-        return _board(target, self.clock_ghz, self.measured)
 
 
 def build_micro_kernels(target: Target) -> Program:
@@ -136,7 +81,7 @@ def fit_profiles(target: Target, measured: Measured, profiles: Mapping[str, Prof
     A kernel's time is its fastest round: other programs only ever add time.
     The error is that of fits on all other kinds of kernels.
     """
-    board = _board(target, target.clock_ghz, measured)
+    board = measured.apply(target, target.clock_ghz)
 
     def fitted(overlap: float) -> tuple[float, Coefficients, list[Observation]]:
         prior = _prior(target, overlap)
@@ -172,14 +117,6 @@ def _ratio(one: Observation, coefficients: Coefficients) -> float:
 def _kind(one: Observation) -> str:
     """A micro-kernel's name without where its arrays are."""
     return one.network.partition(",")[0]
-
-
-def _board(target: Target, clock_ghz: float, measured: Measured) -> Target:
-    # What starting several threads costs is not known from one.
-    launch_us = measured.launch_us if measured.threads > 1 else target.launch_us
-    # What all threads copy together is both what a core's lines are counted in and all that the memory gives.
-    copied = measured.bandwidth_gbs
-    return replace(target, clock_ghz=clock_ghz, bandwidth_gbs=copied, memory_gbs=None, launch_us=launch_us)
 
 
 def _prior(target: Target, overlap: float) -> Coefficients:

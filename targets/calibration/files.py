@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from bench.errors import RunError, UsageError
-from bench.targets.calibration.calibration import Calibration
+from bench.targets.calibration.record import Calibration
 from bench.targets.kernel_cache import cache_folder
 from bench.targets.target import Target
 

@@ -10,16 +10,8 @@ import tvm
 
 from bench.errors import UsageError
 from bench.targets import RUNNERS, TARGETS, RunOptions, get_target
-from bench.targets.calibration import (
-    Measured,
-    build_micro_kernels,
-    calibrate,
-    calibration_path,
-    load_calibration,
-    measure,
-    save_calibration,
-)
-from bench.targets.calibration.calibration import fit_profiles
+from bench.targets.calibration import Measured, calibration_path, load_calibration, save_calibration
+from bench.targets.calibration.calibration import build_micro_kernels, calibrate, fit_profiles, measure
 from bench.targets.calibration.microkernels import array_sizes, micro_kernels
 from bench.targets.calibration.timing import build_program
 from bench.targets.linking import load_library
