@@ -1,16 +1,21 @@
-"""exp, erf and tanh as polynomials, which vectorise; a call to libm for each element does not.
+"""exp, erf, tanh and log as polynomials, which vectorise; a call to libm for each element does not.
 
-The polynomials are TVM's own (`topi.fast_exp`, `fast_erf`, `fast_tanh`): relative errors of a few 1e-7, checked
-like everything else against torch.
+The polynomials but the logarithm's are TVM's own (`topi.fast_exp`, `fast_erf`, `fast_tanh`): relative errors of a few
+1e-7, checked like everything else against torch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import sqrt
+from math import inf, log, nan, sqrt
 from typing import Any
 
-from tvm import relax, te, topi
+from tvm import relax, te, tirx, topi
+
+_SMALLEST_NORMAL = 2.0**-126
+_MANTISSA_BITS = 23
+# The bits of √½: mantissas are taken from there to √2.
+_ROOT_HALF = 0x3F3504F3
 
 
 def _sigmoid(x: te.Tensor) -> te.Tensor:
@@ -25,6 +30,35 @@ def _silu(x: te.Tensor) -> te.Tensor:
 def _erf_gelu(x: te.Tensor) -> te.Tensor:
     erf = topi.fast_erf(topi.multiply(x, 1 / sqrt(2)))
     return te.compute(x.shape, lambda *i: x(*i) * (erf(*i) * 0.5 + 0.5), name="gelu")
+
+
+def fast_log(x: te.Tensor) -> te.Tensor:
+    """The natural logarithm of float32, as torch has it for zero, infinities and negative numbers too.
+
+    A number is m · 2ᵏ with m from √½ to √2, and log m = 2 artanh(s) = 2 (s + s³/3 + s⁵/5 + …) with
+    s = (m - 1) / (m + 1): after s⁹ the rest is below 1e-9.
+    """
+    if x.dtype != "float32":
+        return topi.log(x)
+
+    def element(*i: tirx.Var) -> tirx.Expr:
+        given = x(*i)
+        subnormal = given < _SMALLEST_NORMAL
+        bits = tirx.reinterpret("int32", tirx.Select(subnormal, given * 2.0**_MANTISSA_BITS, given))
+        k = (bits - _ROOT_HALF) >> _MANTISSA_BITS
+        m = tirx.reinterpret("float32", bits - (k << _MANTISSA_BITS))
+        s = (m - 1.0) / (m + 1.0)
+        square = s * s
+        series = 2.0 * s * (((square / 9 + 1 / 7) * square + 1 / 5) * square * square + square / 3 + 1.0)
+        power = (k - tirx.Select(subnormal, _MANTISSA_BITS, 0)).astype("float32")
+        found = power * log(2) + series
+        return tirx.Select(
+            given > 0.0,
+            tirx.Select(given < inf, found, given),
+            tirx.Select(given == 0.0, tirx.const(-inf, "float32"), tirx.const(nan, "float32")),
+        )
+
+    return te.compute(x.shape, element, name="log")
 
 
 def _rule(function: Callable[[te.Tensor], te.Tensor], name: str) -> Callable[..., relax.Expr]:
@@ -42,6 +76,7 @@ LEGALIZATIONS: dict[str, Any] = {
     "relax.exp": _rule(topi.fast_exp, "exp"),
     "relax.erf": _rule(topi.fast_erf, "erf"),
     "relax.tanh": _rule(topi.fast_tanh, "tanh"),
+    "relax.log": _rule(fast_log, "log"),
     "relax.sigmoid": _rule(_sigmoid, "sigmoid"),
     "relax.nn.silu": _rule(_silu, "silu"),
     "relax.nn.gelu": _rule(_erf_gelu, "gelu"),

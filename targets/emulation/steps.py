@@ -35,6 +35,7 @@ def publish(made: Path, folder: Path) -> None:
 
 
 def _reason(said: str) -> str:
-    """The first line that apt or pip calls an error, else the last, where Python names its exception."""
+    """The first line that apt, pip or the linker calls an error, else the last, where Python names its exception."""
     lines = [line.strip() for line in said.splitlines()]
-    return next((line for line in lines if line.startswith(("E: ", "ERROR: "))), lines[-1] if lines else "no message")
+    called = [line for line in lines if line.startswith(("E: ", "ERROR: ", "ld.lld: error: "))]
+    return (called or lines[-1:] or ["no message"])[0]
