@@ -37,7 +37,7 @@ class Plan:
         self._profiles = 0
 
     def flush(self) -> None:
-        """Empty the caches."""
+        """Empty the caches, and fill memory with zeros."""
         self._words.append(_FLUSH)
 
     def touch(self, read: Range, written: Range = (0, 0)) -> None:

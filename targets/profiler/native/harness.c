@@ -3,7 +3,7 @@
    the other, each announced to the profiler plugin as another core.
 
    The plan is 64-bit words: the number of threads, the bytes of memory the tensors lie in, then operations:
-     FLUSH                                     empty the caches
+     FLUSH                                     empty the caches, and fill memory with zeros
      TOUCH offset bytes offset bytes           read one range and write another, both from beginning to end at the
                                                same time, a part on each core
      CALL kernel count {offset, type, dimensions, extents...}...
@@ -58,9 +58,11 @@ static void fail(const char *why) {
   leave(1);
 }
 
-static char *allocate(uint64_t bytes) {
-  enum { READ_WRITE = 3, PRIVATE_ANONYMOUS = 0x22 };
-  long address = system_call(MMAP, 0, (long)bytes, READ_WRITE, PRIVATE_ANONYMOUS, -1, 0);
+/* Zeros anywhere, or in place of what is `at` an address. */
+static char *allocate(char *at, uint64_t bytes) {
+  enum { READ_WRITE = 3, PRIVATE_ANONYMOUS = 0x22, FIXED = 0x10 };
+  long flags = PRIVATE_ANONYMOUS | (at ? FIXED : 0);
+  long address = system_call(MMAP, (long)at, (long)bytes, READ_WRITE, flags, -1, 0);
   if (address < 0 && address > -4096) fail("out of memory\n");
   return (char *)address;
 }
@@ -182,10 +184,15 @@ static void touch(char *memory, const int64_t *ranges) {
 
 enum operation { FLUSH, TOUCH, CALL, DONE };
 
-static void run(const int64_t *plan, const int64_t *end, char *memory) {
+static void run(const int64_t *plan, const int64_t *end, uint64_t bytes) {
+  char *memory = allocate(NULL, bytes);
   while (plan < end) {
     switch (*plan++) {
-      case FLUSH: mark(MARK_FLUSH, 0); break;
+      case FLUSH:
+        mark(MARK_FLUSH, 0);
+        /* What another kernel left would be wrong indices, and make counts depend on that kernel. */
+        allocate(memory, bytes);
+        break;
       case TOUCH:
         touch(memory, plan);
         plan += 4;
@@ -201,16 +208,16 @@ __attribute__((used)) void start(long *stack) {
   enum { MAX_PLAN = 1 << 24, HERE = -100 };
   long file = stack[0] == 2 ? system_call(OPEN_AT, HERE, stack[2], 0, 0, 0, 0) : -1;
   if (file < 0) fail("the plan is missing\n");
-  char *plan = allocate(MAX_PLAN);
+  char *plan = allocate(NULL, MAX_PLAN);
   long bytes = 0, got;
   while ((got = system_call(READ, file, (long)plan + bytes, MAX_PLAN - bytes, 0, 0, 0)) > 0) bytes += got;
   const int64_t *words = (const int64_t *)plan;
   threads = (uint64_t)words[0];
-  workspace = allocate(WORKSPACE);
+  workspace = allocate(NULL, WORKSPACE);
   workspace_end = workspace + WORKSPACE;
   /* QEMU computes floats by the machine's own instructions only once a result was inexact; tensors are all zeros. */
   volatile float three = 3.0f;
   three = 1.0f / three;
-  run(words + 2, words + bytes / 8, allocate((uint64_t)words[1]));
+  run(words + 2, words + bytes / 8, (uint64_t)words[1]);
   leave(0);
 }

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from bench.blocks.tokens.selection import gather, top
 from bench.errors import RunError, UsageError
 from bench.targets import compile_model, get_target
 from bench.targets.emulation import debian
@@ -93,6 +94,26 @@ def test_the_sum_of_kernels_is_the_network_run_as_a_whole(program, profiles):
     for name in ("multiply_add", "vector", "load", "store", "load_bytes", "store_bytes", "branch", "integer"):
         assert getattr(alone, name) == getattr(whole, name), name
     assert alone.l1_misses == pytest.approx(whole.l1_misses, rel=0.2)
+
+
+class Gathering(nn.Module):
+    """Takes the tokens that score best: one kernel reads where another wrote to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Conv2d(3, 16, 1)
+
+    def forward(self, x):
+        x = self.embed(x).flatten(2).transpose(1, 2).exp()
+        return gather(x, top(x.mean(-1), 8))
+
+
+def test_kernels_profiled_together_do_not_read_their_indices_from_what_another_left():
+    target = get_target("rk3399")
+    program = compile_model(Gathering(), 12, target, threads=1)
+    profiles = profile_kernels(program, target)
+    (kernel,) = (kernel for kernel in program.kernels if kernel.name == "gather")
+    assert profiles[kernel.symbol].total.store_bytes == pytest.approx(8 * 16 * 4, abs=128)
 
 
 def test_a_kernel_is_profiled_once(program, profiles, monkeypatch):
