@@ -29,11 +29,8 @@ from typing import Any
 
 from latency_table import compare, table
 
-MODELS = [
-    *("mobilenetv2_100", "mobilenetv3_large_100", "mobilenetv4_conv_small", "efficientnet_b0", "ghostnet_100"),
-    *("mobileone_s0", "resnet18", "resnet50", "regnety_004", "convnext_atto", "vit_tiny_patch16_224"),
-    "deit_small_patch16_224",
-]
+from bench.validation.subjects import MODELS, draw, preset_families
+
 PACKAGES: dict[str, tuple[str, ...]] = {
     "bench": (),
     "onnxruntime": ("onnxruntime", "onnx"),
@@ -144,7 +141,7 @@ def main() -> None:
     parser.add_argument("--save", type=Path, help="JSON lines, added to as they come; what it holds is not repeated")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    from networks import find, sample
+    from networks import find
 
     from bench.errors import UsageError
 
@@ -157,7 +154,9 @@ def main() -> None:
         for _, (model,) in groups:
             find(model, arguments.resolution)
         if arguments.sampled:
-            groups += sample(arguments.sampled, arguments.families, arguments.resolution).items()
+            spaces = preset_families(arguments.resolution)
+            for family in arguments.families or spaces:
+                groups.append((family, tuple(draw(family, spaces[family], arguments.sampled))))
     except UsageError as error:
         parser.error(str(error))
     cells = compare(measure(plan(groups, engines, arguments), arguments.save))

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bench.errors import UsageError
+from bench.registry import Registry
+
+if TYPE_CHECKING:
+    from bench.design_space import Space
 
 RESOLUTION = 224
 MODELS = (
@@ -23,23 +29,34 @@ class Subject:
     family: str
 
 
-def find_subjects(n: int, resolution: int = RESOLUTION) -> list[Subject]:
-    """At least `n` networks that the presets draw with seed 0, as many of each family, and then `MODELS`.
-
-    Raises `UsageError` for a negative number.
-    """
+def preset_families(resolution: int = RESOLUTION) -> Registry[Space]:
+    """Every family of the presets, and the space that draws it."""
     from bench.design_space import SPACES
     from bench.design_space.dimension import values_of
 
+    found: Registry[Space] = Registry("block family")
+    for preset in SPACES.values():
+        space = preset.build(resolution, 1000)
+        for family in values_of(space.family) if space.family is not None else ():
+            found.add(str(family), space)
+    return found
+
+
+def draw(family: str, space: Space, count: int) -> list[str]:
+    """The texts of the first `count` networks of a family that its space draws with seed 0."""
+    drawn = (str(network) for index in itertools.count() if (network := space.sample(0, index)).family == family)
+    return list(itertools.islice(drawn, count))
+
+
+def find_subjects(n: int, resolution: int = RESOLUTION) -> list[Subject]:
+    """At least `n` networks that the presets draw with seed 0, as many of each family in turn, and then `MODELS`.
+
+    Raises `UsageError` for a negative number.
+    """
     if n < 0:
         raise UsageError(f"--n must be 0 or more, not {n}")
-    spaces = [preset.build(resolution, 1000) for preset in SPACES.values()]
-    sizes = [len(values_of(space.family)) if space.family is not None else 1 for space in spaces]
-    each = -(-n // sum(sizes))
-    sampled = [
-        # A space deals its families in rounds, one network of each.
-        space.sample(0, index)
-        for space, size in zip(spaces, sizes, strict=True)
-        for index in range(each * size)
-    ]
-    return [Subject(str(network), network.family) for network in sampled] + [Subject(name, "timm") for name in MODELS]
+    families = preset_families(resolution)
+    each = -(-n // len(families))
+    drawn = [[Subject(text, family) for text in draw(family, space, each)] for family, space in families.items()]
+    in_turn = [subject for subjects in zip(*drawn, strict=True) for subject in subjects]
+    return in_turn + [Subject(name, "timm") for name in MODELS]
