@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import spearmanr
+
+from bench.analysis.correlation import spearman
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,5 @@ def accuracy(predicted: Sequence[float], measured: Sequence[float]) -> Accuracy 
 
 def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float | None:
     """Spearman's; None where there are fewer than three, or all are equal."""
-    if len(first) < 3 or len(set(first)) == 1 or len(set(second)) == 1:
-        return None
-    return float(spearmanr(first, second).statistic)
+    found = spearman(first, second) if len(first) >= 3 else math.nan
+    return None if math.isnan(found) else found
