@@ -138,6 +138,11 @@ class Target:
         """LLVM's triple of the processor, or of the one beside the GPU; empty when the target does not say."""
         return str(self.tvm_target.get("host", self.tvm_target).get("mtriple", ""))
 
+    @property
+    def architecture(self) -> str:
+        """The instruction set by LLVM's name, such as aarch64; empty when the target does not say."""
+        return self.triple.partition("-")[0]
+
 
 TARGETS: Registry[Target] = Registry("target")
 

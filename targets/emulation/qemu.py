@@ -92,11 +92,10 @@ def check_target(target: Target) -> None:
         raise UsageError(f"{target.name} is this machine: its code runs here, and bench profile compares it with torch")
     if target.tvm_target["kind"] != "llvm":
         raise UsageError(f"{target.name} cannot be emulated: QEMU emulates processors, not graphics; attach the board")
-    architecture = str(target.tvm_target.get("mtriple", "")).partition("-")[0]
-    if architecture != ARCHITECTURE:
+    if target.architecture != ARCHITECTURE:
         raise UsageError(
             f"{target.name} cannot be emulated: PyPI has TVM for Linux on x86-64 and {ARCHITECTURE}, and none for "
-            f"{architecture or 'its architecture'}; attach a board whose TVM was built there"
+            f"{target.architecture or 'its architecture'}; attach a board whose TVM was built there"
         )
 
 

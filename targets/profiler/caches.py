@@ -61,5 +61,5 @@ def caches_of(target: Target) -> Caches:
         l2=Cache(target.l2_bytes, target.l2_ways),
         l2_shared=target.l2_shared,
         l3=Cache(target.l3_bytes, target.l3_ways) if target.l3_bytes else None,
-        write_streaming=not target.triple.startswith("x86_64"),
+        write_streaming=target.architecture != "x86_64",
     )

@@ -31,10 +31,10 @@ def architecture_of(target: Target) -> str:
     """As QEMU calls it; raises `UsageError` for a target that cannot be profiled."""
     if target.is_gpu:
         raise UsageError(f"{target.name} cannot be profiled: QEMU emulates processors, not graphics")
-    architecture = target.triple.partition("-")[0]
-    if architecture not in ARCHITECTURES:
-        raise UsageError(f"{target.name} cannot be profiled: only {', '.join(ARCHITECTURES)} can, not {architecture}")
-    return architecture
+    if target.architecture not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise UsageError(f"{target.name} cannot be profiled: only {known} can, not {target.architecture}")
+    return target.architecture
 
 
 def find_emulator(target: Target) -> Emulator:

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import tvm
 
@@ -24,6 +26,18 @@ def test_the_rk3399_is_two_cortex_a72():
     assert target.tvm_target["mcpu"] == "cortex-a72"
     # 8 float32 operations a cycle and core, of which a multiply-accumulate is two
     assert target.peak_macs(2) == pytest.approx(14.4e9)
+
+
+@pytest.mark.parametrize(
+    ("name", "architecture"),
+    [("rk3399", "aarch64"), ("odroid_xu4", "armv7l"), ("visionfive2", "riscv64"), ("rk3399_gpu", "aarch64")],
+)
+def test_the_architecture_is_that_of_the_processor_beside_a_gpu_as_well(name, architecture):
+    assert get_target(name).architecture == architecture
+
+
+def test_a_target_that_does_not_say_has_no_architecture():
+    assert dataclasses.replace(get_target("rk3399"), tvm_target={"kind": "llvm"}).architecture == ""
 
 
 def test_an_unknown_target_names_the_nearest():
