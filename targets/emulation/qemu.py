@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 
 from bench.errors import RunError, UsageError
@@ -50,16 +50,16 @@ class Qemu:
 
     command: tuple[str, ...]
 
-    @cached_property
+    @property
     def version(self) -> str:
         """As it calls itself, such as 7.2.22."""
-        found = re.search(r"version (\S+)", self._ask("--version"))
+        found = re.search(r"version (\S+)", _ask(self.command, "--version"))
         return found.group(1) if found else "of an unknown version"
 
-    @cached_property
+    @property
     def cpus(self) -> frozenset[str]:
         """The processors it knows."""
-        _, _, names = self._ask("-cpu", "help").partition(":")
+        _, _, names = _ask(self.command, "-cpu", "help").partition(":")
         return frozenset(names.split())
 
     def as_cpu(self, cpu: str) -> list[str]:
@@ -76,14 +76,6 @@ class Qemu:
             return Processor(twin, f"QEMU {self.version} knows no {wanted}; a {twin} has the same instructions")
         named = wanted or "processor by that name"
         return Processor(_ANY, f"QEMU {self.version} knows no {named}; it emulates every instruction it knows")
-
-    def _ask(self, *question: str) -> str:
-        try:
-            done = subprocess.run([*self.command, *question], capture_output=True, text=True, timeout=30)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise RunError(f"{self.command[-1]} does not run: {error}") from error
-        # `-cpu help` ends with status 1.
-        return done.stdout
 
 
 def check_target(target: Target) -> None:
@@ -134,6 +126,16 @@ def find_qemu(architecture: str = ARCHITECTURE, *, plugins: bool = False) -> Qem
             raise RunError(f"{error}; or install qemu-user") from error
         publish(made, folder)
     return find_qemu(architecture, plugins=plugins)
+
+
+@cache
+def _ask(command: tuple[str, ...], *question: str) -> str:
+    """What a QEMU answers, asked once a process."""
+    try:
+        # `-cpu help` ends with status 1.
+        return subprocess.run([*command, *question], capture_output=True, text=True, timeout=30).stdout
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise RunError(f"{command[-1]} does not run: {error}") from error
 
 
 def _folder(plugins: bool) -> Path:
