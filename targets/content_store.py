@@ -34,10 +34,7 @@ class ContentStore:
         """Keep a file under `key`."""
         path = self._path(key)
         with suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-                file.write(content)
-            os.replace(file.name, path)
+            write_whole(path, content)
             self._written += 1
             if self._written % _EVICT_EVERY == 0:
                 self.evict()
@@ -59,6 +56,14 @@ class ContentStore:
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / key[2:]
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that others see whole or not at all, and the folders it is in; raises `OSError`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        file.write(content)
+    os.replace(file.name, path)
 
 
 def cache_folder() -> Path:

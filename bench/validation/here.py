@@ -17,7 +17,8 @@ from bench.sweep.progress import Advance, Progress
 from bench.targets import TARGETS, Program, RunOptions, Target, compile_model
 from bench.targets.calibration import Calibration, Measured
 from bench.targets.calibration.calibration import build_micro_kernels, calibrate, measure, steps
-from bench.targets.kernel_cache import cache_folder, rules_version
+from bench.targets.content_store import cache_folder
+from bench.targets.kernel_cache import rules_version
 from bench.targets.latency import Visit
 from bench.targets.profiler import emulator_obstacle, profile_kernels
 from bench.targets.profiler.native import native_version

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from pathlib import Path
 
 import msgspec
 
 from bench.errors import RunError, UsageError
 from bench.targets.calibration.record import Calibration
-from bench.targets.kernel_cache import cache_folder
+from bench.targets.content_store import cache_folder, write_whole
 from bench.targets.target import Target
 
 
@@ -28,10 +26,7 @@ def save_calibration(calibration: Calibration, path: Path | None = None) -> Path
     path = path or calibration_path(calibration.target, calibration.measured.device)
     text = msgspec.json.format(msgspec.json.encode(calibration), indent=2)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(text)
-        os.replace(file.name, path)
+        write_whole(path, text)
     except OSError as error:
         raise RunError(f"the calibration cannot be kept: {error}") from error
     return path
