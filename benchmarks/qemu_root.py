@@ -16,8 +16,9 @@ from bench.targets.content_store import cache_folder
 from bench.targets.emulation.guest import Guest, find_guest, install
 from bench.targets.emulation.steps import publish
 from bench.targets.profiler import Profile, caches_of, find_emulator, run_profiled
+from bench.validation.ncnn_emulation import NCNN
 
-NCNN, PNNX = "ncnn==1.0.20261020", "pnnx==20261020"
+PNNX = "pnnx==20261020"
 
 
 @dataclass(frozen=True)
