@@ -15,14 +15,13 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-import msgspec
-
 from bench.errors import RunError
-from bench.targets.content_store import ContentStore, cache_folder
+from bench.targets.content_store import cache_folder
 from bench.targets.emulation.guest import find_guest, install
 from bench.targets.emulation.steps import publish, run_step
 from bench.targets.profiler import Profile, caches_of, find_emulator, run_profiled
 from bench.targets.profiler.native import SOURCES, ZIG
+from bench.targets.profiler.store import ProfileStore
 from bench.targets.target import Target
 from bench.validation.ncnn_networks import BenchmarkNetwork
 
@@ -30,7 +29,7 @@ NCNN = "ncnn==1.0.20261020"
 PROCESSES = 2
 _PROGRAM = Path(__file__).with_name("ncnn_program.py")
 _OPENMP = Path(__file__).with_name("openmp.c")
-_LIMIT_BYTES = 256 * 1024**2
+_STORE = "profiles/ncnn"
 _LIMIT_S = 3600
 # Implementer and part in Arm's main identification register, as /sys has it; other cores run ncnn's common code.
 _IDENTITY = {"cortex-a53": 0x410FD034, "cortex-a55": 0x412FD050}
@@ -52,16 +51,16 @@ def profiles(runs: Sequence[Run], advance: Callable[[], None]) -> list[Profile]:
 
     Runs whose targets differ in nothing that is emulated share a profile. Raises `RunError` when QEMU or ncnn fails.
     """
-    store, keys = _store(), _keys(runs)
+    store, keys = ProfileStore(_STORE), _keys(runs)
     groups: dict[str, list[Run]] = {}
     for key, run in zip(keys, runs, strict=True):
         groups.setdefault(key, []).append(run)
 
     def profile(key: str) -> Profile:
-        found = _read(store, key)
+        found = store.get(key)
         if found is None:
             found = _emulate(groups[key][0])
-            store.write(key, msgspec.msgpack.encode(found))
+            store.put(key, found)
         for _ in groups[key]:
             advance()
         return found
@@ -76,24 +75,13 @@ def profiles(runs: Sequence[Run], advance: Callable[[], None]) -> list[Profile]:
 
 def kept(runs: Sequence[Run]) -> list[Profile | None]:
     """The profile of every run that has one in the cache folder; nothing is emulated."""
-    store = _store()
-    return [_read(store, key) for key in _keys(runs)]
-
-
-def _store() -> ContentStore:
-    return ContentStore(cache_folder() / "profiles" / "ncnn", _LIMIT_BYTES)
+    store = ProfileStore(_STORE)
+    return [store.get(key) for key in _keys(runs)]
 
 
 def _keys(runs: Sequence[Run]) -> list[str]:
     cpus = {target.name: find_emulator(target).cpu for target in {run.target.name: run.target for run in runs}.values()}
     return [_key(run, cpus[run.target.name]) for run in runs]
-
-
-def _read(store: ContentStore, key: str) -> Profile | None:
-    try:
-        return msgspec.msgpack.decode(store.read(key), type=Profile)
-    except (OSError, msgspec.DecodeError):
-        return None
 
 
 def _key(run: Run, cpu: str) -> str:

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import hashlib
 
-import msgspec
-
-from bench.targets.content_store import ContentStore, cache_folder
 from bench.targets.profiler.caches import caches_of
 from bench.targets.profiler.counts import Profile
 from bench.targets.profiler.emulators import find_emulator
 from bench.targets.profiler.native import native_version
 from bench.targets.profiler.plan import Plan, size_of
+from bench.targets.profiler.store import ProfileStore
 from bench.targets.program import Kernel, Program
 from bench.targets.target import Target
-
-_LIMIT_BYTES = 256 * 1024**2
 
 
 def profile_kernels(program: Program, target: Target) -> dict[str, Profile]:
@@ -36,8 +32,8 @@ def profile_kernels(program: Program, target: Target) -> dict[str, Profile]:
         kernel.symbol: _key(*setting, kernel.symbol, repr((kernel.arguments, kernel.constants)), objects[kernel.symbol])
         for kernel in kernels
     }
-    store = ContentStore(cache_folder() / "profiles", _LIMIT_BYTES)
-    found = {symbol: profile for symbol, key in keys.items() if (profile := _read(store, key)) is not None}
+    store = ProfileStore("profiles")
+    found = {symbol: profile for symbol, key in keys.items() if (profile := store.get(key)) is not None}
     missing = [kernel for kernel in kernels if kernel.symbol not in found]
     if missing:
         plan = Plan(program.threads)
@@ -45,7 +41,7 @@ def profile_kernels(program: Program, target: Target) -> dict[str, Profile]:
             plan.kernel_alone(kernel, pushed_out)
         code = list(dict.fromkeys(objects[kernel.symbol] for kernel in missing))
         for kernel, profile in zip(missing, plan.run(emulator, caches, code), strict=True):
-            store.write(keys[kernel.symbol], msgspec.msgpack.encode(profile))
+            store.put(keys[kernel.symbol], profile)
             found[kernel.symbol] = profile
     return found
 
@@ -85,10 +81,3 @@ def _key(*parts: str | bytes) -> str:
     for part in parts:
         digest.update(hashlib.sha256(part if isinstance(part, bytes) else part.encode()).digest())
     return digest.hexdigest()
-
-
-def _read(store: ContentStore, key: str) -> Profile | None:
-    try:
-        return msgspec.msgpack.decode(store.read(key), type=Profile)
-    except (OSError, msgspec.MsgspecError):
-        return None
