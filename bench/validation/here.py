@@ -6,6 +6,7 @@ import hashlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from inspect import getsource
 from pathlib import Path
 
 import msgspec
@@ -20,8 +21,8 @@ from bench.targets.calibration.calibration import build_micro_kernels, calibrate
 from bench.targets.content_store import cache_folder
 from bench.targets.kernel_cache import rules_version
 from bench.targets.latency import Visit
-from bench.targets.profiler import emulator_obstacle, profile_kernels
-from bench.targets.profiler.native import native_version
+from bench.targets.profiler import emulator_obstacle, plan, profile_kernels
+from bench.targets.profiler.native import harness_version, plugin_version
 from bench.targets.runners.local import LocalRunner
 from bench.training import seeded
 from bench.validation.host import HostReport, judge
@@ -52,6 +53,9 @@ class Here:
             "\n".join([figures, str(self.options.threads), rules_version(), *more]).encode()
         ).hexdigest()
 
+    def _profiler(self) -> tuple[str, ...]:
+        return plugin_version(self.options.target.architecture), harness_version(), getsource(plan)
+
     def calibrate(self, repeats: int, progress: Progress) -> Calibration:
         """A fit on micro-kernels, which are measured only if they were not before."""
         target, path = self.options.target, self.folder / f"micro-kernels-{self._name}.json"
@@ -70,7 +74,7 @@ class Here:
 
     def profiled(self) -> dict[str, Profiles]:
         """What is profiled already, by network."""
-        return read_records(self.folder / f"profiles-{self._name}.jsonl", Profiles, self._code(native_version()))
+        return read_records(self.folder / f"profiles-{self._name}.jsonl", Profiles, self._code(*self._profiler()))
 
     def measure(self, subjects: Sequence[Subject], batch: int, advance: Advance) -> None:
         """Measure what is not yet measured: a batch is compiled, then visited in an order shuffled anew each time."""
@@ -87,7 +91,7 @@ class Here:
             if subject.network not in known:
                 program, _ = self._compile(subject)
                 kernels = profile_kernels(program, self.options.target)
-                record = Profiles(subject.network, self._code(native_version()), kernels)
+                record = Profiles(subject.network, self._code(*self._profiler()), kernels)
                 keep_record(self.folder / f"profiles-{self._name}.jsonl", record)
                 advance()
 

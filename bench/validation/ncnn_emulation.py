@@ -20,7 +20,7 @@ from bench.targets.content_store import cache_folder
 from bench.targets.emulation.guest import find_guest, install
 from bench.targets.emulation.steps import publish, run_step
 from bench.targets.profiler import Profile, caches_of, find_emulator, run_profiled
-from bench.targets.profiler.native import SOURCES, ZIG
+from bench.targets.profiler.native import ZIG, plugin_version
 from bench.targets.profiler.store import ProfileStore
 from bench.targets.target import Target
 from bench.validation.ncnn_networks import BenchmarkNetwork
@@ -85,17 +85,10 @@ def _keys(runs: Sequence[Run]) -> list[str]:
 
 
 def _key(run: Run, cpu: str) -> str:
-    parts = [NCNN, _plugin_version(), _PROGRAM.read_text(), _OPENMP.read_text(), run.network.param.read_text()]
+    parts = [NCNN, plugin_version("aarch64"), _PROGRAM.read_text(), _OPENMP.read_text(), run.network.param.read_text()]
     parts += [cpu, hex(_identity(run.target)), str(run.target.cores), repr(caches_of(run.target))]
     parts += [str(run.network.shape), str(run.threads), str(run.half), str(run.network.warm_ups)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
-
-
-@cache
-def _plugin_version() -> str:
-    """A hash of what the plugin does for aarch64."""
-    names = ("plugin.c", "caches.c", "caches.h", "decode.h", "aarch64.c")
-    return hashlib.sha256(b"".join((SOURCES / name).read_bytes() for name in names)).hexdigest()
 
 
 def _emulate(run: Run) -> Profile:

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from bench.errors import UsageError
 from bench.targets.emulation.debian import obstacle
 from bench.targets.emulation.qemu import Qemu, find_qemu, installed_qemu
+from bench.targets.profiler.native import ARCHITECTURES
 from bench.targets.target import Target
-
-ARCHITECTURES = ("aarch64", "riscv64", "x86_64")
-"""What the plugin can tell the instructions of."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import hashlib
 from bench.targets.profiler.caches import caches_of
 from bench.targets.profiler.counts import Profile
 from bench.targets.profiler.emulators import find_emulator
-from bench.targets.profiler.native import native_version
+from bench.targets.profiler.native import harness_version, plugin_version
 from bench.targets.profiler.plan import Plan, size_of
 from bench.targets.profiler.store import ProfileStore
 from bench.targets.program import Kernel, Program
@@ -19,19 +19,20 @@ def profile_kernels(program: Program, target: Target) -> dict[str, Profile]:
 
     A kernel starts with its output and then its input as another kernel would leave them in the caches, and with its
     weights in memory, or in the last level of cache where that holds the whole program. Profiles are kept under the
-    hash of the code, the caches and the profiler. Raises `UsageError` for a target that cannot be profiled, `RunError`
-    when QEMU is missing or fails.
+    hash of the code, the caches, the profiler and what it is told. Raises `UsageError` for a target that cannot be
+    profiled, `RunError` when QEMU is missing or fails.
     """
     emulator, caches = find_emulator(target), caches_of(target)
     pushed_out = caches.inner_bytes if _bytes(program) <= caches.last_bytes else None
-    setting = [emulator.architecture, emulator.cpu, repr(caches), str(program.threads), native_version()]
-    setting.append(str(pushed_out))
+    setting = [emulator.architecture, emulator.cpu, repr(caches)]
+    setting += [plugin_version(emulator.architecture), harness_version()]
     kernels = list({kernel.symbol: kernel for kernel in program.kernels}.values())
     objects = {kernel.symbol: _object(program, kernel) for kernel in kernels}
-    keys = {
-        kernel.symbol: _key(*setting, kernel.symbol, repr((kernel.arguments, kernel.constants)), objects[kernel.symbol])
-        for kernel in kernels
-    }
+    keys = {}
+    for kernel in kernels:
+        plan = Plan(program.threads)
+        plan.kernel_alone(kernel, pushed_out)
+        keys[kernel.symbol] = _key(*setting, kernel.symbol, plan.words, objects[kernel.symbol])
     store = ProfileStore("profiles")
     found = {symbol: profile for symbol, key in keys.items() if (profile := store.get(key)) is not None}
     missing = [kernel for kernel in kernels if kernel.symbol not in found]

@@ -17,24 +17,31 @@ from bench.targets.emulation.steps import publish, run_step
 ZIG = str(resources.files("ziglang") / "zig")
 SOURCES = Path(__file__).with_name("native")
 """The folder of the C."""
-_PLUGIN = ("plugin", "caches", "aarch64", "riscv64", "x86_64")
+ARCHITECTURES = ("aarch64", "riscv64", "x86_64")
+"""What the plugin can tell the instructions of."""
+_PLUGIN = ("plugin", "caches", *ARCHITECTURES)
+_COUNTING = ("plugin.c", "caches.c", "caches.h", "decode.h")
 # No C library: the plugin finds QEMU's, and the harness needs none.
 _OPTIONS = ["-O2", "-std=c11", "-fno-sanitize=all", "-fno-stack-protector", "-c"]
 _ABI = {"riscv64": ["-mabi=lp64d", "-mcpu=baseline_rv64"]}
 
 
 @cache
-def native_version() -> str:
-    """A hash of the C and of its compiler's version."""
-    digest = hashlib.sha256(version("ziglang").encode())
-    for path in sorted(SOURCES.iterdir()):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+def plugin_version(architecture: str) -> str:
+    """A hash of the C by which the plugin counts what an architecture's code does."""
+    sources = (SOURCES / name for name in (*_COUNTING, f"{architecture}.c"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+
+
+@cache
+def harness_version() -> str:
+    """A hash of the harness's C and of what compiles it: kernels copy and clear memory by its code."""
+    return hashlib.sha256(version("ziglang").encode() + (SOURCES / "harness.c").read_bytes()).hexdigest()
 
 
 def plugin() -> Path:
     """The plugin for this machine's QEMU; raises `RunError` when it does not compile."""
-    return _made("plugin.so", _build_plugin)
+    return _made("plugin.so", _build_plugin, version("ziglang"), *map(plugin_version, ARCHITECTURES))
 
 
 def harness(architecture: str) -> Path:
@@ -44,7 +51,7 @@ def harness(architecture: str) -> Path:
         options = [*_OPTIONS, *_ABI.get(architecture, []), "-target", f"{architecture}-freestanding"]
         _compile("harness", output, *options, "-ffreestanding", "-fno-builtin")
 
-    return _made(f"harness-{architecture}.o", build)
+    return _made(f"harness-{architecture}.o", build, harness_version())
 
 
 def link(output: Path, *arguments: str) -> None:
@@ -66,8 +73,9 @@ def _compile(name: str, output: Path, *options: str) -> None:
     run_step(f"compiling the profiler's {name}", *command, environment={**os.environ, **places}, limit_s=600)
 
 
-def _made(name: str, build: Callable[[Path], None]) -> Path:
-    path = cache_folder() / "profiler" / native_version()[:16] / name
+def _made(name: str, build: Callable[[Path], None], *versions: str) -> Path:
+    key = hashlib.sha256("\n".join(versions).encode()).hexdigest()[:16]
+    path = cache_folder() / "profiler" / key / name
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:

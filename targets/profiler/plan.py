@@ -36,6 +36,11 @@ class Plan:
         self._words: list[int] = []
         self._profiles = 0
 
+    @property
+    def words(self) -> bytes:
+        """What the harness reads."""
+        return array("q", [self._threads, self._memory, *self._words]).tobytes()
+
     def flush(self) -> None:
         """Empty the caches, and fill memory with zeros."""
         self._words.append(_FLUSH)
@@ -93,7 +98,7 @@ class Plan:
             program, plan = folder / "harness", folder / "plan"
             options = ["-static", "-z", "muldefs", "-T", str(script)]
             link(program, *options, str(harness(emulator.architecture)), *map(str, paths))
-            plan.write_bytes(array("q", [self._threads, self._memory, *self._words]).tobytes())
+            plan.write_bytes(self.words)
             found = run_profiled(emulator, caches, [str(program), str(plan)])
         if [number for number, _ in found] != list(range(self._profiles)):
             raise RunError(f"emulation gave {len(found)} of {self._profiles} profiles")

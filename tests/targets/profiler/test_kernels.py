@@ -116,7 +116,7 @@ def test_kernels_profiled_together_do_not_read_their_indices_from_what_another_l
     assert profiles[kernel.symbol].total.store_bytes == pytest.approx(8 * 16 * 4, abs=128)
 
 
-def test_a_kernel_is_profiled_once(program, profiles, monkeypatch):
+def test_a_kernel_is_profiled_once_for_the_caches_and_for_what_the_harness_is_told(program, profiles, monkeypatch):
     def refuse(*_):
         raise AssertionError("it was profiled again")
 
@@ -125,6 +125,9 @@ def test_a_kernel_is_profiled_once(program, profiles, monkeypatch):
     other = dataclasses.replace(get_target("rk3399"), l2_bytes=512 * 1024)
     with pytest.raises(AssertionError, match="profiled again"):
         profile_kernels(program, other)
+    monkeypatch.setattr("bench.targets.profiler.plan._FLUSH", 7)
+    with pytest.raises(AssertionError, match="profiled again"):
+        profile_kernels(program, get_target("rk3399"))
 
 
 @pytest.mark.parametrize(
