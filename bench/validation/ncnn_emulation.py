@@ -29,7 +29,7 @@ NCNN = "ncnn==1.0.20261020"
 PROCESSES = 2
 _PROGRAM = Path(__file__).with_name("ncnn_program.py")
 _OPENMP = Path(__file__).with_name("openmp.c")
-_STORE = "profiles/ncnn"
+_STORE = "ncnn-profiles"
 _LIMIT_S = 3600
 # Implementer and part in Arm's main identification register, as /sys has it; other cores run ncnn's common code.
 _IDENTITY = {"cortex-a53": 0x410FD034, "cortex-a55": 0x412FD050}
