@@ -3,7 +3,7 @@
 from bench.design_space import Reduction, TransformerSpace, choice, integer
 
 space = TransformerSpace(
-    "mine",
+    "my_transformers",
     resolution=32,
     num_classes=10,
     patch=4,
