@@ -84,6 +84,9 @@ def merge_most_alike(
     parts = _Parts.of(tokens, importance, prefix)
     if count == 0:
         return parts.joined(parts.sources, None, None, None)
+    if count == matches.cosine.shape[1]:
+        none = {name: None if value is None else value[:, :0] for name, value in parts.sources.items()}
+        return parts.joined(none, matches.partner, None, parts.sources)
     merged = (ranks(matches.cosine) < count).float()
     going = leading(merged, count)
     staying = leading(1 - merged, merged.shape[1] - count)
@@ -168,5 +171,6 @@ def _ones(columns: _Columns) -> Tensor:
 
 
 def _concatenated(parts: list[Tensor | None]) -> Tensor | None:
-    tensors = [part for part in parts if part is not None]
+    # Compilers have no use for parts without tokens.
+    tensors = [part for part in parts if part is not None and part.shape[1] > 0]
     return torch.cat(tensors, dim=1) if tensors else None

@@ -16,6 +16,8 @@ def ranks(scores: Tensor) -> Tensor:
 
 def leading(scores: Tensor, count: int) -> Tensor:
     """(B, n) scores to the positions (B, count) of the first tokens in descending order, equal scores by position."""
+    if count == 0:
+        return scores[:, :0].long()
     place = torch.arange(count, device=scores.device, dtype=torch.float32)
     position = torch.arange(scores.shape[1], device=scores.device, dtype=torch.float32)
     chosen = ranks(scores)[:, None, :] == place[:, None]

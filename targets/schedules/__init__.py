@@ -94,8 +94,6 @@ def _apply_rules(schedule: Schedule, machine: Machine, constants: Collection[str
             rows.apply(schedule, block, machine)
             return "rows", []
     for block in reductions:
-        if not block.reduced and not block.multiplies:
-            continue
         if contraction.matches(block):
             packing = contraction.apply(schedule, block, machine, constants)
             packings += [packing] if packing else []
@@ -103,7 +101,7 @@ def _apply_rules(schedule: Schedule, machine: Machine, constants: Collection[str
         elif window.matches(block):
             window.apply(schedule, block, machine)
             names.append("window")
-        else:
+        elif block.reduced:
             return None, []
     for block in root_blocks(schedule):
         if _untouched(schedule, block):

@@ -7,7 +7,7 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
-from bench.blocks.tokens import calibrate, calibrate_capacity, count_macs, make_static, reduce_tokens
+from bench.blocks.tokens import Plan, calibrate, calibrate_capacity, count_macs, make_static, reduce_tokens
 from bench.targets import compile_model, get_target
 from bench.targets.exporting import export_module
 
@@ -59,6 +59,17 @@ def test_a_static_graph_has_no_operator_whose_result_has_a_shape_of_its_own(meth
     nodes = export_module(_static(method), 32).graph.nodes
     names = {str(node.target) for node in nodes if node.op == "call_function"}
     assert not [name for name in names if any(word in name for word in BANNED)]
+
+
+def test_networks_that_merge_one_or_every_source_or_prune_every_patch_compile():
+    vit = _vit(depth=2)
+    dynamic = reduce_tokens(vit, "ltmp")
+    one = Plan(lengths=(64, 63), merges=(1, 1), thresholds={}, macs=0.0, images=1, data="")
+    every = Plan(lengths=(34, 2), merges=(32, 0), thresholds={}, macs=0.0, images=1, data="")
+    for model in (make_static(dynamic, one), make_static(dynamic, every), reduce_tokens(vit, "random", r=64)):
+        program = compile_model(model, 32, get_target("host"), threads=1)
+        assert program.max_rel_error <= 1e-5
+        assert program.unscheduled_kernels == ()
 
 
 class Selecting(nn.Module):
