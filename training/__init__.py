@@ -6,6 +6,7 @@ from . import digits, folders, hugging_face, torchvision_datasets  # noqa: F401 
 from .accuracy import Accuracy
 from .datasets import DATASETS, Dataset, Pictures, Source, Tensors, get_dataset
 from .loop import evaluate, train
+from .placing import Feed, fed
 from .recipe import Recipe
 from .seeding import seeded
 
@@ -13,11 +14,13 @@ __all__ = [
     "DATASETS",
     "Accuracy",
     "Dataset",
+    "Feed",
     "Pictures",
     "Recipe",
     "Source",
     "Tensors",
     "evaluate",
+    "fed",
     "get_dataset",
     "seeded",
     "train",

@@ -90,15 +90,17 @@ def train_loader(images: Images, views: Views, recipe: Recipe, *, flip: bool, wo
     )
 
 
-def evaluation_loader(images: Images, train_images: Images, views: Views, *, workers: int = 0) -> Loader:
-    """Every test image once, in order. In-memory images are normalised by the training images' statistics."""
+def evaluation_loader(
+    images: Images, train_images: Images, views: Views, *, batch_size: int = EVAL_BATCH, workers: int = 0
+) -> Loader:
+    """Every image once, in order. In-memory images are normalised by the training images' statistics."""
     if isinstance(images, Tensors):
         assert isinstance(train_images, Tensors)
-        return TensorBatches(images, train_images, views.resolution, EVAL_BATCH, 0.0, training=False)
+        return TensorBatches(images, train_images, views.resolution, batch_size, 0.0, training=False)
     return create_loader(
         ReadablePictures(images),
         input_size=(3, views.resolution, views.resolution),
-        batch_size=EVAL_BATCH,
+        batch_size=batch_size,
         is_training=False,
         interpolation=views.interpolation,
         mean=views.mean,
@@ -108,6 +110,33 @@ def evaluation_loader(images: Images, train_images: Images, views: Views, *, wor
         num_workers=workers,
         use_prefetcher=False,
     )
+
+
+def shuffled(images: Images, limit: int | None = None) -> Images:
+    """The images, or `limit` of them, in an order drawn from torch's global generator."""
+    order = torch.randperm(len(images))[:limit]
+    if isinstance(images, Tensors):
+        return Tensors(images.images[order], images.labels[order])
+    return _Chosen(images, order.tolist())
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """Some pictures of a data set."""
+
+    pictures: Pictures
+    indices: list[int]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int, /) -> tuple[Any, int]:
+        return self.pictures[self.indices[index]]
+
+    def filename(self, index: int) -> str | None:
+        """The picture's file, where the data set knows it."""
+        filename = getattr(self.pictures, "filename", None)
+        return filename and filename(self.indices[index])
 
 
 class ReadablePictures(TorchDataset[tuple[Any, int]]):

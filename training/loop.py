@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -20,9 +18,9 @@ from bench.errors import RunError, UsageError
 
 from .accuracy import Accuracy
 from .datasets import Dataset, find_source
-from .loaders import Loader, Views, evaluation_loader, train_loader, views_for
+from .loaders import Loader, evaluation_loader, train_loader
+from .placing import choose_device, choose_views, place, prepared
 from .recipe import Recipe
-from .seeding import seeded
 
 LOWEST_LR = 0.01
 """Where warm-up starts and decay ends, as a share of the recipe's learning rate."""
@@ -58,8 +56,8 @@ def train(
     """
     where = choose_device(device)
     start = time.perf_counter()
-    views = _views(module, dataset, resolution, workers)
-    with _prepared(module, where, threads, seed):
+    views = choose_views(module, dataset, resolution, workers)
+    with prepared(module, where, threads, seed):
         source = find_source(dataset.ref)
         train_images, test_images = source.open(dataset)
         loss = loss or (lambda images, labels, criterion: criterion(module(images), labels))
@@ -107,63 +105,13 @@ def evaluate(
     """Accuracy of a module as it is (source `checkpoint`, no recipe, no epochs); arguments as in `train`."""
     where = choose_device(device)
     start = time.perf_counter()
-    views = _views(module, dataset, resolution, workers)
-    with _prepared(module, where, threads, seed=0):
+    views = choose_views(module, dataset, resolution, workers)
+    with prepared(module, where, threads, seed=0):
         train_images, test_images = find_source(dataset.ref).open(dataset)
         tests = evaluation_loader(test_images, train_images, views, workers=workers)
         top1, top5 = _score(module, tests, where, dataset)
     seconds = time.perf_counter() - start
     return Accuracy(top1, top5, dataset.test_images, (), dataset.ref, "", 0, "checkpoint", seconds, 0)
-
-
-def choose_device(name: str) -> torch.device:
-    """The torch device behind auto, cpu, cuda or cuda:N; raises `UsageError` when this machine lacks it."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UsageError(f"unknown device {name!r}; take auto, cpu or cuda") from None
-    if device.type not in ("cpu", "cuda"):
-        raise UsageError(f"device {name!r} is not supported; take auto, cpu or cuda")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UsageError(f"this machine has no {name}; take --device cpu, or auto")
-    return device
-
-
-def _views(module: nn.Module, dataset: Dataset, resolution: int | None, workers: int) -> Views:
-    if resolution is not None and resolution < 1:
-        raise UsageError(f"resolution must be 1 or more, not {resolution}")
-    if workers < 0:
-        raise UsageError(f"workers must be 0 or more, not {workers}")
-    return views_for(module, dataset.resolution if resolution is None else resolution)
-
-
-@contextmanager
-def _prepared(module: nn.Module, device: torch.device, threads: int, seed: int) -> Iterator[None]:
-    """The module on the device in channels-last order, with one seed and `threads` threads, for a while."""
-    cores = os.cpu_count() or 1
-    if not 1 <= threads <= cores:
-        raise UsageError(f"threads must be from 1 to {cores}, the cores of this machine, not {threads}")
-    first = next(module.parameters(), None)
-    home = torch.device("cpu") if first is None else first.device
-    training = module.training
-    try:
-        with seeded(seed, threads):
-            # on a CPU about a third faster than channels-first
-            module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            yield
-    except RunError as error:
-        # a loading process hands its error over as a traceback, whose last line is the message
-        *traceback, message = str(error).splitlines()
-        if not traceback:
-            raise
-        raise RunError(message.partition("RunError: ")[2] or message) from error
-    except torch.OutOfMemoryError as error:
-        raise RunError(f"out of memory on {device}; take a smaller batch size or resolution") from error
-    finally:
-        module.to(device=home, memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-        module.train(training)
 
 
 def _optimizer(module: nn.Module, recipe: Recipe) -> Optimizer:
@@ -213,7 +161,7 @@ def _train_epoch(
     for step, (images, labels) in enumerate(batches):
         scheduler.step_update(done + step)
         with torch.autocast("cuda", torch.bfloat16, enabled=recipe.amp and device.type == "cuda"):
-            value = loss(_placed(images, device), labels.to(device, non_blocking=True), criterion)
+            value = loss(place(images, device), labels.to(device, non_blocking=True), criterion)
         optimizer.zero_grad()
         # AdaHessian differentiates the gradient once more
         value.backward(create_graph=getattr(optimizer, "is_second_order", False))
@@ -230,7 +178,7 @@ def _score(module: nn.Module, batches: Loader, device: torch.device, dataset: Da
     top1 = top5 = seen = 0
     with torch.inference_mode():
         for images, labels in batches:
-            logits = module(_placed(images, device))
+            logits = module(place(images, device))
             _check_logits(logits, len(images), dataset)
             if not torch.isfinite(logits).all():
                 raise RunError("the network's outputs are not finite; lower the learning rate")
@@ -240,10 +188,6 @@ def _score(module: nn.Module, batches: Loader, device: torch.device, dataset: Da
             top5 += int(hits.sum())
             seen += len(labels)
     return top1 / seen, top5 / seen
-
-
-def _placed(images: Tensor, device: torch.device) -> Tensor:
-    return images.to(device, memory_format=torch.channels_last, non_blocking=True)
 
 
 def _check_logits(logits: Tensor, images: int, dataset: Dataset) -> None:
