@@ -11,7 +11,20 @@ import typer
 from typer.exceptions import TyperException
 
 import bench
-from bench.commands import board, calibrate, doctor, lists, profile, results, sample, show, tune, validate, verify
+from bench.commands import (
+    board,
+    calibrate,
+    doctor,
+    lists,
+    profile,
+    results,
+    sample,
+    show,
+    tokens,
+    tune,
+    validate,
+    verify,
+)
 from bench.commands.stopping import INTERRUPTED
 from bench.errors import RunError, UsageError
 
@@ -44,6 +57,7 @@ for _command in (
     app.command()(_command)
 app.add_typer(board.app)
 app.add_typer(validate.app)
+app.add_typer(tokens.app)
 
 
 def _show_version(wanted: bool) -> None:

@@ -60,6 +60,7 @@ def _details(trial: FrozenTrial) -> dict[str, Any]:
         "unscheduled_kernel_names": latency.get("unscheduled_kernels") or [],
         "conditions": latency.get("conditions") or {},
         "versions": latency.get("versions") or {},
+        "tokens": trial.user_attrs.get("tokens"),
         "curve": accuracy.get("curve") or [],
         "accuracy_from": trial.user_attrs.get("accuracy_from"),
         "traceback": trial.user_attrs.get("traceback"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import UsageError
@@ -25,12 +26,16 @@ class Model:
     resolution: int
 
 
-def find_model(ref: str, resolution: int | None = None) -> Model:
+def find_model(ref: str, resolution: int | None = None, reduction: Path | None = None) -> Model:
     """The model `ref` means: a network's text, `file.py:factory`, `torchvision:NAME` or a timm name.
 
     Without `resolution` the size is the model's own, 224 where it states none. Weights are random, which does
-    not change the latency. Raises UsageError for what is none of these, with near names.
+    not change the latency. `reduction` is a file of `bench tokens`, and the model a transformer that it reduces.
+    Raises UsageError for what is none of these, with near names.
     """
+    if reduction is not None:
+        plain = find_model(ref, resolution)
+        return Model(f"{ref} reduced by {reduction.name}", lambda: _reduced(plain, reduction), plain.resolution)
     if resolution is not None and resolution < 1:
         raise UsageError(f"--resolution must be 1 or more, not {resolution}")
     if is_file_reference(ref):
@@ -40,6 +45,15 @@ def find_model(ref: str, resolution: int | None = None) -> Model:
     if "/" in ref:
         return _from_text(ref, resolution)
     return _from_timm(ref, resolution)
+
+
+def _reduced(plain: Model, reduction: Path) -> nn.Module:
+    from bench.blocks.tokens import load_reduction
+
+    module = load_reduction(plain.build(), reduction)
+    if module.method == "ltmp" and module.plan is None:
+        raise UsageError(f"{reduction} leaves every image another number of tokens; run bench tokens calibrate on it")
+    return module
 
 
 def _from_text(text: str, resolution: int | None) -> Model:

@@ -49,6 +49,7 @@ def profile_model(model: Model, runner: str, options: RunOptions, progress: Prog
         advance()
         latency = RUNNERS[runner].run(program, options)
         advance()
+    plan = getattr(module, "plan", None)
     low, high = latency.ci95_ms or (None, None)
     prediction = latency.prediction
     return {
@@ -71,6 +72,7 @@ def profile_model(model: Model, runner: str, options: RunOptions, progress: Prog
         "verified_on": latency.verified_on,
         "unscheduled_kernels": len(latency.unscheduled_kernels),
         "tuned_kernels": len(latency.tuned_kernels),
+        "token_counts": plan and plan.origin,
         "peak_memory_bytes": latency.peak_memory_bytes,
         "macs": cost.macs,
         "params": cost.params,

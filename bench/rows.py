@@ -23,6 +23,7 @@ def trial_row(study: str, settings: Settings, trial: FrozenTrial) -> dict[str, A
     attrs = trial.user_attrs
     network, cost = attrs.get("network") or {}, attrs.get("cost") or {}
     latency, accuracy = attrs.get("latency") or {}, attrs.get("accuracy") or {}
+    tokens = attrs.get("tokens") or {}
     low, high = latency.get("ci95_ms") or (None, None)
     unscheduled = latency.get("unscheduled_kernels")
     prediction = latency.get("prediction") or {}
@@ -52,12 +53,16 @@ def trial_row(study: str, settings: Settings, trial: FrozenTrial) -> dict[str, A
         "verified_on": latency.get("verified_on"),
         "unscheduled_kernels": None if unscheduled is None else len(unscheduled),
         "tuned_kernels": len(latency.get("tuned_kernels", ())) if latency else None,
+        "token_counts": attrs.get("token_counts"),
         "peak_memory_bytes": latency.get("peak_memory_bytes"),
         "macs": cost.get("macs"),
         "params": cost.get("params"),
         "activations": cost.get("activations"),
         "top1": accuracy.get("top1"),
         "top5": accuracy.get("top5"),
+        "plain_top1": tokens.get("plain_top1"),
+        "dynamic_top1": tokens.get("dynamic_top1"),
+        "agreement": tokens.get("agreement"),
         "test_images": accuracy.get("test_images"),
         "accuracy_source": accuracy.get("source"),
         "dataset": accuracy.get("dataset") or settings.dataset,

@@ -54,12 +54,18 @@ COLUMNS: tuple[Column, ...] = (
     Column("verified_on", "text", "", "where the compiled network was compared with torch"),
     Column("unscheduled_kernels", "whole", "", "kernels that no schedule rule covers"),
     Column("tuned_kernels", "whole", "", "kernels whose schedule `bench tune` found; the rules made all others"),
+    Column(
+        "token_counts", "text", "", "how a learned token reduction got its counts: calibrated on images, or assumed"
+    ),
     Column("peak_memory_bytes", "whole", "bytes", "activation memory TVM planned, weights excluded"),
     Column("macs", "whole", "", "multiply-accumulates of one inference"),
     Column("params", "whole", "", "trainable parameters"),
     Column("activations", "whole", "", "output elements of all convolutions and linear layers"),
     Column("top1", "real", "0 to 1", "share of test images classified right"),
     Column("top5", "real", "0 to 1", "share of test images with the right class among the first five"),
+    Column("plain_top1", "real", "0 to 1", "top-1 before the thresholds of a token reduction were learned"),
+    Column("dynamic_top1", "real", "0 to 1", "top-1 while thresholds decide; top1 is of the fixed counts that run"),
+    Column("agreement", "real", "0 to 1", "share of test images that thresholds and fixed counts give the same class"),
     Column("test_images", "whole", "", "images the accuracy was counted on"),
     Column("accuracy_source", "text", "", "trained, checkpoint or proxy"),
     Column("dataset", "text", "", "data set trained and tested on"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -21,6 +22,9 @@ def profile(
     tuned: Tuned = False,
     database: Database = None,
     resolution: Annotated[int | None, typer.Option(help="Input size in pixels (default: the model's own).")] = None,
+    reduction: Annotated[
+        Path | None, typer.Option(help="File of `bench tokens` by which a transformer's tokens are reduced.")
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -34,7 +38,7 @@ def profile(
 
     progress = choose_progress(quiet=quiet)
     chosen, options, notice = choose_measurement(target, runner, tracker, threads, tuned, database, cooldown)
-    found = find_model(model, resolution)
+    found = find_model(model, resolution, reduction)
     if notice:
         progress.note(notice)
     profiled = profile_model(found, chosen, options, progress)
@@ -60,6 +64,8 @@ def _print(profiled: dict[str, Any]) -> None:
     print_line(f"threads      {profiled['threads']}")
     print_line(f"against torch  relative error {profiled['max_rel_error']:.1e}, on {profiled['verified_on']}")
     print_line(f"MACs         {profiled['macs'] / 1e6:.1f} M, {profiled['params'] / 1e6:.2f} M parameters")
+    if profiled["token_counts"] is not None:
+        print_line(f"tokens       counts {profiled['token_counts']}")
     print_line(f"peak memory  {profiled['peak_memory_bytes'] / 2**20:.2f} MiB of activations")
     if profiled["unscheduled_kernel_names"]:
         print_line(f"no schedule  {', '.join(profiled['unscheduled_kernel_names'])}")

@@ -144,16 +144,21 @@ def taken(study: Study) -> dict[str, int]:
     }
 
 
-def known_accuracies(storage: RDBStorage, settings: Settings) -> dict[str, tuple[str, dict[str, Any]]]:
-    """Network id to (study, accuracy as JSON), of every training in the storage that would be repeated."""
+TRAINED = ("tokens", "accuracy")
+"""Keys of what training finds, in the order they are written: what has an accuracy is trained."""
+
+
+def known_accuracies(storage: RDBStorage, settings: Settings) -> dict[str, dict[str, Any]]:
+    """Network id to the results of every training in the storage that would be repeated, with the study's name."""
     import optuna
 
-    known: dict[str, tuple[str, dict[str, Any]]] = {}
+    known: dict[str, dict[str, Any]] = {}
     for name in _studies_training_alike(storage, settings):
         study = optuna.load_study(study_name=name, storage=storage)
         for trial in study.get_trials(deepcopy=False):
             if "accuracy" in trial.user_attrs and "network" in trial.user_attrs:
-                known.setdefault(trial.user_attrs["network"]["id"], (name, trial.user_attrs["accuracy"]))
+                found = {key: trial.user_attrs[key] for key in TRAINED if key in trial.user_attrs}
+                known.setdefault(trial.user_attrs["network"]["id"], {"accuracy_from": name, **found})
     return known
 
 

@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from bench.errors import DeviceLost, DeviceUnavailable, RunError
 from bench.sweep.cluster import MEASURE
 from bench.sweep.pool import Outcome, Pool, Task
@@ -56,12 +58,16 @@ def profile(pool: Pool, plan: Plan, journal: Journal, entries: Sequence[Entry], 
 
 def job(plan: Plan, entry: Entry) -> Job:
     """The entry's network as a worker gets it."""
+    from bench.blocks.tokens import Plan as TokenPlan
+
+    tokens = entry.results.get("tokens")
     return Job(
         network_id=entry.network_id,
         network=entry.network["text"],
         space=_absolute(plan.request.space),
         seed=plan.request.seed,
         threads=plan.threads_per_worker,
+        tokens=tokens and msgspec.convert(tokens["plan"], TokenPlan),
     )
 
 

@@ -19,7 +19,7 @@ from bench.sweep.profiling import profile
 from bench.sweep.proposing import GENERATIONS, make_sampler, propose
 from bench.sweep.provenance import describe_run
 from bench.sweep.settings import KEY, read_settings, require_same
-from bench.sweep.training import reuse, train
+from bench.sweep.training import learn, reuse, train
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -88,9 +88,14 @@ class _Sweep:
             missing -= count
 
     def _finish(self, pool: Pool, entries: list[Entry]) -> None:
-        """Do the stages that the entries lack, profiling all before training any, and tell their trials."""
+        """Do the stages that the entries lack, and tell their trials.
+
+        All are profiled before any is trained, but for those that training gives the counts to compile.
+        """
         self.worked_on += len(entries)
         self.reused += reuse(self.journal, entries)
+        if self.journal.settings.trains:
+            entries = learn(pool, self.plan, self.journal, entries, self.progress)
         profiled = profile(pool, self.plan, self.journal, entries, self.progress)
         for entry in profiled:
             if not self.journal.settings.trains or "accuracy" in entry.results:

@@ -13,6 +13,7 @@ from bench.errors import RunError
 from bench.python_file import import_file, is_file_reference
 
 if TYPE_CHECKING:
+    from bench.blocks.tokens import Plan as TokenPlan
     from bench.design_space import Network
     from bench.targets import Program, RunOptions, Visit
     from bench.training import Dataset, Recipe
@@ -20,21 +21,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Job:
-    """One network to work on, by id and text. `space` is its space, whose file may define its blocks."""
+    """One network to work on, by id and text. `space` is its space, whose file may define its blocks.
+
+    `tokens` has the counts that a network's training found, for one that learns them.
+    """
 
     network_id: str
     network: str
     space: str
     seed: int
     threads: int
+    tokens: TokenPlan | None = None
 
 
 @dataclass(frozen=True)
 class Compiled:
-    """A compiled network on its way to a measurement, with its cost."""
+    """A compiled network on its way to a measurement, with what else is known of it, as JSON by key."""
 
     program: Program
-    cost: dict[str, int]
+    facts: dict[str, Any]
 
 
 def profile_network(job: Job, runner: str, options: RunOptions) -> dict[str, Any]:
@@ -45,7 +50,7 @@ def profile_network(job: Job, runner: str, options: RunOptions) -> dict[str, Any
     with seeded(job.seed, job.threads):
         compiled = _compile(job, options)
         latency = RUNNERS[runner].run(compiled.program, options)
-    return {"cost": compiled.cost, "latency": msgspec.to_builtins(latency)}
+    return {**compiled.facts, "latency": msgspec.to_builtins(latency)}
 
 
 def compile_network(job: Job, options: RunOptions) -> Compiled:
@@ -68,47 +73,49 @@ def finish(compiled: Compiled, runner: str, options: RunOptions, visits: tuple[V
     from bench.targets import RUNNERS
 
     latency = RUNNERS[runner].finish(compiled.program, options, visits)
-    return {"cost": compiled.cost, "latency": msgspec.to_builtins(latency)}
+    return {**compiled.facts, "latency": msgspec.to_builtins(latency)}
 
 
 def train_network(job: Job, dataset: Dataset, recipe: Recipe, device: str) -> dict[str, Any]:
-    """Train a network from scratch and test it: its accuracy as JSON."""
+    """Train a network from scratch and test it: its accuracy as JSON, and the `tokens` of one that learns counts."""
     from bench.blocks.tokens import ReducedTransformer
+    from bench.sweep.learning import train_and_learn
     from bench.training import seeded, train
 
     with seeded(job.seed, job.threads):
         network = _network(job)
-        module = network.build()
-        accuracy = train(
-            module,
-            dataset,
-            recipe,
-            loss=module.loss if isinstance(module, ReducedTransformer) else None,
-            resolution=network.resolution,
-            device=device,
-            threads=job.threads,
-            seed=job.seed,
-        )
+        module: Any = network.build()
+        where: dict[str, Any] = {"device": device, "threads": job.threads, "seed": job.seed}
+        where["resolution"] = network.resolution
+        if network.learns_counts:
+            return train_and_learn(module, dataset, recipe, where)
+        loss = module.loss if isinstance(module, ReducedTransformer) else None
+        accuracy = train(module, dataset, recipe, loss=loss, **where)
     return {"accuracy": msgspec.to_builtins(accuracy)}
 
 
 def _compile(job: Job, options: RunOptions) -> Compiled:
-    from bench.blocks.deployment import fuse_branches
+    from bench.design_space import count_cost
     from bench.targets import compile_model
     from bench.targets.threads import use_threads
 
     network = _network(job)
     use_threads(job.threads)
     _settle()
+    module: Any = network.deployed(job.tokens)
     program = compile_model(
-        fuse_branches(network.build()),
+        module,
         network.resolution,
         options.target,
         threads=options.threads,
         seed=job.seed,
         tuned=options.tuned,
     )
-    return Compiled(program, msgspec.to_builtins(network.cost))
+    cost = count_cost(module, network.resolution) if job.tokens else network.cost
+    facts: dict[str, Any] = {"cost": msgspec.to_builtins(cost)}
+    if network.learns_counts:
+        facts["token_counts"] = module.plan.origin
+    return Compiled(program, facts)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The second stage: accuracy of every network that has a latency."""
+"""The second stage: accuracy of every network that has a latency, and before it of those whose training decides it."""
 
 from __future__ import annotations
 
@@ -25,13 +25,23 @@ def reuse(journal: Journal, entries: Sequence[Entry]) -> int:
     known = known_accuracies(journal.storage, journal.settings)
     found = [entry for entry in lacking if entry.network_id in known]
     for entry in found:
-        study, accuracy = known[entry.network_id]
-        journal.record(entry, {"accuracy_from": study, "accuracy": accuracy})
+        journal.record(entry, known[entry.network_id])
     return len(found)
 
 
-def train(pool: Pool, plan: Plan, journal: Journal, entries: Sequence[Entry], progress: Progress) -> None:
-    """Train the entries that lack an accuracy and finish their trials one by one."""
+def learn(pool: Pool, plan: Plan, journal: Journal, entries: Sequence[Entry], progress: Progress) -> list[Entry]:
+    """Train the entries whose training decides what is compiled; gives all entries but those that fail."""
+    from bench.design_space import Network
+
+    deciding = [entry for entry in entries if Network.parse(entry.network["text"]).learns_counts]
+    train(pool, plan, journal, deciding, progress, title="learn")
+    return [entry for entry in entries if "error" not in entry.results]
+
+
+def train(
+    pool: Pool, plan: Plan, journal: Journal, entries: Sequence[Entry], progress: Progress, title: str = "train"
+) -> None:
+    """Train the entries that lack an accuracy, and finish the trials of those that have a latency one by one."""
     lacking = [entry for entry in entries if "accuracy" not in entry.results]
     if not lacking:
         return
@@ -39,12 +49,13 @@ def train(pool: Pool, plan: Plan, journal: Journal, entries: Sequence[Entry], pr
     arguments = (plan.dataset, plan.recipe, plan.request.device)
     tasks = [Task(entry.number, train_network, (job(plan, entry), *arguments)) for entry in lacking]
     outcomes = pool.run(tasks, plan.train_seconds)
-    with closing(outcomes), progress.stage("train", len(lacking)) as advance:
+    with closing(outcomes), progress.stage(title, len(lacking)) as advance:
         for outcome in outcomes:
             entry = by_number[outcome.number]
             if outcome.reason is None:
                 journal.record(entry, outcome.result())
-                journal.complete(entry)
+                if "latency" in entry.results:
+                    journal.complete(entry)
             else:
                 journal.fail(entry, "train", outcome.reason, outcome.traceback)
             advance()

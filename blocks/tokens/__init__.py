@@ -7,9 +7,10 @@ reduced = reduce_tokens(timm.create_model("deit_small_patch16_224", pretrained=T
 
 from bench.blocks.tokens import cropr, ltmp, pruning, tome
 from bench.blocks.tokens.checkpoints import load_reduction, save_reduction
+from bench.blocks.tokens.evaluation import Score, compare
 from bench.blocks.tokens.learning import clamp_thresholds, learn_thresholds, threshold_groups
 from bench.blocks.tokens.macs import TransformerMacs
-from bench.blocks.tokens.planning import Plan, assume_counts, calibrate, calibrate_capacity, make_static
+from bench.blocks.tokens.planning import Plan, assume_counts, calibrate, calibrate_capacity, make_dynamic, make_static
 from bench.blocks.tokens.reducer import METHODS, Method, Reducer
 from bench.blocks.tokens.state import Run, Tokens
 from bench.blocks.tokens.transformer import ReducedTransformer, count_macs, reduce_tokens
@@ -21,17 +22,20 @@ __all__ = [
     "ReducedTransformer",
     "Reducer",
     "Run",
+    "Score",
     "Tokens",
     "TransformerMacs",
     "assume_counts",
     "calibrate",
     "calibrate_capacity",
     "clamp_thresholds",
+    "compare",
     "count_macs",
     "cropr",
     "learn_thresholds",
     "load_reduction",
     "ltmp",
+    "make_dynamic",
     "make_static",
     "pruning",
     "reduce_tokens",

@@ -49,6 +49,11 @@ class Plan:
         return self.images == 0
 
     @property
+    def origin(self) -> str:
+        """Where the counts come from, in words."""
+        return "assumed" if self.is_assumed else f"calibrated on {self.images} images"
+
+    @property
     def is_bounded(self) -> bool:
         """Whether thresholds decide, and the lengths are a capacity."""
         return self.merges is None
@@ -72,6 +77,23 @@ def make_static(model: ReducedTransformer, plan: Plan) -> ReducedTransformer:
             setattr(bounded, f"{step}_thresholds", thresholds)
         return model.with_reducer(bounded, plan)
     return model.with_reducer(_counted(model.backbone, reducer, plan.lengths, plan.merges), plan)
+
+
+def make_dynamic(model: ReducedTransformer) -> ReducedTransformer:
+    """The network of learned thresholds that the plan of a static `model` was calibrated on.
+
+    Raises `UsageError` for a model without such a plan.
+    """
+    plan = model.plan
+    if plan is None or plan.is_assumed:
+        raise UsageError(f"{model.method} has no plan that was calibrated on thresholds")
+    reducer = LTMPReducer(model.backbone, model.options).to(next(model.backbone.parameters()).device)
+    with torch.no_grad():
+        for step, thresholds in learned_thresholds(reducer).items():
+            off = math.inf if step == MERGE else -math.inf
+            values = [off if value is None else value for value in plan.thresholds[step]]
+            thresholds.copy_(torch.tensor(values))
+    return model.with_reducer(reducer)
 
 
 def calibrate(model: ReducedTransformer, batches: Iterable[Tensor], multiple: int = 1) -> Plan:

@@ -73,6 +73,11 @@ class ReducedTransformer(nn.Module):
         """What its layers cost for a number of tokens."""
         return TransformerMacs.of(self.backbone)
 
+    @property
+    def pretrained_cfg(self) -> Any:
+        """The backbone's, which says how images were prepared for it."""
+        return getattr(self.backbone, "pretrained_cfg", None)
+
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """As torch's; a plain backbone's state is loaded into the backbone."""
         if any(name.startswith(("backbone.", "reducer.")) for name in state_dict):
