@@ -16,6 +16,7 @@ from bench.blocks.tokens import (
     calibrate,
     calibrate_capacity,
     count_macs,
+    make_dynamic,
     make_static,
     reduce_tokens,
 )
@@ -158,3 +159,19 @@ def test_assumed_counts_cost_the_target_and_take_as_many_tokens_out_of_every_blo
 def test_a_target_that_no_count_reaches_has_none(make_vit):
     with pytest.raises(UsageError, match=r"target 0.1 is out of reach: ltmp leaves 0\.\d+ or more"):
         assume_counts(reduce_tokens(make_vit(), "ltmp", target=0.1))
+
+
+@pytest.mark.parametrize("fixed", [calibrate, calibrate_capacity])
+def test_a_static_network_knows_the_thresholds_it_comes_from(dynamic, images, fixed):
+    static = make_static(dynamic, fixed(dynamic, [images]))
+    again = make_dynamic(static)
+    assert again.plan is None
+    assert again(images).equal(dynamic(images))
+    with pytest.raises(UsageError, match="ltmp has no plan that was calibrated"):
+        make_dynamic(make_static(dynamic, assume_counts(dynamic)))
+
+
+def test_a_step_that_is_off_stays_off(vit, images):
+    off = reduce_tokens(vit, "ltmp", merge_threshold=math.inf, prune_threshold=-math.inf)
+    again = make_dynamic(make_static(off, calibrate(off, [images])))
+    torch.testing.assert_close(again(images), vit(images), rtol=0, atol=1e-5)
