@@ -70,6 +70,8 @@ def find_hardware(ref: str) -> Target | Accelerator:
     if ref in TARGETS or ref == "cuda":
         return get_target(ref)
     known: Registry[Target | Accelerator] = Registry("target")
-    for name, target in (*TARGETS.items(), *ACCELERATORS.items()):
-        known.add(name, target)
+    for name in TARGETS:
+        known.add(name, TARGETS[name])
+    for name in ACCELERATORS:
+        known.add(name, ACCELERATORS[name])
     return known[ref]

@@ -14,8 +14,6 @@ from math import ceil, prod
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from bench.errors import UsageError
 from bench.targets.accelerators.accelerator import SHIPPED, Accelerator
 
@@ -156,6 +154,8 @@ def load_model(description: Description, name: str) -> Model:
 
 def _checked(name: str, role: str, text: str, validator_class: Any) -> Any:
     """The normalised content of a file that passes ZigZag's own checks."""
+    import yaml
+
     with quiet() as complaints:
         try:
             validator = validator_class(yaml.safe_load(text))
@@ -163,8 +163,7 @@ def _checked(name: str, role: str, text: str, validator_class: Any) -> Any:
         except Exception as error:
             raise UsageError(f"target {name}: {role} file: {_line(error)}") from error
     if not sound:
-        errors = [str(validator.validator.errors or "")] if not complaints else complaints
-        raise UsageError(f"target {name}: {role} file: {' '.join(errors)[:500]}")
+        raise UsageError(f"target {name}: {role} file: {' '.join(complaints)[:500]}")
     return validator.normalized_data
 
 

@@ -6,16 +6,23 @@ import operator
 from typing import Any
 
 VIEWS = frozenset(
-    """alias as_strided cat chunk concat detach detach_ dropout expand expand_as feature_dropout flatten getitem
-    identity lift_fresh narrow permute reshape select slice split split_with_sizes squeeze t tensor_split transpose
-    unbind unflatten unsqueeze view view_as _unsafe_view contiguous clone""".split()
+    {
+        *("alias", "as_strided", "cat", "chunk", "concat", "detach", "detach_", "dropout", "expand"),
+        *("expand_as", "feature_dropout", "flatten", "getitem", "identity", "lift_fresh", "narrow"),
+        *("permute", "reshape", "select", "slice", "split", "split_with_sizes", "squeeze", "t"),
+        *("tensor_split", "transpose", "unbind", "unflatten", "unsqueeze", "view", "view_as", "_unsafe_view"),
+        *("contiguous", "clone"),
+    }
 )
 """Addressing: no data moves, unless torch itself must copy; parts of a concatenation are written where they belong."""
 
 ELEMENTWISE = frozenset(
-    """abs add addcmul celu clamp clamp_max clamp_min div elu erf exp gelu hardsigmoid hardswish hardtanh leaky_relu
-    log maximum minimum mish mul neg pow prelu reciprocal relu relu6 rsqrt rsub selu sigmoid silu softplus sqrt square
-    sub tanh to _to_copy""".split()
+    {
+        *("abs", "add", "addcmul", "celu", "clamp", "clamp_max", "clamp_min", "div", "elu", "erf", "exp"),
+        *("gelu", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "log", "maximum", "minimum", "mish"),
+        *("mul", "neg", "pow", "prelu", "reciprocal", "relu", "relu6", "rsqrt", "rsub", "selu", "sigmoid"),
+        *("silu", "softplus", "sqrt", "square", "sub", "tanh", "to", "_to_copy"),
+    }
 )
 """One output element from the input's at the same place."""
 

@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from bench.errors import RunError
-from bench.targets.accelerators.layers import Layer, product
+from bench.targets.accelerators.layers import Layer, Operator, Pair, product
 from bench.targets.accelerators.operators import ELEMENTWISE, VIEWS, copies, operator_name
 from bench.targets.exporting import export_module
 
@@ -87,7 +87,7 @@ def make_workload(module: nn.Module, resolution: int) -> Workload:
     if workload.mac_share < LEAST_SHARE:
         lacking = ", ".join(f"{name} ({macs / 1e6:.1f} M)" for name, macs in workload.foreign.items())
         raise RunError(
-            f"only {workload.mac_share:.1%} of the MACs are in layers that ZigZag models, {LEAST_SHARE:.0%} are needed; "
+            f"only {workload.mac_share:.1%} of the MACs are in layers that ZigZag models, not {LEAST_SHARE:.0%}; "
             + (f"it lacks {lacking}" if lacking else "there are none")
         )
     return workload
@@ -152,13 +152,14 @@ def _convolution(node: Any) -> list[Layer]:
     _, in_chs, *image = _shape(node.args[0])
     _, out_chs, *size = _shape(node)
     groups, padding = argument(6, 1), argument(4, [0, 0])
-    kernel, dilation = _shape(node.args[1])[2:], _pair(argument(5, [1, 1]))
+    kernel, dilation = _pair(_shape(node.args[1])[2:]), _pair(argument(5, [1, 1]))
     if padding == "valid":
         around = ((0, 0), (0, 0))
     elif padding == "same":
         around = _same(kernel, dilation)
     else:
-        around = tuple((n, n) for n in _pair(padding))
+        vertical, horizontal = _pair(padding)
+        around = ((vertical, vertical), (horizontal, horizontal))
     return [
         Layer(
             operator="Conv",
@@ -167,7 +168,7 @@ def _convolution(node: Any) -> list[Layer]:
             in_chs=in_chs // groups,
             size=_pair(size),
             image=_pair(image),
-            kernel=_pair(kernel),
+            kernel=kernel,
             stride=_pair(argument(3, [1, 1])),
             dilation=dilation,
             padding=around,
@@ -175,14 +176,14 @@ def _convolution(node: Any) -> list[Layer]:
     ]
 
 
-def _pair(values: Any) -> tuple[int, int]:
+def _pair(values: Any) -> Pair:
     first, *rest = values
     return int(first), int(rest[0] if rest else first)
 
 
-def _same(kernel: Any, dilation: tuple[int, int]) -> Any:
-    total = [step * (extent - 1) for extent, step in zip(kernel, dilation, strict=True)]
-    return tuple((n // 2, n - n // 2) for n in total)
+def _same(kernel: Pair, dilation: Pair) -> tuple[Pair, Pair]:
+    vertical, horizontal = (step * (extent - 1) for extent, step in zip(kernel, dilation, strict=True))
+    return (vertical // 2, vertical - vertical // 2), (horizontal // 2, horizontal - horizontal // 2)
 
 
 def _linear(node: Any) -> list[Layer]:
@@ -196,7 +197,7 @@ def _matrix_product(node: Any) -> list[Layer]:
     a, b = _shape(first), _shape(second)
     if len(a) < 2 or len(b) < 2:
         return []
-    operator = "Gemm" if second.op == "get_attr" else "MatMul"
+    operator: Operator = "Gemm" if second.op == "get_attr" else "MatMul"
     if prod(b[:-2]) == 1:
         return [product(operator, 1, prod(a[:-1]), a[-1], b[-1])]
     return [product(operator, prod(_shape(node)[:-2]), a[-2], a[-1], b[-1])]
@@ -238,12 +239,16 @@ class _MacCounter(TorchDispatchMode):
         return output
 
 
+def _empty_like(leaf: Any) -> Any:
+    return torch.empty_like(leaf) if isinstance(leaf, torch.Tensor) else leaf
+
+
 def _macs(node: Any) -> int:
     """What torch counts in a call, done on tensors without data."""
 
     def empty(source: Any) -> Any:
         # What was recorded in inference mode could not be changed in place.
-        return map_aggregate(source.meta["val"], torch.empty_like)
+        return map_aggregate(source.meta["val"], _empty_like)
 
     args, kwargs = (map_arg(given, empty) for given in (node.args, node.kwargs))
     with torch.no_grad(), _MacCounter() as counter:

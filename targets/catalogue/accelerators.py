@@ -45,7 +45,9 @@ ALL = [
         mapping=str(_EYERISS_MAPPING),
         mapping_source="ours, because ZigZag brings none for this array",
     ),
-    _accelerator("tpu_like", "like Google's first TPU, smaller: 32 × 32 MACs", 0.7, "Jouppi et al., ISCA 2017: 700 MHz"),
+    _accelerator(
+        "tpu_like", "like Google's first TPU, smaller: 32 × 32 MACs", 0.7, "Jouppi et al., ISCA 2017: 700 MHz"
+    ),
     _accelerator("ascend_like", "like a core of Huawei's Ascend: 16 × 16 × 2 × 2 MACs", 1.0, f"nominal; {FROM_MEMORY}"),
     _accelerator(
         "tesla_npu_like", "like Tesla's NPU, smaller: 32 × 32 × 4 MACs", 2.0, "WikiChip, FSD chip: NPUs at 2 GHz"

@@ -92,11 +92,10 @@ class SimulatedRunner:
         for move, calls in program.moves.items():
             bits = move.read * accelerator.bits, move.written * accelerator.bits
             elements, memory = move.read + move.written, model.memory
-            parts.append(
-                _Part(move.name, "moves", calls, 0, elements, memory.cycles(*bits), memory.energy_pj(*bits))
-            )
+            parts.append(_Part(move.name, "moves", calls, 0, elements, memory.cycles(*bits), memory.energy_pj(*bits)))
+        parts.sort(key=lambda part: -part.calls * part.cycles)
         total = sum(part.calls * part.cycles for part in parts)
-        kernels = [part.kernel(accelerator, total) for part in sorted(parts, key=lambda part: -part.calls * part.cycles)]
+        kernels = [part.kernel(accelerator, total) for part in parts]
         return Latency(
             source=self.source,
             runner=self.name,
