@@ -11,7 +11,20 @@ import typer
 from typer.exceptions import TyperException
 
 import bench
-from bench.commands import board, calibrate, doctor, lists, profile, results, sample, show, tune, validate, verify
+from bench.commands import (
+    board,
+    calibrate,
+    compare,
+    doctor,
+    lists,
+    profile,
+    results,
+    sample,
+    show,
+    tune,
+    validate,
+    verify,
+)
 from bench.commands.stopping import INTERRUPTED
 from bench.errors import RunError, UsageError
 
@@ -28,6 +41,7 @@ for _command in (
     sample.sample,
     results.studies,
     results.report,
+    compare.compare,
     results.export,
     show.show,
     profile.profile,

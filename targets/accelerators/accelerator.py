@@ -22,7 +22,7 @@ class Accelerator:
     `hardware` and `mapping` are YAML files as ZigZag takes them, the array and memories of the one and how the other
     lays a layer's loops over the array; `zigzag:…` names a file of ZigZag's own. The model counts cycles: `clock_ghz`
     makes times of them. Weights and activations have `bits` bits, partial sums twice as many. `loops`: into how many
-    loops a layer is cut at most while the best order is searched for (ZigZag's `lpf_limit`; its default is 6).
+    loops a layer is cut at most while the best order is searched for (ZigZag's `lpf_limit`, whose default is 6).
     `sources` says where each figure is from.
     """
 
@@ -32,7 +32,7 @@ class Accelerator:
     mapping: str
     clock_ghz: float
     bits: int = 8
-    loops: int = 6
+    loops: int = 4
     sources: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

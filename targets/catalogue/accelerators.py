@@ -24,7 +24,6 @@ def _accelerator(
         hardware=f"{SHIPPED}hardware/{name}.yaml",
         mapping=mapping or f"{SHIPPED}mapping/{name}.yaml",
         clock_ghz=clock_ghz,
-        loops=5,
         sources={
             "hardware": _ZIGZAG,
             "mapping": mapping_source,

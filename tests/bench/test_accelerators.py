@@ -1,0 +1,166 @@
+"""Accelerators from the command line: sampling, showing, comparing, and calls that are wrong for them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bench import load
+from bench.targets.accelerators import description
+
+SQUARE = Path(__file__).parents[1] / "targets" / "accelerators"
+TARGET = """
+from pathlib import Path
+from bench.targets import Accelerator
+
+folder = Path(__file__).parent
+mine = Accelerator(
+    "mine", "a square", str(folder / "square.yaml"), str(folder / "square_mapping.yaml"), clock_ghz=1.0
+)
+"""
+SAMPLE = ("--space", "tiny.py:space", "--target", "square.py:mine", "--workers", "1", "--quiet")
+
+
+def bring_square(folder: Path) -> None:
+    """A user's accelerator in `folder`."""
+    (folder / "square.py").write_text(TARGET)
+    for name in ("square.yaml", "square_mapping.yaml"):
+        shutil.copy(SQUARE / name, folder)
+
+
+@pytest.fixture(scope="module")
+def simulated(finished):
+    """The networks of `finished` on an accelerator, in the same storage; what the sampling printed."""
+    bring_square(finished.commands.folder)
+    printed = finished.commands.run("sample", "--n", "3", *SAMPLE, "--epochs", "1", "--json")
+    assert printed.returncode == 0, printed.stderr
+    return finished, json.loads(printed.stdout), printed.stderr
+
+
+def test_a_sweep_on_an_accelerator_says_what_it_is_and_reuses_accuracies(simulated):
+    finished, document, _ = simulated
+    measured = load(finished.study, finished.commands.storage).set_index("network_id")
+    for row in document["networks"]:
+        assert row["state"] == "complete"
+        assert (row["latency_source"], row["runner"], row["predictor"]) == ("simulated", "simulated", "zigzag")
+        assert (row["precision"], row["simulated_macs"]) == ("int8", 1)
+        assert 0.5 < row["simulated_activations"] < 1
+        assert row["energy_mj"] > 0
+        assert "ZigZag" in row["prediction_basis"]
+        assert row["max_rel_error"] is row["unscheduled_kernels"] is row["peak_memory_bytes"] is None
+        assert row["top1"] == measured.loc[row["network_id"], "top1"]
+        assert row["macs"] == measured.loc[row["network_id"], "macs"]
+    assert list(measured["precision"]) == ["float32"] * 3
+    assert measured["energy_mj"].isna().all()
+
+
+def test_a_simulated_network_is_shown_layer_by_layer(simulated):
+    finished, document, _ = simulated
+    network = document["networks"][0]["network_id"]
+    shown = finished.commands.run("show", network, "--study", "tiny-mine")
+    assert "simulated" in shown.stdout
+    for word in ("zigzag", "moves", "mJ", "Not modelled, at no cost", "in int8"):
+        assert word in shown.stdout, word
+    (found,) = json.loads(finished.commands.run("show", network, "--study", "tiny-mine", "--json").stdout)
+    assert sum(kernel["energy_mj"] for kernel in found["kernels"]) == pytest.approx(found["energy_mj"])
+    assert found["coverage"]["foreign"] == {}
+
+
+def test_studies_of_one_space_are_compared_across_targets(simulated):
+    finished, _, _ = simulated
+    said = finished.commands.run("compare", "tiny-rk3399", "tiny-mine", "-o", "c.html", "--json")
+    assert said.returncode == 0, said.stderr
+    document = json.loads(said.stdout)
+    (pair,) = document["pairs"]
+    assert (pair["a"], pair["b"], pair["shared"]) == ("tiny-rk3399", "tiny-mine", 3)
+    assert "simulated by zigzag" in document["findings"][1]
+    page = (finished.commands.folder / "c.html").read_text()
+    assert "tiny-mine" in page
+    assert 'data-kind="targets"' in page
+    table = finished.commands.run("compare", "tiny-rk3399", "tiny-mine", "-o", "c.html")
+    assert "Spearman of latency" in table.stdout
+
+
+def test_a_comparison_that_makes_no_sense_is_refused(simulated):
+    finished, _, _ = simulated
+    for arguments, words in (
+        (("tiny-rk3399",), "name two studies or more"),
+        (("tiny-rk3399", "tiny-mine", "--metric", "energy_mj"), "study tiny-rk3399 has no energy_mj"),
+        (("tiny-rk3399", "tiny-mine", "--metric", "macs"), "--metric must be latency_ms or energy_mj"),
+        (("tiny-rk3399", "tiny-mini"), "unknown study 'tiny-mini'; did you mean tiny-mine"),
+    ):
+        said = finished.commands.run("compare", *arguments)
+        assert said.returncode == 2, said
+        assert words in said.stderr
+
+
+def test_a_study_goes_on_with_the_same_files_only(simulated):
+    finished, _, _ = simulated
+    path = finished.commands.folder / "square.yaml"
+    before = path.read_text()
+    path.write_text(before.replace("unit_energy: 0.25", "unit_energy: 0.5"))
+    try:
+        said = finished.commands.run("sample", "--n", "4", *SAMPLE, "--epochs", "1")
+    finally:
+        path.write_text(before)
+    assert said.returncode == 2
+    assert "exists with core model" in said.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--runner", "roofline"), "only the runner simulated serves, not roofline"),
+        (("--threads", "2"), "leave --threads out"),
+        (("--tracker", "127.0.0.1:9190"), "leave --tracker out"),
+        (("--tuned",), "leave --tuned out"),
+    ],
+)
+def test_options_for_processors_are_refused(bench, options, words):
+    said = bench("profile", "mobilenetv2_050", "--target", "edge_tpu_like", *options)
+    assert said.code == 2
+    assert words in said.errors
+
+
+def test_a_processor_is_not_simulated(bench):
+    said = bench("profile", "mobilenetv2_050", "--target", "rk3399", "--runner", "simulated")
+    assert said.code == 2
+    assert "runner simulated is for accelerators" in said.errors
+
+
+@pytest.mark.parametrize("command", [("calibrate",), ("verify", "x"), ("tune", "x"), ("board", "emulate")])
+def test_commands_that_compile_refuse_an_accelerator(bench, command):
+    where = ("edge_tpu_like",) if command[0] == "board" else ("--target", "edge_tpu_like")
+    said = bench(*command, *where)
+    assert said.code == 2
+    assert "edge_tpu_like is an accelerator" in said.errors
+
+
+def test_targets_list_accelerators_with_the_install_command_where_zigzag_is_missing(bench, monkeypatch):
+    assert "simulated" in bench("targets").output
+    assert bench("targets", "tpu_like").code == 0
+    monkeypatch.setattr(description, "find_spec", lambda name: None)
+    output = " ".join(bench("targets").output.split())
+    assert "edge_tpu_like" in output
+    assert "pip install 'zigzag-dse==3.9.*' six" in output
+    said = bench("sample", "--target", "edge_tpu_like", "--n", "1")
+    assert said.code == 2
+    assert said.errors.count("\n") == 1
+    assert "needs the simulator ZigZag: pip install" in said.errors
+
+
+def test_a_model_that_zigzag_lacks_fails_with_the_reason(bench, tmp_path):
+    bring_square(tmp_path)
+    (tmp_path / "up.py").write_text("from torch import nn\ndef up():\n    return nn.ConvTranspose2d(3, 3, 2, 2)\n")
+    said = bench("profile", "up.py:up", "--target", "square.py:mine", "--resolution", "8")
+    assert said.code == 1
+    assert "only 0.0% of the MACs are in layers that ZigZag models" in said.errors
+
+
+def test_the_doctor_simulates_a_layer(bench):
+    said = bench("doctor", "--target", "edge_tpu_like")
+    assert "simulate edge_tpu_like" in said.output
+    assert "a small convolution takes" in " ".join(said.output.split())
