@@ -13,17 +13,19 @@ from bench.targets.target import TARGETS, Target, get_target
 
 SHIPPED = "zigzag:"
 """What the name of a file begins with that ZigZag's package brings, under its folder of inputs."""
+OURS = "bench:"
+"""The same for the few that the catalogue brings."""
 
 
 @dataclass(frozen=True)
 class Accelerator:
     """An accelerator that ZigZag models: nothing is compiled for it, networks are simulated layer by layer.
 
-    `hardware` and `mapping` are YAML files as ZigZag takes them, the array and memories of the one and how the other
-    lays a layer's loops over the array; `zigzag:…` names a file of ZigZag's own. The model counts cycles: `clock_ghz`
-    makes times of them. Weights and activations have `bits` bits, partial sums twice as many. `loops`: into how many
-    loops a layer is cut at most while the best order is searched for (ZigZag's `lpf_limit`, whose default is 6).
-    `sources` says where each figure is from.
+    `hardware` and `mapping` are YAML files as ZigZag takes them: the array and its memories, and how a layer's loops
+    lie on the array. `zigzag:…` names a file of ZigZag's own, `bench:…` one of ours. The model counts cycles:
+    `clock_ghz` makes times of them. Weights and activations have `bits` bits, partial sums twice as many. `loops`: into
+    how many loops a layer is cut at most while the best order is searched for (ZigZag's `lpf_limit`, whose default is
+    6). `sources` says where each figure is from.
     """
 
     name: str

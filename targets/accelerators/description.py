@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UsageError
-from bench.targets.accelerators.accelerator import SHIPPED, Accelerator
+from bench.targets.accelerators.accelerator import OURS, SHIPPED, Accelerator
 
 INSTALL = "pip install 'zigzag-dse==3.9.*' six"
 """What brings the simulator: the packages of the extra `accelerators`."""
@@ -95,6 +95,8 @@ def _text(accelerator: Accelerator, role: str) -> str:
 
 
 def _path(name: str) -> Path:
+    if name.startswith(OURS):
+        return Path(__file__).parents[1] / "catalogue" / name.removeprefix(OURS)
     if not name.startswith(SHIPPED):
         return Path(name).expanduser()
     spec = find_spec("zigzag")

@@ -6,13 +6,10 @@ figure; ratios between networks on one accelerator do not depend on them.
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from bench.targets.accelerators.accelerator import SHIPPED, Accelerator
+from bench.targets.accelerators.accelerator import OURS, SHIPPED, Accelerator
 from bench.targets.catalogue.cores import FROM_MEMORY, OUR_CHOICE
 
 _ZIGZAG = "ZigZag's package"
-_EYERISS_MAPPING = Path(__file__).with_name("eyeriss_like.yaml")
 
 
 def _accelerator(
@@ -41,7 +38,7 @@ ALL = [
         "like Eyeriss: 14 × 12 MACs",
         0.2,
         "Chen et al., JSSC 2017: 200 MHz",
-        mapping=str(_EYERISS_MAPPING),
+        mapping=f"{OURS}eyeriss_like.yaml",
         mapping_source="ours, because ZigZag brings none for this array",
     ),
     _accelerator(

@@ -33,17 +33,23 @@ def bring_square(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def simulated(finished):
-    """The networks of `finished` on an accelerator, in the same storage; what the sampling printed."""
+    """The networks of `finished` on an accelerator, in the same storage, as JSON."""
     bring_square(finished.commands.folder)
     printed = finished.commands.run("sample", "--n", "3", *SAMPLE, "--epochs", "1", "--json")
     assert printed.returncode == 0, printed.stderr
-    return finished, json.loads(printed.stdout), printed.stderr
+    return json.loads(printed.stdout)
 
 
-def test_a_sweep_on_an_accelerator_says_what_it_is_and_reuses_accuracies(simulated):
-    finished, document, _ = simulated
-    measured = load(finished.study, finished.commands.storage).set_index("network_id")
-    for row in document["networks"]:
+@pytest.fixture
+def there(bench, finished, simulated, monkeypatch):
+    """`bench` in the folder of those studies."""
+    monkeypatch.chdir(finished.commands.folder)
+    return bench
+
+
+def test_a_sweep_on_an_accelerator_says_what_it_is_and_reuses_accuracies(finished, simulated):
+    predicted = load(finished.study, finished.commands.storage).set_index("network_id")
+    for row in simulated["networks"]:
         assert row["state"] == "complete"
         assert (row["latency_source"], row["runner"], row["predictor"]) == ("simulated", "simulated", "zigzag")
         assert (row["precision"], row["simulated_macs"]) == ("int8", 1)
@@ -51,63 +57,67 @@ def test_a_sweep_on_an_accelerator_says_what_it_is_and_reuses_accuracies(simulat
         assert row["energy_mj"] > 0
         assert "ZigZag" in row["prediction_basis"]
         assert row["max_rel_error"] is row["unscheduled_kernels"] is row["peak_memory_bytes"] is None
-        assert row["top1"] == measured.loc[row["network_id"], "top1"]
-        assert row["macs"] == measured.loc[row["network_id"], "macs"]
-    assert list(measured["precision"]) == ["float32"] * 3
-    assert measured["energy_mj"].isna().all()
+        assert row["top1"] == predicted.loc[row["network_id"], "top1"]
+        assert row["macs"] == predicted.loc[row["network_id"], "macs"]
+    assert list(predicted["precision"]) == ["float32"] * 3
+    assert predicted["energy_mj"].isna().all()
 
 
-def test_a_simulated_network_is_shown_layer_by_layer(simulated):
-    finished, document, _ = simulated
-    network = document["networks"][0]["network_id"]
-    shown = finished.commands.run("show", network, "--study", "tiny-mine")
-    assert "simulated" in shown.stdout
-    for word in ("zigzag", "moves", "mJ", "Not modelled, at no cost", "in int8"):
-        assert word in shown.stdout, word
-    (found,) = json.loads(finished.commands.run("show", network, "--study", "tiny-mine", "--json").stdout)
+def test_a_simulated_network_is_shown_layer_by_layer(there, simulated):
+    network = simulated["networks"][0]["network_id"]
+    shown = there("show", network, "--study", "tiny-mine").output
+    for word in ("simulated", "zigzag", "moves", "mJ", "Not modelled, at no cost", "in int8"):
+        assert word in shown, word
+    (found,) = json.loads(there("show", network, "--study", "tiny-mine", "--json").output)
     assert sum(kernel["energy_mj"] for kernel in found["kernels"]) == pytest.approx(found["energy_mj"])
     assert found["coverage"]["foreign"] == {}
 
 
-def test_studies_of_one_space_are_compared_across_targets(simulated):
-    finished, _, _ = simulated
-    said = finished.commands.run("compare", "tiny-rk3399", "tiny-mine", "-o", "c.html", "--json")
-    assert said.returncode == 0, said.stderr
-    document = json.loads(said.stdout)
+def test_the_report_has_a_front_of_accuracy_against_energy(there):
+    assert there("report", "tiny-mine", "-o", "energy.html").code == 0
+    page = Path("energy.html").read_text()
+    assert "Accuracy against energy" in page
+    assert "energy (mJ)" in page
+
+
+def test_studies_of_one_space_are_compared_across_targets(there):
+    said = there("compare", "tiny-rk3399", "tiny-mine", "-o", "c.html", "--json")
+    assert said.code == 0, said.errors
+    document = json.loads(said.output)
     (pair,) = document["pairs"]
     assert (pair["a"], pair["b"], pair["shared"]) == ("tiny-rk3399", "tiny-mine", 3)
     assert "simulated by zigzag" in document["findings"][1]
-    page = (finished.commands.folder / "c.html").read_text()
+    page = Path("c.html").read_text()
     assert "tiny-mine" in page
     assert 'data-kind="targets"' in page
-    table = finished.commands.run("compare", "tiny-rk3399", "tiny-mine", "-o", "c.html")
-    assert "Spearman of latency" in table.stdout
+    assert "Spearman of latency" in there("compare", "tiny-rk3399", "tiny-mine", "-o", "c.html").output
 
 
-def test_a_comparison_that_makes_no_sense_is_refused(simulated):
-    finished, _, _ = simulated
-    for arguments, words in (
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
         (("tiny-rk3399",), "name two studies or more"),
         (("tiny-rk3399", "tiny-mine", "--metric", "energy_mj"), "study tiny-rk3399 has no energy_mj"),
         (("tiny-rk3399", "tiny-mine", "--metric", "macs"), "--metric must be latency_ms or energy_mj"),
         (("tiny-rk3399", "tiny-mini"), "unknown study 'tiny-mini'; did you mean tiny-mine"),
-    ):
-        said = finished.commands.run("compare", *arguments)
-        assert said.returncode == 2, said
-        assert words in said.stderr
+    ],
+)
+def test_a_comparison_that_makes_no_sense_is_refused(there, arguments, words):
+    said = there("compare", *arguments)
+    assert said.code == 2
+    assert words in said.errors
 
 
-def test_a_study_goes_on_with_the_same_files_only(simulated):
-    finished, _, _ = simulated
-    path = finished.commands.folder / "square.yaml"
+def test_a_study_goes_on_with_the_same_files_only(there):
+    path = Path("square.yaml")
     before = path.read_text()
     path.write_text(before.replace("unit_energy: 0.25", "unit_energy: 0.5"))
     try:
-        said = finished.commands.run("sample", "--n", "4", *SAMPLE, "--epochs", "1")
+        said = there("sample", "--n", "4", *SAMPLE, "--epochs", "1")
     finally:
         path.write_text(before)
-    assert said.returncode == 2
-    assert "exists with core model" in said.stderr
+    assert said.code == 2
+    assert "exists with model of the accelerator" in said.errors
 
 
 @pytest.mark.parametrize(
