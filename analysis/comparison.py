@@ -13,6 +13,7 @@ from bench.analysis.families import family_table
 from bench.analysis.figure_style import source_words
 from bench.analysis.frame import require_comparable, usable
 from bench.analysis.metrics import METRICS
+from bench.analysis.pareto import front
 from bench.analysis.speedup import accuracy_levels, speedups
 from bench.errors import UsageError
 
@@ -113,7 +114,7 @@ def _source(frame: pd.DataFrame) -> str:
 
 
 def comparison_records(comparison: Comparison) -> dict[str, Sequence[dict[str, object]]]:
-    """Its tables as rows: `speedups` and `families`, each row with its study, and `pairs`."""
+    """Its tables as rows: `speedups`, `families` and the families' `fronts`, each row with its study, and `pairs`."""
 
     def rows(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, object]]:
         return [
@@ -123,4 +124,12 @@ def comparison_records(comparison: Comparison) -> dict[str, Sequence[dict[str, o
         ]
 
     pairs = [{str(key): value for key, value in row.items()} for row in comparison.pairs.to_dict("records")]
-    return {"speedups": rows(comparison.speedups), "families": rows(comparison.families), "pairs": pairs}
+    columns = ["network_id", comparison.metric, "top1"]
+    fronts: list[dict[str, object]] = [
+        {"study": name, "family": family, **{str(key): value for key, value in row.items()}}
+        for name, frame in comparison.studies.items()
+        for family, own in frame.groupby("family")
+        for row in front(own, comparison.metric)[columns].to_dict("records")
+    ]
+    tables = {"speedups": rows(comparison.speedups), "families": rows(comparison.families)}
+    return {**tables, "fronts": fronts, "pairs": pairs}

@@ -134,7 +134,7 @@ def latency_title(df: pd.DataFrame) -> str:
     wide = len(where) + len(unit) > 44
     first = f"latency{safe(where)}{'<br>' if wide else ' '}{safe(unit)}"
     if not threads:
-        return first
+        return f"{first}<br>batch 1"
     noun = "thread" if threads == [1] else "threads"
     return f"{first}<br>batch 1, {' or '.join(map(str, threads))} {noun}"
 

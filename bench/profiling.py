@@ -54,7 +54,7 @@ def profile_model(model: Model, runner: str, options: Options, progress: Progres
         "resolution": model.resolution,
         "target": latency.target,
         "device": latency.device,
-        "threads": latency.threads,
+        "threads": None if latency.coverage else latency.threads,
         "runner": latency.runner,
         "predictor": latency.predictor,
         "prediction_error": prediction and prediction.median_error,

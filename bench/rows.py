@@ -37,7 +37,7 @@ def trial_row(study: str, settings: Settings, trial: FrozenTrial) -> dict[str, A
         "resolution": network.get("resolution"),
         "target": settings.target,
         "device": latency.get("device"),
-        "threads": settings.threads,
+        "threads": None if settings.runner == "simulated" else settings.threads,
         "runner": settings.runner,
         "predictor": latency.get("predictor"),
         "prediction_error": prediction.get("median_error"),

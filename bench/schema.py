@@ -37,7 +37,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("resolution", "whole", "pixels", "height and width of the input"),
     Column("target", "text", "", "hardware the network is compiled for"),
     Column("device", "text", "", "the specimens that ran it, or the model that stood in for it"),
-    Column("threads", "whole", "", "threads the network runs with on the target"),
+    Column("threads", "whole", "", "threads the network runs with on the target; none on an accelerator"),
     Column("runner", "text", "", "how the latency was obtained"),
     Column("predictor", "text", "", "which model made a predicted latency"),
     Column(

@@ -56,7 +56,7 @@ def test_a_sweep_on_an_accelerator_says_what_it_is_and_reuses_accuracies(finishe
         assert 0.5 < row["simulated_activations"] < 1
         assert row["energy_mj"] > 0
         assert "ZigZag" in row["prediction_basis"]
-        assert row["max_rel_error"] is row["unscheduled_kernels"] is row["peak_memory_bytes"] is None
+        assert row["threads"] is row["max_rel_error"] is row["unscheduled_kernels"] is row["peak_memory_bytes"] is None
         assert row["top1"] == predicted.loc[row["network_id"], "top1"]
         assert row["macs"] == predicted.loc[row["network_id"], "macs"]
     assert list(predicted["precision"]) == ["float32"] * 3
@@ -87,6 +87,7 @@ def test_studies_of_one_space_are_compared_across_targets(there):
     (pair,) = document["pairs"]
     assert (pair["a"], pair["b"], pair["shared"]) == ("tiny-rk3399", "tiny-mine", 3)
     assert "simulated by zigzag" in document["findings"][1]
+    assert {row["study"] for row in document["fronts"]} == {"tiny-rk3399", "tiny-mine"}
     page = Path("c.html").read_text()
     assert "tiny-mine" in page
     assert 'data-kind="targets"' in page
