@@ -80,9 +80,13 @@ def zigzag_version() -> str:
 
 def describe(accelerator: Accelerator) -> Description:
     """The accelerator's files. Raises `UsageError` when ZigZag is not installed or a file cannot be read."""
-    if not installed():
-        raise UsageError(f"target {accelerator.name} needs the simulator ZigZag: {INSTALL}")
+    _require_zigzag(accelerator.name)
     return Description(*(_text(accelerator, name) for name in ("hardware", "mapping")))
+
+
+def _require_zigzag(target: str) -> None:
+    if not installed():
+        raise UsageError(f"target {target} needs the simulator ZigZag: {INSTALL}")
 
 
 def _text(accelerator: Accelerator, role: str) -> str:
@@ -124,7 +128,11 @@ def figures(accelerator: Accelerator) -> dict[str, tuple[object, str]]:
 
 @cache
 def load_model(description: Description, name: str) -> Model:
-    """ZigZag's objects for the files of target `name`. Raises `UsageError`, saying what is wrong in which file."""
+    """ZigZag's objects for the files of target `name`.
+
+    Raises `UsageError` when ZigZag is not installed here, and for what is wrong in a file.
+    """
+    _require_zigzag(name)
     from zigzag.parser.accelerator_factory import AcceleratorFactory
     from zigzag.parser.accelerator_validator import AcceleratorValidator
     from zigzag.parser.mapping_validator import MappingValidator

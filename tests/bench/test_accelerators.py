@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bench import load
+from bench.tables import front_columns, front_rows
 from bench.targets.accelerators import description
 
 SQUARE = Path(__file__).parents[1] / "targets" / "accelerators"
@@ -32,23 +34,31 @@ def bring_square(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def simulated(finished):
-    """The networks of `finished` on an accelerator, in the same storage, as JSON."""
-    bring_square(finished.commands.folder)
-    printed = finished.commands.run("sample", "--n", "3", *SAMPLE, "--epochs", "1", "--json")
+def commands_there(finished, tmp_path_factory):
+    """Commands in a copy of the folder of `finished`, for another study in its storage."""
+    copy = tmp_path_factory.mktemp("accelerators") / "copy"
+    shutil.copytree(finished.commands.folder, copy)
+    bring_square(copy)
+    return replace(finished.commands, folder=copy)
+
+
+@pytest.fixture(scope="module")
+def simulated(commands_there):
+    """The networks of `finished` on an accelerator, as JSON."""
+    printed = commands_there.run("sample", "--n", "3", *SAMPLE, "--epochs", "1", "--json")
     assert printed.returncode == 0, printed.stderr
     return json.loads(printed.stdout)
 
 
 @pytest.fixture
-def there(bench, finished, simulated, monkeypatch):
-    """`bench` in the folder of those studies."""
-    monkeypatch.chdir(finished.commands.folder)
+def there(bench, commands_there, simulated, monkeypatch):
+    """`bench` in the folder of both studies."""
+    monkeypatch.chdir(commands_there.folder)
     return bench
 
 
-def test_a_sweep_on_an_accelerator_says_what_it_is_and_reuses_accuracies(finished, simulated):
-    predicted = load(finished.study, finished.commands.storage).set_index("network_id")
+def test_a_sweep_on_an_accelerator_says_what_it_is_and_reuses_accuracies(commands_there, simulated):
+    predicted = load("tiny-rk3399", commands_there.storage).set_index("network_id")
     for row in simulated["networks"]:
         assert row["state"] == "complete"
         assert (row["latency_source"], row["runner"], row["predictor"]) == ("simulated", "simulated", "zigzag")
@@ -71,6 +81,12 @@ def test_a_simulated_network_is_shown_layer_by_layer(there, simulated):
     (found,) = json.loads(there("show", network, "--study", "tiny-mine", "--json").output)
     assert sum(kernel["energy_mj"] for kernel in found["kernels"]) == pytest.approx(found["energy_mj"])
     assert found["coverage"]["foreign"] == {}
+
+
+def test_the_fronts_table_has_the_energy_where_there_is_one(commands_there, simulated):
+    frames = [load(study, commands_there.storage) for study in ("tiny-mine", "tiny-rk3399")]
+    assert [("energy mJ" in front_columns(frame)) for frame in frames] == [True, False]
+    assert [len(front_rows(frame)[0]) for frame in frames] == [len(front_columns(frame)) for frame in frames]
 
 
 def test_the_report_has_a_front_of_accuracy_against_energy(there):
