@@ -85,24 +85,26 @@ def rank_correlations(
     return pd.DataFrame(rows, columns=columns)
 
 
-def compare_studies(frames: Sequence[pd.DataFrame], draws: int = 1000, seed: int = 0) -> pd.DataFrame:
+def compare_studies(
+    frames: Sequence[pd.DataFrame], draws: int = 1000, seed: int = 0, metric: str = "latency_ms"
+) -> pd.DataFrame:
     """How alike two studies rank the networks they share, for each pair of studies.
 
     Each frame holds one study with one latency source. Columns: a, b (study names), a_source, b_source,
-    shared (networks with a latency in both), rho, rho_low, rho_high (Spearman of the latencies, NaN below 5),
+    shared (networks with the metric in both), rho, rho_low, rho_high (Spearman of the metric, NaN below 5),
     a_front, b_front, both_fronts (networks on each front, and on both).
     """
     tables = []
     for frame in frames:
         require_comparable(frame)
-        tables.append(usable(frame, "latency_ms").drop_duplicates("network_id").set_index("network_id"))
-    fronts = [set(front(frame)["network_id"]) for frame in frames]
+        tables.append(usable(frame, metric).drop_duplicates("network_id").set_index("network_id"))
+    fronts = [set(front(frame, metric)["network_id"]) for frame in frames]
     rows = []
     for i, a in enumerate(tables):
         for j in range(i + 1, len(tables)):
             b = tables[j]
             shared = sorted((set(a.index) & set(b.index)) - {""})
-            x, y = a.loc[shared, "latency_ms"], b.loc[shared, "latency_ms"]
+            x, y = a.loc[shared, metric], b.loc[shared, metric]
             rho = spearman(x, y) if len(shared) >= MIN_NETWORKS else math.nan
             names = [_first(frames[k], "study") for k in (i, j)]
             sources = [_first(frames[k], "latency_source") for k in (i, j)]

@@ -134,7 +134,7 @@ def latency_title(df: pd.DataFrame) -> str:
     wide = len(where) + len(unit) > 44
     first = f"latency{safe(where)}{'<br>' if wide else ' '}{safe(unit)}"
     if not threads:
-        return first
+        return f"{first}<br>batch 1"
     noun = "thread" if threads == [1] else "threads"
     return f"{first}<br>batch 1, {' or '.join(map(str, threads))} {noun}"
 
@@ -166,10 +166,12 @@ def hover_text(row: pd.Series) -> str:
     top1 += interval_text("top1", *wilson95(row["top1"], row["test_images"]))
     error = row["max_rel_error"] if math.isfinite(row["max_rel_error"]) else row["max_abs_error"]
     kind = "relative" if math.isfinite(row["max_rel_error"]) else "absolute"
+    energy = METRICS["energy_mj"].text(row["energy_mj"])
     lines = [
         f"<b>{safe(row['family'] or 'unknown')}</b>  {safe(row['network_id'])}",
         wrap(row["network"]),
         safe(f"latency {latency}, {source_words(row)}{where}"),
+        f"energy {energy}" if math.isfinite(row["energy_mj"]) else "",
         safe(f"top-1 {top1}" + (f" ({row['accuracy_source']})" if row["accuracy_source"] else "")),
         "  ".join(f"{METRICS[key].label} {METRICS[key].text(row[key])}" for key in ("macs", "params")),
         f"activations {METRICS['activations'].text(row['activations'])}",

@@ -61,7 +61,7 @@ def method_pairs(df: pd.DataFrame, provenance: Mapping[str, object]) -> list[tup
         text += f", {threads} {'thread' if threads == '1' else 'threads'}." if threads else "."
         pairs.append((f"Latency ({source or 'unknown source'})", text))
         pairs += [("Error of the prediction", basis) for basis in sorted(set(rows.apply(_error, axis=1)) - {""})]
-    pairs += _check_pairs(timed)
+    pairs += _simulation_pairs(timed) + _check_pairs(timed)
     trained = table[table["top1"].notna()]
     if len(trained):
         facts = [_joined(trained, "dataset")]
@@ -87,6 +87,22 @@ def _error(row: pd.Series) -> str:
         f"median {row['prediction_error']:.0%}, 90th percentile {row['prediction_error_p90']:.0%}: " if known else ""
     )
     return f"{spread}{row['prediction_basis']}"
+
+
+def _simulation_pairs(timed: pd.DataFrame) -> list[tuple[str, object]]:
+    """How much of the networks was simulated, and in which number format."""
+    rows = timed[timed["simulated_macs"].notna()]
+    if rows.empty:
+        return []
+    macs, written = rows["simulated_macs"].min(), rows["simulated_activations"].min()
+    return [
+        (
+            "Simulation",
+            f"in {_joined(rows, 'precision')}; the simulator models at least {macs:.1%} of a network's MACs and "
+            f"{written:.0%} of the activation bytes it writes. Other operators cost the data they move; element-wise "
+            "ones applied by the operator before, and addressing, are not modelled and cost nothing.",
+        )
+    ]
 
 
 def _check_pairs(timed: pd.DataFrame) -> list[tuple[str, object]]:

@@ -49,6 +49,7 @@ METRICS: Registry[Metric] = Registry("metric")
 
 for _metric in (
     Metric("latency_ms", "latency", "ms", "minimise"),
+    Metric("energy_mj", "energy", "mJ", "minimise"),
     Metric("top1", "top-1 accuracy", "%", "maximise", scale=100, digits=1, fixed=True),
     Metric("top5", "top-5 accuracy", "%", "maximise", scale=100, digits=1, fixed=True),
     Metric("macs", "MACs", "M", "minimise", scale=1e-6),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -19,7 +17,7 @@ from bench.analysis.figure_style import families_of
 from bench.analysis.frame import split_sources, tidy, usable
 from bench.analysis.headline import headline
 from bench.analysis.method import method_pairs, study_facts
-from bench.analysis.report_page import Figures, Html, definitions, page, tag
+from bench.analysis.report_page import Figures, Html, check_page_path, definitions, page, tag, write_page
 from bench.analysis.report_tables import (
     comparison_table,
     correlations_table,
@@ -30,13 +28,13 @@ from bench.analysis.report_tables import (
     latency_table,
 )
 from bench.analysis.statistics import MIN_NETWORKS
-from bench.errors import RunError, UsageError
+from bench.errors import UsageError
 
 FRONT_CAPTION = (
     "Up and to the left is better. Each mark is a network: filled when its latency was measured, open when "
-    "it was predicted. Lines are each family's own front; rings and the black line are the front of all "
-    "families, with 95 % intervals of accuracy for the size of the test set. Click a family in the legend "
-    "to hide it, twice to see it alone; hover for a network's details."
+    "it was predicted, dotted when it was simulated. Lines are each family's own front; rings and the black line "
+    "are the front of all families, with 95 % intervals of accuracy for the size of the test set. Click a family in "
+    "the legend to hide it, twice to see it alone; hover for a network's details."
 )
 CORRELATION_CAPTION = (
     "Networks of similar MACs differ in latency. Inside the shaded middle third of MACs, size explains "
@@ -59,25 +57,8 @@ def write_report(
     file appears whole or not at all. Raises UsageError for a path that cannot be a file, RunError when
     writing fails.
     """
-    target = Path(path)
-    if target.is_dir():
-        raise UsageError(f"{target} is a folder; name a file, such as {target / 'report.html'}")
-    if not target.parent.is_dir():
-        raise UsageError(f"the folder {target.parent} does not exist; create it or choose another path")
-    text = render_report(studies, provenance=provenance, title=title)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        with part.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, target)
-    except OSError as error:
-        raise RunError(f"cannot write {target}: {error.strerror or error}; choose another path") from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-    return target
+    check_page_path(path)
+    return write_page(render_report(studies, provenance=provenance, title=title), path)
 
 
 def render_report(
@@ -182,6 +163,7 @@ def _source_sections(
             parts.append(figures.add(plot_share(rows, families=families), label))
         parts.append(families_table(rows, source, default_budgets(rows)))
         parts.append(tag("p", families_note(rows), class_="facts"))
+    parts += _energy(rows, source, suffix, families, figures)
     if len(usable(rows, "latency_ms", "macs")) >= MIN_NETWORKS:
         parts.append(tag("h3", "What predicts latency" + suffix))
         label = "Scatter plot of latency against MACs by family; correlations are listed in the table below."
@@ -190,6 +172,17 @@ def _source_sections(
     if not len(both):
         parts += [tag("h3", "Fastest networks" + suffix), latency_table(rows, source)]
     return parts
+
+
+def _energy(rows: pd.DataFrame, source: str, suffix: str, families: Sequence[str], figures: Figures) -> list[Html]:
+    """The front of accuracy against energy, where there are both."""
+    if not len(usable(rows, "energy_mj", "top1")):
+        return []
+    label = "Scatter plot of accuracy against energy by family; the front is listed in the table below."
+    figure = figures.add(
+        plot_front(rows, x="energy_mj", families=families), label, f"Energy of one inference, {source}."
+    )
+    return [tag("h3", "Accuracy against energy" + suffix), figure, front_table(rows, source, "energy_mj")]
 
 
 def _comparison(frames: Mapping[str, pd.DataFrame]) -> Html:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import itertools
+import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
+
+from bench.errors import RunError, UsageError
 
 CSS = """
 :root { color-scheme: light; }
@@ -187,3 +192,30 @@ def page(title: str, header: Html, body: Sequence[Html]) -> str:
             "</html>\n",
         ]
     )
+
+
+def check_page_path(path: str | Path) -> None:
+    """Raise UsageError for a path that cannot be a page's file."""
+    target = Path(path)
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder; name a file, such as {target / 'report.html'}")
+    if not target.parent.is_dir():
+        raise UsageError(f"the folder {target.parent} does not exist; create it or choose another path")
+
+
+def write_page(text: str, path: str | Path) -> Path:
+    """Write a page, whole or not at all, and return its path. Raises RunError when writing fails."""
+    target = Path(path)
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, target)
+    except OSError as error:
+        raise RunError(f"cannot write {target}: {error.strerror or error}; choose another path") from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+    return target

@@ -39,8 +39,9 @@ def _value(value: str, low: str, high: str) -> Html:
 
 def networks_table(rows: pd.DataFrame, caption: str, source: str) -> Html:
     """One row a network: latency with interval and source, top-1 with Wilson's interval, sizes, id, text."""
-    trained = bool(rows["top1"].notna().any())
+    trained, energy = (bool(rows[key].notna().any()) for key in ("top1", "energy_mj"))
     columns = ["family", f">latency\u00a0(ms, {source})", "latency source"]
+    columns += [f">{METRICS['energy_mj'].title}"] if energy else []
     columns += [">top-1 (%)"] if trained else []
     columns += [*(f">{METRICS[key].title}" for key in SIZES), "id", "~network"]
     lines = []
@@ -50,6 +51,7 @@ def networks_table(rows: pd.DataFrame, caption: str, source: str) -> Html:
                 row["family"] or "unknown",
                 _metric("latency_ms", row["latency_ms"], row["latency_ci95_low_ms"], row["latency_ci95_high_ms"]),
                 source_words(row),
+                *([METRICS["energy_mj"].number(row["energy_mj"])] if energy else []),
                 *([_top1(row)] if trained else []),
                 *(METRICS[key].number(row[key]) for key in SIZES),
                 tag("code", row["network_id"]),
@@ -59,9 +61,10 @@ def networks_table(rows: pd.DataFrame, caption: str, source: str) -> Html:
     return table(caption, columns, lines)
 
 
-def front_table(df: pd.DataFrame, source: str) -> Html:
-    """The merged front, fastest first."""
-    return networks_table(front(df), "Networks on the front, fastest first", source)
+def front_table(df: pd.DataFrame, source: str, metric: str = "latency_ms") -> Html:
+    """The merged front of accuracy against `metric`, the least first."""
+    first = "fastest first" if metric == "latency_ms" else f"least {METRICS[metric].label} first"
+    return networks_table(front(df, metric), f"Networks on the front, {first}", source)
 
 
 def latency_table(df: pd.DataFrame, source: str, most: int = 20) -> Html:
@@ -137,8 +140,8 @@ def failures_table(df: pd.DataFrame) -> Html | None:
     return table("Failed networks by reason", [">networks", "~reason", "families", "for example"], lines)
 
 
-def comparison_table(pairs: pd.DataFrame) -> Html:
-    """The pairs of `compare_studies`."""
+def comparison_table(pairs: pd.DataFrame, what: str = "latency") -> Html:
+    """The pairs of `compare_studies`, by `what`."""
     lines = []
     for row in pairs.to_dict("records"):
         rho, low_high = (MISSING, f"fewer than {MIN_NETWORKS}")
@@ -151,7 +154,7 @@ def comparison_table(pairs: pd.DataFrame) -> Html:
         "study",
         "study",
         ">shared networks",
-        ">Spearman of latencies",
+        f">Spearman of {what}",
         ">95 % interval",
         ">on both fronts",
     ]

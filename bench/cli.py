@@ -14,6 +14,7 @@ import bench
 from bench.commands import (
     board,
     calibrate,
+    compare,
     doctor,
     lists,
     profile,
@@ -41,6 +42,7 @@ for _command in (
     sample.sample,
     results.studies,
     results.report,
+    compare.compare,
     results.export,
     show.show,
     profile.profile,

@@ -8,10 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.errors import RunError, UsageError
 from bench.store import open_storage, storage_exists, storage_url
 from bench.sweep.provenance import machine, usable_cores, versions
+
+if TYPE_CHECKING:
+    from bench.targets import Accelerator
 
 
 @dataclass(frozen=True)
@@ -25,17 +29,23 @@ class Check:
 
 def diagnose(target: str, tracker: str | None, storage: str) -> list[Check]:
     """All checks in the order a sweep needs them; UsageError only for an unknown target."""
-    from bench.targets import get_target
+    from bench.targets import Accelerator, find_hardware
 
-    get_target(target)
+    if isinstance(found := find_hardware(target), Accelerator):
+        latency = [_check(f"simulate {target}", lambda: _simulate(found))]
+    else:
+        latency = [
+            _check(f"compile for {target}", lambda: _compile(target)),
+            _check("tracker", lambda: _tracker(target, tracker)),
+            _check("prediction", lambda: _prediction(target)),
+            _check("simulator", _simulator),
+        ]
     return [
         _check("versions", _versions),
         _check("machine", _machine),
         _check("threads", _threads),
         _check("accelerator", _accelerator),
-        _check(f"compile for {target}", lambda: _compile(target)),
-        _check("tracker", lambda: _tracker(target, tracker)),
-        _check("prediction", lambda: _prediction(target)),
+        *latency,
         _check("boards in software", _emulation),
         _check("storage", lambda: _storage(storage)),
         _check("temporary files", _temporary),
@@ -91,6 +101,24 @@ def _compile(target: str) -> str:
     module = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     program = compile_model(module, 8, get_target(target))
     return f"a small convolution compiles and links, {len(program.library) / 1e3:.0f} kB"
+
+
+def _simulate(accelerator: Accelerator) -> str:
+    from torch import nn
+
+    from bench.targets import RUNNERS, simulation_options
+
+    options, runner = simulation_options(accelerator), RUNNERS["simulated"]
+    latency = runner.run(runner.prepare(nn.Conv2d(3, 8, 3, padding=1).eval(), 8, options, 0), options)
+    return f"a small convolution takes {latency.median_ms:.3g} ms and {latency.energy_mj:.3g} mJ; {latency.prediction}"
+
+
+def _simulator() -> str:
+    """Whether accelerators can be targets; nobody else needs it."""
+    from bench.targets.accelerators import INSTALL, installed
+    from bench.targets.accelerators.description import zigzag_version
+
+    return f"ZigZag {zigzag_version()}" if installed() else f"none; for accelerators as targets: {INSTALL}"
 
 
 def _tracker(target: str, tracker: str | None) -> str:

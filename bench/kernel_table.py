@@ -20,6 +20,8 @@ def print_kernels(profiled: Mapping[str, Any]) -> None:
     print_line()
     print_table(list(rows[0]), [list(row.values()) for row in rows])
     print_line(peak_line(profiled))
+    if profiled.get("coverage"):
+        print_line(coverage_line(profiled["coverage"]))
 
 
 def kernel_row(kernel: Mapping[str, Any], peak: Mapping[str, Any] | None) -> dict[str, str]:
@@ -40,6 +42,8 @@ def kernel_row(kernel: Mapping[str, Any], peak: Mapping[str, Any] | None) -> dic
         "GFLOP/s": f"{2 * kernel['macs'] / ms / 1e6:.1f}",
         "GB/s": f"{kernel['bytes'] / ms / 1e6:.1f}",
     }
+    if kernel.get("energy_mj") is not None:
+        row["mJ"] = f"{kernel['energy_mj']:.4g}"
     counts = kernel.get("counts")
     if counts:
         instructions = sum(counts[name] for name in INSTRUCTIONS)
@@ -67,12 +71,28 @@ def peak_line(profiled: Mapping[str, Any]) -> str:
     if peak is None:
         return "No peak was kept with this latency; `bench profile` compares kernels on a processor with one."
     figures = f"{peak['gflops']:.1f} GFLOP/s (a multiply-add is two), {peak['gbs']:.1f} GB/s"
+    if profiled.get("coverage"):
+        return f"% of the array's peak and of what the outermost memory reads: {figures}, in {profiled['precision']}."
     percent = f"% of the peak with --threads {profiled['threads']}: {figures},"
     if peak["source"] != "measured":
         return f"{percent} the catalogue's figures for {profiled['target']}."
     lost = sum(_lost_ms(kernel, peak) for kernel in profiled["kernels"])
     total = sum(kernel["ms"] for kernel in profiled["kernels"])
     return f"{percent} measured on {profiled['device']}. Kernels lose {lost:.4g} of their {total:.4g} ms to it."
+
+
+def coverage_line(coverage: Mapping[str, Any]) -> str:
+    """What a simulation models of the network, and what costs nothing in it."""
+
+    def counted(key: str) -> str:
+        return ", ".join(f"{count} {name}" for name, count in coverage[key].items()) or "nothing"
+
+    return (
+        f"Layers (zigzag) have {coverage['macs']:.2%} of the MACs and write {coverage['activations']:.1%} of the "
+        f"activations' bytes; other operators (moves) cost the data they move, their arithmetic is not modelled. "
+        f"Not modelled, at no cost: {counted('fused')} applied by the operator before; {counted('addressing')} as "
+        "addressing."
+    )
 
 
 def _least_ms(kernel: Mapping[str, Any], peak: Mapping[str, Any]) -> tuple[float, float]:

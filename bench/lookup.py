@@ -57,6 +57,7 @@ def _details(trial: FrozenTrial) -> dict[str, Any]:
         "visits": visits,
         "kernels": latency.get("kernels") or [],
         "peak": latency.get("peak"),
+        "coverage": latency.get("coverage"),
         "unscheduled_kernel_names": latency.get("unscheduled_kernels") or [],
         "conditions": latency.get("conditions") or {},
         "versions": latency.get("versions") or {},

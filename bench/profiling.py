@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bench.design_space import Cost
     from bench.models import Model
     from bench.sweep.progress import Progress
-    from bench.targets import RunOptions
+    from bench.targets import Options
 
 
 def build_model(model: Model) -> tuple[nn.Module, Cost]:
@@ -35,17 +35,15 @@ def build_model(model: Model) -> tuple[nn.Module, Cost]:
         ) from error
 
 
-def profile_model(model: Model, runner: str, options: RunOptions, progress: Progress) -> dict[str, Any]:
-    """Compile, verify and time a model: a row's columns as far as they apply, with samples and kernels."""
-    from bench.targets import RUNNERS, compile_model
+def profile_model(model: Model, runner: str, options: Options, progress: Progress) -> dict[str, Any]:
+    """Prepare and time a model: a row's columns as far as they apply, with samples and kernels."""
+    from bench.targets import RUNNERS
     from bench.training import seeded
 
     with seeded(0), progress.stage("profile", 3) as advance:
         module, cost = build_model(model)
         advance()
-        program = compile_model(
-            module, model.resolution, options.target, threads=options.threads, seed=0, tuned=options.tuned
-        )
+        program = RUNNERS[runner].prepare(module, model.resolution, options, 0)
         advance()
         latency = RUNNERS[runner].run(program, options)
         advance()
@@ -57,7 +55,7 @@ def profile_model(model: Model, runner: str, options: RunOptions, progress: Prog
         "resolution": model.resolution,
         "target": latency.target,
         "device": latency.device,
-        "threads": latency.threads,
+        "threads": None if latency.coverage else latency.threads,
         "runner": latency.runner,
         "predictor": latency.predictor,
         "prediction_error": prediction and prediction.median_error,
@@ -67,11 +65,15 @@ def profile_model(model: Model, runner: str, options: RunOptions, progress: Prog
         "latency_ms": latency.median_ms,
         "latency_ci95_low_ms": low,
         "latency_ci95_high_ms": high,
+        "energy_mj": latency.energy_mj,
+        "precision": latency.precision,
+        "simulated_macs": latency.coverage and latency.coverage.macs,
+        "simulated_activations": latency.coverage and latency.coverage.activations,
         "max_abs_error": latency.max_abs_error,
         "max_rel_error": latency.max_rel_error,
         "verified_on": latency.verified_on,
-        "unscheduled_kernels": len(latency.unscheduled_kernels),
-        "tuned_kernels": len(latency.tuned_kernels),
+        "unscheduled_kernels": None if latency.coverage else len(latency.unscheduled_kernels),
+        "tuned_kernels": None if latency.coverage else len(latency.tuned_kernels),
         "token_counts": plan and plan.origin,
         "peak_memory_bytes": latency.peak_memory_bytes,
         "macs": cost.macs,
@@ -83,6 +85,7 @@ def profile_model(model: Model, runner: str, options: RunOptions, progress: Prog
         "visits": msgspec.to_builtins(latency.visits),
         "kernels": msgspec.to_builtins(latency.kernels),
         "peak": msgspec.to_builtins(latency.peak),
+        "coverage": msgspec.to_builtins(latency.coverage),
         "versions": latency.versions,
         "conditions": latency.conditions,
     }

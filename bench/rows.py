@@ -26,7 +26,7 @@ def trial_row(study: str, settings: Settings, trial: FrozenTrial) -> dict[str, A
     tokens = attrs.get("tokens") or {}
     low, high = latency.get("ci95_ms") or (None, None)
     unscheduled = latency.get("unscheduled_kernels")
-    prediction = latency.get("prediction") or {}
+    prediction, coverage = latency.get("prediction") or {}, latency.get("coverage") or {}
     row = {
         "study": study,
         "trial": trial.number,
@@ -38,7 +38,7 @@ def trial_row(study: str, settings: Settings, trial: FrozenTrial) -> dict[str, A
         "resolution": network.get("resolution"),
         "target": settings.target,
         "device": latency.get("device"),
-        "threads": settings.threads,
+        "threads": None if settings.runner == "simulated" else settings.threads,
         "runner": settings.runner,
         "predictor": latency.get("predictor"),
         "prediction_error": prediction.get("median_error"),
@@ -48,11 +48,16 @@ def trial_row(study: str, settings: Settings, trial: FrozenTrial) -> dict[str, A
         "latency_ms": latency.get("median_ms"),
         "latency_ci95_low_ms": low,
         "latency_ci95_high_ms": high,
+        "energy_mj": latency.get("energy_mj"),
+        # Latencies kept before there was a choice are of float32.
+        "precision": latency.get("precision", "float32") if latency else None,
+        "simulated_macs": coverage.get("macs"),
+        "simulated_activations": coverage.get("activations"),
         "max_abs_error": latency.get("max_abs_error"),
         "max_rel_error": latency.get("max_rel_error"),
         "verified_on": latency.get("verified_on"),
-        "unscheduled_kernels": None if unscheduled is None else len(unscheduled),
-        "tuned_kernels": len(latency.get("tuned_kernels", ())) if latency else None,
+        "unscheduled_kernels": None if unscheduled is None or coverage else len(unscheduled),
+        "tuned_kernels": len(latency.get("tuned_kernels", ())) if latency and not coverage else None,
         "token_counts": attrs.get("token_counts"),
         "peak_memory_bytes": latency.get("peak_memory_bytes"),
         "macs": cost.get("macs"),

@@ -84,12 +84,14 @@ def error_line(row: Mapping[str, Any]) -> str:
 
 
 def front_rows(front: pd.DataFrame) -> list[list[object]]:
-    """Rows of the front's table, in the order of `FRONT_COLUMNS`."""
+    """Rows of the front's table, in the order of `front_columns`."""
+    energy = bool(front["energy_mj"].notna().any())
     return [
         [
             str(row["network_id"]),
             str(row["family"]),
             f"{row['latency_ms']:.3g}",
+            *([f"{row['energy_mj']:.3g}"] if energy else []),
             "" if row["top1"] is None else f"{100 * row['top1']:.1f}",
             f"{row['macs'] / 1e6:.1f}",
             f"{row['params'] / 1e6:.2f}",
@@ -100,7 +102,8 @@ def front_rows(front: pd.DataFrame) -> list[list[object]]:
 
 def front_columns(frame: pd.DataFrame) -> list[str]:
     """Headers of the front's table."""
-    return ["network", "family", latency_header(frame), "top-1 %", "MACs M", "params M"]
+    energy = ["energy mJ"] if frame["energy_mj"].notna().any() else []
+    return ["network", "family", latency_header(frame), *energy, "top-1 %", "MACs M", "params M"]
 
 
 def failures_by_reason(frame: pd.DataFrame) -> dict[str, int]:

@@ -15,7 +15,8 @@ class KernelTime:
     """One distinct kernel of a network: `calls` executions of it take `ms` milliseconds together.
 
     `macs` and `bytes` are those of all calls too; `rule` is the schedule's name, None when no rule covered it;
-    `counts` is what all calls execute, where that was counted.
+    `counts` is what all calls execute, where that was counted. Of a simulated network a kernel is a layer, `rule`
+    "zigzag", or another operator, costed by the data it moves, `rule` "moves"; `energy_mj` is of all calls.
     """
 
     name: str
@@ -26,6 +27,7 @@ class KernelTime:
     share: float
     rule: str | None = None
     counts: Counts | None = None
+    energy_mj: float | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,21 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class Coverage:
+    """What a simulator itself models of a network: shares of its MACs and of the activation bytes it writes.
+
+    Of the rest: `fused` counts operators that cost nothing because their producer applies them, `addressing` those
+    that move nothing, both by name; `foreign` are MACs of operators that are not simulated but by what they move.
+    """
+
+    macs: float
+    activations: float
+    fused: dict[str, int]
+    addressing: dict[str, int]
+    foreign: dict[str, int]
+
+
+@dataclass(frozen=True)
 class Visit:
     """Samples taken in one go, in milliseconds: on which device, and in which state that was before and after."""
 
@@ -78,7 +95,9 @@ class Latency:
     names all devices they are from. `ci95_ms` is the 95 % confidence interval of the median; a prediction has no
     samples and its interval is None. `max_rel_error` is max|y - y_torch| / max|y_torch| of the compiled network, run
     on `verified_on`. `peak_memory_bytes` is the activation memory TVM planned, weights excluded. `tuned_kernels` are
-    those whose schedule is from a tuning database; `prediction` tells of the model of a core, where one was asked.
+    those whose schedule is from a tuning database; `prediction` tells of the model of a core or of an accelerator,
+    where one was asked. Nothing is compiled for a simulation: it has no error against torch, no planned memory, but
+    `energy_mj` and the `coverage` of its simulator. `precision` is the number format of weights and activations.
     """
 
     source: Source
@@ -91,16 +110,19 @@ class Latency:
     visits: tuple[Visit, ...]
     kernels: tuple[KernelTime, ...]
     unscheduled_kernels: tuple[str, ...]
-    peak_memory_bytes: int
-    max_abs_error: float
-    max_rel_error: float
-    verified_on: str
+    peak_memory_bytes: int | None
+    max_abs_error: float | None
+    max_rel_error: float | None
+    verified_on: str | None
     predictor: str | None = None
     prediction: Prediction | None = None
     peak: Peak | None = None
     tuned_kernels: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
     conditions: dict[str, str] = field(default_factory=dict)
+    energy_mj: float | None = None
+    precision: str = "float32"
+    coverage: Coverage | None = None
 
     @property
     def samples_ms(self) -> tuple[float, ...]:

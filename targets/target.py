@@ -150,7 +150,8 @@ TARGETS: Registry[Target] = Registry("target")
 def get_target(ref: str) -> Target:
     """The target of that name, or `file.py:name` from the user's own file.
 
-    Raises `UsageError` for an unknown name, and for a file that is missing, does not import or lacks the name.
+    Raises `UsageError` for an unknown name, for an accelerator (see `find_hardware`), and for a file that is missing,
+    does not import or lacks the name.
     """
     if ref == "cuda" and ref not in TARGETS:
         raise UsageError(
@@ -158,6 +159,13 @@ def get_target(ref: str) -> Target:
             "bench targets lists the GPUs of boards"
         )
     if not is_file_reference(ref):
+        from bench.targets.accelerators.accelerator import ACCELERATORS
+
+        if ref in ACCELERATORS:
+            raise UsageError(
+                f"{ref} is an accelerator, which networks are simulated on, not compiled for: "
+                "bench sample, profile and compare take it"
+            )
         return TARGETS[ref]
     target: Target = load_object(ref, lambda value: isinstance(value, Target), "Target")
     return target

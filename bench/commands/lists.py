@@ -18,21 +18,34 @@ def targets(
     """List the hardware that networks can be compiled for, or one target's figures with their sources."""
     import msgspec
 
-    from bench.targets import FIGURES, TARGETS, get_target
+    from bench.targets import ACCELERATORS, FIGURES, TARGETS, Accelerator, find_hardware
+    from bench.targets.accelerators import INSTALL, installed
+    from bench.targets.accelerators import figures as accelerator_figures
 
     if name is not None:
-        target = get_target(name)
+        target = find_hardware(name)
+        figures = (
+            accelerator_figures(target)
+            if isinstance(target, Accelerator)
+            else {figure: (getattr(target, figure), target.source_of(figure)) for figure in FIGURES}
+        )
         rows = [
-            {"figure": figure, "value": value, "source": target.source_of(figure)}
-            for figure in FIGURES
-            if (value := getattr(target, figure)) not in ((), None)
+            {"figure": figure, "value": value, "source": source}
+            for figure, (value, source) in figures.items()
+            if value not in ((), None)
         ]
     elif json:
-        rows = [{"target": known, **msgspec.to_builtins(target)} for known, target in sorted(TARGETS.items())]
+        everything = sorted([*TARGETS.items(), *ACCELERATORS.items()])
+        rows = [{"target": known, **msgspec.to_builtins(target)} for known, target in everything]
     else:
         rows = [
-            {"target": known, "title": target.title, "cores": target.cores, "clock GHz": target.clock_ghz}
+            {"target": known, "title": target.title, "cores": target.cores, "clock GHz": target.clock_ghz, "remark": ""}
             for known, target in sorted(TARGETS.items())
+        ]
+        remark = "simulated" if installed() else f"simulated; needs {INSTALL}"
+        rows += [
+            {"target": known, "title": target.title, "cores": "", "clock GHz": target.clock_ghz, "remark": remark}
+            for known, target in sorted(ACCELERATORS.items())
         ]
     _show(rows, json)
 

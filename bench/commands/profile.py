@@ -33,11 +33,11 @@ def profile(
     from bench.models import find_model
     from bench.profiling import profile_model
     from bench.sweep.progress import choose_progress
-    from bench.sweep.request import choose_measurement
+    from bench.sweep.request import choose_means
     from bench.tables import print_json
 
     progress = choose_progress(quiet=quiet)
-    chosen, options, notice = choose_measurement(target, runner, tracker, threads, tuned, database, cooldown)
+    chosen, options, notice = choose_means(target, runner, tracker, threads, tuned, database, cooldown)
     found = find_model(model, resolution, reduction)
     if notice:
         progress.note(notice)
@@ -61,12 +61,16 @@ def _print(profiled: dict[str, Any]) -> None:
     print_line(f"latency      {profiled['latency_ms']:.4g} ms ({profiled['latency_source']}, {made_by}){interval}")
     if profiled["prediction_basis"] is not None:
         print_line(f"error        {error_line(profiled)}")
-    print_line(f"threads      {profiled['threads']}")
-    print_line(f"against torch  relative error {profiled['max_rel_error']:.1e}, on {profiled['verified_on']}")
+    if profiled["energy_mj"] is not None:
+        print_line(f"energy       {profiled['energy_mj']:.4g} mJ, in {profiled['precision']}")
+    if profiled["verified_on"] is not None:
+        print_line(f"threads      {profiled['threads']}")
+        print_line(f"against torch  relative error {profiled['max_rel_error']:.1e}, on {profiled['verified_on']}")
     print_line(f"MACs         {profiled['macs'] / 1e6:.1f} M, {profiled['params'] / 1e6:.2f} M parameters")
     if profiled["token_counts"] is not None:
         print_line(f"tokens       counts {profiled['token_counts']}")
-    print_line(f"peak memory  {profiled['peak_memory_bytes'] / 2**20:.2f} MiB of activations")
+    if profiled["peak_memory_bytes"] is not None:
+        print_line(f"peak memory  {profiled['peak_memory_bytes'] / 2**20:.2f} MiB of activations")
     if profiled["unscheduled_kernel_names"]:
         print_line(f"no schedule  {', '.join(profiled['unscheduled_kernel_names'])}")
     if profiled["tuned_kernels"]:

@@ -88,7 +88,10 @@ def _measured(pool: Pool, plan: Plan, entries: Sequence[Entry]) -> Generator[Out
     for first in range(0, len(entries), BATCH):
         batch = entries[first : first + BATCH]
         compiled: dict[int, Future] = {}
-        tasks = [Task(entry.number, compile_network, (job(plan, entry), plan.options)) for entry in batch]
+        tasks = [
+            Task(entry.number, compile_network, (job(plan, entry), plan.settings.runner, plan.options))
+            for entry in batch
+        ]
         for outcome in pool.run(tasks, plan.profile_seconds):
             if outcome.future is None:
                 yield outcome

@@ -24,6 +24,7 @@ PACKAGES = (
     "pandas",
     "plotly",
     "scikit-learn",
+    "zigzag-dse",
 )
 
 

@@ -19,7 +19,7 @@ from bench.sweep.settings import Settings
 
 if TYPE_CHECKING:
     from bench.design_space import Space
-    from bench.targets import RunOptions
+    from bench.targets import Options, RunOptions
     from bench.training import Dataset, Recipe
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -75,7 +75,7 @@ class Plan:
     space: Space
     dataset: Dataset | None
     recipe: Recipe | None
-    options: RunOptions
+    options: Options
     settings: Settings
     workers: int
     devices: int
@@ -103,7 +103,9 @@ class Plan:
     @property
     def tvm_threads(self) -> int:
         """Threads that TVM's pool in a worker must be able to have: a measurement here uses the target's."""
-        measuring = self.quiet and not self.options.target.is_gpu
+        from bench.targets import RunOptions
+
+        measuring = self.quiet and isinstance(self.options, RunOptions) and not self.options.target.is_gpu
         return max(self.threads_per_worker, self.options.threads if measuring else 1)
 
     @property
@@ -127,7 +129,7 @@ def make_request(**options: Any) -> Request:
 
 def resolve(request: Request) -> Plan:
     """Check a request; raises UsageError, naming what to correct, for the first thing wrong in it."""
-    from bench.targets import RUNNERS
+    from bench.targets import RUNNERS, RunOptions
     from bench.targets.tuning.database import traces_hash
 
     _check_numbers(request)
@@ -135,7 +137,7 @@ def resolve(request: Request) -> Plan:
     storage_exists(request.storage)
     dataset, recipe = _training(request)
     space = _space(request, dataset)
-    runner, options, notice = choose_measurement(
+    runner, options, notice = choose_means(
         request.target,
         request.runner,
         request.tracker,
@@ -159,7 +161,7 @@ def resolve(request: Request) -> Plan:
         recipe_hash=recipe.hash if recipe else None,
         seed=request.seed,
         sampler=request.sampler,
-        tuned=None if options.tuned is None else traces_hash(options.tuned),
+        tuned=traces_hash(options.tuned) if isinstance(options, RunOptions) and options.tuned is not None else None,
         core_model=prediction.model if (prediction := RUNNERS[runner].prediction(options)) else None,
     )
     return Plan(
@@ -174,6 +176,44 @@ def resolve(request: Request) -> Plan:
         devices=RUNNERS[runner].devices(options),
         notice=notice,
     )
+
+
+def choose_means(
+    target: str,
+    runner: str,
+    tracker: str | None,
+    threads: int | None,
+    tuned: bool = False,
+    database: str | Path | None = None,
+    cooldown: float = 0,
+) -> tuple[str, Options, str | None]:
+    """`choose_measurement` for a target that networks are compiled for; for an accelerator the simulation.
+
+    Raises UsageError as that does, and for an accelerator whose files are broken, without the simulator installed, and
+    with an option that a simulation has no use for.
+    """
+    from bench.targets import Accelerator, find_hardware, simulation_options
+
+    found = find_hardware(target)
+    if not isinstance(found, Accelerator):
+        return choose_measurement(target, runner, tracker, threads, tuned, database, cooldown)
+    if runner not in ("auto", "simulated"):
+        raise UsageError(f"{found.name} is an accelerator, which only the runner simulated serves, not {runner}")
+    for option, given in (
+        ("--tracker", tracker is not None),
+        ("--threads", threads not in (None, 1)),
+        ("--tuned", tuned),
+        ("--database", database is not None),
+        ("--cooldown", cooldown != 0),
+    ):
+        if given:
+            raise UsageError(f"{found.name} is an accelerator that is simulated; leave {option} out")
+    options = simulation_options(found)
+    notice = (
+        f"Latency and energy on {found.name} are simulated by ZigZag's model at {found.clock_ghz:g} GHz in "
+        f"{found.precision}; no device was measured."
+    )
+    return "simulated", options, notice
 
 
 def choose_measurement(

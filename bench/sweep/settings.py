@@ -22,7 +22,7 @@ class Settings:
 
     `dataset`, `recipe` and `recipe_hash` are None for a study without training; `tuned` is a hash of the tuned
     kernels that its networks may get, None when the rules schedule all; `core_model` a hash of the model that its
-    latencies are predicted by, None for other runners.
+    latencies are predicted or simulated by, None for other runners.
     """
 
     space: str
@@ -74,7 +74,11 @@ def require_same(study: str, kept: Settings, asked: Settings) -> None:
         ("runner", kept.runner, asked.runner),
         ("thread count", str(kept.threads), str(asked.threads)),
         ("tuned kernels", kept.tuned or "none", asked.tuned or "none"),
-        ("core model", kept.core_model or "none", asked.core_model or "none"),
+        (
+            "model of the accelerator" if asked.runner == "simulated" else "core model",
+            kept.core_model or "none",
+            asked.core_model or "none",
+        ),
         ("seed", str(kept.seed), str(asked.seed)),
         ("sampler", kept.sampler, asked.sampler),
     ):

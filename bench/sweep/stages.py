@@ -15,7 +15,7 @@ from bench.python_file import import_file, is_file_reference
 if TYPE_CHECKING:
     from bench.blocks.tokens import Plan as TokenPlan
     from bench.design_space import Network
-    from bench.targets import Program, RunOptions, Visit
+    from bench.targets import Options, Visit
     from bench.training import Dataset, Recipe
 
 
@@ -36,39 +36,39 @@ class Job:
 
 @dataclass(frozen=True)
 class Compiled:
-    """A compiled network on its way to a measurement, with what else is known of it, as JSON by key."""
+    """A network as its runner prepared it, such as a compiled program, and what else is known of it as JSON by key."""
 
-    program: Program
+    program: Any
     facts: dict[str, Any]
 
 
-def profile_network(job: Job, runner: str, options: RunOptions) -> dict[str, Any]:
-    """Count, compile, verify and time a network with a runner that needs no quiet: cost and latency."""
+def profile_network(job: Job, runner: str, options: Options) -> dict[str, Any]:
+    """Count, prepare and time a network with a runner that needs no quiet: cost and latency."""
     from bench.targets import RUNNERS
     from bench.training import seeded
 
     with seeded(job.seed, job.threads):
-        compiled = _compile(job, options)
+        compiled = _prepare(job, runner, options)
         latency = RUNNERS[runner].run(compiled.program, options)
     return {**compiled.facts, "latency": msgspec.to_builtins(latency)}
 
 
-def compile_network(job: Job, options: RunOptions) -> Compiled:
+def compile_network(job: Job, runner: str, options: Options) -> Compiled:
     """Count, compile and verify a network for a runner that measures later, alone."""
     from bench.training import seeded
 
     with seeded(job.seed, job.threads):
-        return _compile(job, options)
+        return _prepare(job, runner, options)
 
 
-def visit(compiled: Compiled, runner: str, options: RunOptions) -> Visit:
+def visit(compiled: Compiled, runner: str, options: Options) -> Visit:
     """One visit's raw samples. Nothing else may run on the measured processor."""
     from bench.targets import RUNNERS
 
     return RUNNERS[runner].visit(compiled.program, options)
 
 
-def finish(compiled: Compiled, runner: str, options: RunOptions, visits: tuple[Visit, ...]) -> dict[str, Any]:
+def finish(compiled: Compiled, runner: str, options: Options, visits: tuple[Visit, ...]) -> dict[str, Any]:
     """Cost and latency, as JSON, from all visits."""
     from bench.targets import RUNNERS
 
@@ -94,23 +94,16 @@ def train_network(job: Job, dataset: Dataset, recipe: Recipe, device: str) -> di
     return {"accuracy": msgspec.to_builtins(accuracy)}
 
 
-def _compile(job: Job, options: RunOptions) -> Compiled:
+def _prepare(job: Job, runner: str, options: Options) -> Compiled:
     from bench.design_space import count_cost
-    from bench.targets import compile_model
+    from bench.targets import RUNNERS
     from bench.targets.threads import use_threads
 
     network = _network(job)
     use_threads(job.threads)
     _settle()
     module: Any = network.deployed(job.tokens)
-    program = compile_model(
-        module,
-        network.resolution,
-        options.target,
-        threads=options.threads,
-        seed=job.seed,
-        tuned=options.tuned,
-    )
+    program = RUNNERS[runner].prepare(module, network.resolution, options, job.seed)
     cost = count_cost(module, network.resolution) if job.tokens else network.cost
     facts: dict[str, Any] = {"cost": msgspec.to_builtins(cost)}
     if network.learns_counts:

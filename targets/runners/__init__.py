@@ -5,8 +5,20 @@ from bench.targets.runners.local import LocalRunner
 from bench.targets.runners.roofline import RooflineRunner
 from bench.targets.runners.rpc import RpcRunner
 from bench.targets.runners.runner import RUNNERS, Runner, RunOptions, choose_runner
+from bench.targets.runners.simulated import SimulatedRunner, SimulationOptions, simulation_options
 
-for _runner in (LocalRunner(), RpcRunner(), EmulatedRunner(), RooflineRunner()):
+for _runner in (LocalRunner(), RpcRunner(), EmulatedRunner(), RooflineRunner(), SimulatedRunner()):
     RUNNERS.add(_runner.name, _runner)
 
-__all__ = ["RUNNERS", "RunOptions", "Runner", "choose_runner"]
+Options = RunOptions | SimulationOptions
+"""What `RUNNERS` take, each its own kind."""
+
+__all__ = [
+    "RUNNERS",
+    "Options",
+    "RunOptions",
+    "Runner",
+    "SimulationOptions",
+    "choose_runner",
+    "simulation_options",
+]

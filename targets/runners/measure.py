@@ -20,7 +20,7 @@ from bench.targets.latency import Latency, Peak, Prediction, Source, Visit
 from bench.targets.program import Arguments, Kernel, Program
 from bench.targets.runners.peak import measure_peak
 from bench.targets.runners.predicting import kernel_times
-from bench.targets.runners.runner import RunOptions
+from bench.targets.runners.runner import ProgramRunner, RunOptions
 from bench.targets.statistics import median, median_interval
 
 _WARM_UP = 3
@@ -103,7 +103,7 @@ def kernel_seconds(library: Any, symbol: str, arguments: Arguments, device: Any)
     return list(timer(*tensors).results)
 
 
-class MeasuringRunner(ABC):
+class MeasuringRunner(ProgramRunner, ABC):
     """A runner that times programs on a device; a subclass says how to reach one."""
 
     name: str

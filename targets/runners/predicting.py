@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from bench.targets.latency import KernelTime, Latency, Peak, Prediction, Source, Visit
 from bench.targets.profiler.counts import Counts
 from bench.targets.program import Program
-from bench.targets.runners.runner import RunOptions
+from bench.targets.runners.runner import ProgramRunner, RunOptions
 from bench.targets.target import Target
 
 
-class PredictingRunner(ABC):
+class PredictingRunner(ProgramRunner, ABC):
     """A runner whose latency is the sum over kernels of what a model of the processor gives for each."""
 
     name: str

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from torch import nn
 
 from bench.board.sockets import tracker_address
 from bench.errors import RunError, UsageError
 from bench.registry import Registry
+from bench.targets.compiling import compile_model
 from bench.targets.latency import Latency, Prediction, Source, Visit
 from bench.targets.program import Program
 from bench.targets.target import Target
@@ -41,8 +44,14 @@ class RunOptions:
     calibration: Calibration | None = None
 
 
-class Runner(Protocol):
-    """A way to obtain a latency.
+_Prepared = TypeVar("_Prepared")
+"""What a network is made into before it gets a latency: a program, or the layers of a simulation."""
+
+_Options = TypeVar("_Options", contravariant=True)
+
+
+class Runner(Protocol[_Prepared, _Options]):
+    """A way to obtain a latency, for what it prepares a network into.
 
     `exclusive` runners occupy a device: nothing else may run there meanwhile, and their samples are taken in
     several visits so that networks can be interleaved. The others answer from the program alone. `here` tells that
@@ -56,26 +65,39 @@ class Runner(Protocol):
     exclusive: bool
     here: bool
 
-    def check(self, options: RunOptions) -> None:
+    def check(self, options: _Options) -> None:
         """Raise `UsageError` with what to do when this runner cannot serve `options`."""
 
-    def prediction(self, options: RunOptions) -> Prediction | None:
+    def prediction(self, options: _Options) -> Prediction | None:
         """What is known of the model behind a prediction, and of its error; None where there is nothing to know."""
 
-    def devices(self, options: RunOptions) -> int:
+    def devices(self, options: _Options) -> int:
         """How many devices can be visited at the same time; 1 for a runner that is not exclusive."""
 
-    def visit(self, program: Program, options: RunOptions) -> Visit:
+    def prepare(self, module: nn.Module, resolution: int, options: _Options, seed: int) -> _Prepared:
+        """A module in evaluation mode, at (1, 3, resolution, resolution), made ready for this runner."""
+
+    def visit(self, program: _Prepared, options: _Options) -> Visit:
         """Samples of one visit; none for a runner that is not exclusive."""
 
-    def finish(self, program: Program, options: RunOptions, visits: tuple[Visit, ...]) -> Latency:
+    def finish(self, program: _Prepared, options: _Options, visits: tuple[Visit, ...]) -> Latency:
         """The latency that the samples of all visits give, with the kernels' shares."""
 
-    def run(self, program: Program, options: RunOptions) -> Latency:
+    def run(self, program: _Prepared, options: _Options) -> Latency:
         """One visit and its result."""
 
 
-RUNNERS: Registry[Runner] = Registry("runner")
+RUNNERS: Registry[Runner[Any, Any]] = Registry("runner")
+
+
+class ProgramRunner:
+    """What runners of compiled programs share."""
+
+    def prepare(self, module: nn.Module, resolution: int, options: RunOptions, seed: int) -> Program:
+        """The module compiled for the target and compared with torch, on the image that `seed` draws."""
+        return compile_model(
+            module, resolution, options.target, threads=options.threads, seed=seed, tuned=options.tuned
+        )
 
 
 def choose_runner(

@@ -31,8 +31,8 @@ def test_failed_rows_and_infinite_numbers_are_not_usable():
 
 
 def test_a_column_that_is_not_there_is_named():
-    with pytest.raises(UsageError, match="no column 'energy_mj'"):
-        usable(pd.DataFrame({"state": ["complete"]}), "energy_mj")
+    with pytest.raises(UsageError, match="no column 'watts'"):
+        usable(pd.DataFrame({"state": ["complete"]}), "watts")
 
 
 def test_sources_are_parted_and_unnamed_ones_are_kept_apart(make_study):

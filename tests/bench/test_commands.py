@@ -53,6 +53,7 @@ def test_a_network_text_is_profiled(bench):
         "visits",
         "kernels",
         "peak",
+        "coverage",
         "versions",
         "conditions",
     }

@@ -1,0 +1,135 @@
+"""One space on several targets: what the choice of a family is worth on each, and how alike targets rank networks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from bench.analysis.correlation import compare_studies
+from bench.analysis.families import family_table
+from bench.analysis.figure_style import source_words
+from bench.analysis.frame import require_comparable, usable
+from bench.analysis.metrics import METRICS
+from bench.analysis.pareto import front
+from bench.analysis.speedup import accuracy_levels, speedups
+from bench.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Studies of one space, by name; `studies` holds each one's table.
+
+    `speedups`: see `bench.analysis.speedup.speedups`, by study, at the accuracies `levels`, which are the same for all;
+    `families`: each study's `family_table`; `pairs`: `compare_studies`, on `metric`.
+    """
+
+    metric: str
+    studies: Mapping[str, pd.DataFrame]
+    levels: tuple[float, ...]
+    speedups: Mapping[str, pd.DataFrame]
+    families: Mapping[str, pd.DataFrame]
+    pairs: pd.DataFrame
+
+
+def compare_targets(
+    studies: Mapping[str, pd.DataFrame], metric: str = "latency_ms", draws: int = 1000, seed: int = 0
+) -> Comparison:
+    """The comparison of two studies or more, each of one target and one latency source.
+
+    Raises UsageError for fewer, for an unknown metric, one that a study lacks, and a study that mixes targets or
+    sources.
+    """
+    METRICS[metric]
+    if len(studies) < 2:
+        raise UsageError("a comparison needs two studies or more")
+    for name, frame in studies.items():
+        require_comparable(frame)
+        if usable(frame, metric).empty:
+            raise UsageError(f"study {name} has no {metric}")
+    # Each network once: its accuracy does not depend on the target.
+    together = pd.concat(list(studies.values()), ignore_index=True).drop_duplicates("network_id")
+    levels = accuracy_levels(together)
+    return Comparison(
+        metric=metric,
+        studies=studies,
+        levels=levels,
+        speedups={name: speedups(frame, metric, levels, draws, seed) for name, frame in studies.items()},
+        families={name: family_table(frame, draws=draws, seed=seed) for name, frame in studies.items()},
+        pairs=compare_studies(
+            [frame.assign(study=name) for name, frame in studies.items()], draws, seed, metric=metric
+        ),
+    )
+
+
+def comparison_sentences(comparison: Comparison) -> list[str]:
+    """What the comparison says, in words: the best family of each study, what it is worth, and what moves with it."""
+    sentences, label = [], METRICS[comparison.metric].label
+    best: dict[str, str] = {}
+    for name, table in comparison.speedups.items():
+        where = f"{name} ({_source(comparison.studies[name])})"
+        if table.empty or table["speedup"].notna().sum() == 0:
+            sentences.append(f"{where}: not enough networks with accuracy to compare families.")
+            continue
+        best[name] = str(table["best"].iloc[0])
+        sentences.append(f"{where}: {best[name]} is best; at equal accuracy, {_factors(table, label)}.")
+    for name, family in best.items():
+        others = [other for other in best if other != name]
+        lost = [_penalty(other, family, best[other], comparison.speedups[other], label) for other in others]
+        if any(lost):
+            sentences.append(f"{family}, the best on {name}, takes {'; '.join(filter(None, lost))}.")
+    return sentences
+
+
+def _factors(table: pd.DataFrame, label: str) -> str:
+    rows = table[table["speedup"].notna()]
+    most, median = rows.iloc[0], rows["speedup"].median()
+    if len(rows) == 1:
+        return f"1 other family takes {median:.2f} times its {label}: {most['family']} ({_interval(most)})"
+    return (
+        f"{len(rows)} other families take {median:.2f} times its {label} in the median, and {most['family']} the most, "
+        f"{most['speedup']:.2f} times ({_interval(most)})"
+    )
+
+
+def _penalty(study: str, family: str, best: str, table: pd.DataFrame, label: str) -> str:
+    rows = table[(table["family"] == family) & table["speedup"].notna()]
+    if family == best or rows.empty:
+        return ""
+    row = rows.iloc[0]
+    return f"{row['speedup']:.2f} times {best}'s {label} on {study} ({_interval(row)})"
+
+
+def _interval(row: pd.Series) -> str:
+    if not math.isfinite(row["speedup_low"]):
+        return "no interval"
+    return f"95 % interval {row['speedup_low']:.2f} to {row['speedup_high']:.2f}"
+
+
+def _source(frame: pd.DataFrame) -> str:
+    rows = usable(frame, "latency_ms")
+    return source_words(rows.iloc[0]) if len(rows) else "no latency"
+
+
+def comparison_records(comparison: Comparison) -> dict[str, Sequence[dict[str, object]]]:
+    """Its tables as rows: `speedups`, `families` and the families' `fronts`, each row with its study, and `pairs`."""
+
+    def rows(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, object]]:
+        return [
+            {"study": name, **{str(key): value for key, value in row.items()}}
+            for name, table in tables.items()
+            for row in table.to_dict("records")
+        ]
+
+    pairs = [{str(key): value for key, value in row.items()} for row in comparison.pairs.to_dict("records")]
+    columns = ["network_id", comparison.metric, "top1"]
+    fronts: list[dict[str, object]] = [
+        {"study": name, "family": family, **{str(key): value for key, value in row.items()}}
+        for name, frame in comparison.studies.items()
+        for family, own in frame.groupby("family")
+        for row in front(own, comparison.metric)[columns].to_dict("records")
+    ]
+    tables = {"speedups": rows(comparison.speedups), "families": rows(comparison.families)}
+    return {**tables, "fronts": fronts, "pairs": pairs}

@@ -1,0 +1,89 @@
+"""The page of a comparison across targets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from bench.analysis.comparison import Comparison, comparison_sentences
+from bench.analysis.figure_style import latency_title
+from bench.analysis.figure_targets import plot_targets
+from bench.analysis.metrics import METRICS, MISSING
+from bench.analysis.report_page import Figures, Html, check_page_path, definitions, page, tag, write_page
+from bench.analysis.report_page import table as html_table
+from bench.analysis.report_tables import comparison_table, front_table
+from bench.analysis.statistics import MIN_NETWORKS
+
+SPEEDUP_NOTE = (
+    "A family's cost at an accuracy is the least of its networks that are at least as accurate; families are compared "
+    "at the deciles of accuracy of all networks, where both reach them, by the geometric mean of the costs' ratio. The "
+    "best family has the least cost at most of these accuracies. Brackets: 95 % bootstrap intervals, networks "
+    "resampled with replacement and the best family kept. They cover which networks were sampled, not training noise "
+    f"nor the error of a prediction or of a simulation. Families below {MIN_NETWORKS} networks are left out."
+)
+
+
+def write_comparison(
+    comparison: Comparison,
+    path: str | Path,
+    *,
+    provenance: Mapping[str, Mapping[str, object]] | None = None,
+    title: str = "One design space on several targets",
+) -> Path:
+    """Write the comparison as one self-contained HTML file, and return its path.
+
+    Raises UsageError for a path that cannot be a file, RunError when writing fails.
+    """
+    check_page_path(path)
+    return write_page(render_comparison(comparison, provenance=provenance, title=title), path)
+
+
+def render_comparison(
+    comparison: Comparison,
+    *,
+    provenance: Mapping[str, Mapping[str, object]] | None = None,
+    title: str = "One design space on several targets",
+) -> str:
+    """The page of `write_comparison` as text."""
+    label = METRICS[comparison.metric].label
+    figures = Figures()
+    findings = tag("ul", *(tag("li", line) for line in comparison_sentences(comparison)), class_="headline")
+    sections = [tag("section", tag("h2", "What the choice of block is worth"), findings)]
+    if comparison.levels:
+        caption = f"One panel a study: accuracy against {label}, each family with its own front. Up and left is better."
+        figure = figures.add(plot_targets(comparison.studies, comparison.metric), caption, caption)
+        sections.append(tag("section", figure))
+    sections += [_study(comparison, name) for name in comparison.studies]
+    alike = comparison_table(comparison.pairs, label)
+    sections.append(tag("section", tag("h2", "How alike the targets rank networks"), alike))
+    facts = [(name, latency_title(frame).replace("<br>", ", ")) for name, frame in comparison.studies.items()]
+    made = [
+        (name, definitions((str(k), str(v)) for k, v in (provenance or {}).get(name, {}).items())) for name, _ in facts
+    ]
+    sections.append(tag("section", tag("h2", "How these numbers were made"), definitions(facts), definitions(made)))
+    return page(title, tag("header", tag("h1", title)), sections)
+
+
+def _study(comparison: Comparison, name: str) -> Html:
+    frame = comparison.studies[name]
+    source = str(frame["latency_source"].dropna().iloc[0])
+    parts: list[object] = [tag("h2", name)]
+    if comparison.levels:
+        parts.append(_speedup_table(comparison.speedups[name], f"{METRICS[comparison.metric].label}, {source}"))
+        parts.append(tag("p", SPEEDUP_NOTE, class_="facts"))
+        parts.append(front_table(frame, source, comparison.metric))
+    return tag("section", *parts)
+
+
+def _speedup_table(table: pd.DataFrame, what: str) -> Html:
+    lines: list[Sequence[object]] = []
+    for row in table.to_dict("records"):
+        value = MISSING
+        if math.isfinite(row["speedup"]):
+            value = f"{row['speedup']:.2f} [{row['speedup_low']:.2f}, {row['speedup_high']:.2f}]"
+        lines.append([row["best"], row["family"], row["networks"], f"{row['wins']} of {row['levels']}", value])
+    columns = ["best family", "over", ">networks", ">accuracies it wins", f">times less {what}"]
+    return html_table("The best family over each other one, at equal accuracy", columns, lines)

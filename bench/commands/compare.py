@@ -1,0 +1,93 @@
+"""`bench compare`: one design space on several targets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bench.commands.options import Debug, Json, Storage
+from bench.errors import UsageError
+from bench.store import DEFAULT_STORAGE
+
+if TYPE_CHECKING:
+    from bench.analysis import Comparison
+
+
+def compare(
+    names: Annotated[list[str], typer.Argument(metavar="STUDY...", help="Two or more names of `bench studies`.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path("comparison.html"),
+    metric: Annotated[str, typer.Option(help="What to compare by: latency_ms or energy_mj.")] = "latency_ms",
+    storage: Storage = DEFAULT_STORAGE,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Compare studies of one space on several targets: what the choice of family is worth on each.
+
+    Per target the families' fronts and how much the best family saves over each other one at equal accuracy; between
+    targets, how alike they rank the same networks. Writes one self-contained HTML file.
+    """
+    from bench.analysis import compare_targets, comparison_records, comparison_sentences, write_comparison
+    from bench.export import require_folder
+    from bench.rows import without_nan
+    from bench.store import load, load_provenance
+    from bench.tables import print_json
+
+    require_folder(output)
+    if metric not in ("latency_ms", "energy_mj"):
+        raise UsageError(f"--metric must be latency_ms or energy_mj, not {metric!r}")
+    if len(set(names)) < 2:
+        raise UsageError("name two studies or more; bench studies lists them")
+    provenance = load_provenance(names, storage)
+    _require_one_space(provenance)
+    comparison = compare_targets({name: load(name, storage) for name in dict.fromkeys(names)}, metric)
+    write_comparison(comparison, output, provenance=provenance)
+    if json:
+        document = {"report": str(output), "metric": metric, "findings": comparison_sentences(comparison)}
+        print_json(without_nan({**document, **comparison_records(comparison)}))
+    else:
+        _print(comparison, output)
+
+
+def _require_one_space(provenance: dict[str, dict[str, Any]]) -> None:
+    """Raise UsageError unless all studies are of the same definition of one space."""
+    spaces = {name: made["settings"] for name, made in provenance.items()}
+    if len({settings["space_hash"] for settings in spaces.values()}) > 1:
+        listed = ", ".join(f"{name} is of {settings['space']}" for name, settings in spaces.items())
+        raise UsageError(f"these studies are of different spaces, or definitions of one: {listed}")
+
+
+def _print(comparison: Comparison, output: Path) -> None:
+    from bench.analysis import METRICS, comparison_sentences
+    from bench.tables import print_line, print_table
+
+    for line in comparison_sentences(comparison):
+        print_line(line)
+    label = METRICS[comparison.metric].label
+    rows = [
+        (
+            study,
+            row["best"],
+            row["family"],
+            f"{row['wins']} of {row['levels']}",
+            f"{row['speedup']:.2f}",
+            f"{row['speedup_low']:.2f} to {row['speedup_high']:.2f}",
+        )
+        for study, table in comparison.speedups.items()
+        for row in table.to_dict("records")
+    ]
+    if rows:
+        print_line()
+        columns = ["study", "best family", "over", "accuracies won", f"times less {label}", "95 % interval"]
+        print_table(columns, rows, title="at equal accuracy")
+    print_line()
+    print_table(
+        ["study", "study", "shared networks", f"Spearman of {label}", "95 % interval"],
+        [
+            (row["a"], row["b"], row["shared"], f"{row['rho']:.2f}", f"{row['rho_low']:.2f} to {row['rho_high']:.2f}")
+            for row in comparison.pairs.to_dict("records")
+        ],
+    )
+    print_line()
+    print_line(f"report   {output}")
