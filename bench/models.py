@@ -50,7 +50,7 @@ def _from_text(text: str, resolution: int | None) -> Model:
     network = Network.parse(text)
     if resolution is not None:
         network = replace(network, resolution=resolution)
-    return Model(str(network), network.build, network.resolution)
+    return Model(str(network), network.deployed, network.resolution)
 
 
 def _from_timm(name: str, resolution: int | None) -> Model:

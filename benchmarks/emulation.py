@@ -20,7 +20,6 @@ RATIOS = {"l1_lines": "lines into L1", "memory_lines": "lines from memory", "ms"
 
 def compare(text: str, threads: int) -> dict[str, Any]:
     """A row: the network, and alone over whole."""
-    from bench.blocks import deploy
     from bench.design_space import Network
     from bench.targets import compile_model, get_target
     from bench.targets.prediction import core_model
@@ -28,7 +27,7 @@ def compare(text: str, threads: int) -> dict[str, Any]:
 
     target, network = get_target("rk3399"), Network.parse(text)
     model = core_model(target)
-    program = compile_model(deploy(network.build()), network.resolution, target, threads=threads, seed=0)
+    program = compile_model(network.deployed(), network.resolution, target, threads=threads, seed=0)
     kernels = profile_kernels(program, target)
     alone, whole = [kernels[call.symbol] for call in program.calls], profile_network(program, target)
     one, other = (sum((profile.total for profile in profiles), Counts()) for profiles in (alone, whole))

@@ -112,13 +112,12 @@ def tvm_default(text: str) -> None:
     import tvm
     from tvm.relax.frontend.torch import from_exported_program
 
-    from bench.blocks import deploy
     from bench.design_space import Network
     from bench.targets import get_target
 
     network = Network.parse(text)
     image = torch.zeros(1, 3, network.resolution, network.resolution)
-    exported = torch.export.export(deploy(network.build()), (image,))
+    exported = torch.export.export(network.deployed(), (image,))
     module = from_exported_program(exported, run_ep_decomposition=True, unwrap_unit_return_tuple=True)
     tvm.compile(module, get_target("rk3399").compiler())
 

@@ -11,6 +11,8 @@ from functools import cached_property
 import msgspec
 from torch import nn
 
+from bench.blocks.deployment import fuse_branches
+from bench.blocks.tokens import Plan
 from bench.design_space.cost import Cost
 from bench.errors import UsageError
 from bench.registry import Registry
@@ -45,9 +47,14 @@ class Network(ABC):
         """What fronts compare: the block type, or for transformers how tokens are reduced."""
 
     @property
+    def learns_counts(self) -> bool:
+        """Whether training decides how many tokens its blocks work on, and thereby what it costs."""
+        return False
+
+    @property
     @abstractmethod
     def cost(self) -> Cost:
-        """The same as `count_cost(self.build(), self.resolution)`, faster for many alike networks."""
+        """The same as `count_cost(self.deployed(), self.resolution)`, faster for many alike networks."""
 
     @abstractmethod
     def build(self) -> nn.Module:
@@ -55,6 +62,13 @@ class Network(ABC):
 
         The weights follow torch's global random state. Raises `UsageError` for what cannot be built.
         """
+
+    def deployed(self, plan: Plan | None = None) -> nn.Module:
+        """What runs on a target, in evaluation mode: `build()` with its branches fused.
+
+        A network that `learns_counts` gets fixed ones, those of `plan` or else `assume_counts`; others take no plan.
+        """
+        return fuse_branches(self.build())
 
     @classmethod
     @abstractmethod

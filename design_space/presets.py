@@ -115,7 +115,7 @@ def resnet(resolution: int = 224, num_classes: int = 1000) -> DesignSpace:
 
 
 def vit(resolution: int = 224, num_classes: int = 1000) -> TransformerSpace:
-    """Plain vision transformers and four ways to reduce tokens, 100 M to 2.5 G MACs at 224 pixels, else in proportion.
+    """Plain vision transformers and five ways to reduce tokens, 100 M to 2.5 G MACs at 224 pixels, else in proportion.
 
     Patches are those that cut the image into 12 to 16 a side, and below 96 pixels 7 to 10: 14 and 16 pixels at 224, 4
     at 32, where widths are half as large. Fixed numbers of tokens go up to what twelve blocks can take out. Raises
@@ -139,6 +139,7 @@ def vit(resolution: int = 224, num_classes: int = 1000) -> TransformerSpace:
         mlp_ratio=choice(2, 3, 4),
         reductions=[
             Reduction("none"),
+            Reduction("ltmp", target=choice(0.5, 0.6, 0.7, 0.8, 0.9)),
             Reduction("tome", r=removed),
             Reduction("cropr", r=removed),
             Reduction("evit", keep=choice(0.5, 0.6, 0.7, 0.8, 0.9)),

@@ -11,11 +11,19 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
 from bench.blocks.deployment import fuse_branches
-from bench.blocks.tokens import Reducer, TransformerMacs, reduce_tokens
+from bench.blocks.tokens import (
+    Plan,
+    ReducedTransformer,
+    Reducer,
+    TransformerMacs,
+    assume_counts,
+    make_static,
+    reduce_tokens,
+)
 from bench.blocks.tokens.cropr import CroprReducer
 from bench.design_space.cost import Cost
 from bench.design_space.network import KINDS, Network
-from bench.design_space.reduction import ReductionSpec, family_of
+from bench.design_space.reduction import LEARNED, ReductionSpec, family_of
 from bench.design_space.text import format_value, match_segment
 from bench.errors import UsageError
 
@@ -56,6 +64,10 @@ class VitNetwork(Network):
         """`vit`, or for a reduction `vit_<method>`."""
         return family_of(None if self.reduction is None else self.reduction.method)
 
+    @property
+    def learns_counts(self) -> bool:
+        return self.reduction is not None and self.reduction.method == LEARNED
+
     @cached_property
     def cost(self) -> Cost:
         """Counted in closed form. What a method itself multiplies to score and match tokens is in it."""
@@ -82,6 +94,10 @@ class VitNetwork(Network):
             return backbone
         return reduce_tokens(backbone, self.reduction.method, **dict(self.reduction.options))
 
+    def deployed(self, plan: Plan | None = None) -> nn.Module:
+        module = self.build()
+        return fuse_branches(_static(module, plan) if self.learns_counts else module)
+
     @cached_property
     def _skeleton(self) -> VisionTransformer:
         """The backbone without memory, one block in the place of all: methods read no more of it."""
@@ -97,7 +113,7 @@ class VitNetwork(Network):
             return None
         with torch.device("meta"):
             reduced = reduce_tokens(self._skeleton, self.reduction.method, **dict(self.reduction.options))
-            reducer = fuse_branches(reduced.reducer)
+            reducer = fuse_branches((_static(reduced, None) if self.learns_counts else reduced).reducer)
         assert isinstance(reducer, Reducer)
         return reducer
 
@@ -132,6 +148,12 @@ class VitNetwork(Network):
         reduction = ReductionSpec.parse(segments[2]) if len(segments) == 3 else None
         patch, depth, width, heads = (int(size) for size in sizes)
         return cls(int(numbers[0]), int(numbers[1]), patch, depth, width, heads, float(ratio), reduction)
+
+
+def _static(module: nn.Module, plan: Plan | None) -> ReducedTransformer:
+    """A network of learned thresholds with the counts of `plan`, or assumed ones."""
+    assert isinstance(module, ReducedTransformer)
+    return make_static(module, plan or assume_counts(module))
 
 
 def _elements(module: nn.Module | None) -> int:

@@ -9,7 +9,7 @@ from bench.blocks.tokens import cropr, ltmp, pruning, tome
 from bench.blocks.tokens.checkpoints import load_reduction, save_reduction
 from bench.blocks.tokens.learning import clamp_thresholds, learn_thresholds, threshold_groups
 from bench.blocks.tokens.macs import TransformerMacs
-from bench.blocks.tokens.planning import Plan, calibrate, calibrate_capacity, make_static
+from bench.blocks.tokens.planning import Plan, assume_counts, calibrate, calibrate_capacity, make_static
 from bench.blocks.tokens.reducer import METHODS, Method, Reducer
 from bench.blocks.tokens.state import Run, Tokens
 from bench.blocks.tokens.transformer import ReducedTransformer, count_macs, reduce_tokens
@@ -23,6 +23,7 @@ __all__ = [
     "Run",
     "Tokens",
     "TransformerMacs",
+    "assume_counts",
     "calibrate",
     "calibrate_capacity",
     "clamp_thresholds",

@@ -32,7 +32,8 @@ class Plan:
 
     `lengths`: tokens that block l hands on; `merges`: how many it merges, None where thresholds decide within the
     lengths. `thresholds`: those of each step, None in place of an infinite one; `macs`: mean of the dynamic network's
-    over `images` calibration images, `data` the SHA-256 of these.
+    over `images` calibration images, `data` the SHA-256 of these. Without images the counts are assumed, `macs`
+    theirs, and there are no thresholds.
     """
 
     lengths: tuple[int, ...]
@@ -41,6 +42,11 @@ class Plan:
     macs: float
     images: int
     data: str
+
+    @property
+    def is_assumed(self) -> bool:
+        """Whether no image was seen."""
+        return self.images == 0
 
     @property
     def is_bounded(self) -> bool:
@@ -105,6 +111,29 @@ def calibrate_capacity(
         longest = min(longest, multiple * math.ceil(want / multiple))
         lengths.append(longest)
     return seen.plan(reducer, tuple(lengths), None)
+
+
+def assume_counts(model: ReducedTransformer) -> Plan:
+    """Counts for the target of a model whose thresholds are not learned yet: every block takes as many tokens out.
+
+    Half of them merge where the method both merges and prunes. Latency depends on counts alone, so this is what an
+    untrained network is timed with. Raises `UsageError` for a model without learned thresholds, and for a target that
+    its steps cannot reach.
+    """
+    reducer, macs = _dynamic(model), model.macs
+    blocks = range(1, len(model.backbone.blocks) + 1)
+    part = sum(step == MERGE for step in reducer.steps) / len(reducer.steps)
+
+    def evenly(rate: float) -> _Scaled:
+        lengths = [max(macs.tokens - rate * block, reducer.prefix, 1) for block in blocks]
+        merges = [part * (before - left) for before, left in pairwise([macs.tokens, *lengths])]
+        return _Scaled(model, reducer, lengths, merges, multiple=1)
+
+    target = reducer.options.target
+    rate = fit(lambda rate: evenly(rate).share(), 0, macs.tokens, target, model.method)
+    counts = evenly(rate).to(target)
+    static = _counted(model.backbone, reducer, *counts)
+    return Plan(*counts, {}, float(macs.total(*static.counts(macs.tokens))), 0, "")
 
 
 @dataclass(frozen=True)
@@ -176,9 +205,9 @@ class _Scaled:
             return self._possible([mean * (1 - less) for mean in self.lengths])[0]
 
         def error(lengths: tuple[int, ...]) -> float:
-            return abs(self._share(lengths) - target)
+            return abs(self.share(lengths) - target)
 
-        factors = (0.0, fit(lambda less: self._share(scaled(less)), -1.0, 1.0, target, "calibration"))
+        factors = (0.0, fit(lambda less: self.share(scaled(less)), -1.0, 1.0, target, "calibration"))
         lengths = min(map(scaled, factors), key=error)
         # Then single blocks, because whole numbers jump together.
         while True:
@@ -191,9 +220,10 @@ class _Scaled:
                 return self._possible(lengths)
             lengths = nearest
 
-    def _share(self, lengths: Sequence[float]) -> float:
-        macs = self.model.macs
-        return macs.share(*_counted(self.model.backbone, self.reducer, *self._possible(lengths)).counts(macs.tokens))
+    def share(self, lengths: Sequence[float] | None = None) -> float:
+        """The share of the blocks' MACs at these lengths; at its own by default."""
+        macs, counts = self.model.macs, self._possible(self.lengths if lengths is None else lengths)
+        return macs.share(*_counted(self.model.backbone, self.reducer, *counts).counts(macs.tokens))
 
     def _possible(self, wanted: Sequence[float]) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Whole numbers next to the lengths `wanted`, and merges that take their part of what is removed."""

@@ -22,15 +22,15 @@ SPACE = TransformerSpace(
     mlp_ratio=choice(2, 2.5),
     reductions=[Reduction("none"), Reduction("tome", r=integer(1, 4), proportional=choice(True, False))],
 )
-FAMILIES = ("vit", "vit_cropr", "vit_evit", "vit_random", "vit_tome")
+FAMILIES = ("vit", "vit_cropr", "vit_evit", "vit_ltmp", "vit_random", "vit_tome")
 
 
 @pytest.mark.parametrize("resolution", [28, 32, 224])
 def test_the_preset_draws_as_many_distinct_networks_of_each_family_within_its_macs(resolution: int) -> None:
     space = load_space("vit", resolution, 10)
-    networks = [space.sample(0, index) for index in range(20)]
+    networks = [space.sample(0, index) for index in range(24)]
     assert Counter(network.family for network in networks) == dict.fromkeys(FAMILIES, 4)
-    assert len({network.id for network in networks}) == 20
+    assert len({network.id for network in networks}) == 24
     pixels = (resolution / 224) ** 2
     assert all(100e6 * pixels <= network.cost.macs <= 2.5e9 * pixels for network in networks)
     patches = {(resolution // network.patch) ** 2 for network in networks if isinstance(network, VitNetwork)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from itertools import pairwise
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ import torch
 
 from bench.blocks.tokens import (
     Plan,
+    assume_counts,
     calibrate,
     calibrate_capacity,
     count_macs,
@@ -138,3 +140,21 @@ def test_what_cannot_be_made_static_is_named(vit, images):
     ):
         with pytest.raises(UsageError, match=words):
             call()
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("target", [0.9, 0.6])
+def test_assumed_counts_cost_the_target_and_take_as_many_tokens_out_of_every_block(make_vit, variant, target):
+    model = reduce_tokens(make_vit(depth=8), "ltmp", target=target, variant=variant)
+    plan = assume_counts(model)
+    assert plan.is_assumed
+    assert plan.macs == count_macs(make_static(model, plan)).item()
+    assert (plan.macs - model.macs.outside) / (model.macs.plain - model.macs.outside) == pytest.approx(target, abs=0.01)
+    removed = [before - left for before, left in pairwise([65, *plan.lengths])]
+    assert max(removed) - min(removed) <= 2
+    assert max(removed) > 0
+
+
+def test_a_target_that_no_count_reaches_has_none(make_vit):
+    with pytest.raises(UsageError, match=r"target 0.1 is out of reach: ltmp leaves 0\.\d+ or more"):
+        assume_counts(reduce_tokens(make_vit(), "ltmp", target=0.1))
