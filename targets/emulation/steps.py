@@ -35,6 +35,7 @@ def publish(made: Path, folder: Path) -> None:
 
 
 def _reason(said: str) -> str:
-    """The first line that apt or pip calls an error, else the last, where Python names its exception."""
+    """The first line that apt, pip or a linker calls an error, else the last, where Python names its exception."""
     lines = [line.strip() for line in said.splitlines()]
-    return next((line for line in lines if line.startswith(("E: ", "ERROR: "))), lines[-1] if lines else "no message")
+    errors = (line for line in lines if line.startswith(("E: ", "ERROR: ", "ld.lld: error: ")))
+    return next(errors, lines[-1] if lines else "no message")

@@ -20,7 +20,7 @@ from bench.targets.profiler.running import run_profiled
 from bench.targets.program import Kernel
 
 # The harness's operations; see native/harness.c.
-_FLUSH, _TOUCH, _CALL, _DONE = range(4)
+_FLUSH, _TOUCH, _CALL, _DONE, _CLEAR = range(5)
 
 Range = tuple[int, int]
 """Where something begins in memory, and its size: bytes."""
@@ -35,6 +35,11 @@ class Plan:
         self._memory = 0
         self._words: list[int] = []
         self._profiles = 0
+
+    def clear(self, written: Range) -> None:
+        """Write zeros over a range."""
+        self._words += [_CLEAR, *written]
+        self._memory = max(self._memory, sum(written))
 
     def flush(self) -> None:
         """Empty the caches."""
@@ -70,6 +75,10 @@ class Plan:
         first, *others = inputs or [(0, 0)]
         weights = [ranges[i] for i in kernel.constants]
         end = sum(ranges[-1])
+        for one, (dtype, _) in zip(ranges, kernel.arguments, strict=True):
+            # A kernel before may have left anything there, and integers are indices.
+            if "int" in dtype:
+                self.clear(one)
         self.flush()
         if pushed_out is not None:
             for one in (*weights, (end, pushed_out)):

@@ -8,6 +8,7 @@
                                                same time, a part on each core
      CALL kernel count {offset, type, dimensions, extents...}...
      DONE value
+     CLEAR offset bytes                        write zeros over a range
    `kernel` is an index of `kernels`, which the linker fills in; `type` is a DLDataType's four bytes. */
 #include <stdbool.h>
 #include <stddef.h>
@@ -180,7 +181,7 @@ static void touch(char *memory, const int64_t *ranges) {
   mark(MARK_CORE, 0);
 }
 
-enum operation { FLUSH, TOUCH, CALL, DONE };
+enum operation { FLUSH, TOUCH, CALL, DONE, CLEAR };
 
 static void run(const int64_t *plan, const int64_t *end, char *memory) {
   while (plan < end) {
@@ -192,6 +193,10 @@ static void run(const int64_t *plan, const int64_t *end, char *memory) {
         break;
       case CALL: plan = call(plan, memory); break;
       case DONE: mark(MARK_DONE, (uint64_t)*plan++); break;
+      case CLEAR:
+        memset(memory + plan[0], 0, (size_t)plan[1]);
+        plan += 2;
+        break;
       default: fail("the plan has an unknown operation\n");
     }
   }
