@@ -72,6 +72,20 @@ def _softmax(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
     return builder.call_te(topi.nn.fast_softmax, call.args[0], call.attrs.axis, primfunc_name_hint="softmax")
 
 
+def _where(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
+    """Both values are computed and one is taken, which vectorises; TVM's own branch does not."""
+    shape = [int(extent) for extent in call.ty.shape.values]
+
+    def selected(*tensors: te.Tensor) -> te.Tensor:
+        condition, yes, no = (topi.broadcast_to(tensor, shape) for tensor in tensors)
+        # As a number: TVM keeps tensors of truth values in bytes, and takes none for a condition.
+        return te.compute(
+            shape, lambda *i: tirx.Select(condition(*i).astype("int32") != 0, yes(*i), no(*i)), name="where"
+        )
+
+    return builder.call_te(selected, *call.args, primfunc_name_hint="where")
+
+
 LEGALIZATIONS: dict[str, Any] = {
     "relax.exp": _rule(topi.fast_exp, "exp"),
     "relax.erf": _rule(topi.fast_erf, "erf"),
@@ -81,4 +95,5 @@ LEGALIZATIONS: dict[str, Any] = {
     "relax.nn.silu": _rule(_silu, "silu"),
     "relax.nn.gelu": _rule(_erf_gelu, "gelu"),
     "relax.nn.softmax": _softmax,
+    "relax.where": _where,
 }

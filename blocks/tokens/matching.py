@@ -13,7 +13,7 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
-from bench.blocks.tokens.selection import gather, leading, ranks
+from bench.blocks.tokens.selection import divide, gather
 from bench.blocks.tokens.state import Tokens
 
 _UNLIKE = -2.0  # below any cosine
@@ -84,9 +84,7 @@ def merge_most_alike(
     parts = _Parts.of(tokens, importance, prefix)
     if count == 0:
         return parts.joined(parts.sources, None, None, None)
-    merged = (ranks(matches.cosine) < count).float()
-    going = leading(merged, count)
-    staying = leading(1 - merged, merged.shape[1] - count)
+    going, staying = divide(matches.cosine, count)
     kept = parts.picked(parts.sources, staying)
     return parts.joined(kept, gather(matches.partner, going), None, parts.picked(parts.sources, going))
 
