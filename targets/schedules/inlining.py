@@ -50,7 +50,7 @@ def inline_elementwise(schedule: Schedule) -> None:
     that read windows.
     """
     for block in root_blocks(schedule):
-        if block.is_reduction or block.name.startswith("winograd_"):
+        if block.is_reduction or _stays(block):
             continue
         consumers = [Block(schedule, handle) for handle in schedule.get_consumers(block.handle)]
         if not consumers:
@@ -77,7 +77,15 @@ def is_padding(block: Block) -> bool:
 def _reaches_reduction(schedule: Schedule, block: Block) -> bool:
     """Whether a reduction reads what the block writes, at once or through others that are element-wise."""
     consumers = [Block(schedule, handle) for handle in schedule.get_consumers(block.handle)]
-    return any(consumer.is_reduction or _reaches_reduction(schedule, consumer) for consumer in consumers)
+    return any(
+        consumer.is_reduction or (not _stays(consumer) and _reaches_reduction(schedule, consumer))
+        for consumer in consumers
+    )
+
+
+def _stays(block: Block) -> bool:
+    """Whether the block is a step of Winograd's transforms, which has a schedule of its own."""
+    return block.name.startswith("winograd_")
 
 
 def _body(block: Block) -> list[Any]:
