@@ -64,7 +64,7 @@ def _before(others: Tensor, own: Tensor) -> Tensor:
     """
     earlier = _earlier(own.shape[1], others.shape[1], own)
     other, own = others[:, None, :], own[:, :, None]
-    return torch.where(earlier, other >= own, other > own)
+    return (other > own) | ((other == own) & earlier)
 
 
 def _chosen(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
