@@ -125,9 +125,7 @@ def main() -> None:
     arguments = parser.parse_args()
     here = arguments.device == "host"
     jobs: list[Job] = []
-    options = argparse.Namespace(
-        threads=[arguments.threads], rounds=arguments.rounds if here else 1, resolution=224
-    )
+    options = argparse.Namespace(threads=[arguments.threads], rounds=arguments.rounds if here else 1, resolution=224)
     for engine in arguments.engines if here else [arguments.device]:
         groups: list[Group] = [(None, (text,)) for text in texts(arguments, engine)]
         jobs += plan(groups, [engine], options)

@@ -13,8 +13,10 @@ from typing import Any
 from tvm import relax, te, tirx, topi
 
 # log(1 + z) - z + z² / 2 over z³, from the highest power down: logf of the Cephes library (Moshier 1992).
-_LOG = (7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1)
-_LOG += (2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1)
+_LOG = (
+    *(7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1),
+    *(-1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1),
+)
 # log 2 in a part that few bits hold and the rest, so that its product with an exponent is exact.
 _LOG2_HIGH, _LOG2_LOW = 0.693359375, -2.12194440e-4
 _LEAST_NORMAL = 2.0**-126
