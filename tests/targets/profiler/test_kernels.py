@@ -109,6 +109,21 @@ def test_a_kernel_is_profiled_once(program, profiles, monkeypatch):
 @pytest.mark.parametrize(
     ("target", "reason"), [("odroid_xu4", "aarch64, riscv64, x86_64 can, not armv7l"), ("rk3399_gpu", "not graphics")]
 )
+class Picking(nn.Module):
+    """Numbers picked by indices, after a kernel that leaves other numbers where those lie."""
+
+    def forward(self, x):
+        tokens = (x.flatten(2).transpose(1, 2) + 1).softmax(-1)
+        return tokens.gather(2, (tokens > 0.5).long()).log()
+
+
+def test_indices_that_no_kernel_wrote_lead_nowhere_outside(monkeypatch):
+    program = compile_model(Picking(), 16, get_target("rk3399"), threads=1)
+    assert any(dtype == "int64" for kernel in program.kernels for dtype, _ in kernel.arguments)
+    monkeypatch.setattr(kernels, "_read", lambda *_: None)
+    assert len(profile_kernels(program, get_target("rk3399"))) == len(program.kernels)
+
+
 def test_what_cannot_be_profiled_is_refused_with_the_reason(target, reason):
     with pytest.raises(UsageError, match=reason):
         find_emulator(get_target(target))
