@@ -149,6 +149,7 @@ def measure(engine: str, name: str, resolution: int, threads: int) -> dict[str, 
         raise ValueError(f"{used} threads work, not {threads}")
     return {
         "median_ms": statistics.median(samples),
+        "least_ms": min(samples),
         "samples": len(samples),
         "threads_used": used,
         "max_rel_error": error,

@@ -21,7 +21,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -101,7 +101,7 @@ def _reason(done: subprocess.CompletedProcess[str]) -> str:
     return (overdue or [line for line in lines if line.strip()] or ["no message"])[-1]
 
 
-def measure(jobs: list[Job], save: Path | None) -> list[Row]:
+def measure(jobs: list[Job], save: Path | None, run: Callable[[Job, list[str]], Iterator[Row]] = run) -> list[Row]:
     """The rows of all jobs; those that `save` holds are taken from there, new ones are added to it."""
     known = {_key(row): row for row in _read(save) if "error" not in row} if save else {}
     rows = []

@@ -76,7 +76,7 @@ def _model_table(cells: Sequence[Cell], engines: Sequence[str]) -> str:
     rows = []
     for network, threads in sorted({(cell.network, cell.threads) for cell in cells}):
         rows.append([network, str(threads), *(_times(found[network, threads, engine]) for engine in engines)])
-    return _markdown(["model", "threads", *heads], rows)
+    return markdown(["model", "threads", *heads], rows)
 
 
 def _times(cell: Cell) -> str:
@@ -94,7 +94,7 @@ def _family_table(cells: Sequence[Cell], others: Sequence[str]) -> str:
             values.append(f"{_mean(its):.2f}, {max(its.values()):.2f}, {len(its)}" if its else "-")
         rows.append([family, str(threads), *values])
     heads = [f"ours / {engine}: mean, worst, count" for engine in others]
-    return _markdown(["family", "threads", *heads], rows)
+    return markdown(["family", "threads", *heads], rows)
 
 
 def _summary(models: Sequence[Cell], sampled: Sequence[Cell], others: Sequence[str]) -> str:
@@ -115,7 +115,7 @@ def _summary(models: Sequence[Cell], sampled: Sequence[Cell], others: Sequence[s
             if worst in families:
                 which = notes.setdefault(worst, f"{families[worst]} [{len(notes) + 1}]")
             rows.append([engine, str(threads), name, str(len(its)), f"{_mean(its):.2f}", f"{its[worst]:.2f}", which])
-    summary = _markdown(["ours /", "threads", "networks", "count", "geometric mean", "worst", "which"], rows)
+    summary = markdown(["ours /", "threads", "networks", "count", "geometric mean", "worst", "which"], rows)
     return "\n".join([summary, "", *(f"- {which}: `{text}`" for text, which in notes.items())]).strip()
 
 
@@ -127,5 +127,6 @@ def _mean(ratios: dict[str, float]) -> float:
     return statistics.geometric_mean(ratios.values())
 
 
-def _markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table."""
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [heads, ["---"] * len(heads), *rows])

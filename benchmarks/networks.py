@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import timm
 import torch
+from slicing import SUFFIX, find_sliced
 from torch import nn
 from torchvision import models as torchvision_models
 
@@ -13,7 +14,12 @@ from bench.targets.randomize import randomize_statistics
 
 
 def find(name: str, resolution: int) -> Model:
-    """What `bench profile` takes, or a torchvision model's name as it is; raises UsageError for anything else."""
+    """What `bench profile` takes, a torchvision model's name as it is, or a reduced network's text with `/sliced`.
+
+    Raises UsageError for anything else.
+    """
+    if name.endswith(SUFFIX):
+        return find_sliced(name, resolution)
     in_torchvision = name in torchvision_models.list_models(module=torchvision_models) and not timm.is_model(name)
     return find_model(f"torchvision:{name}" if in_torchvision else name, resolution)
 

@@ -13,7 +13,7 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
-from bench.blocks.tokens.selection import gather, leading, ranks
+from bench.blocks.tokens.selection import divide, gather
 from bench.blocks.tokens.state import Tokens
 
 _UNLIKE = -2.0  # below any cosine
@@ -87,9 +87,7 @@ def merge_most_alike(
     if count == matches.cosine.shape[1]:
         none = {name: None if value is None else value[:, :0] for name, value in parts.sources.items()}
         return parts.joined(none, matches.partner, None, parts.sources)
-    merged = (ranks(matches.cosine) < count).float()
-    going = leading(merged, count)
-    staying = leading(1 - merged, merged.shape[1] - count)
+    going, staying = divide(matches.cosine, count)
     kept = parts.picked(parts.sources, staying)
     return parts.joined(kept, gather(matches.partner, going), None, parts.picked(parts.sources, going))
 

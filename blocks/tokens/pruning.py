@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from timm.models.vision_transformer import VisionTransformer
@@ -131,8 +132,7 @@ class RandomReducer(Reducer):
         batch, patches = tokens.x.shape[0], tokens.length - self.prefix
         if self.training:
             return torch.rand(batch, patches, device=tokens.x.device)
-        generator = torch.Generator().manual_seed(self.seed * len(self.removes) + index)
-        scores = torch.rand(1, patches, generator=generator, device="cpu")
+        scores = _drawn(self.seed * len(self.removes) + index, int(patches))
         return scores.to(tokens.x.device).expand(batch, -1)
 
     def _left(self, index: int, length: int) -> int:
@@ -145,6 +145,13 @@ class RandomReducer(Reducer):
             tokens = self._left(index, tokens)
             kept.append(tokens)
         return attended, kept
+
+
+@cache
+def _drawn(seed: int, patches: int) -> Tensor:
+    """Scores (1, patches), drawn once: what exports a network while it runs can keep numbers, and no generator."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(1, patches, generator=generator, device="cpu")
 
 
 def _make_evit(backbone: VisionTransformer, options: EViT) -> EViTReducer:

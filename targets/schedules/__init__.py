@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tvm import tirx
 from tvm.s_tir import Schedule
 
-from bench.targets.schedules import contraction, cutting, elementwise, rows, transform, window
+from bench.targets.schedules import contraction, cutting, elementwise, rows, sharing, transform, window
 from bench.targets.schedules.analysis import Block
 from bench.targets.schedules.inlining import fold_biases, inline_elementwise, root_blocks
 from bench.targets.schedules.machine import Machine
@@ -59,8 +59,9 @@ def schedule_kernel(function: tirx.PrimFunc, machine: Machine, constants: Collec
 def _scheduled(
     function: tirx.PrimFunc, machine: Machine, constants: Collection[str]
 ) -> tuple[tirx.PrimFunc, str | None, list[Packing]]:
-    """The kernel by its rules, in parts where some of its vectors would not be whole."""
+    """The kernel by its rules, in parts where some of its vectors would not be whole, on one core where it is short."""
     schedule = _prepared(function)
+    short = sharing.is_short(schedule, machine)
     widths = cutting.part_widths(schedule, machine)
     if widths and len(root_blocks(schedule)) == 1:
         # A part's results are stored by a block of their own.
@@ -68,9 +69,11 @@ def _scheduled(
     if widths and len(root_blocks(schedule)) == 2:
         parts = [_Schedule(part) for part in cutting.cut(schedule.mod["main"], widths)]
         rules = {_apply_rules(part, machine, ())[0] for part in parts}
-        return cutting.joined([part.mod["main"] for part in parts]), rules.pop(), []
-    rule, packings = _apply_rules(schedule, machine, constants)
-    return schedule.mod["main"], rule, packings
+        scheduled, rule, packings = cutting.joined([part.mod["main"] for part in parts]), rules.pop(), []
+    else:
+        rule, packings = _apply_rules(schedule, machine, constants)
+        scheduled = schedule.mod["main"]
+    return sharing.on_one_core(scheduled) if short else scheduled, rule, packings
 
 
 def _prepared(function: tirx.PrimFunc, bias_last: bool = False) -> Schedule:

@@ -29,7 +29,7 @@ def cut(function: tirx.PrimFunc, widths: Sequence[int]) -> list[tirx.PrimFunc]:
     """`function` once for each part, with loops over the columns of that part only."""
     starts = [sum(widths[:i]) for i in range(len(widths))]
     return [
-        _with_root(function, _narrowed(function.body.block.body, start, width), [])
+        with_root(function, _narrowed(function.body.block.body, start, width), [])
         for start, width in zip(starts, widths, strict=True)
     ]
 
@@ -38,7 +38,7 @@ def joined(parts: Sequence[tirx.PrimFunc]) -> tirx.PrimFunc:
     """One function that runs scheduled parts of one kernel after another."""
     roots = [part.body.block for part in parts]
     buffers = [buffer for root in roots[1:] for buffer in root.alloc_buffers]
-    return _with_root(parts[0], tirx.SeqStmt([root.body for root in roots]), buffers)
+    return with_root(parts[0], tirx.SeqStmt([root.body for root in roots]), buffers)
 
 
 def _narrowed(statement: Any, start: int, width: int) -> Any:
@@ -60,7 +60,8 @@ def _narrowed(statement: Any, start: int, width: int) -> Any:
     return result
 
 
-def _with_root(function: tirx.PrimFunc, body: Any, more_buffers: list[Any]) -> tirx.PrimFunc:
+def with_root(function: tirx.PrimFunc, body: Any, more_buffers: list[Any]) -> tirx.PrimFunc:
+    """`function` with another body, which needs `more_buffers` than it had."""
     root = function.body.block
     buffers = [*root.alloc_buffers, *more_buffers]
     block = SBlock(root.iter_vars, root.reads, root.writes, root.name_hint, body, root.init, buffers)

@@ -50,7 +50,7 @@ def inline_elementwise(schedule: Schedule) -> None:
     that read windows.
     """
     for block in root_blocks(schedule):
-        if block.is_reduction or block.name.startswith("winograd_"):
+        if block.is_reduction or _stays(block):
             continue
         consumers = [Block(schedule, handle) for handle in schedule.get_consumers(block.handle)]
         if not consumers:
@@ -60,7 +60,7 @@ def inline_elementwise(schedule: Schedule) -> None:
             continue
         if any(consumer.volume > block.volume for consumer in consumers):
             continue
-        if any(consumer.is_reduction for consumer in consumers) and is_padding(block):
+        if is_padding(block) and _reaches_reduction(schedule, block):
             continue
         if _costly(block) and (len(consumers) > 1 or _loads(consumers[0], block.written) > 1):
             continue
@@ -71,7 +71,21 @@ def inline_elementwise(schedule: Schedule) -> None:
 
 def is_padding(block: Block) -> bool:
     """Whether the block writes a border around a tensor."""
-    return any(is_conditional(node) for node in _body(block))
+    return not block.is_reduction and any(is_conditional(node) for node in _body(block))
+
+
+def _reaches_reduction(schedule: Schedule, block: Block) -> bool:
+    """Whether a reduction reads what the block writes, at once or through others that are element-wise."""
+    consumers = [Block(schedule, handle) for handle in schedule.get_consumers(block.handle)]
+    return any(
+        consumer.is_reduction or (not _stays(consumer) and _reaches_reduction(schedule, consumer))
+        for consumer in consumers
+    )
+
+
+def _stays(block: Block) -> bool:
+    """Whether the block is a step of Winograd's transforms, which has a schedule of its own."""
+    return block.name.startswith("winograd_")
 
 
 def _body(block: Block) -> list[Any]:

@@ -6,7 +6,7 @@ from tvm.s_tir import Schedule
 
 from bench.targets.schedules.analysis import Block, extent, spatial
 from bench.targets.schedules.epilogue import vectorize_innermost
-from bench.targets.schedules.inlining import root_blocks
+from bench.targets.schedules.inlining import is_padding, root_blocks
 from bench.targets.schedules.machine import Machine
 
 
@@ -22,7 +22,8 @@ def matches(block: Block) -> bool:
 def apply(schedule: Schedule, block: Block, machine: Machine) -> None:
     """Schedule the whole kernel that `block` is part of: all its blocks one row at a time, rows in parallel.
 
-    A reduction keeps one partial result for each lane of a vector and adds those up at the end of the row.
+    A border that every row reads is written once, before them. A reduction keeps one partial result for each lane of a
+    vector and adds those up at the end of the row.
     """
     last = root_blocks(schedule)[-1]
     if last.is_reduction:
@@ -32,7 +33,7 @@ def apply(schedule: Schedule, block: Block, machine: Machine) -> None:
         if reduction.is_reduction:
             _keep_partial_results(schedule, reduction, machine)
     row = schedule.fuse(*schedule.get_loops(last.handle)[:rows])
-    before = root_blocks(schedule)[:-1]
+    before = [one for one in root_blocks(schedule)[:-1] if not is_padding(one)]
     for earlier in reversed(before):
         schedule.compute_at(earlier.handle, row, preserve_unit_loops=True)
     schedule.parallel(row)
@@ -56,8 +57,9 @@ def _schedule_reduction(schedule: Schedule, block: Block) -> None:
     """Reduction loops outside; a block of partial results has one loop of lanes left inside them."""
     loops = schedule.get_loops(block.handle)[-len(block.extents) :]
     kinds = dict(zip(block.extents, loops, strict=True))
-    lanes = [kinds[name] for name in spatial(block) if block.extents[name] > 1]
-    units = [kinds[name] for name in spatial(block) if block.extents[name] == 1]
+    # Of the output's variables the loops inside a row have one value each, but for the lane.
+    lanes = [kinds[name] for name in spatial(block) if extent(schedule, kinds[name]) > 1]
+    units = [kinds[name] for name in spatial(block) if extent(schedule, kinds[name]) == 1]
     steps = [loop for name, loop in kinds.items() if name not in spatial(block)]
     schedule.reorder(*units, *steps, *lanes)
     if lanes:

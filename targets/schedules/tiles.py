@@ -93,9 +93,9 @@ def _rated_tile(high: int, wide: int, span: int, machine: Machine, at_once: int)
 
 
 def _registers(rows: int, vectors: int, at_once: int) -> int:
-    """Accumulators, and what they are multiplied from: a register of steps for each row and three of weights that
-    are loaded ahead, or one step's weights and a value."""
-    operands = rows + 3 if at_once > 1 else vectors + 1
+    """Accumulators, and what they are multiplied from: a register of steps for each row and one step's weights, of
+    which three or more are loaded ahead, or one step's weights and a value."""
+    operands = rows + max(3, vectors) if at_once > 1 else vectors + 1
     return rows * vectors + operands
 
 

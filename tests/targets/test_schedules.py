@@ -6,6 +6,7 @@ import torch
 import tvm
 from torch import nn
 from tvm import relax, tirx
+from tvm.s_tir import Schedule
 
 from bench.targets import get_target, winograd
 from bench.targets.exporting import export_module
@@ -13,7 +14,7 @@ from bench.targets.kernel_cache import KernelCache
 from bench.targets.kernels import call_by_symbol, compile_kernels, kernel_functions
 from bench.targets.linking import link_program
 from bench.targets.lowering import finalize, lower
-from bench.targets.schedules import Machine, kernel_macs, schedule_kernel
+from bench.targets.schedules import Machine, kernel_macs, schedule_kernel, sharing
 from bench.targets.threads import use_threads
 
 MACHINES = {
@@ -84,8 +85,12 @@ MODULES = {
 
 
 @pytest.fixture
-def compiled(tmp_path):
-    """Compiles a module for this machine with the rules of another: its output, and its kernels' rules."""
+def compiled(tmp_path, monkeypatch):
+    """Compiles a module for this machine with the rules of another: its output, and its kernels' rules.
+
+    Short kernels too are shared between cores.
+    """
+    monkeypatch.setattr(sharing, "is_short", lambda *_: False)
 
     def run(model, x, machine):
         host = get_target("host")
@@ -148,6 +153,33 @@ def test_a_kernel_in_parts_runs_each():
     functions = [schedule_kernel(f, MACHINES["neon"]).function for f in kernel_functions(lowered).values()]
     loops = [len(f.body.block.body.seq) for f in functions if isinstance(f.body.block.body, tirx.SeqStmt)]
     assert loops == [2, 2]
+
+
+def scheduled(model, size):
+    lowered = lower(export_module(model.eval(), size), get_target("host"), 1)
+    return [schedule_kernel(function, MACHINES["neon"]).function for function in kernel_functions(lowered).values()]
+
+
+def loops_of(function, kind):
+    """Extents of the loops of a kind."""
+    schedule = Schedule(function)
+    loops = {
+        loop: schedule.get(loop)
+        for block in schedule.get_child_blocks(schedule.get_sblock("root"))
+        for loop in schedule.get_loops(block)
+    }
+    return [int(loop.extent) for loop in loops.values() if loop.kind == kind]
+
+
+def test_only_a_kernel_that_takes_long_is_shared_between_cores():
+    short, long = (scheduled(nn.ReLU(), size) for size in (8, 256))
+    assert not any(loops_of(function, tirx.ForKind.PARALLEL) for function in short)
+    assert all(loops_of(function, tirx.ForKind.PARALLEL) for function in long)
+
+
+def test_the_sums_of_many_rows_are_kept_in_the_lanes_of_a_vector():
+    [norm] = scheduled(nn.LayerNorm(16), 16)
+    assert set(loops_of(norm, tirx.ForKind.VECTORIZED)) == {4}
 
 
 def test_macs_of_kernels_are_those_of_the_layers():

@@ -1,0 +1,148 @@
+"""Token reduction: how much of the gain in MACs arrives as time, here and predicted for an RK3399.
+
+    python benchmarks/tokens.py --device rk3399 --threads 1
+    python benchmarks/tokens.py --device host --threads 1 --engines bench onnxruntime --save tokens.jsonl
+
+DeiT-Tiny and DeiT-Small at 224 pixels with every method of `bench.blocks.tokens`, at several shares of the blocks'
+MACs. The gain that arrives is (1 - ms / plain ms) / (1 - MACs / plain MACs), MACs without the method's own: what
+scoring and matching cost is time only. `--overhead` adds, for the shares it names, a network that keeps as many tokens
+and merely slices; the difference is what scoring, matching, gathering and weighing cost. LTMP has assumed counts: time
+depends on counts alone.
+
+On the host every engine and network has a process of its own that compares with torch before timing, networks take
+turns in random order, and the least time of all rounds counts: other programs only add time. For a board times are
+predicted by the runner `emulated`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from kernels import Group, Job, Row, measure, plan, run
+from slicing import SUFFIX
+from token_table import Reduced, table, verdict
+
+MODELS = {
+    "deit_tiny": "vit_224_n1000/p16_d12_w192_h3_m4",
+    "deit_small": "vit_224_n1000/p16_d12_w384_h6_m4",
+}
+METHODS = ("ltmp", "tome", "cropr", "evit", "random")
+TARGETS = (0.9, 0.75, 0.6, 0.45)
+JUDGED, GOAL = 0.6, 0.85
+OURS, OTHER = "bench", "onnxruntime"
+
+
+def predict(job: Job, networks: list[str]) -> Iterator[Row]:
+    """A row a network: its latency on the board that the job names in place of an engine."""
+    from networks import create
+
+    from bench.errors import RunError
+    from bench.targets import RUNNERS, RunOptions, compile_model, get_target
+
+    target, runner = get_target(job.engine), RUNNERS["emulated"]
+    for network in networks:
+        try:
+            program = compile_model(create(network, job.resolution), job.resolution, target, threads=job.threads)
+            latency = runner.run(program, RunOptions(target=target, threads=job.threads))
+        except RunError as error:
+            yield job.row(network) | {"error": str(error)}
+        else:
+            yield job.row(network) | {"median_ms": latency.median_ms, "version": str(latency.prediction)}
+
+
+def macs_of(text: str) -> float:
+    """MACs of the layers; what a method itself multiplies is not in it."""
+    from bench.blocks.tokens import ReducedTransformer, count_macs
+    from bench.design_space import Network
+
+    network = Network.parse(text)
+    module = network.deployed()
+    return float(count_macs(module)) if isinstance(module, ReducedTransformer) else float(network.cost.macs)
+
+
+def reduced(rows: list[Row], arguments: argparse.Namespace) -> list[Reduced]:
+    """What was timed of every reduced network beside its plain one, on `arguments.threads`."""
+    times: dict[tuple[str, str], float] = {}
+    for row in rows:
+        if "error" not in row:
+            key = row["engine"], row["network"]
+            times[key] = min(times.get(key, float("inf")), row.get("least_ms", row["median_ms"]))
+    engine = OURS if arguments.device == "host" else arguments.device
+    found = []
+    for model in arguments.models:
+        plain = MODELS[model]
+        for method, target in [(method, target) for method in arguments.methods for target in arguments.targets]:
+            text = f"{plain}/{method}_target{target:g}"
+            if (engine, text) in times and (engine, plain) in times:
+                found.append(
+                    Reduced(
+                        model=model,
+                        method=method,
+                        target=target,
+                        macs=macs_of(text),
+                        plain_macs=macs_of(plain),
+                        ms=times[engine, text],
+                        plain_ms=times[engine, plain],
+                        sliced_ms=times.get((engine, text + SUFFIX)),
+                        other_ms=times.get((OTHER, text)),
+                        other_plain_ms=times.get((OTHER, plain)),
+                    )
+                )
+    return found
+
+
+def texts(arguments: argparse.Namespace, engine: str) -> list[str]:
+    """The networks that an engine times: plain and reduced ones, and those that merely slice where asked for."""
+    found = []
+    for model in arguments.models:
+        found.append(MODELS[model])
+        for target in arguments.targets if engine != OTHER else arguments.other_targets:
+            of_target = [f"{MODELS[model]}/{method}_target{target:g}" for method in arguments.methods]
+            sliced = target in arguments.overhead and engine != OTHER
+            found += of_target + [text + SUFFIX for text in of_target if sliced]
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="host", help="host, or a target to predict for")
+    parser.add_argument("--models", nargs="+", choices=list(MODELS), default=list(MODELS))
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--targets", nargs="+", type=float, default=list(TARGETS), help="shares of the blocks' MACs")
+    parser.add_argument("--overhead", nargs="*", type=float, default=[JUDGED], help="shares at which to slice as well")
+    parser.add_argument("--engines", nargs="+", choices=(OURS, OTHER), default=[OURS], help="on the host")
+    parser.add_argument("--other-targets", nargs="*", type=float, default=[JUDGED], help=f"shares for {OTHER}")
+    parser.add_argument("--threads", type=int, choices=range(1, (os.cpu_count() or 1) + 1), default=1)
+    parser.add_argument("--rounds", type=int, default=3, help="processes an engine and network on the host")
+    parser.add_argument("--save", type=Path, help="JSON lines, added to as they come; what it holds is not repeated")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    here = arguments.device == "host"
+    jobs: list[Job] = []
+    options = argparse.Namespace(threads=[arguments.threads], rounds=arguments.rounds if here else 1, resolution=224)
+    for engine in arguments.engines if here else [arguments.device]:
+        groups: list[Group] = [(None, (text,)) for text in texts(arguments, engine)]
+        jobs += plan(groups, [engine], options)
+    jobs.sort(key=lambda job: job.round)
+    rows = measure(jobs, arguments.save, run if here else predict)
+    for row in rows:
+        if "error" in row:
+            print(f"{row['engine']} failed on {row['network']}: {row['error']}", file=sys.stderr)
+    found = reduced(rows, arguments)
+    if arguments.json:
+        print(json.dumps([asdict(row) | {"arrives": row.arrives} for row in found]))
+        return
+    print(table(found, OTHER if here and OTHER in arguments.engines else None))
+    print("\n" + verdict(found, JUDGED, GOAL))
+    versions = {row["engine"]: row["version"] for row in rows if "error" not in row}
+    print("\n" + "; ".join(f"{engine} {version}" for engine, version in versions.items()))
+
+
+if __name__ == "__main__":
+    main()
