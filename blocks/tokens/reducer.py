@@ -101,4 +101,4 @@ def evenly(rate: float, blocks: int) -> list[int]:
 def with_prefix(positions: Tensor, prefix: int) -> Tensor:
     """Positions among the patches (B, k) to positions among all tokens (B, prefix + k), the prefix first."""
     leading = torch.arange(prefix, device=positions.device).expand(positions.shape[0], -1)
-    return torch.cat([leading, positions + prefix], dim=1)
+    return torch.cat([leading, positions + prefix], dim=1) if positions.shape[1] else leading

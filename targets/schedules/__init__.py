@@ -62,6 +62,7 @@ def _scheduled(
     """The kernel by its rules, in parts where some of its vectors would not be whole, on one core where it is short."""
     schedule = _prepared(function)
     short = sharing.is_short(schedule, machine)
+    packings: list[Packing]
     widths = cutting.part_widths(schedule, machine)
     if widths and len(root_blocks(schedule)) == 1:
         # A part's results are stored by a block of their own.
@@ -69,7 +70,8 @@ def _scheduled(
     if widths and len(root_blocks(schedule)) == 2:
         parts = [_Schedule(part) for part in cutting.cut(schedule.mod["main"], widths)]
         rules = {_apply_rules(part, machine, ())[0] for part in parts}
-        scheduled, rule, packings = cutting.joined([part.mod["main"] for part in parts]), rules.pop(), []
+        rule, packings = rules.pop(), []
+        scheduled = cutting.joined([part.mod["main"] for part in parts])
     else:
         rule, packings = _apply_rules(schedule, machine, constants)
         scheduled = schedule.mod["main"]

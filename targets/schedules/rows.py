@@ -22,7 +22,8 @@ def matches(block: Block) -> bool:
 def apply(schedule: Schedule, block: Block, machine: Machine) -> None:
     """Schedule the whole kernel that `block` is part of: all its blocks one row at a time, rows in parallel.
 
-    A border that every row reads is written once, before them. A reduction keeps one partial result for each lane of a vector and adds those up at the end of the row.
+    A border that every row reads is written once, before them. A reduction keeps one partial result for each lane of a
+    vector and adds those up at the end of the row.
     """
     last = root_blocks(schedule)[-1]
     if last.is_reduction:
