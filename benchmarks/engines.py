@@ -134,6 +134,21 @@ def measure(engine: str, name: str, resolution: int, threads: int) -> dict[str, 
 
     Raises ValueError when the output is not torch's or more than `threads` threads work.
     """
+    call, error = prepare(engine, name, resolution, threads)
+    samples, used = timed(call)
+    if used > threads:
+        raise ValueError(f"{used} threads work, not {threads}")
+    return {
+        "median_ms": statistics.median(samples),
+        "samples": len(samples),
+        "threads_used": used,
+        "max_rel_error": error,
+        "version": engine_version(engine),
+    }
+
+
+def prepare(engine: str, name: str, resolution: int, threads: int) -> tuple[Call, float]:
+    """The network's inference, and how far its output is from torch's; raises ValueError where that is too far."""
     # So that torch's own threads are there only where torch is timed.
     torch.set_num_threads(1)
     model = create(name, resolution)
@@ -144,17 +159,12 @@ def measure(engine: str, name: str, resolution: int, threads: int) -> dict[str, 
     error = float(np.abs(np.asarray(call()) - expected).max() / np.abs(expected).max())
     if not error < TOLERANCE:
         raise ValueError(f"the output differs from torch: relative error {error:.1e}")
-    samples, used = timed(call)
-    if used > threads:
-        raise ValueError(f"{used} threads work, not {threads}")
-    return {
-        "median_ms": statistics.median(samples),
-        "least_ms": min(samples),
-        "samples": len(samples),
-        "threads_used": used,
-        "max_rel_error": error,
-        "version": version(_PACKAGES.get(engine, engine)),
-    }
+    return call, error
+
+
+def engine_version(engine: str) -> str:
+    """The version of the package that an engine is from."""
+    return version(_PACKAGES.get(engine, engine))
 
 
 def timed(call: Call) -> tuple[list[float], int]:

@@ -9,9 +9,9 @@ scoring and matching cost is time only. `--overhead` adds, for the shares it nam
 and merely slices; the difference is what scoring, matching, gathering and weighing cost. LTMP has assumed counts: time
 depends on counts alone.
 
-On the host every engine and network has a process of its own that compares with torch before timing, networks take
-turns in random order, and the least time of all rounds counts: other programs only add time. For a board times are
-predicted by the runner `emulated`.
+On the host one process prepares all networks of a model for an engine, compares each with torch, and then calls them
+in turns, in another order each time; the least time of each counts, because other programs only add time. For a board
+times are predicted by the runner `emulated`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
+import statistics
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from kernels import Group, Job, Row, measure, plan, run
+from kernels import Job, Row, measure
 from slicing import SUFFIX
 from token_table import Reduced, table, verdict
 
@@ -36,6 +39,31 @@ METHODS = ("ltmp", "tome", "cropr", "evit", "random")
 TARGETS = (0.9, 0.75, 0.6, 0.45)
 JUDGED, GOAL = 0.6, 0.85
 OURS, OTHER = "bench", "onnxruntime"
+TURNS, CALLS = 12, 3
+
+
+def take_turns(job: Job, networks: list[str]) -> Iterator[Row]:
+    """A row a network, all of them called in turns."""
+    from engines import engine_version, prepare
+
+    calls: dict[str, Callable[[], object]] = {}
+    for network in networks:
+        try:
+            calls[network], _ = prepare(job.engine, network, job.resolution, job.threads)
+        except Exception as error:
+            yield job.row(network) | {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"}
+    rng = random.Random(job.round)
+    samples: dict[str, list[float]] = {network: [] for network in calls}
+    for _ in range(TURNS):
+        for network in rng.sample(list(calls), len(calls)):
+            calls[network]()  # Another network's weights are in the caches.
+            for _ in range(CALLS):
+                start = time.perf_counter()
+                calls[network]()
+                samples[network].append(1e3 * (time.perf_counter() - start))
+    for network, its in samples.items():
+        figures = {"median_ms": statistics.median(its), "least_ms": min(its), "samples": len(its)}
+        yield job.row(network) | figures | {"version": engine_version(job.engine)}
 
 
 def predict(job: Job, networks: list[str]) -> Iterator[Row]:
@@ -97,16 +125,14 @@ def reduced(rows: list[Row], arguments: argparse.Namespace) -> list[Reduced]:
     return found
 
 
-def texts(arguments: argparse.Namespace, engine: str) -> list[str]:
-    """The networks that an engine times: plain and reduced ones, and those that merely slice where asked for."""
-    found = []
-    for model in arguments.models:
-        found.append(MODELS[model])
-        for target in arguments.targets if engine != OTHER else arguments.other_targets:
-            of_target = [f"{MODELS[model]}/{method}_target{target:g}" for method in arguments.methods]
-            sliced = target in arguments.overhead and engine != OTHER
-            found += of_target + [text + SUFFIX for text in of_target if sliced]
-    return found
+def texts(arguments: argparse.Namespace, model: str, engine: str) -> tuple[str, ...]:
+    """What an engine times of a model: plain, reduced, and merely sliced where asked for."""
+    found = [MODELS[model]]
+    for target in arguments.targets if engine != OTHER else arguments.other_targets:
+        of_target = [f"{MODELS[model]}/{method}_target{target:g}" for method in arguments.methods]
+        sliced = target in arguments.overhead and engine != OTHER
+        found += of_target + [text + SUFFIX for text in of_target if sliced]
+    return tuple(found)
 
 
 def main() -> None:
@@ -119,18 +145,18 @@ def main() -> None:
     parser.add_argument("--engines", nargs="+", choices=(OURS, OTHER), default=[OURS], help="on the host")
     parser.add_argument("--other-targets", nargs="*", type=float, default=[JUDGED], help=f"shares for {OTHER}")
     parser.add_argument("--threads", type=int, choices=range(1, (os.cpu_count() or 1) + 1), default=1)
-    parser.add_argument("--rounds", type=int, default=3, help="processes an engine and network on the host")
+    parser.add_argument("--rounds", type=int, default=1, help="times that everything is done on the host")
     parser.add_argument("--save", type=Path, help="JSON lines, added to as they come; what it holds is not repeated")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     here = arguments.device == "host"
-    jobs: list[Job] = []
-    options = argparse.Namespace(threads=[arguments.threads], rounds=arguments.rounds if here else 1, resolution=224)
-    for engine in arguments.engines if here else [arguments.device]:
-        groups: list[Group] = [(None, (text,)) for text in texts(arguments, engine)]
-        jobs += plan(groups, [engine], options)
-    jobs.sort(key=lambda job: job.round)
-    rows = measure(jobs, arguments.save, run if here else predict)
+    jobs = [
+        Job(engine, arguments.threads, number, 224, None, texts(arguments, model, engine))
+        for number in range(arguments.rounds if here else 1)
+        for model in arguments.models
+        for engine in (arguments.engines if here else [arguments.device])
+    ]
+    rows = measure(jobs, arguments.save, take_turns if here else predict)
     for row in rows:
         if "error" in row:
             print(f"{row['engine']} failed on {row['network']}: {row['error']}", file=sys.stderr)

@@ -56,7 +56,7 @@ class CountedReducer(Reducer):
         self, index: int, tokens: Tokens, importance: Tensor | None, keys: Tensor
     ) -> tuple[Tokens, Tensor | None]:
         count = self._leaving(index, MERGE, tokens.length)
-        if count == 0 and not self.reorders:
+        if count == 0 and not (self.reorders and sources_of(tokens.length, self.prefix)):
             return tokens, importance
         return merge_most_alike(tokens, importance, match(keys, self.prefix), count, self.prefix)
 

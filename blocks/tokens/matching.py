@@ -85,8 +85,7 @@ def merge_most_alike(
     if count == 0:
         return parts.joined(parts.sources, None, None, None)
     if count == matches.cosine.shape[1]:
-        none = {name: None if value is None else value[:, :0] for name, value in parts.sources.items()}
-        return parts.joined(none, matches.partner, None, parts.sources)
+        return parts.joined(dict.fromkeys(parts.sources), matches.partner, None, parts.sources)
     going, staying = divide(matches.cosine, count)
     kept = parts.picked(parts.sources, staying)
     return parts.joined(kept, gather(matches.partner, going), None, parts.picked(parts.sources, going))
@@ -131,7 +130,7 @@ class _Parts:
         if going is not None and partner is not None:
             destinations = _added(destinations, going, partner, merged)
             for columns in (prefix, sources):
-                if columns["size"] is None:
+                if columns["size"] is None and columns["x"] is not None:
                     columns["size"] = _ones(columns)
         together = {name: _concatenated([prefix[name], sources[name], destinations[name]]) for name in prefix}
         importance = together.pop("importance")

@@ -60,7 +60,7 @@ def _earlier(own: int, others: int, like: Tensor) -> Tensor:
 
 
 def _before(others: Tensor, own: Tensor) -> Tensor:
-    """(B, m) and the first n of them, (B, n), to (B, n, m): whether token j (last) comes before i, descending."""
+    """(B, m) and its first n, (B, n), to (B, n, m): whether token j (last) comes before i in descending order."""
     earlier = _earlier(own.shape[1], others.shape[1], own)
     other, own = others[:, None, :], own[:, :, None]
     return (other > own) | ((other == own) & earlier)

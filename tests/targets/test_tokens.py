@@ -7,7 +7,15 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
-from bench.blocks.tokens import Plan, calibrate, calibrate_capacity, count_macs, make_static, reduce_tokens
+from bench.blocks.tokens import (
+    Plan,
+    assume_counts,
+    calibrate,
+    calibrate_capacity,
+    count_macs,
+    make_static,
+    reduce_tokens,
+)
 from bench.targets import compile_model, get_target
 from bench.targets.exporting import export_module
 
@@ -89,3 +97,13 @@ def test_operators_that_select_compute_what_torch_does():
     program = compile_model(Selecting(), 8, get_target("host"), threads=1)
     assert program.max_rel_error <= 1e-6
     assert program.unscheduled_kernels == ()
+
+
+@pytest.mark.parametrize(("method", "options"), [("tome", {"r": 16}), ("ltmp", {"target": 0.3})])
+def test_a_network_that_takes_out_all_it_can_compiles(method, options):
+    torch.manual_seed(0)
+    vit = VisionTransformer(img_size=16, patch_size=4, embed_dim=32, num_heads=2, num_classes=10, depth=4).eval()
+    reduced = reduce_tokens(vit, method, **options)
+    static = make_static(reduced, assume_counts(reduced)) if method == "ltmp" else reduced
+    assert min(static.reducer.counts(17)[1]) <= 3
+    assert compile_model(static, 16, get_target("host"), threads=1).max_rel_error <= 1e-5
