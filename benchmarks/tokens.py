@@ -9,9 +9,9 @@ scoring and matching cost is time only. `--overhead` adds, for the shares it nam
 and merely slices; the difference is what scoring, matching, gathering and weighing cost. LTMP has assumed counts: time
 depends on counts alone.
 
-On the host one process prepares all networks of a model for an engine, compares each with torch, and then calls them
-in turns, in another order each time; the least time of each counts, because other programs only add time. For a board
-times are predicted by the runner `emulated`.
+On the host a process of its own prepares all networks of a model for an engine, compares each with torch, and then
+calls them in turns, in another order each time; the least time of each counts, because other programs only add time.
+For a board times are predicted by the runner `emulated`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
+from multiprocessing import get_context
 from pathlib import Path
 
 from kernels import Job, Row, measure
@@ -42,16 +44,23 @@ OURS, OTHER = "bench", "onnxruntime"
 TURNS, CALLS = 12, 3
 
 
-def take_turns(job: Job, networks: list[str]) -> Iterator[Row]:
+def measured(job: Job, networks: list[str]) -> Iterator[Row]:
+    """A row a network, from a process of this job's own: an engine's threads outlive its networks."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        yield from pool.submit(take_turns, job, networks).result()
+
+
+def take_turns(job: Job, networks: list[str]) -> list[Row]:
     """A row a network, all of them called in turns."""
     from engines import engine_version, prepare
 
     calls: dict[str, Callable[[], object]] = {}
+    rows: list[Row] = []
     for network in networks:
         try:
             calls[network], _ = prepare(job.engine, network, job.resolution, job.threads)
         except Exception as error:
-            yield job.row(network) | {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"}
+            rows.append(job.row(network) | {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"})
     rng = random.Random(job.round)
     samples: dict[str, list[float]] = {network: [] for network in calls}
     for _ in range(TURNS):
@@ -63,7 +72,8 @@ def take_turns(job: Job, networks: list[str]) -> Iterator[Row]:
                 samples[network].append(1e3 * (time.perf_counter() - start))
     for network, its in samples.items():
         figures = {"median_ms": statistics.median(its), "least_ms": min(its), "samples": len(its)}
-        yield job.row(network) | figures | {"version": engine_version(job.engine)}
+        rows.append(job.row(network) | figures | {"version": engine_version(job.engine)})
+    return rows
 
 
 def predict(job: Job, networks: list[str]) -> Iterator[Row]:
@@ -156,7 +166,7 @@ def main() -> None:
         for model in arguments.models
         for engine in (arguments.engines if here else [arguments.device])
     ]
-    rows = measure(jobs, arguments.save, take_turns if here else predict)
+    rows = measure(jobs, arguments.save, measured if here else predict)
     for row in rows:
         if "error" in row:
             print(f"{row['engine']} failed on {row['network']}: {row['error']}", file=sys.stderr)
