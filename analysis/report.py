@@ -41,6 +41,9 @@ CORRELATION_CAPTION = (
     "little and a proxy has to tell designs apart."
 )
 
+ALIKE = ("target", "latency_source", "predictor", "threads", "dataset", "epochs")
+"""What studies have in common whose networks are drawn on one front."""
+
 
 def write_report(
     studies: pd.DataFrame | Mapping[str, pd.DataFrame] | Sequence[pd.DataFrame],
@@ -81,6 +84,10 @@ def render_report(
         heading = tag("h2", name or "Unnamed study")
         sections.append(tag("section", heading, *body, id=f"study-{number}"))
     if len(frames) > 1:
+        joint = _joint(frames)
+        if joint is not None:
+            body = _study(joint, families, figures, {})
+            sections.insert(0, tag("section", tag("h2", f"Together: {' and '.join(frames)}"), *body, id="together"))
         sections.insert(0, _comparison(frames))
     return page(title, _header(title, list(frames)), sections)
 
@@ -101,6 +108,14 @@ def by_study(
     if not parts:
         raise UsageError("a report needs at least one study")
     return {name: pd.concat(rows, ignore_index=True) for name, rows in parts.items()}
+
+
+def _joint(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame | None:
+    """The rows of studies that stand on one front: alike in all but their networks, of which they share none."""
+    joint = pd.concat(frames.values(), ignore_index=True)
+    finished = usable(joint, "latency_ms", "top1")
+    alike = all(finished[column].nunique(dropna=False) == 1 for column in ALIKE)
+    return joint if alike and not joint["network_id"].duplicated().any() else None
 
 
 def _header(title: str, names: Sequence[str]) -> Html:

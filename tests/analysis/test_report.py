@@ -193,3 +193,17 @@ def test_accessible_names_are_given(study):
     assert text.count('role="img" aria-label="') == 3
     assert text.count('role="region" aria-label="') == 3
     assert html.escape("Accuracy against latency, by block family") in text
+
+
+def test_studies_of_other_networks_on_one_target_stand_on_one_front(make_study):
+    mobile, vit = make_study(30, seed=0, study="mobile"), make_study(30, seed=1, study="vit")
+    page = render_report([mobile, vit])
+    assert "Together: mobile and vit" in page
+    assert "60 networks" in page
+
+
+@pytest.mark.parametrize("change", [{"target": "other"}, {"epochs": 9}, {"dataset": "other"}, {"threads": 1}])
+def test_studies_that_differ_in_more_than_their_networks_never_do(make_study, change):
+    mobile, vit = make_study(30, seed=0, study="mobile"), make_study(30, seed=1, study="vit")
+    assert "Together" not in render_report([mobile, vit.assign(**change)])
+    assert "Together" not in render_report([mobile, mobile.assign(study="again")])
