@@ -8,11 +8,16 @@ import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import hypothesis
 import psutil
 import pytest
 
 from bench.board.sockets import listen, shown
 from bench.board.tracker import read_summary
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 # What a board has: Python, TVM and no more of what bench needs elsewhere.
 LIGHT = """

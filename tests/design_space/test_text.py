@@ -78,7 +78,7 @@ def networks(draw: st.DrawFn) -> CnnNetwork:
     return CnnNetwork(draw(st.integers(512, 4096)), draw(st.integers(1, 22000)), stem, body, head)
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(networks())
 def test_every_network_parses_back_from_its_text_and_its_json(network: Network) -> None:
     text = str(network)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.blocks.tokens.selection import divide, gather, leading, ranks, top
@@ -11,7 +11,6 @@ from bench.blocks.tokens.selection import divide, gather, leading, ranks, top
 scores = st.lists(st.integers(-3, 3).map(float), min_size=1, max_size=20)
 
 
-@settings(deadline=None)
 @given(scores, st.data())
 def test_the_first_in_descending_order_are_a_stable_sorts(values, data):
     count = data.draw(st.integers(0, len(values)))
@@ -21,7 +20,6 @@ def test_the_first_in_descending_order_are_a_stable_sorts(values, data):
     assert ranks(tensor).long().gather(1, expected).equal(torch.arange(len(values))[None])
 
 
-@settings(deadline=None)
 @given(scores, st.data())
 def test_the_highest_and_the_others_are_all_tokens_each_in_their_order(values, data):
     count = data.draw(st.integers(0, len(values)))

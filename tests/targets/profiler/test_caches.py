@@ -4,7 +4,7 @@ import ctypes
 from collections import OrderedDict
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.targets import get_target
@@ -69,7 +69,6 @@ def pair(request, simulated):
     return sets, ways, simulated(f"l1={sets}x{ways}", f"l2={2 * sets}x{ways}", "line=64", "tlb=0")
 
 
-@settings(deadline=None)
 @given(accesses=st.lists(ACCESS, min_size=1, max_size=300))
 def test_misses_and_write_backs_are_those_of_least_recently_used_lines(pair, accesses):
     sets, ways, caches = pair
