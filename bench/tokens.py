@@ -106,13 +106,13 @@ def fix_counts(
             plan = calibrate_capacity(model, batches, quantile, multiple)
     static = make_static(model, plan)
     save_reduction(static, output)
-    macs, outside = count_macs(static).item(), static.macs.outside
+    macs = count_macs(static).item()
     return {
         "file": str(output),
         **asdict(plan),
         "dynamic_macs": plan.macs,
         "macs": macs,
-        "share": (macs - outside) / (static.macs.plain - outside),
+        "share": static.macs.share_of(macs),
     }
 
 

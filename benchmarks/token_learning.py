@@ -42,13 +42,12 @@ def run(seed: int, targets: Sequence[float]) -> list[dict[str, Any]]:
         with fed(model, digits, resolution=28, seed=seed) as feed:
             learn_thresholds(model, feed.training(batch_of(digits.train_images)))
             plan = calibrate(model, (images for images, _ in feed.training()))
-            share = (plan.macs - model.macs.outside) / (model.macs.plain - model.macs.outside)
+            share = model.macs.share_of(plan.macs)
             others = {method: _nearest(backbone, method, share) for method in ("tome", "evit")}
             pruned = {f"random {n}": _nearest(backbone, "random", share, seed=n) for n in range(RANDOM_SETS)}
             models = {"plain": backbone, "ltmp dynamic": model, "ltmp": make_static(model, plan), **others, **pruned}
             scores = compare(models, feed.test())
-        inside = model.macs.plain - model.macs.outside
-        found = {name: (score.top1, (score.macs - model.macs.outside) / inside) for name, score in scores.items()}
+        found = {name: (score.top1, model.macs.share_of(score.macs)) for name, score in scores.items()}
         drawn = [found.pop(name) for name in pruned]
         found["random"] = (statistics.mean(top1 for top1, _ in drawn), drawn[0][1])
         plain = found["plain"][0]
@@ -65,8 +64,7 @@ def _nearest(backbone: Any, method: str, share: float, **options: Any) -> Any:
 
     for step in range(int((1 - share) / FINEST) + 1):
         model = reduce_tokens(backbone, method, target=share + step * FINEST, **options)
-        macs = model.macs
-        if count_macs(model).item() >= macs.outside + share * (macs.plain - macs.outside):
+        if model.macs.share_of(count_macs(model).item()) >= share:
             return model
     return reduce_tokens(backbone, method, target=1.0, **options)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +19,7 @@ from bench.errors import RunError, UsageError
 from .accuracy import Accuracy
 from .datasets import Dataset, find_source
 from .loaders import Loader, evaluation_loader, train_loader
-from .placing import choose_device, choose_views, place, prepared
+from .placing import choose_device, choose_views, fed, place, prepared
 from .recipe import Recipe
 
 LOWEST_LR = 0.01
@@ -103,13 +103,9 @@ def evaluate(
     workers: int = 0,
 ) -> Accuracy:
     """Accuracy of a module as it is (source `checkpoint`, no recipe, no epochs); arguments as in `train`."""
-    where = choose_device(device)
     start = time.perf_counter()
-    views = choose_views(module, dataset, resolution, workers)
-    with prepared(module, where, threads, seed=0):
-        train_images, test_images = find_source(dataset.ref).open(dataset)
-        tests = evaluation_loader(test_images, train_images, views, workers=workers)
-        top1, top5 = _score(module, tests, where, dataset)
+    with fed(module, dataset, resolution=resolution, device=device, threads=threads, workers=workers) as feed:
+        top1, top5 = _score(module, feed.test(), feed.device, dataset)
     seconds = time.perf_counter() - start
     return Accuracy(top1, top5, dataset.test_images, (), dataset.ref, "", 0, "checkpoint", seconds, 0)
 
@@ -172,7 +168,9 @@ def _train_epoch(
     return (total / len(batches)).item()
 
 
-def _score(module: nn.Module, batches: Loader, device: torch.device, dataset: Dataset) -> tuple[float, float]:
+def _score(
+    module: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], device: torch.device, dataset: Dataset
+) -> tuple[float, float]:
     """Top-1 and top-5 over all test images; with fewer than 5 classes top-5 counts all of them."""
     module.eval()
     top1 = top5 = seen = 0
@@ -183,7 +181,7 @@ def _score(module: nn.Module, batches: Loader, device: torch.device, dataset: Da
             if not torch.isfinite(logits).all():
                 raise RunError("the network's outputs are not finite; lower the learning rate")
             best = logits.topk(min(5, dataset.num_classes), dim=1).indices.cpu()
-            hits = best == labels.unsqueeze(1)
+            hits = best == labels.cpu().unsqueeze(1)
             top1 += int(hits[:, 0].sum())
             top5 += int(hits.sum())
             seen += len(labels)

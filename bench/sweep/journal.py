@@ -31,6 +31,11 @@ class Entry:
         """Id of the network."""
         return str(self.network["id"])
 
+    @property
+    def learns_counts(self) -> bool:
+        """Whether training decides what is compiled; a trial made before networks could do so does not say."""
+        return bool(self.network.get("learns_counts"))
+
 
 class Journal:
     """A study as the one process that writes it sees it.
@@ -132,6 +137,7 @@ def describe_network(network: Network) -> dict[str, Any]:
         "text": str(network),
         "family": network.family,
         "resolution": network.resolution,
+        "learns_counts": network.learns_counts,
     }
 
 

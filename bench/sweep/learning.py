@@ -37,7 +37,7 @@ def train_and_learn(
 
     start = time.perf_counter()
     plain = train(module.backbone, dataset, recipe, **where)
-    with fed(module, dataset, **where, amp=recipe.amp) as feed:
+    with fed(module, dataset, **where) as feed:
         learn_thresholds(module, feed.training(batch_of(dataset.train_images)))
         plan = calibrate(module, (images for images, _ in feed.training(limit=CALIBRATION_IMAGES)))
         scores = compare({"dynamic": module, "static": make_static(module, plan)}, feed.test())

@@ -31,10 +31,7 @@ def reuse(journal: Journal, entries: Sequence[Entry]) -> int:
 
 def learn(pool: Pool, plan: Plan, journal: Journal, entries: Sequence[Entry], progress: Progress) -> list[Entry]:
     """Train the entries whose training decides what is compiled; gives all entries but those that fail."""
-    from bench.design_space import Network
-
-    deciding = [entry for entry in entries if Network.parse(entry.network["text"]).learns_counts]
-    train(pool, plan, journal, deciding, progress, title="learn")
+    train(pool, plan, journal, [entry for entry in entries if entry.learns_counts], progress, title="learn")
     return [entry for entry in entries if "error" not in entry.results]
 
 

@@ -60,7 +60,6 @@ def _run(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
     """Logits (B, classes), and MACs of each image (B,)."""
     if isinstance(model, ReducedTransformer):
         run = model.run(images)
-        counts = (count.double() for count in run.counts())
-        return run.logits.float(), torch.as_tensor(model.macs.total(*counts))
+        return run.logits.float(), model.macs_of(run)
     plain = TransformerMacs.of(model).plain
     return model(images).float(), torch.full((len(images),), float(plain))

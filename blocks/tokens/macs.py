@@ -73,6 +73,10 @@ class TransformerMacs:
         everywhere = [self.tokens] * len(self.blocks)
         return self.inside(attended, kept) / self.inside(everywhere, everywhere)
 
+    def share_of(self, total: float) -> float:
+        """The same of a network whose MACs are `total`."""
+        return (total - self.outside) / (self.plain - self.outside)
+
 
 def fit(share: Callable[[float], float], low: float, high: float, target: float, method: str) -> float:
     """The parameter between `low` (most MACs) and `high` (least) at which `share` comes nearest to `target`.

@@ -110,7 +110,7 @@ def calibrate(model: ReducedTransformer, batches: Iterable[Tensor], multiple: in
     with evaluating(model), torch.no_grad():
         seen = _Seen.through(model, batches)
         lengths, merges = _sequential(model, reducer, seen.embedded)
-    target = (seen.macs - model.macs.outside) / (model.macs.plain - model.macs.outside)
+    target = model.macs.share_of(seen.macs)
     scaled = _Scaled(model, reducer, lengths, merges, multiple)
     return seen.plan(reducer, *scaled.to(target))
 

@@ -128,6 +128,10 @@ class ReducedTransformer(nn.Module):
         branch = mlp_branch(self.backbone.blocks[index], tokens.x)
         return self.reducer.after(index, dataclasses.replace(tokens, x=tokens.x + branch))
 
+    def macs_of(self, run: Run) -> Tensor:
+        """MACs that a run took for each image, (B,) float64; the method's own work is not counted."""
+        return torch.as_tensor(self.macs.total(*(count.double() for count in run.counts())))
+
     def _classify(self, tokens: Tokens) -> Tensor:
         """The backbone's head; pooled means weigh a token by its size, as its patches would have counted."""
         backbone = self.backbone
@@ -150,13 +154,12 @@ def count_macs(model: ReducedTransformer, images: Tensor | None = None) -> Tenso
     The method's own work is not counted: see `Reducer.overhead`. The mean over images is the mean of their MACs, not
     the MACs at the mean number of tokens. Raises `UsageError` without images where the counts depend on them.
     """
-    macs = model.macs
     if images is None:
+        macs = model.macs
         attended, kept = model.reducer.counts(macs.tokens)
         return torch.tensor([macs.total(attended, kept)], dtype=torch.float64)
     with evaluating(model), torch.no_grad():
-        counts = model.run(images).counts()
-    return torch.as_tensor(macs.total(*(count.double() for count in counts)))
+        return model.macs_of(model.run(images))
 
 
 @contextmanager
