@@ -85,11 +85,20 @@ def _rated_tile(high: int, wide: int, span: int, machine: Machine, at_once: int)
                 rows = height * width
                 if _registers(rows, vectors, at_once) > machine.registers:
                     continue
-                used = 1.0 if wide % width == 0 else 0.97 * (wide / (ceil(wide / width) * width)) ** 0.5
-                score = _work_a_cycle(rows, vectors, lanes, machine, at_once) * lanes * used
+                score = _work_a_cycle(rows, vectors, lanes, machine, at_once) * lanes
+                if wide % width:
+                    rest_score = _work_a_cycle(wide % width, vectors, lanes, machine, at_once) * lanes
+                    score = _with_rest(score, wide, width, rest_score)
                 if score > best_score * 1.001:
                     best, best_score = Tile(height, width, vectors, lanes), score
     return best, best_score
+
+
+def _with_rest(score: float, wide: int, width: int, rest_score: float) -> float:
+    """Multiply-adds a cycle over whole tiles and a last one of fewer rows, which costs code and a branch besides."""
+    whole, rest = wide // width * width, wide % width
+    tiles = ceil(wide / width)
+    return max(0.97, 1 - 0.12 / tiles) * wide / (whole / score + rest / rest_score)
 
 
 def _registers(rows: int, vectors: int, at_once: int) -> int:
@@ -102,8 +111,8 @@ def _registers(rows: int, vectors: int, at_once: int) -> int:
 def _work_a_cycle(rows: int, vectors: int, lanes: int, machine: Machine, at_once: int) -> float:
     """Multiply-adds a cycle over one step of the reduction."""
     issue = rows * vectors / machine.multiply_adds_a_cycle(lanes)
-    broadcasts = rows / at_once
-    loads = (broadcasts + vectors) / machine.loads_per_cycle
+    # Where values are lanes of a register, as on Arm, one instruction loads two registers of weights.
+    loads = (rows / at_once + vectors / (1 if at_once == 1 else 2)) / machine.loads_per_cycle
     # Loads that hide behind arithmetic still cost something: between equals, the tile that reuses more wins.
     return rows * vectors / (max(issue, loads, machine.fma_latency) + 0.25 * loads)
 

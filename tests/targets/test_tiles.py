@@ -41,6 +41,11 @@ def test_a_prime_number_of_rows_still_gets_a_tile_of_several_rows():
     assert contraction_tile(1, 197, 192, AVX512).width > 3
 
 
+def test_a_short_last_tile_is_worth_larger_ones_before_it():
+    assert contraction_tile(27, 27, 256, AVX512).width == 6
+    assert contraction_tile(1, 784, 256, A72, at_once=4).width == 5
+
+
 @pytest.mark.parametrize("machine", MACHINES)
 @given(side=st.integers(1, 60), columns=st.integers(1, 1000), steps=st.integers(1, 1000))
 def test_parts_make_up_all_columns(machine, side, columns, steps):
