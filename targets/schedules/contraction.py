@@ -10,12 +10,13 @@ from collections.abc import Collection
 from math import prod
 from typing import Any
 
+from tvm import ir, tirx
 from tvm.s_tir import Schedule
 
 from bench.targets.schedules.analysis import Block, Read, extent, group_width, spatial
 from bench.targets.schedules.epilogue import driver_of, padding_of, schedule_accumulators, schedule_padding
 from bench.targets.schedules.machine import Machine
-from bench.targets.schedules.tiles import Packing, Tile, balance, chunks, column_parts, contraction_tile
+from bench.targets.schedules.tiles import Neighbours, Packing, Tile, balance, chunks, column_parts, contraction_tile
 
 _UNROLL = 24
 # Multiply-adds from which a kernel's inner loop is worth compiling twice, and four times, as long for.
@@ -36,8 +37,9 @@ def apply(schedule: Schedule, block: Block, machine: Machine, constants: Collect
 
     Loops: chunk of rows (parallel), columns by the tile, rows of the chunk, reduction, tile. A tile's weights
     stay in the first-level cache while the rows of a chunk pass by, and a chunk's rows in the second-level cache until
-    the last columns have read them; when they are among the `constants`, they are
-    laid out tile after tile, so that they stream from memory in order. Returns that layout.
+    the last columns have read them. Where all weights fit the first-level cache, the columns are inside the rows. When
+    weights are among the `constants`, they are laid out tile after tile, so that they stream from memory in order.
+    Returns that layout.
     """
     column = block.column
     assert column is not None
@@ -50,9 +52,9 @@ def apply(schedule: Schedule, block: Block, machine: Machine, constants: Collect
     *outer, (_, wide) = loops.items()
     name, high = outer.pop() if outer else ("", None)
     heights = 1 if high is None or weights.uses(name) else extent(schedule, high)
-    at_once = _steps_at_once(block, shared, machine)
+    neighbours = _neighbours(block, shared, machine)
     tile = contraction_tile(
-        heights, extent(schedule, wide), extent(schedule, column_loop), machine, group_width(shared, column), at_once
+        heights, extent(schedule, wide), extent(schedule, column_loop), machine, group_width(shared, column), neighbours
     )
     packing = _pack(schedule, block, weights, tile, constants)
     cut = extent(schedule, wide) % tile.width != 0
@@ -67,17 +69,24 @@ def apply(schedule: Schedule, block: Block, machine: Machine, constants: Collect
     tiles = extent(schedule, column_outer)
     part = _row_parts(block, shared, weights, extent(schedule, outer_loop), tiles, machine)
     chunk, within = schedule.split(outer_loop, [part, None])
-    schedule.reorder(chunk, column_outer, within, *inner, *tall, row, vector, lane)
     split_columns = balance(part, machine.threads) < balance(tiles, machine.threads)
+    if split_columns or 4 * prod(weights.shape) > machine.l1_bytes // 2:
+        tiles_loops = [column_outer, within, *inner]
+    else:
+        # What is written is then whole lines of a cache at once.
+        tiles_loops = [within, *inner, column_outer]
+    schedule.reorder(chunk, *tiles_loops, *tall, row, vector, lane)
     parallel = schedule.fuse(chunk, column_outer) if split_columns else chunk
     schedule.parallel(parallel)
 
-    schedule.compute_at(block.handle, [within, *inner][-1], preserve_unit_loops=True)
+    schedule.compute_at(block.handle, tiles_loops[-1], preserve_unit_loops=True)
     if padding is not None:
         schedule_padding(schedule, padding, None if split_columns else parallel, machine)
     steps = schedule_accumulators(schedule, block, tile.vectors, tile.lanes)
-    if at_once > 1:
-        _load_steps_at_once(schedule, block, shared, steps, at_once)
+    if neighbours.apart is not None:
+        _load_line(schedule, block, shared, steps, machine)
+    elif neighbours.steps > 1:
+        _load_steps_at_once(schedule, block, shared, steps, neighbours.steps)
     elif machine.lane_operands:
         _unroll_neighbours(schedule, steps)
     schedule.decompose_reduction(block.handle, steps[0])
@@ -100,8 +109,8 @@ def column_widths(schedule: Schedule, block: Block, machine: Machine) -> list[in
     *outer, wide = [name for name in spatial(block) if name != column]
     high = 1 if not outer or weights.uses(outer[-1]) else block.extents[outer[-1]]
     steps = prod(block.extents[name] for name in block.reduced)
-    at_once = _steps_at_once(block, shared, machine)
-    return column_parts(high, block.extents[wide], columns, steps, machine, at_once)
+    neighbours = _neighbours(block, shared, machine)
+    return column_parts(high, block.extents[wide], columns, steps, machine, neighbours)
 
 
 def _row_parts(block: Block, shared: Read, weights: Read, rows: int, tiles: int, machine: Machine) -> int:
@@ -126,12 +135,49 @@ def _operands(block: Block, column: str) -> tuple[Read, Read]:
     return shared, weights
 
 
-def _steps_at_once(block: Block, shared: Read, machine: Machine) -> int:
-    """How many steps of the shared operand one load brings: a register's lanes, or 1 where they are not neighbours."""
+def _neighbours(block: Block, shared: Read, machine: Machine) -> Neighbours:
+    """Of the shared operand's channels; of a line of pixels where there are too few channels to fill a register."""
     last = next((name for name in reversed(block.reduced)), None)
     if not machine.lane_operands or last is None or not shared.contiguous(last):
-        return 1
-    return machine.widest_vector(block.extents[last])
+        return Neighbours()
+    channels = block.extents[last]
+    lanes = machine.widest_vector(channels)
+    wide = [name for name in spatial(block) if name != block.column][-1:]
+    if lanes > 1 or shared.shape[-1] != channels or len(shared.shape) < 2 or not wide:
+        return Neighbours(lanes)
+    taps = [name for name in shared.used[-2] if name in block.reduced]
+    stride = _factor(shared.indices[-2], wide[0])
+    steps = channels * prod(block.extents[name] for name in taps)
+    in_line = {*taps, *wide} == shared.used[-2] and block.reduced[-1 - len(taps) : -1] == taps
+    undilated = all(_factor(shared.indices[-2], name) == 1 for name in taps)
+    if not (taps and in_line and undilated and stride and steps <= _UNROLL):
+        return Neighbours()
+    return Neighbours(steps, stride * channels)
+
+
+def _factor(index: Any, variable: str) -> int | None:
+    """What `variable` is multiplied by in a sum; None where it is not in it."""
+    if isinstance(index, tirx.Add):
+        return next((found for part in (index.a, index.b) if (found := _factor(part, variable))), None)
+    if isinstance(index, tirx.Mul) and isinstance(index.b, tirx.IntImm):
+        return int(index.b) if _factor(index.a, variable) == 1 else None
+    return 1 if isinstance(index, ir.Var) and str(index.name) == variable else None
+
+
+def _load_line(schedule: Schedule, block: Block, shared: Read, steps: list[Any], machine: Machine) -> None:
+    """Read the tile's part of a line of the shared operand by whole registers, and unroll the steps within it."""
+    copy = schedule.cache_read(block.handle, _position(block, shared), "local")
+    schedule.compute_at(copy, steps[-3], preserve_unit_loops=True)
+    values = schedule.fuse(*schedule.get_loops(copy)[-2:])
+    whole, lane = schedule.split(values, [None, machine.lanes])
+    schedule.annotate(whole, "pragma_loop_partition_hint", True)
+    schedule.vectorize(lane)
+    for step in steps[-2:]:
+        schedule.unroll(step)
+
+
+def _position(block: Block, read: Read) -> int:
+    return next(i for i, region in enumerate(block.stmt.reads) if str(region.source.name) == read.tensor)
 
 
 def _load_steps_at_once(schedule: Schedule, block: Block, shared: Read, steps: list[Any], lanes: int) -> None:
@@ -139,8 +185,7 @@ def _load_steps_at_once(schedule: Schedule, block: Block, shared: Read, steps: l
     many steps twice, which saves a twentieth of its instructions, or four times, which saves a hundredth more."""
     last = max(i for i, step in enumerate(steps) if extent(schedule, step) > 1)
     outer, inner = steps[last : last + 1] = schedule.split(steps[last], [None, lanes])
-    position = next(i for i, region in enumerate(block.stmt.reads) if str(region.source.name) == shared.tensor)
-    copy = schedule.cache_read(block.handle, position, "local")
+    copy = schedule.cache_read(block.handle, _position(block, shared), "local")
     schedule.compute_at(copy, outer, preserve_unit_loops=True)
     times = [n for n, macs in _LONG.items() if block.macs >= macs and extent(schedule, outer) % n == 0]
     if times:
@@ -166,7 +211,7 @@ def _pack(schedule: Schedule, block: Block, weights: Read, tile: Tile, constants
     columns = tile.vectors * tile.lanes
     if weights.tensor not in constants or columns == weights.shape[-1]:
         return None
-    index = next(i for i, region in enumerate(block.stmt.reads) if str(region.source.name) == weights.tensor)
+    index = _position(block, weights)
     schedule.transform_layout(
         block.handle,
         ("read", index),

@@ -27,6 +27,22 @@ class Packing:
     columns: int
 
 
+@dataclass(frozen=True)
+class Neighbours:
+    """What one load of the operand that columns share brings, where a multiply-add can take a lane of a register.
+
+    A row needs `steps` values that are neighbours in memory; 1 where each has to be loaded by itself. The next row's
+    begin `apart` values further on, in the same line; None where they lie elsewhere, and each row has a register.
+    """
+
+    steps: int = 1
+    apart: int | None = None
+
+    def registers(self, rows: int, lanes: int) -> int:
+        """How many registers of `lanes` values hold them for `rows` rows."""
+        return rows if self.apart is None else ceil(((rows - 1) * self.apart + self.steps) / lanes)
+
+
 LINE_FLOATS = 16
 """float32 values in a line of a cache."""
 
@@ -35,21 +51,23 @@ _PART_CYCLES = 20_000
 
 
 def contraction_tile(
-    high: int, wide: int, columns: int, machine: Machine, within: int | None = None, at_once: int = 1
+    high: int, wide: int, columns: int, machine: Machine, within: int | None = None, shared: Neighbours = Neighbours()
 ) -> Tile:
     """The tile with the most useful multiply-adds a cycle for an outer-product kernel of high × wide rows.
 
-    Each step of the reduction loads one vector for every `vectors` and broadcasts one value for every row (one load
-    for `at_once` steps), then issues rows × vectors multiply-adds; the slowest of loads, multiply-adds and their
-    latency decides.
+    Each step of the reduction loads one vector for every `vectors` and broadcasts one value for every row (`shared`
+    says how many loads that takes), then issues rows × vectors multiply-adds; the slowest of loads, multiply-adds and
+    their latency decides.
     A tile's columns divide `columns` (and `within`, the width of a group, when given), so that no vector is
     partly used. A tile higher than 1 takes whole lines of `wide`; a width that does not divide `wide` leaves a
     last tile under a predicate, which counts against it.
     """
-    return _rated_tile(high, wide, within or columns, machine, at_once)[0]
+    return _rated_tile(high, wide, within or columns, machine, shared)[0]
 
 
-def column_parts(high: int, wide: int, columns: int, steps: int, machine: Machine, at_once: int = 1) -> list[int]:
+def column_parts(
+    high: int, wide: int, columns: int, steps: int, machine: Machine, shared: Neighbours = Neighbours()
+) -> list[int]:
     """Into which widths to cut the columns of such a kernel, whose reduction has `steps`, so that vectors are whole.
 
     58 columns are 56 in vectors of four and 2 in a vector of two; one part where that promises no less time. A
@@ -58,7 +76,7 @@ def column_parts(high: int, wide: int, columns: int, steps: int, machine: Machin
     work = steps * high * wide
 
     def cycles(width: int) -> float:
-        return work * width / _rated_tile(high, wide, width, machine, at_once)[1] + _PART_CYCLES
+        return work * width / _rated_tile(high, wide, width, machine, shared)[1] + _PART_CYCLES
 
     best = [columns]
     if columns % machine.lanes == 0 or high * wide == 1:
@@ -66,16 +84,20 @@ def column_parts(high: int, wide: int, columns: int, steps: int, machine: Machin
     for vectors in range(1, 9):
         whole = columns // (vectors * machine.lanes) * vectors * machine.lanes
         if whole:
-            parts = [whole, *column_parts(high, wide, columns - whole, steps, machine, at_once)]
+            parts = [whole, *column_parts(high, wide, columns - whole, steps, machine, shared)]
             best = min(best, parts, key=lambda widths: sum(map(cycles, widths)))
     return best
 
 
 @cache
-def _rated_tile(high: int, wide: int, span: int, machine: Machine, at_once: int) -> tuple[Tile, float]:
+def _rated_tile(high: int, wide: int, span: int, machine: Machine, shared: Neighbours) -> tuple[Tile, float]:
     """The tile and its useful multiply-adds a cycle."""
-    shapes = [(1, width) for width in range(1, wide + 1)]
-    shapes += [(height, wide) for height in range(2, high + 1) if high % height == 0]
+    if shared.apart is None:
+        shapes = [(1, width) for width in range(1, wide + 1)]
+        shapes += [(height, wide) for height in range(2, high + 1) if high % height == 0]
+    else:
+        # A last tile that takes less of a line would have the others ask where the line ends.
+        shapes = [(1, width) for width in range(1, wide + 1) if wide % width == 0]
     best, best_score = Tile(1, 1, 1, 1), 0.0
     for lanes in machine.vector_widths():
         for vectors in range(1, 9):
@@ -83,11 +105,11 @@ def _rated_tile(high: int, wide: int, span: int, machine: Machine, at_once: int)
                 continue
             for height, width in shapes:
                 rows = height * width
-                if _registers(rows, vectors, at_once) > machine.registers:
+                if _registers(rows, vectors, machine, shared) > machine.registers:
                     continue
-                score = _work_a_cycle(rows, vectors, lanes, machine, at_once) * lanes
+                score = _work_a_cycle(rows, vectors, lanes, machine, shared) * lanes
                 if wide % width:
-                    rest_score = _work_a_cycle(wide % width, vectors, lanes, machine, at_once) * lanes
+                    rest_score = _work_a_cycle(wide % width, vectors, lanes, machine, shared) * lanes
                     score = _with_rest(score, wide, width, rest_score)
                 if score > best_score * 1.001:
                     best, best_score = Tile(height, width, vectors, lanes), score
@@ -101,18 +123,20 @@ def _with_rest(score: float, wide: int, width: int, rest_score: float) -> float:
     return max(0.97, 1 - 0.12 / tiles) * wide / (whole / score + rest / rest_score)
 
 
-def _registers(rows: int, vectors: int, at_once: int) -> int:
-    """Accumulators, and what they are multiplied from: a register of steps for each row and one step's weights, of
-    which three or more are loaded ahead, or one step's weights and a value."""
-    operands = rows + max(3, vectors) if at_once > 1 else vectors + 1
-    return rows * vectors + operands
+def _registers(rows: int, vectors: int, machine: Machine, shared: Neighbours) -> int:
+    """Accumulators, and what they are multiplied from: the neighbours of each row and one step's weights, of which
+    three or more are loaded ahead, or one step's weights and a value."""
+    if shared.steps == 1:
+        return rows * vectors + vectors + 1
+    return rows * vectors + shared.registers(rows, machine.lanes) + max(3, vectors)
 
 
-def _work_a_cycle(rows: int, vectors: int, lanes: int, machine: Machine, at_once: int) -> float:
+def _work_a_cycle(rows: int, vectors: int, lanes: int, machine: Machine, shared: Neighbours) -> float:
     """Multiply-adds a cycle over one step of the reduction."""
     issue = rows * vectors / machine.multiply_adds_a_cycle(lanes)
     # Where values are lanes of a register, as on Arm, one instruction loads two registers of weights.
-    loads = (rows / at_once + vectors / (1 if at_once == 1 else 2)) / machine.loads_per_cycle
+    weights = vectors if shared.steps == 1 else vectors / 2
+    loads = (shared.registers(rows, machine.lanes) / shared.steps + weights) / machine.loads_per_cycle
     # Loads that hide behind arithmetic still cost something: between equals, the tile that reuses more wins.
     return rows * vectors / (max(issue, loads, machine.fma_latency) + 0.25 * loads)
 
