@@ -70,7 +70,7 @@ def apply(schedule: Schedule, block: Block, machine: Machine, constants: Collect
     part = _row_parts(block, shared, weights, extent(schedule, outer_loop), tiles, machine)
     chunk, within = schedule.split(outer_loop, [part, None])
     split_columns = balance(part, machine.threads) < balance(tiles, machine.threads)
-    if split_columns or 4 * prod(weights.shape) > machine.l1_bytes // 2:
+    if split_columns or 4 * prod(weights.shape) > 3 * machine.l1_bytes // 4:
         tiles_loops = [column_outer, within, *inner]
     else:
         # What is written is then whole lines of a cache at once.
