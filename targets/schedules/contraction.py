@@ -187,7 +187,8 @@ def _load_steps_at_once(schedule: Schedule, block: Block, shared: Read, steps: l
     outer, inner = steps[last : last + 1] = schedule.split(steps[last], [None, lanes])
     copy = schedule.cache_read(block.handle, _position(block, shared), "local")
     schedule.compute_at(copy, outer, preserve_unit_loops=True)
-    times = [n for n, macs in _LONG.items() if block.macs >= macs and extent(schedule, outer) % n == 0]
+    loads = extent(schedule, outer)
+    times = [n for n, macs in _LONG.items() if block.macs >= macs and loads % n == 0 and loads > n]
     if times:
         steps[last], several = schedule.split(outer, [None, times[-1]])
         schedule.unroll(several)
