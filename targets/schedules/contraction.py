@@ -143,7 +143,8 @@ def _neighbours(block: Block, shared: Read, machine: Machine) -> Neighbours:
     channels = block.extents[last]
     lanes = machine.widest_vector(channels)
     wide = [name for name in spatial(block) if name != block.column][-1:]
-    if lanes > 1 or shared.shape[-1] != channels or len(shared.shape) < 2 or not wide:
+    image = len(shared.shape) == 4 and shared.shape[-1] == channels
+    if lanes > 1 or not image or not wide:
         return Neighbours(lanes)
     taps = [name for name in shared.used[-2] if name in block.reduced]
     stride = _factor(shared.indices[-2], wide[0])

@@ -107,20 +107,21 @@ def _rated_tile(high: int, wide: int, span: int, machine: Machine, shared: Neigh
                 rows = height * width
                 if _registers(rows, vectors, machine, shared) > machine.registers:
                     continue
-                score = _work_a_cycle(rows, vectors, lanes, machine, shared) * lanes
+                work = _work_a_cycle(rows, vectors, lanes, machine, shared)
                 if wide % width:
-                    rest_score = _work_a_cycle(wide % width, vectors, lanes, machine, shared) * lanes
-                    score = _with_rest(score, wide, width, rest_score)
+                    rest = _work_a_cycle(wide % width, vectors, lanes, machine, shared)
+                    work = _with_rest(work, rest, wide, width)
+                score = work * lanes
                 if score > best_score * 1.001:
                     best, best_score = Tile(height, width, vectors, lanes), score
     return best, best_score
 
 
-def _with_rest(score: float, wide: int, width: int, rest_score: float) -> float:
+def _with_rest(work: float, rest_work: float, wide: int, width: int) -> float:
     """Multiply-adds a cycle over whole tiles and a last one of fewer rows, which costs code and a branch besides."""
-    whole, rest = wide // width * width, wide % width
-    tiles = ceil(wide / width)
-    return max(0.97, 1 - 0.12 / tiles) * wide / (whole / score + rest / rest_score)
+    rest = wide % width
+    kept = max(0.97, 1 - 0.12 / ceil(wide / width))
+    return kept * wide / ((wide - rest) / work + rest / rest_work)
 
 
 def _registers(rows: int, vectors: int, machine: Machine, shared: Neighbours) -> int:

@@ -65,6 +65,9 @@ class Excite(nn.Module):
 
 MODULES = {
     "dense 3x3": nn.Sequential(nn.Conv2d(3, 24, 3, 2, 1), nn.ReLU6()),
+    "stem 7x7": nn.Sequential(nn.Conv2d(3, 16, 7, 2, 3, bias=False), nn.ReLU()),
+    "stem without border": nn.Conv2d(3, 20, 3, 2),
+    "patches": nn.Conv2d(3, 24, 4, 4),
     "dense 5x5, dilated": nn.Sequential(nn.Conv2d(3, 8, 5, 1, 4, dilation=2), nn.Hardswish()),
     "pointwise": nn.Sequential(nn.Conv2d(3, 40, 1), nn.SiLU(), nn.Conv2d(40, 12, 1)),
     "columns in parts": nn.Sequential(
