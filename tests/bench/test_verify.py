@@ -62,8 +62,8 @@ def emulators(emulation: Emulation) -> set[psutil.Process]:
     """The emulated boards that run now, of these tests alone: their cache folder is."""
     return {
         process
-        for process in psutil.process_iter(["cmdline"])
-        if str(emulation.guest.root) in (process.info["cmdline"] or []) and process.name() != "sh"
+        for process in psutil.process_iter(["cmdline", "name"])
+        if str(emulation.guest.root) in (process.info["cmdline"] or []) and process.info["name"] != "sh"
     }
 
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import numpy as np
 import psutil
@@ -32,8 +33,13 @@ def relative_error(program, options):
 
 
 def board_processes(command):
-    """The shell and the emulators below a process."""
-    return [child for child in command.children(recursive=True) if "bench.board.server" in child.cmdline()]
+    """The shell and the emulators below a process, and what each is called."""
+    found = {}
+    for child in command.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # It may end while it is looked at.
+            if "bench.board.server" in child.cmdline():
+                found[child] = child.name()
+    return found
 
 
 def wait_until(found, seconds=PATIENCE):
@@ -168,7 +174,7 @@ def test_ctrl_c_ends_emulated_boards_and_leaves_nothing_behind(emulating, tmp_pa
     process, command, printed = emulating
     wait_until(lambda: "device 1 of 1 is rk3399 at 127.0.0.1:" in printed.read_text())
     below = board_processes(command)
-    assert any("qemu" in one.name() for one in below)
+    assert any("qemu" in name for name in below.values())
     process.send_signal(signal.SIGINT)
     assert process.wait(PATIENCE) == 0
     assert psutil.wait_procs(below, timeout=10)[1] == []
@@ -178,7 +184,7 @@ def test_ctrl_c_ends_emulated_boards_and_leaves_nothing_behind(emulating, tmp_pa
 
 def test_emulated_boards_do_not_outlive_a_command_that_is_killed(emulating):
     process, command, _ = emulating
-    wait_until(lambda: any("qemu" in one.name() for one in board_processes(command)))
+    wait_until(lambda: any("qemu" in name for name in board_processes(command).values()))
     below = board_processes(command)
     process.kill()
     process.wait()
