@@ -24,8 +24,8 @@ import torch
 from networks import create
 from torch import nn
 
-SECONDS, LEAST_SAMPLES = 1.0, 10
-WARM_UP_SECONDS, WARM_UP_CALLS = 0.3, 5
+SECONDS, LEAST_SAMPLES = 0.5, 10
+WARM_UP_SECONDS, WARM_UP_CALLS = 0.2, 5
 TOLERANCE = 1e-3
 LIMIT_SECONDS = 1200
 

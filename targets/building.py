@@ -10,7 +10,7 @@ from tvm import tirx
 from tvm.s_tir import transform as scheduling
 from tvm.tirx import transform as lowering
 
-from bench.targets.rewrites import keep_on_stack, skip_borders
+from bench.targets.rewrites import keep_on_stack, shuffle_lanes, skip_borders
 
 # The part of TVM's default pipeline that concerns loops on a CPU: what it has for threads of a GPU, for bfloat16 and
 # for an entry point of its own costs time in every kernel and does nothing here; common subexpressions LLVM finds.
@@ -28,6 +28,7 @@ _LOOPS = tvm.transform.Sequential(
         scheduling.LoopPartition(),
         lowering.NarrowDataType(32),
         lowering.VectorizeLoop(True),
+        shuffle_lanes,
         lowering.StorageRewrite(),
         keep_on_stack,
         lowering.UnrollLoop(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,13 @@ from tvm import ir, tirx
 
 from bench.targets.schedules.analysis import is_conditional
 
+_INTEGER: dict[type, Callable[[int, int], int]] = {
+    tirx.Add: operator.add,
+    tirx.Sub: operator.sub,
+    tirx.Mul: operator.mul,
+    tirx.FloorDiv: operator.floordiv,
+    tirx.FloorMod: operator.mod,
+}
 _NEUTRAL = {tirx.Add: 0.0, tirx.Max: float(tirx.min_value("float32").value)}
 
 
@@ -24,6 +32,42 @@ def _on_stack(statement: Any) -> Any:
     if isinstance(statement, tirx.AllocBuffer) and statement.buffer.scope() == "local":
         return tirx.AllocBuffer(statement.buffer, {"disable_lower_builtin": tirx.IntImm("int32", 1)})
     return _rebuilt(statement, _on_stack)
+
+
+@tirx.transform.prim_func_pass(opt_level=0, name="ShuffleLanes")
+def shuffle_lanes(function: tirx.PrimFunc, _module: tvm.IRModule, _context: tvm.transform.PassContext) -> tirx.PrimFunc:
+    """Vectors read from local memory in a fixed order become shuffles of registers, where TVM loads every element."""
+    return function.with_body(_shuffled(function.body))
+
+
+def _shuffled(statement: Any) -> Any:
+    if not isinstance(statement, tirx.BufferStore):
+        return _rebuilt(statement, _shuffled)
+    load = statement.value
+    if not (isinstance(load, ir.TensorLoad) and load.source.scope() == "local"):
+        return statement
+    index = load.indices[-1]
+    order = None if isinstance(index, tirx.Ramp) else _lanes(index)
+    if order is None or len(order) == 1:
+        return statement
+    everything = tirx.BufferLoad(load.source, [tirx.Ramp(0, 1, max(order) + 1)])
+    return tirx.BufferStore(statement.buffer, tirx.Shuffle([everything], order), statement.indices)
+
+
+def _lanes(index: Any) -> list[int] | None:
+    """The values of a vector of integers; None unless they are known."""
+    if isinstance(index, tirx.IntImm):
+        return [int(index)]
+    if isinstance(index, tirx.Broadcast):
+        value = _lanes(index.value)
+        return None if value is None else value * int(index.lanes)
+    if isinstance(index, tirx.Ramp):
+        start, step = _lanes(index.base), _lanes(index.stride)
+        return None if start is None or step is None else [start[0] + i * step[0] for i in range(int(index.lanes))]
+    if type(index) in _INTEGER:
+        left, right = _lanes(index.a), _lanes(index.b)
+        return None if left is None or right is None else list(map(_INTEGER[type(index)], left, right))
+    return None
 
 
 @tirx.transform.prim_func_pass(opt_level=0, name="SkipBorders")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from bench.targets.program import Kernel
 
-_BY_RULE = {"transform": "Winograd transform", "rows": "normalisation", "elementwise": "element-wise"}
+_BY_RULE = {"transform": "Winograd transform", "rows": "normalisation"} | dict.fromkeys(
+    ("elementwise", "shuffle"), "element-wise"
+)
 
 
 def operator_of(kernel: Kernel) -> str:

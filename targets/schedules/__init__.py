@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tvm import tirx
 from tvm.s_tir import Schedule
 
-from bench.targets.schedules import contraction, cutting, elementwise, rows, sharing, transform, window
+from bench.targets.schedules import contraction, cutting, elementwise, rows, sharing, shuffle, transform, window
 from bench.targets.schedules.analysis import Block
 from bench.targets.schedules.inlining import fold_biases, inline_elementwise, root_blocks
 from bench.targets.schedules.machine import Machine
@@ -108,7 +108,12 @@ def _apply_rules(schedule: Schedule, machine: Machine, constants: Collection[str
         elif block.reduced:
             return None, []
     for block in root_blocks(schedule):
-        if _untouched(schedule, block):
+        if not _untouched(schedule, block):
+            continue
+        if shuffle.matches(block, machine):
+            shuffle.apply(schedule, block, machine)
+            names.append("shuffle")
+        else:
             elementwise.apply(schedule, block, machine)
     return "+".join(dict.fromkeys(names)) or "elementwise", packings
 

@@ -129,6 +129,11 @@ class Block:
         return any(_tensors(product.a) != _tensors(product.b) for product in products)
 
     @property
+    def chooses(self) -> bool:
+        """Whether a condition says what the value is: a border, a concatenation."""
+        return any(is_conditional(node) for node in walk(self.stmt.body.value))
+
+    @property
     def macs(self) -> int:
         """Multiply-accumulates: the block's iterations when it is a sum of products."""
         return prod(self.extents.values()) if self.is_reduction and self.multiplies else 0

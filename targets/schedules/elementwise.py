@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tvm.s_tir import Schedule
 
-from bench.targets.schedules.analysis import Block, is_conditional, variables, walk
+from bench.targets.schedules.analysis import Block, variables
 from bench.targets.schedules.epilogue import vectorize_innermost
 from bench.targets.schedules.machine import Machine
 
@@ -24,7 +24,7 @@ def apply(schedule: Schedule, block: Block, machine: Machine) -> None:
     if outer:
         schedule.parallel(schedule.fuse(*outer))
     vectorize_innermost(schedule, inner, machine)
-    if any(is_conditional(node) for node in walk(block.stmt.body.value)):
+    if block.chooses:
         # Parts of a concatenation become loops of their own, so that no element asks where it is from.
         along = schedule.get_loops(block.handle)[1 if outer else 0]
         schedule.annotate(along, "pragma_loop_partition_hint", True)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tvm import ir, tirx
 from tvm.s_tir import Schedule
 
-from bench.targets.schedules.analysis import Block, is_conditional, walk
+from bench.targets.schedules.analysis import Block, walk
 
 _CHEAP_NODES = 12
 
@@ -71,7 +69,7 @@ def inline_elementwise(schedule: Schedule) -> None:
 
 def is_padding(block: Block) -> bool:
     """Whether the block writes a border around a tensor."""
-    return not block.is_reduction and any(is_conditional(node) for node in _body(block))
+    return not block.is_reduction and block.chooses
 
 
 def _reaches_reduction(schedule: Schedule, block: Block) -> bool:
@@ -88,13 +86,9 @@ def _stays(block: Block) -> bool:
     return block.name.startswith("winograd_")
 
 
-def _body(block: Block) -> list[Any]:
-    return list(walk(block.stmt.body.value))
-
-
 def _costly(block: Block) -> bool:
     """Whether computing the block twice would hurt: a call to a function, or a polynomial."""
-    nodes = _body(block)
+    nodes = list(walk(block.stmt.body.value))
     calls = any(isinstance(node, ir.Call) for node in nodes)
     arithmetic = sum(hasattr(node, "a") and hasattr(node, "b") for node in nodes)
     return calls or arithmetic > _CHEAP_NODES

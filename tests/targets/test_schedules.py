@@ -52,6 +52,20 @@ class Shuffle(nn.Module):
         return right[:, 1:5] * left.mean((2, 3), keepdim=True)[:, :4]
 
 
+class ShuffledParts(nn.Module):
+    """Channels that fill vectors, of two tensors or one, in turn from `groups` places; then halves of them."""
+
+    def __init__(self, groups: int, parts: int) -> None:
+        super().__init__()
+        self.groups = groups
+        self.layers = nn.ModuleList(nn.Conv2d(3, 64 // parts, 1) for _ in range(parts))
+
+    def forward(self, x):
+        shuffled = nn.functional.channel_shuffle(torch.cat([layer(x) for layer in self.layers], 1), self.groups)
+        left, right = shuffled.chunk(2, dim=1)
+        return torch.cat([torch.relu(right), left.mean((2, 3), keepdim=True).expand_as(left)], 1)
+
+
 class Excite(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -83,6 +97,8 @@ MODULES = {
     "softmax": nn.Sequential(nn.Flatten(), nn.Linear(588, 37), nn.Softmax(-1)),
     "tokens": Tokens(),
     "shuffle": Shuffle(),
+    "shuffle by vectors": ShuffledParts(groups=4, parts=1),
+    "shuffle of two parts": ShuffledParts(groups=2, parts=2),
     "excite": Excite(),
 }
 
@@ -148,6 +164,8 @@ def test_each_operator_class_gets_its_own_rule():
     assert "contraction" in rules_of(MODULES["dense 3x3"])[0]
     assert "window" in rules_of(MODULES["depthwise"])[0]
     assert "rows" in rules_of(MODULES["softmax"])[0]
+    assert "shuffle" in rules_of(MODULES["shuffle by vectors"])[0]
+    assert "shuffle" in rules_of(MODULES["shuffle of two parts"])[0]
     assert set(rules_of(nn.ReLU())[0]) == {"elementwise"}
 
 
