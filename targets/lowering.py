@@ -5,7 +5,7 @@ from __future__ import annotations
 import tvm
 from tvm import relax
 
-from bench.targets import winograd
+from bench.targets import grouped, winograd
 from bench.targets.exporting import Trace
 from bench.targets.importing import Importer
 from bench.targets.legalizing import Legalize, legalize, remembered
@@ -34,9 +34,12 @@ def rules(target: Target, threads: int) -> dict[str, Legalize]:
     if target.is_gpu:
         return remembered()
     perhaps_winograd = winograd.legalization(target, threads)
+    perhaps_padded = grouped.legalization(target.machine(threads))
 
     def convolution(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
-        dense = int(call.attrs.groups) == 1 and [int(extent) for extent in call.args[1].ty.shape.values[:2]] == [3, 3]
+        if int(call.attrs.groups) > 1:
+            return perhaps_padded(builder, call)
+        dense = [int(extent) for extent in call.args[1].ty.shape.values[:2]] == [3, 3]
         # To infer the shape of the output takes as long as all the rest.
         return perhaps_winograd(builder, builder.normalize(call)) if dense else legalize(builder, call)
 

@@ -14,6 +14,8 @@ from tvm.target import codegen
 from bench.targets.catalogue.cores import KIB, MIB, OUR_CHOICE
 from bench.targets.target import Target
 
+# LLVM's names of processors with two units for vectors of 512 bits. Others have one, or two of half that width.
+_TWO_UNITS = {"znver5", "icelake-server", "sapphirerapids", "emeraldrapids", "graniterapids"}
 _X86 = {"avx512f": (512, 32), "avx2": (256, 16)}
 # AVX2, FMA and what came with them: the most that QEMU emulates.
 _AVX2_CPU = "x86-64-v3"
@@ -85,7 +87,8 @@ def _target(name: str, title: str, triple: str, cpu: str, bits: int, registers: 
     told = read_caches()
     caches = told or {"l2_bytes": 1 * MIB, "l2_shared": False}
     assumed = ["fma_per_cycle", "loads_per_cycle", "fma_latency", "bandwidth_gbs", "launch_us"]
-    wide = bits == 512
+    two_units = bits == 512 and cpu in _TWO_UNITS
+    vectors_a_cycle = 1 if bits == 512 and not two_units else 2
     return Target(
         name=name,
         title=title,
@@ -94,10 +97,10 @@ def _target(name: str, title: str, triple: str, cpu: str, bits: int, registers: 
         clock_ghz=clock if clock > 0.1 else 2.0,
         simd_bits=bits,
         vector_registers=registers,
-        fma_per_cycle=1 if wide else 2,
-        loads_per_cycle=1 if wide else 2,
+        fma_per_cycle=vectors_a_cycle,
+        loads_per_cycle=vectors_a_cycle,
         lane_operands=triple.startswith("aarch64"),
-        bandwidth_gbs=10.0,
+        bandwidth_gbs=20.0 if two_units else 10.0,
         **caches,
         sources={
             "cores, clock_ghz": _OPERATING_SYSTEM,

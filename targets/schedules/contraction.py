@@ -51,6 +51,8 @@ def apply(schedule: Schedule, block: Block, machine: Machine, constants: Collect
     column_loop = loops.pop(column)
     *outer, (_, wide) = loops.items()
     name, high = outer.pop() if outer else ("", None)
+    # A chunk of such rows would read of the border what no loop of constant length writes.
+    of_groups = any(extent(schedule, loop) > 1 for _, loop in outer)
     heights = 1 if high is None or weights.uses(name) else extent(schedule, high)
     neighbours = _neighbours(block, shared, machine)
     tile = contraction_tile(
@@ -81,7 +83,7 @@ def apply(schedule: Schedule, block: Block, machine: Machine, constants: Collect
 
     schedule.compute_at(block.handle, tiles_loops[-1], preserve_unit_loops=True)
     if padding is not None:
-        schedule_padding(schedule, padding, None if split_columns else parallel, machine)
+        schedule_padding(schedule, padding, None if split_columns or of_groups else parallel, machine)
     steps = schedule_accumulators(schedule, block, tile.vectors, tile.lanes)
     if neighbours.apart is not None:
         _load_line(schedule, block, shared, steps, machine)

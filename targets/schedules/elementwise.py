@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tvm.s_tir import Schedule
 
-from bench.targets.schedules.analysis import Block, variables
+from bench.targets.schedules.analysis import Block, remainders, variables
 from bench.targets.schedules.epilogue import vectorize_innermost
 from bench.targets.schedules.machine import Machine
 
@@ -23,6 +23,9 @@ def apply(schedule: Schedule, block: Block, machine: Machine) -> None:
     *outer, inner = loops
     if outer:
         schedule.parallel(schedule.fuse(*outer))
+    piece = _piece(block, machine)
+    if piece:
+        _, inner = schedule.split(inner, [None, piece])
     vectorize_innermost(schedule, inner, machine)
     if block.chooses:
         # Parts of a concatenation become loops of their own, so that no element asks where it is from.
@@ -38,6 +41,16 @@ def _flat(block: Block) -> bool:
         for read in block.reads
         for value, index in zip(read.indices, block.stmt.body.indices, strict=True)
     )
+
+
+def _piece(block: Block, machine: Machine) -> int:
+    """How many neighbouring columns are neighbours in what is read, where vectors would go beyond; otherwise 0."""
+    if block.column is None:
+        return 0
+    length = block.extents[block.column]
+    lanes = machine.widest_vector(length)
+    moduli = remainders(block, block.column)
+    return next((n for n in moduli if length % n == 0 and n % lanes), 0)
 
 
 def _lanes(schedule: Schedule, loop: object, machine: Machine) -> int:

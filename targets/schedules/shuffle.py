@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from tvm import ir, sym, tirx
+from tvm import ir, sym
 from tvm.s_tir import Schedule
 
-from bench.targets.schedules.analysis import Block, variables, walk
+from bench.targets.schedules.analysis import Block, remainders, walk
 from bench.targets.schedules.machine import Machine
 
-# From each place at least so many values at a time, because LLVM's own code is better for fewer; from all of them
-# together at most so many registers.
-_LEAST, _REGISTERS = 4, 4
+# From all places together at least so many values at a time, because LLVM's own code is better for fewer; and at most
+# so many registers.
+_LEAST, _REGISTERS = 8, 4
 
 
 def matches(block: Block, machine: Machine) -> bool:
     """Whether columns come from several places in turn, and enough of them from each to fill vectors."""
-    return _lanes(block, machine) >= _LEAST
+    return _places(block) * _lanes(block, machine) >= _LEAST
 
 
 def apply(schedule: Schedule, block: Block, machine: Machine) -> None:
@@ -62,15 +62,12 @@ def _places(block: Block) -> int:
     column = block.column
     if column is None:
         return 1
-    remainders = [node for node in walk(block.stmt.body.value) if isinstance(node, tirx.FloorMod)]
-    moduli = {int(node.b) for node in remainders if variables(node.a) == {column}}
     shuffled = [read.indices[-1] for read in block.reads if read.uses(column) and not read.contiguous(column)]
     return next(
         (
             places
-            for places in sorted(moduli)
-            if places > 1
-            and block.extents[column] % places == 0
+            for places in remainders(block, column)
+            if block.extents[column] % places == 0
             and all(_at(index, column, places) == _at(index, column, 0) + 1 for index in shuffled)
         ),
         1,

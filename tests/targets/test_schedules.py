@@ -15,6 +15,7 @@ from bench.targets.kernels import call_by_symbol, compile_kernels, kernel_functi
 from bench.targets.linking import link_program
 from bench.targets.lowering import finalize, lower
 from bench.targets.schedules import Machine, kernel_macs, schedule_kernel, sharing
+from bench.targets.target import Target
 from bench.targets.threads import use_threads
 
 MACHINES = {
@@ -91,6 +92,12 @@ MODULES = {
     "depthwise 7x7": nn.Sequential(nn.Conv2d(3, 16, 1), nn.Conv2d(16, 16, 7, 1, 3, groups=16)),
     "grouped": nn.Sequential(nn.Conv2d(3, 32, 1), nn.Conv2d(32, 64, 3, 1, 1, groups=4), nn.ReLU()),
     "two channels a group": nn.Sequential(nn.Conv2d(3, 8, 1), nn.Conv2d(8, 16, 3, 1, 1, groups=8)),
+    "groups of seven and eighteen": nn.Sequential(
+        nn.Conv2d(3, 12, 1),
+        nn.Conv2d(12, 28, 5, 1, 2, groups=4),
+        nn.ReLU(),
+        nn.Conv2d(28, 36, 3, 2, 2, dilation=2, groups=2, bias=False),
+    ),
     "pooling": nn.Sequential(nn.MaxPool2d(3, 2, 1), nn.AvgPool2d(2), nn.Tanh()),
     "ceil pooling": nn.MaxPool2d(3, 2, ceil_mode=True),
     "classifier": nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 10), nn.Sigmoid()),
@@ -113,6 +120,7 @@ def compiled(tmp_path, monkeypatch):
 
     def run(model, x, machine):
         host = get_target("host")
+        monkeypatch.setattr(Target, "machine", lambda *_: machine)
         lowered = lower(export_module(model.eval(), x.shape[-1]), host, 1)
         [kernels] = compile_kernels(lowered, machine, [host.compiler()], KernelCache(tmp_path))
         planned, _ = finalize(call_by_symbol(lowered, kernels))
