@@ -6,9 +6,9 @@
 Batch 1, float32, the same number of threads for all, every network re-parameterised where its blocks can be. Every
 engine and network has a process of its own, which compares the output with torch's before it times it. `--sampled N`
 adds N networks of each block family; there an engine's process walks through the networks of one family. Networks
-take turns in random order, and so do the engines on one network, one right after another. The table gives the median
-of the processes' medians, and the median over rounds of ours divided by theirs. Needs the extra `[peers]`, and a C++
-compiler for torch.compile.
+take turns in random order, and so do the engines on one network, one right after another. Our kernels are compiled
+before all that, on all cores. The table gives the median of the processes' medians, and the median over rounds of ours
+divided by theirs. Needs the extra `[peers]`, and a C++ compiler for torch.compile.
 """
 
 from __future__ import annotations
@@ -22,17 +22,21 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from latency_table import compare, table
+from latency_table import OURS, compare, table
 
 from bench.validation.subjects import MODELS, draw, preset_families
 
 PACKAGES: dict[str, tuple[str, ...]] = {
-    "bench": (),
+    OURS: (),
     "onnxruntime": ("onnxruntime", "onnx"),
     "openvino": ("openvino", "onnx"),
     "ncnn": ("ncnn", "pnnx"),
@@ -103,7 +107,7 @@ def _reason(done: subprocess.CompletedProcess[str]) -> str:
 
 def measure(jobs: list[Job], save: Path | None, run: Callable[[Job, list[str]], Iterator[Row]] = run) -> list[Row]:
     """The rows of all jobs; those that `save` holds are taken from there, new ones are added to it."""
-    known = {_key(row): row for row in _read(save) if "error" not in row} if save else {}
+    known = _known(save)
     rows = []
     for number, job in enumerate(jobs, 1):
         kept = [known[key] for network in job.networks if (key := _key(job.row(network))) in known]
@@ -121,8 +125,33 @@ def measure(jobs: list[Job], save: Path | None, run: Callable[[Job, list[str]], 
     return rows
 
 
-def _read(save: Path) -> list[Row]:
-    return [json.loads(line) for line in save.read_text().splitlines()] if save.exists() else []
+def compile_ahead(jobs: list[Job], save: Path | None) -> None:
+    """Fill the kernel cache on all cores, so that processes which measure one at a time need not."""
+    known = _known(save)
+    calls = {
+        (network, job.resolution, job.threads)
+        for job in jobs
+        for network in job.networks
+        if job.engine == OURS and _key(job.row(network)) not in known
+    }
+    print(f"compiling {len(calls)} networks", file=sys.stderr)
+    # What fails here is told where it is measured.
+    with suppress(BrokenProcessPool), ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        list(pool.map(_compile, *zip(*sorted(calls), strict=True)))
+
+
+def _compile(network: str, resolution: int, threads: int) -> None:
+    from engines import prepare
+
+    with suppress(Exception):
+        prepare(OURS, network, resolution, threads)
+
+
+def _known(save: Path | None) -> dict[tuple[Any, ...], Row]:
+    if save is None or not save.exists():
+        return {}
+    rows = [json.loads(line) for line in save.read_text().splitlines()]
+    return {_key(row): row for row in rows if "error" not in row}
 
 
 def _key(row: Row) -> tuple[Any, ...]:
@@ -159,7 +188,9 @@ def main() -> None:
                 groups.append((family, tuple(draw(family, spaces[family], arguments.sampled))))
     except UsageError as error:
         parser.error(str(error))
-    cells = compare(measure(plan(groups, engines, arguments), arguments.save))
+    jobs = plan(groups, engines, arguments)
+    compile_ahead(jobs, arguments.save)
+    cells = compare(measure(jobs, arguments.save))
     print(json.dumps([asdict(cell) for cell in cells]) if arguments.json else table(cells, engines))
 
 
