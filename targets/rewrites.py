@@ -48,10 +48,10 @@ def _shuffled(statement: Any) -> Any:
         return statement
     index = load.indices[-1]
     order = None if isinstance(index, tirx.Ramp) else _lanes(index)
-    if order is None or len(order) == 1:
+    if order is None or len(order) == 1 or sorted(order) != list(range(len(order))):
         return statement
-    everything = tirx.BufferLoad(load.source, [tirx.Ramp(0, 1, max(order) + 1)])
-    return tirx.BufferStore(statement.buffer, tirx.Shuffle([everything], order), statement.indices)
+    registers = tirx.BufferLoad(load.source, [tirx.Ramp(0, 1, len(order))])
+    return tirx.BufferStore(statement.buffer, tirx.Shuffle([registers], order), statement.indices)
 
 
 def _lanes(index: Any) -> list[int] | None:
