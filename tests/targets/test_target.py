@@ -5,6 +5,7 @@ import tvm
 
 from bench.errors import UsageError
 from bench.targets import TARGETS, get_target
+from bench.targets.catalogue import host
 
 
 @pytest.mark.parametrize("name", list(TARGETS))
@@ -49,6 +50,17 @@ def test_threads_beyond_the_cores_are_refused():
     with pytest.raises(UsageError, match="has 2 cores"):
         get_target("rk3399").check_threads(4)
     assert get_target("rk3399").check_threads(None) == 2
+
+
+@pytest.mark.parametrize(
+    ("cpu", "bits", "vectors"),
+    [("haswell", 256, 2), ("znver4", 512, 1), ("znver5", 512, 2), ("sapphirerapids", 512, 2)],
+)
+def test_this_machines_processor_is_known_by_its_name(cpu, bits, vectors, monkeypatch):
+    monkeypatch.setattr(host, "_triple_and_cpu", lambda: ("x86_64-pc-linux-gnu", cpu))
+    monkeypatch.setattr(host, "_is_x86", lambda: True)
+    here = host.host()
+    assert (here.simd_bits, here.fma_per_cycle, here.loads_per_cycle) == (bits, vectors, vectors)
 
 
 BOARD = """
