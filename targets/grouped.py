@@ -12,10 +12,9 @@ import numpy as np
 import tvm
 from tvm import relax, te, topi
 
-from bench.targets.legalizing import Legalize, call_te, legalize
+from bench.targets.legalizing import OUT_ELEMENTWISE_FUSIBLE, Legalize, call_te, legalize
 from bench.targets.schedules import Machine
 
-_OUT_ELEMENTWISE_FUSIBLE = {"op_pattern": 4}
 # What it costs to read and to store a vector of the columns that are kept.
 _KEEP_CYCLES = 2
 
@@ -35,7 +34,7 @@ def legalization(machine: Machine) -> Legalize:
         attributes = [[int(value) for value in values] for values in (call.attrs.strides, call.attrs.dilation)]
         pads = [int(pad) for pad in call.attrs.padding]
         arguments = (call.args[0], weights, *attributes, pads, shape)
-        return call_te(builder, _convolution, *arguments, name="grouped_conv2d", attributes=_OUT_ELEMENTWISE_FUSIBLE)
+        return call_te(builder, _convolution, *arguments, name="grouped_conv2d", attributes=OUT_ELEMENTWISE_FUSIBLE)
 
     return rule
 

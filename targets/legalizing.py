@@ -20,6 +20,9 @@ from bench.targets.constants import fold
 
 Legalize = Callable[[relax.BlockBuilder, relax.Call], relax.Expr]
 
+OUT_ELEMENTWISE_FUSIBLE = {"op_pattern": 4}
+"""Attributes of a kernel into which Relax's fusion folds what follows, and nothing into what comes before."""
+
 _CALL_TIR = tvm.ir.Op.get("relax.call_tir")
 _NESTED = (relax.Call, relax.TupleGetItem)
 _KEPT = 2048

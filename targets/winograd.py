@@ -15,18 +15,18 @@ import numpy as np
 import tvm
 from tvm import relax, te, tirx, topi
 
-from bench.targets.legalizing import call_te, legalize
+from bench.targets.legalizing import OUT_ELEMENTWISE_FUSIBLE, call_te, legalize
 from bench.targets.target import Target
 
 Values = Sequence[Any]
-# Relax's fusion: what follows is folded into the last kernel, and nothing into the others.
-_OPAQUE, _OUT_ELEMENTWISE_FUSIBLE = {"op_pattern": 8}, {"op_pattern": 4}
+# Relax's fusion folds nothing into the kernels before the last.
+_OPAQUE = {"op_pattern": 8}
 # Vector instructions for each tile and channel of the transforms below: arithmetic, loads and stores.
 _TRANSFORM_COST = {2: (32 + 32, 24 + 20), 4: (144 + 72, 100 + 52)}
 # The share of the peak that products reach; what the way of the tiles between the kernels costs, a line of each plane
 # at a time: cycles a vector of a core that loads one a cycle, and copies of their bytes where no cache holds them.
 # Chosen so that 32 convolutions of 16 to 512 channels on 2 to 112 pixels, predicted for a Cortex-A72 by emulation, get
-# the fastest of the three ways; 27 timed on a Zen 5 lose 1.4 % by it on average.
+# the fastest of the three ways; 26 timed on a Zen 5 lose 1.4 % by it on average.
 _REACHED, _MOVE_CYCLES, _MOVE_COPIES = 0.8, 14, 5
 
 # G, with the interpolation points 0, ±1 (and ±2) and infinity.
@@ -152,7 +152,7 @@ def legalization(target: Target, threads: int) -> Callable[[relax.BlockBuilder, 
         constant = relax.const(transformed_weights(weights.value.numpy(), m))
         tiles = emit(_transformed_input, image, m, high, wide, pads, name="winograd_input", pattern=_OPAQUE)
         product = emit(_product, tiles, constant, name="winograd_product", pattern=_OPAQUE)
-        attributes = _OUT_ELEMENTWISE_FUSIBLE
+        attributes = OUT_ELEMENTWISE_FUSIBLE
         return call_te(builder, _transformed_output, product, m, shape, name="winograd_output", attributes=attributes)
 
     return rule

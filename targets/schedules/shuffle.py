@@ -17,7 +17,8 @@ _LEAST, _REGISTERS = 8, 4
 
 def matches(block: Block, machine: Machine) -> bool:
     """Whether columns come from several places in turn, and enough of them from each to fill vectors."""
-    return _places(block) * _lanes(block, machine) >= _LEAST
+    places, lanes = _vectors(block, machine)
+    return places > 1 and places * lanes >= _LEAST
 
 
 def apply(schedule: Schedule, block: Block, machine: Machine) -> None:
@@ -25,7 +26,7 @@ def apply(schedule: Schedule, block: Block, machine: Machine) -> None:
 
     The vectors are kept in local memory; `rewrites.shuffle_lanes` sees in which order it is read.
     """
-    places, lanes = _places(block), _lanes(block, machine)
+    places, lanes = _vectors(block, machine)
     store = schedule.cache_write(block.handle, 0, "local")
     *outer, columns = schedule.get_loops(store)
     if outer:
@@ -45,13 +46,12 @@ def apply(schedule: Schedule, block: Block, machine: Machine) -> None:
         schedule.unroll(place)
 
 
-def _lanes(block: Block, machine: Machine) -> int:
-    """How many values to take from each of the places at a time; 0 where there is one place."""
+def _vectors(block: Block, machine: Machine) -> tuple[int, int]:
+    """From how many places, and how many values from each at a time."""
     places = _places(block)
-    if places == 1:
-        return 0
+    length = block.extents[str(block.column)] // places if places > 1 else 1
     widths = [width for width in machine.vector_widths() if width * places <= _REGISTERS * machine.lanes]
-    return next((width for width in widths if block.extents[str(block.column)] // places % width == 0), 0)
+    return places, next((width for width in widths if length % width == 0), 1)
 
 
 def _places(block: Block) -> int:
