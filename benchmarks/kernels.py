@@ -134,6 +134,8 @@ def compile_ahead(jobs: list[Job], save: Path | None) -> None:
         for network in job.networks
         if job.engine == OURS and _key(job.row(network)) not in known
     }
+    if not calls:
+        return
     print(f"compiling {len(calls)} networks", file=sys.stderr)
     # What fails here is told where it is measured.
     with suppress(BrokenProcessPool), ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:

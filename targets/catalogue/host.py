@@ -80,7 +80,8 @@ def _triple_and_cpu() -> tuple[str, str]:
 def _target(name: str, title: str, triple: str, cpu: str, bits: int, registers: int) -> Target:
     """This machine with all cores this process may use, for code with such vectors.
 
-    Multiply-adds a cycle and memory bandwidth are assumptions that only predictors use, and say so.
+    Multiply-adds a cycle follow from the processor's name; memory bandwidth is assumed in proportion to them, which
+    Winograd's rule weighs. Both say that they are unverified.
     """
     frequency = psutil.cpu_freq()
     clock = (frequency.max or frequency.current) / 1000 if frequency else 2.0
