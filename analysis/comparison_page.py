@@ -12,10 +12,11 @@ from bench.analysis.comparison import Comparison, comparison_sentences
 from bench.analysis.figure_style import latency_title
 from bench.analysis.figure_targets import plot_targets
 from bench.analysis.metrics import METRICS, MISSING
-from bench.analysis.report_page import Figures, Html, check_page_path, definitions, page, tag, write_page
+from bench.analysis.report_page import Figures, Html, check_page_path, definitions, page, tag
 from bench.analysis.report_page import table as html_table
 from bench.analysis.report_tables import comparison_table, front_table
 from bench.analysis.statistics import MIN_NETWORKS
+from bench.files import explaining, write_atomically
 
 SPEEDUP_NOTE = (
     "A family's cost at an accuracy is the least of its networks that are at least as accurate; families are compared "
@@ -37,8 +38,11 @@ def write_comparison(
 
     Raises UsageError for a path that cannot be a file, RunError when writing fails.
     """
-    check_page_path(path)
-    return write_page(render_comparison(comparison, provenance=provenance, title=title), path)
+    target = check_page_path(path)
+    text = render_comparison(comparison, provenance=provenance, title=title)
+    with explaining(target):
+        write_atomically(target, text)
+    return target
 
 
 def render_comparison(

@@ -77,10 +77,10 @@ def family_table(df: pd.DataFrame, box: Box | None = None, draws: int = 1000, se
     family). Raises UsageError when the rows mix targets or latency sources.
     """
     require_comparable(df)
-    rows_of = tidy(df)["family"].replace("", "unknown").value_counts()
+    rows_of = tidy(df)["family"].value_counts()
     table = usable(df, "latency_ms", "top1")
     latency, top1 = table["latency_ms"].to_numpy(), table["top1"].to_numpy()
-    family = table["family"].replace("", "unknown").to_numpy(dtype=str)
+    family = table["family"].to_numpy(dtype=str)
     box = box or study_box(df)
     drawn = present(len(table), draws, seed) if len(table) else np.zeros((draws, 0), dtype=bool)
     drawn_fronts = front_masks(latency, top1, drawn)
@@ -151,7 +151,7 @@ def best_at_budgets(
     require_comparable(df)
     table = usable(df, "latency_ms", "top1").sort_values(["latency_ms", "network_id"], ignore_index=True)
     latency, top1 = table["latency_ms"].to_numpy(), table["top1"].to_numpy()
-    family = table["family"].replace("", "unknown").to_numpy(dtype=str)
+    family = table["family"].to_numpy(dtype=str)
     drawn = present(len(table), draws, seed) if len(table) else np.zeros((draws, 0), dtype=bool)
     rows = []
     for budget in default_budgets(df) if budgets is None else budgets:
@@ -200,7 +200,7 @@ def lead(df: pd.DataFrame, budget_ms: float, draws: int = 1000, seed: int = 0) -
     first, second = best.iloc[0], best.iloc[1]
     drawn = present(len(table), draws, seed)
     within = (table["latency_ms"] <= budget_ms).to_numpy()
-    family, top1 = table["family"].replace("", "unknown"), table["top1"].to_numpy()
+    family, top1 = table["family"], table["top1"].to_numpy()
     bests = {}
     for name in best["family"]:
         own = within & (family == name).to_numpy()

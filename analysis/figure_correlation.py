@@ -62,7 +62,6 @@ def _get_correlation_info(
     looks = family_looks(families_of(df) if families is None else [*families, *families_of(df)])
     correlations = rank_correlations(df, band=band, draws=1)
     table = usable(df, "latency_ms", "macs")
-    table["family"] = table["family"].replace("", "unknown")
     scale = METRICS["macs"].scale
     groups = []
     for family in sorted(set(table["family"])):

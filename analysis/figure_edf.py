@@ -34,7 +34,6 @@ def _get_edf_info(df: pd.DataFrame, normalise: bool, bins: int, families: Iterab
     require_comparable(df)
     looks = family_looks(families_of(df) if families is None else [*families, *families_of(df)])
     table = usable(df, "latency_ms", "top1")
-    table["family"] = table["family"].replace("", "unknown")
     members = {str(name): rows for name, rows in table.groupby("family") if len(rows) >= MIN_NETWORKS}
     latencies = {name: rows["latency_ms"].to_numpy(dtype=np.float64) for name, rows in members.items()}
     weights = complexity_weights(latencies, bins) if normalise else {}

@@ -85,7 +85,6 @@ def _get_front_info(df: pd.DataFrame, x: str, y: str, families: Iterable[str] | 
     for source, rows in sources.items():
         require_comparable(rows)
         suffix = f" ({source})" if mixed else ""
-        rows["family"] = rows["family"].replace("", "unknown")
         for family in sorted(set(rows["family"])):
             own = rows[rows["family"] == family]
             label = safe(family + suffix)

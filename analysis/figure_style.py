@@ -68,7 +68,7 @@ def family_looks(families: Iterable[str]) -> dict[str, Look]:
 
 def families_of(df: pd.DataFrame) -> list[str]:
     """The families in the table, sorted; networks without one are "unknown"."""
-    return sorted(set(tidy(df)["family"].replace("", "unknown")))
+    return sorted(set(tidy(df)["family"]))
 
 
 def safe(text: object) -> str:
@@ -168,7 +168,7 @@ def hover_text(row: pd.Series) -> str:
     kind = "relative" if math.isfinite(row["max_rel_error"]) else "absolute"
     energy = METRICS["energy_mj"].text(row["energy_mj"])
     lines = [
-        f"<b>{safe(row['family'] or 'unknown')}</b>  {safe(row['network_id'])}",
+        f"<b>{safe(row['family'])}</b>  {safe(row['network_id'])}",
         wrap(row["network"]),
         safe(f"latency {latency}, {source_words(row)}{where}"),
         f"energy {energy}" if math.isfinite(row["energy_mj"]) else "",

@@ -60,7 +60,6 @@ def _get_targets_info(studies: Mapping[str, pd.DataFrame], metric: str) -> _Targ
     for name, frame in studies.items():
         require_comparable(frame)
         rows = usable(frame, metric, "top1")
-        rows["family"] = rows["family"].replace("", "unknown")
         lines = []
         for family in sorted(set(rows["family"])):
             own = rows[rows["family"] == family]

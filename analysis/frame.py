@@ -57,12 +57,14 @@ SOURCES = ("measured", "predicted", "simulated")
 def tidy(df: pd.DataFrame) -> pd.DataFrame:
     """A copy with every documented column: numbers as float64 (missing: NaN), texts as str (missing: "").
 
-    Columns beyond the documented ones are kept as they are; infinite numbers count as missing.
+    A missing family or state is "unknown", so that its networks are counted and named like any others. Columns beyond
+    the documented ones are kept as they are; infinite numbers count as missing.
     """
     table = df.reset_index(drop=True).copy()
     for column in TEXTS:
         texts = table[column] if column in table else pd.Series([None] * len(table), dtype=object)
-        table[column] = [text if type(text) is str else _text(text) for text in texts.tolist()]
+        missing = "unknown" if column in ("family", "state") else ""
+        table[column] = [(text if type(text) is str else _text(text)) or missing for text in texts.tolist()]
     for column in NUMBERS:
         numbers = table[column] if column in table else pd.Series(np.nan, index=table.index)
         values = pd.to_numeric(numbers, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)

@@ -17,7 +17,7 @@ from bench.analysis.figure_style import families_of
 from bench.analysis.frame import split_sources, tidy, usable
 from bench.analysis.headline import headline
 from bench.analysis.method import method_pairs, study_facts
-from bench.analysis.report_page import Figures, Html, check_page_path, definitions, page, tag, write_page
+from bench.analysis.report_page import Figures, Html, check_page_path, definitions, page, tag
 from bench.analysis.report_tables import (
     comparison_table,
     correlations_table,
@@ -29,6 +29,7 @@ from bench.analysis.report_tables import (
 )
 from bench.analysis.statistics import MIN_NETWORKS
 from bench.errors import UsageError
+from bench.files import explaining, write_atomically
 
 FRONT_CAPTION = (
     "Up and to the left is better. Each mark is a network: filled when its latency was measured, open when "
@@ -60,8 +61,11 @@ def write_report(
     file appears whole or not at all. Raises UsageError for a path that cannot be a file, RunError when
     writing fails.
     """
-    check_page_path(path)
-    return write_page(render_report(studies, provenance=provenance, title=title), path)
+    target = check_page_path(path)
+    text = render_report(studies, provenance=provenance, title=title)
+    with explaining(target):
+        write_atomically(target, text)
+    return target
 
 
 def render_report(

@@ -48,7 +48,7 @@ def networks_table(rows: pd.DataFrame, caption: str, source: str) -> Html:
     for _, row in rows.iterrows():
         lines.append(
             [
-                row["family"] or "unknown",
+                row["family"],
                 _metric("latency_ms", row["latency_ms"], row["latency_ci95_low_ms"], row["latency_ci95_high_ms"]),
                 source_words(row),
                 *([METRICS["energy_mj"].number(row["energy_mj"])] if energy else []),
@@ -135,7 +135,7 @@ def failures_table(df: pd.DataFrame) -> Html | None:
     reason = failed["error"].map(lambda error: (error.strip().splitlines() or ["no reason recorded"])[0][:400])
     lines = []
     for text, rows in sorted(failed.groupby(reason), key=lambda item: (-len(item[1]), item[0])):
-        families = ", ".join(sorted(set(rows["family"].replace("", "unknown"))))
+        families = ", ".join(sorted(set(rows["family"])))
         lines.append([len(rows), text, families, tag("code", rows["network_id"].iloc[0])])
     return table("Failed networks by reason", [">networks", "~reason", "families", "for example"], lines)
 

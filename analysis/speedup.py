@@ -48,7 +48,7 @@ def speedups(
     METRICS[metric]
     table = usable(df, metric, "top1").sort_values([metric, "network_id"], ignore_index=True)
     at = np.asarray(accuracy_levels(df) if levels is None else levels, dtype=np.float64)
-    family = table["family"].replace("", "unknown").to_numpy(dtype=str)
+    family = table["family"].to_numpy(dtype=str)
     names = [name for name in sorted(set(family)) if (family == name).sum() >= MIN_NETWORKS]
     columns = ["best", "family", "networks", "levels", "wins", "speedup", "speedup_low", "speedup_high"]
     if len(names) < 2 or not len(at):

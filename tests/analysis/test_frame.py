@@ -18,6 +18,12 @@ def test_missing_columns_and_values_become_nan_and_empty_text():
     assert table["latency_ms"].isna().all()
 
 
+def test_a_network_without_a_family_is_of_the_unknown_one():
+    table = tidy(pd.DataFrame({"network_id": ["a", "b", "c"], "family": [None, "", "ir"]}))
+    assert table["family"].tolist() == ["unknown", "unknown", "ir"]
+    assert table["state"].tolist() == ["unknown"] * 3
+
+
 def test_a_tidy_copy_leaves_the_original_alone(study):
     before = study.copy()
     table = tidy(study)
