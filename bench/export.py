@@ -1,14 +1,12 @@
-"""Tables as files, one writer an extension, each written whole or not at all."""
+"""Tables as files, one writer an extension."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.errors import RunError, UsageError
+from bench.errors import UsageError
 from bench.registry import Registry
 
 if TYPE_CHECKING:
@@ -34,25 +32,3 @@ def require_folder(path: Path) -> None:
         raise UsageError(f"cannot write {path}: it is a folder")
     if not path.absolute().parent.is_dir():
         raise UsageError(f"cannot write {path}: there is no folder {path.absolute().parent}")
-
-
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Have `write` fill a file beside `path`, then move it there; else RunError, and no new file."""
-    try:
-        handle, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.stem}-", suffix=path.suffix)
-        os.close(handle)
-        partial = Path(name)
-        try:
-            write(partial)
-            partial.chmod(0o666 & ~_umask())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

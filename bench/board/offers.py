@@ -12,6 +12,7 @@ import tvm_ffi
 
 from bench.board.description import Threads, describe
 from bench.board.state import read_state
+from bench.files import write_atomically
 
 PREFIX = "bench.board."
 """Of the functions' names."""
@@ -70,9 +71,8 @@ def find(folder: Path, library: str) -> str:
 def keep(folder: Path, library: str, data: bytes) -> str:
     """Write a library where `find` finds it, whole or not at all, and make room for it."""
     path = folder / library
-    part = path.with_suffix(".part")
-    part.write_bytes(data)
-    part.rename(path)
+    # The folder goes with the server, so that nothing of it need outlive a power cut.
+    write_atomically(path, data, survives_power_cut=False)
     room = KEPT_BYTES
     for kept in sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime, reverse=True):
         room -= kept.stat().st_size

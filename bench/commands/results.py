@@ -55,13 +55,15 @@ def export(
     debug: Debug = False,
 ) -> None:
     """Write a study's table, one row a network, as CSV or Parquet by the file's extension."""
-    from bench.export import export_format, write_atomically
+    from bench.export import export_format
+    from bench.files import explaining, fill_atomically
     from bench.store import load
     from bench.tables import print_json, print_line
 
     write = export_format(output)
     frame = load(study, storage)
-    write_atomically(output, lambda path: write(frame, path))
+    with explaining(output):
+        fill_atomically(output, lambda path: write(frame, path))
     if json:
         print_json({"file": str(output), "study": study, "networks": len(frame)})
     else:

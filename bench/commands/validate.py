@@ -11,6 +11,7 @@ import typer
 from bench.commands.options import Debug, Json, Quiet
 from bench.commands.stopping import stoppable
 from bench.errors import UsageError
+from bench.files import explaining, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -109,10 +110,8 @@ def boards(
 
 
 def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}") from error
+    with explaining(path):
+        write_atomically(path, text)
 
 
 def _print_host(report: HostReport) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,21 @@ from torch import nn
 from bench.blocks.tokens.planning import Plan, make_static
 from bench.blocks.tokens.transformer import ReducedTransformer, reduce_tokens
 from bench.errors import UsageError
+from bench.files import explaining, write_atomically
 
 
 def save_reduction(model: ReducedTransformer, path: Path) -> None:
-    """Write everything but the backbone: for LTMP two numbers a block."""
+    """Write everything but the backbone: for LTMP two numbers a block. Raises `RunError` when writing fails."""
     content = {
         "method": model.method,
         "options": dataclasses.asdict(model.options),
         "plan": None if model.plan is None else dataclasses.asdict(model.plan),
         "reducer": model.reducer.state_dict(),
     }
-    torch.save(content, path)
+    file = io.BytesIO()
+    torch.save(content, file)
+    with explaining(path):
+        write_atomically(path, file.getvalue())
 
 
 def load_reduction(backbone: nn.Module, path: Path) -> ReducedTransformer:

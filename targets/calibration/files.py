@@ -8,8 +8,9 @@ from pathlib import Path
 import msgspec
 
 from bench.errors import RunError, UsageError
+from bench.files import write_atomically
 from bench.targets.calibration.record import Calibration
-from bench.targets.content_store import cache_folder, write_whole
+from bench.targets.content_store import cache_folder
 from bench.targets.target import Target
 
 
@@ -26,7 +27,7 @@ def save_calibration(calibration: Calibration, path: Path | None = None) -> Path
     path = path or calibration_path(calibration.target, calibration.measured.device)
     text = msgspec.json.format(msgspec.json.encode(calibration), indent=2)
     try:
-        write_whole(path, text)
+        write_atomically(path, text, make_folders=True)
     except OSError as error:
         raise RunError(f"the calibration cannot be kept: {error}") from error
     return path

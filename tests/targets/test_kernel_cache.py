@@ -1,7 +1,3 @@
-import os
-import subprocess
-import sys
-
 import pytest
 import torch
 from torch import nn
@@ -43,45 +39,12 @@ def test_a_damaged_file_counts_as_absent(store, position):
     assert again.get(KEY) == KERNEL
 
 
-def test_the_entries_unused_for_longest_are_evicted_first(tmp_path):
-    store = KernelCache(tmp_path, limit_bytes=2500)
-    keys = [f"{i:02}" + "0" * 62 for i in range(4)]
-    aged = set()
-    for age, key in enumerate(keys):
-        store.put(key, CompiledKernel("k_1", "window", bytes([age]) * 1000))
-        for path in set(tmp_path.glob("*/*")) - aged:
-            os.utime(path, (1000 + age, 1000 + age))
-            aged.add(path)
-    KernelCache(tmp_path).get(keys[0])
-    store.files.evict()
-    assert [KernelCache(tmp_path).get(key) is not None for key in keys] == [True, False, False, True]
-
-
 def test_a_folder_that_cannot_be_written_loses_the_entry_and_nothing_else(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     store = KernelCache(blocked)
     store.put(KEY, KERNEL)
     assert store.get(KEY) is None
-
-
-WRITER = """
-import sys
-from pathlib import Path
-from bench.targets.kernel_cache import CompiledKernel, KernelCache
-
-store, kernel = KernelCache(Path(sys.argv[1])), CompiledKernel("k_1", "window", bytes(100_000))
-for _ in range(200):
-    store.put("ab", kernel)
-    assert store.get("ab") == kernel
-"""
-
-
-def test_many_processes_never_read_half_an_entry(tmp_path):
-    command = [sys.executable, "-c", WRITER, str(tmp_path)]
-    writers = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(3)]
-    errors = [writer.communicate()[1] for writer in writers]
-    assert [writer.returncode for writer in writers] == [0, 0, 0], errors
 
 
 def network(width):
