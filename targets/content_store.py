@@ -71,7 +71,6 @@ class ContentStore:
 
     @contextmanager
     def _opened_size(self) -> Iterator[int]:
-        self.folder.mkdir(parents=True, exist_ok=True)
         size = os.open(self.folder / "size", os.O_CREAT | os.O_RDWR | os.O_APPEND, 0o666)
         try:
             yield size

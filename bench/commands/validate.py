@@ -11,6 +11,7 @@ import typer
 from bench.commands.options import Debug, Json, Quiet
 from bench.commands.stopping import stoppable
 from bench.errors import UsageError
+from bench.export import require_folder
 from bench.files import explaining, write_atomically
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def host(
     for option, value in (("--n", n), ("--repeats", repeats), ("--batch", batch)):
         if value < 1:
             raise UsageError(f"{option} must be 1 or more, not {value}")
+    if plot is not None:
+        require_folder(plot)
     with stoppable():
         report = validate_here(n, threads, repeats, batch, folder, choose_progress(quiet=quiet))
     if plot is not None:
@@ -87,6 +90,8 @@ def boards(
     from bench.validation.published_boards import observations_of
     from bench.validation.scatter import scatter_svg
 
+    if plot is not None:
+        require_folder(plot)
     rows = read_published(data or OWN)
     with stoppable():
         observations, skipped = observations_of(rows, choose_progress(quiet=quiet), network, kept)

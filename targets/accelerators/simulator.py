@@ -14,7 +14,8 @@ from bench.targets.accelerators.description import Description, load_model, quie
 from bench.targets.accelerators.layers import Layer
 from bench.targets.content_store import ContentStore, cache_folder
 
-_LIMIT_BYTES = 64 * 1024**2
+_LIMIT_BYTES = 256 * 1024**2
+"""Some 65,000 layers, each a block of the disk."""
 _SPATIAL_MAPPINGS = 3
 """Spatial mappings tried where the mapping file leaves the choice; ZigZag's default."""
 

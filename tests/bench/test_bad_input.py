@@ -165,3 +165,11 @@ def test_an_unexpected_error_is_one_line_that_names_debug(bench, monkeypatch):
         "error: ZeroDivisionError: by zero (run with --debug for the traceback)\n",
     )
     assert "Traceback" in bench("studies", "--debug").errors
+
+
+@pytest.mark.parametrize("command", ["boards", "host"])
+def test_a_picture_that_cannot_be_written_is_told_before_anything_is_validated(bench, files, tmp_path, command):
+    said = bench("validate", command, "--plot", "nowhere/times.svg")
+    assert said.code == 2
+    assert said.errors == f"error: cannot write nowhere/times.svg: there is no folder {tmp_path / 'nowhere'}\n"
+    assert {path.name for path in tmp_path.iterdir()} == files
