@@ -20,6 +20,9 @@ def print_kernels(profiled: Mapping[str, Any]) -> None:
     print_line()
     print_table(list(rows[0]), [list(row.values()) for row in rows])
     print_line(peak_line(profiled))
+    for kernel in kernels:
+        if kernel.get("reason"):
+            print_line(reason_line(kernel))
     if profiled.get("coverage"):
         print_line(coverage_line(profiled["coverage"]))
 
@@ -79,6 +82,12 @@ def peak_line(profiled: Mapping[str, Any]) -> str:
     lost = sum(_lost_ms(kernel, peak) for kernel in profiled["kernels"])
     total = sum(kernel["ms"] for kernel in profiled["kernels"])
     return f"{percent} measured on {profiled['device']}. Kernels lose {lost:.4g} of their {total:.4g} ms to it."
+
+
+def reason_line(kernel: Mapping[str, Any]) -> str:
+    """Why a kernel has no schedule, or one of dlight's later ones."""
+    scheduled = "unscheduled" if kernel["rule"] is None else f"scheduled by {kernel['rule']}"
+    return f"{kernel['name']} is {scheduled}: {kernel['reason']}"
 
 
 def coverage_line(coverage: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ import tvm
 from torch import nn
 from tvm import relax, tirx
 
-from bench.errors import RunError
+from bench.errors import RunError, first_line
 from bench.targets.code import Code
 from bench.targets.exporting import export_module
 from bench.targets.gpu import code_for_gpu
@@ -63,7 +63,7 @@ def compile_model(
                 code = code_for_processor(lowered, target, threads, tuned)
             output = _run(code, sample.numpy())
     except (ValueError, RuntimeError, AssertionError, TypeError, KeyError, AttributeError) as error:
-        raise RunError(f"compiling for {target.name} failed: {type(error).__name__}: {_first_line(error)}") from error
+        raise RunError(f"compiling for {target.name} failed: {first_line(error)}") from error
     absolute, relative = compare(output, expected)
     if not relative <= TOLERANCE:
         raise RunError(
@@ -117,6 +117,7 @@ def describe_kernels(module: tvm.IRModule, compiled: Mapping[str, CompiledKernel
                 arguments=_as_passed(arguments, compiled[name].packed),
                 constants=tuple(constants[name]),
                 rule=compiled[name].rule,
+                reason=compiled[name].reason,
             )
         )
     return tuple(kernels)
@@ -133,8 +134,3 @@ def _as_passed(arguments: Arguments, packed: tuple[tuple[int, int], ...]) -> Arg
         (dtype, (shape[-1] // columns[i], *shape[:-1], columns[i]) if i in columns else shape)
         for i, (dtype, shape) in enumerate(arguments)
     )
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[0].strip() if lines else "no message"

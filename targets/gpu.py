@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
 
 import tvm
 from tvm import tirx
@@ -18,6 +17,7 @@ from bench.targets.lowering import finalize
 from bench.targets.planning import planned_bytes
 from bench.targets.processor import copy_for_host
 from bench.targets.schedules.inlining import root_blocks
+from bench.targets.schedules.rule import NotScheduled, reported_as
 from bench.targets.target import Target
 
 VERIFIED_ON = "host without the GPU's schedules"
@@ -36,8 +36,8 @@ def code_for_gpu(lowered: tvm.IRModule, target: Target) -> Code:
     compiler = target.compiler()
     functions, kernels = {}, {}
     for name, function in kernel_functions(lowered).items():
-        functions[name], rule = _schedule(name, function, compiler)
-        kernels[name] = CompiledKernel(name, rule, b"")
+        functions[name], rule, reason = _schedule(name, function, compiler)
+        kernels[name] = CompiledKernel(name, rule, b"", reason=reason)
     scheduled = {
         variable: functions.get(str(variable.name_hint), function) for variable, function in lowered.functions_items()
     }
@@ -57,25 +57,25 @@ def code_for_gpu(lowered: tvm.IRModule, target: Target) -> Code:
     )
 
 
-def _schedule(name: str, function: tirx.PrimFunc, target: tvm.target.Target) -> tuple[tirx.PrimFunc, str]:
-    """A kernel scheduled by the first rule of dlight that takes it, and the rule's name."""
+def _schedule(name: str, function: tirx.PrimFunc, target: tvm.target.Target) -> tuple[tirx.PrimFunc, str, str | None]:
+    """A kernel scheduled by the first rule of dlight that takes it, the rule's name, and which rules failed before."""
     rules = [dlight.gpu.Matmul(), dlight.gpu.GEMV(), dlight.gpu.Reduction(), dlight.gpu.GeneralReduction()]
     if _reduction_steps(function) <= _SHORT:
         rules = rules[:1]
+    failed: list[str] = []
     for rule in [*rules, dlight.gpu.Fallback()]:
-        schedule = _applied(rule, function, target)
+        title = f"dlight {type(rule).__name__}"
+        try:
+            with reported_as(title):
+                made = rule.apply(function, target, False)
+        except NotScheduled as reason:
+            # A shape that a rule did not foresee is left to the next one.
+            failed.append(str(reason))
+            continue
+        schedule = made[0] if isinstance(made, list) else made
         if schedule is not None:
-            return schedule.mod["main"], f"dlight {type(rule).__name__}"
-    raise RunError(f"dlight has no schedule for kernel {name}")
-
-
-def _applied(rule: Any, function: tirx.PrimFunc, target: tvm.target.Target) -> Schedule | None:
-    try:
-        made = rule.apply(function, target, False)
-    except Exception:
-        # A shape that a rule did not foresee is left to the next one.
-        return None
-    return made[0] if isinstance(made, list) else made
+            return schedule.mod["main"], title, "; ".join(failed) or None
+    raise RunError(f"dlight has no schedule for kernel {name}: {'; '.join(failed) or 'no rule matches'}")
 
 
 def _reduction_steps(function: tirx.PrimFunc) -> int:

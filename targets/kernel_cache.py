@@ -18,6 +18,7 @@ _FOLDER = Path(__file__).parent
 class CompiledKernel(msgspec.Struct, frozen=True):
     """One kernel for one target: its symbol, the rule that scheduled it (None for none), and an ELF object with it.
 
+    `reason`: why there is no rule, or which of dlight's failed before the one that scheduled it.
     `packed`: (position of an argument, columns) for each constant [..., n] to be passed as [n / columns, ..., columns].
     """
 
@@ -25,6 +26,7 @@ class CompiledKernel(msgspec.Struct, frozen=True):
     rule: str | None
     code: bytes
     packed: tuple[tuple[int, int], ...] = ()
+    reason: str | None = None
 
 
 class _Entry(msgspec.Struct, frozen=True):
@@ -34,6 +36,7 @@ class _Entry(msgspec.Struct, frozen=True):
     rule: str | None
     object: str
     packed: tuple[tuple[int, int], ...]
+    reason: str | None
 
 
 class KernelCache:
@@ -53,7 +56,7 @@ class KernelCache:
             return None
         code = self._objects[entry.object]
         whole = hashlib.sha256(code).hexdigest() == entry.object
-        return CompiledKernel(entry.symbol, entry.rule, code, entry.packed) if whole else None
+        return CompiledKernel(entry.symbol, entry.rule, code, entry.packed, entry.reason) if whole else None
 
     def put(self, key: str, kernel: CompiledKernel) -> None:
         """Keep a kernel."""
@@ -61,7 +64,8 @@ class KernelCache:
         if self._objects.get(digest) != kernel.code:
             self.files.write(digest, kernel.code)
             self._objects[digest] = kernel.code
-        self.files.write(key, msgspec.msgpack.encode(_Entry(kernel.symbol, kernel.rule, digest, kernel.packed)))
+        entry = _Entry(kernel.symbol, kernel.rule, digest, kernel.packed, kernel.reason)
+        self.files.write(key, msgspec.msgpack.encode(entry))
 
 
 @cache

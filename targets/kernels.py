@@ -13,6 +13,7 @@ import tvm_ffi
 from tvm import relax, tirx
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
+from bench.errors import debugging
 from bench.targets.building import lower_kernel, object_code
 from bench.targets.kernel_cache import CompiledKernel, KernelCache, rules_version
 from bench.targets.program import TUNED
@@ -76,7 +77,7 @@ class _Source:
 def _compile(
     kernels: Mapping[str, _Source], target: tvm.target.Target, store: KernelCache
 ) -> dict[str, CompiledKernel]:
-    compiled = {name: store.get(kernel.key(target)) for name, kernel in kernels.items()}
+    compiled = {name: _known(store.get(kernel.key(target))) for name, kernel in kernels.items()}
     missing = {kernels[name].symbol: kernels[name] for name, found in compiled.items() if found is None}
     made = {}
     waiting = list(missing.values())
@@ -88,9 +89,16 @@ def _compile(
         code = object_code(loops, target)
         for kernel in batch:
             scheduled = kernel.scheduled
-            made[kernel.symbol] = CompiledKernel(kernel.symbol, scheduled.rule, code, scheduled.packed)
+            made[kernel.symbol] = CompiledKernel(
+                kernel.symbol, scheduled.rule, code, scheduled.packed, scheduled.reason
+            )
             store.put(kernel.key(target), made[kernel.symbol])
     return {name: found or made[kernels[name].symbol] for name, found in compiled.items()}
+
+
+def _known(kernel: CompiledKernel | None) -> CompiledKernel | None:
+    """A kernel as it was kept; None where debugging is to see what leaves it unscheduled once more."""
+    return None if kernel is not None and kernel.rule is None and debugging() else kernel
 
 
 def _schedule(function: tirx.PrimFunc, machine: Machine, constants: list[int], trace: str | None) -> ScheduledKernel:

@@ -14,9 +14,10 @@ Source = Literal["measured", "predicted", "simulated"]
 class KernelTime:
     """One distinct kernel of a network: `calls` executions of it take `ms` milliseconds together.
 
-    `macs` and `bytes` are those of all calls too; `rule` is the schedule's name, None when no rule covered it;
-    `counts` is what all calls execute, where that was counted. Of a simulated network a kernel is a layer, `rule`
-    "zigzag", or another operator, costed by the data it moves, `rule` "moves"; `energy_mj` is of all calls.
+    `macs` and `bytes` are those of all calls too; `rule` is the schedule's name, None when no rule covered it, and
+    `reason` why none did, or which of dlight's rules failed before it; `counts` is what all calls execute, where that
+    was counted. Of a simulated network a kernel is a layer, `rule` "zigzag", or another operator, costed by the data
+    it moves, `rule` "moves"; `energy_mj` is of all calls.
     """
 
     name: str
@@ -28,6 +29,7 @@ class KernelTime:
     rule: str | None = None
     counts: Counts | None = None
     energy_mj: float | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True)

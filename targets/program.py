@@ -23,7 +23,8 @@ class Kernel:
     `name` says what was fused and numbers kernels within their network; `symbol` is the kernel's own everywhere.
     `calls`: executions in one inference; `macs` and `bytes` of one execution, bytes being every tensor read and
     written once; `arguments`: (dtype, shape) of each, outputs last, `constants` the positions of weights among them;
-    `rule`: the schedule's name, None when no rule covered it.
+    `rule`: the schedule's name, None when no rule covered it; `reason`: why none did, or which of dlight's rules failed
+    before the one that did.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Kernel:
     arguments: Arguments
     rule: str | None
     constants: tuple[int, ...] = ()
+    reason: str | None = None
 
 
 @dataclass(frozen=True)

@@ -95,6 +95,7 @@ def kernel_times(
             share=ms / total,
             rule=kernel.rule,
             counts=count and count * kernel.calls,
+            reason=kernel.reason,
         )
         for kernel, ms, count in zip(program.kernels, times, counted, strict=True)
     ]

@@ -23,7 +23,7 @@ _UNROLL = 24
 _LONG = {2: 4_000_000, 4: 12_000_000}
 
 
-def matches(block: Block) -> bool:
+def matches(block: Block, machine: Machine) -> bool:
     """A sum of products of a tensor read along the columns and one that the columns share."""
     if not block.multiplies or block.column is None or len(block.reads) != 2 or not block.reduced:
         return False
@@ -32,7 +32,7 @@ def matches(block: Block) -> bool:
     return len(vector) == 1 and len(shared) == 1 and vector[0] is not shared[0]
 
 
-def apply(schedule: Schedule, block: Block, machine: Machine, constants: Collection[str] = ()) -> Packing | None:
+def apply(schedule: Schedule, block: Block, machine: Machine, constants: Collection[str]) -> Packing | None:
     """Schedule `block` and its epilogue; a border around its input is written for each chunk of rows.
 
     Loops: chunk of rows (parallel), columns by the tile, rows of the chunk, reduction, tile. A tile's weights

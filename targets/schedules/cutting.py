@@ -18,7 +18,7 @@ def part_widths(schedule: Schedule, machine: Machine) -> list[int]:
     """How many columns each part of the kernel is to have; empty unless the kernel is a contraction alone with what
     is done to its result, and parts promise to take less time."""
     first, *others = root_blocks(schedule)
-    alone = contraction.matches(first) and len(others) <= 1
+    alone = contraction.matches(first, machine) and len(others) <= 1
     if not alone or any(block.volume != first.volume or block.column is None for block in others):
         return []
     widths = contraction.column_widths(schedule, first, machine)

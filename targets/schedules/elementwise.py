@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from tvm.s_tir import Schedule
 
 from bench.targets.schedules.analysis import Block, remainders, variables
@@ -9,7 +11,12 @@ from bench.targets.schedules.epilogue import vectorize_innermost
 from bench.targets.schedules.machine import Machine
 
 
-def apply(schedule: Schedule, block: Block, machine: Machine) -> None:
+def matches(block: Block, machine: Machine) -> bool:
+    """Whether nothing is reduced."""
+    return not block.reduced
+
+
+def apply(schedule: Schedule, block: Block, machine: Machine, constants: Collection[str]) -> None:
     """Vectorise along memory and share the rest between cores."""
     loops = schedule.get_loops(block.handle)
     if not loops:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from tvm.s_tir import Schedule
 
 from bench.targets.schedules.analysis import Block, extent, spatial
@@ -10,7 +12,7 @@ from bench.targets.schedules.inlining import is_padding, root_blocks
 from bench.targets.schedules.machine import Machine
 
 
-def matches(block: Block) -> bool:
+def matches(block: Block, machine: Machine) -> bool:
     """The innermost index of everything read is the reduction's last variable."""
     return bool(block.reduced) and all(
         read.used[-1] == {block.reduced[-1]} and read.contiguous(block.reduced[-1])
@@ -19,7 +21,7 @@ def matches(block: Block) -> bool:
     )
 
 
-def apply(schedule: Schedule, block: Block, machine: Machine) -> None:
+def apply(schedule: Schedule, block: Block, machine: Machine, constants: Collection[str]) -> None:
     """Schedule the whole kernel that `block` is part of: all its blocks one row at a time, rows in parallel.
 
     A border that every row reads is written once, before them. A reduction keeps one partial result for each lane of a

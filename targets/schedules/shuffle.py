@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from tvm import ir, sym
@@ -17,11 +18,13 @@ _LEAST, _REGISTERS = 8, 4
 
 def matches(block: Block, machine: Machine) -> bool:
     """Whether columns come from several places in turn, and enough of them from each to fill vectors."""
+    if block.reduced:
+        return False
     places, lanes = _vectors(block, machine)
     return places > 1 and places * lanes >= _LEAST
 
 
-def apply(schedule: Schedule, block: Block, machine: Machine) -> None:
+def apply(schedule: Schedule, block: Block, machine: Machine, constants: Collection[str]) -> None:
     """Read a vector from each of the places, and store their lanes in turn: a shuffle of registers.
 
     The vectors are kept in local memory; `rewrites.shuffle_lanes` sees in which order it is read.

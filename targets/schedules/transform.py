@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from tvm.s_tir import Schedule
@@ -14,15 +15,17 @@ from bench.targets.schedules.machine import Machine
 _PREFIX = "winograd_"
 
 
-def matches(block: Block) -> bool:
+def matches(block: Block, machine: Machine) -> bool:
     """Whether the block is a step of a transform (`bench.targets.winograd` gives the names)."""
     return block.name.startswith(_PREFIX) and not block.is_reduction
 
 
-def apply(schedule: Schedule, machine: Machine) -> None:
-    """Schedule the kernel: rows of tiles in parallel, then tiles, vectors of channels, and a tile's elements."""
+def apply(schedule: Schedule, block: Block, machine: Machine, constants: Collection[str]) -> None:
+    """Schedule the kernel that `block` is part of: rows of tiles in parallel, then tiles, vectors of channels, and a
+    tile's elements.
+    """
     *before, last = root_blocks(schedule)
-    rows = next(block for block in before if len(block.extents) == 5)
+    rows = next(one for one in before if len(one.extents) == 5)
     high, wide, *sizes = list(rows.extents.values())[:4]
     if last.name.startswith(f"{_PREFIX}input"):
         element, tile, channel = schedule.get_loops(last.handle)
@@ -37,13 +40,13 @@ def apply(schedule: Schedule, machine: Machine) -> None:
     schedule.reorder(row, column, vector, *elements, lane)
     schedule.parallel(row)
     _unroll(schedule, elements, lane)
-    for block in reversed(before):
-        if is_padding(block):
-            schedule_padding(schedule, block, row, machine)
+    for one in reversed(before):
+        if is_padding(one):
+            schedule_padding(schedule, one, row, machine)
             continue
-        schedule.set_scope(block.handle, 0, "local")
-        schedule.compute_at(block.handle, vector, preserve_unit_loops=True)
-        *inner, lane = schedule.get_loops(block.handle)[-len(block.extents) :]
+        schedule.set_scope(one.handle, 0, "local")
+        schedule.compute_at(one.handle, vector, preserve_unit_loops=True)
+        *inner, lane = schedule.get_loops(one.handle)[-len(one.extents) :]
         _unroll(schedule, inner, lane)
 
 

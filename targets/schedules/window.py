@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from math import gcd, prod
 
 from tvm.s_tir import Schedule
@@ -14,7 +15,7 @@ from bench.targets.schedules.tiles import LINE_FLOATS, balance, chunks, window_t
 _UNROLL = 32
 
 
-def matches(block: Block) -> bool:
+def matches(block: Block, machine: Machine) -> bool:
     """Every tensor read along the columns is read contiguously there, and something is reduced."""
     column = block.column
     return (
@@ -25,7 +26,7 @@ def matches(block: Block) -> bool:
     )
 
 
-def apply(schedule: Schedule, block: Block, machine: Machine) -> None:
+def apply(schedule: Schedule, block: Block, machine: Machine, constants: Collection[str]) -> None:
     """Schedule `block` and its epilogue. Loops: chunk of rows (parallel), cache lines of columns, rows, columns of
     a line, window, tile.
     """

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import tvm
+from tvm.s_tir import dlight
 
 from bench.blocks import deploy
 from bench.errors import DeviceUnavailable, RunError, UsageError
@@ -33,6 +34,20 @@ def test_a_boards_gpu_gets_every_kernel_of_every_family_in_its_language(name, ke
         assert library[:4] == b"\x7fELF"
         assert int.from_bytes(library[18:20], "little") == 183
         assert program.source.encode() in library
+
+
+def test_a_rule_of_dlight_that_fails_is_told_and_the_next_one_schedules_the_kernel(tiny, monkeypatch):
+    def fail(rule, function, target, tunable):
+        raise ValueError("this matrix is odd")
+
+    monkeypatch.delenv("BENCH_DEBUG", raising=False)
+    usual = compile_model(tiny, 16, get_target("rk3399_gpu"), seed=0)
+    assert {kernel.reason for kernel in usual.kernels} == {None}
+    monkeypatch.setattr(dlight.gpu.Matmul, "apply", fail)
+    program = compile_model(tiny, 16, get_target("rk3399_gpu"), seed=0)
+    assert program.unscheduled_kernels == ()
+    assert {kernel.reason for kernel in program.kernels} == {"dlight Matmul failed: ValueError: this matrix is odd"}
+    assert "dlight Matmul" not in {kernel.rule for kernel in program.kernels}
 
 
 def test_both_jetsons_get_the_same_cuda_and_are_told_that_its_schedules_were_not_run(tiny):

@@ -21,7 +21,7 @@ def test_a_kernel_comes_back_as_it_was_kept(store):
 
 
 def test_kernels_of_one_object_keep_it_once(store):
-    other = CompiledKernel("k_2", None, KERNEL.code, ((1, 8),))
+    other = CompiledKernel("k_2", None, KERNEL.code, ((1, 8),), "no rule matches")
     store.put(KEY, KERNEL)
     store.put("cd" + KEY[2:], other)
     assert len(list(store.files.folder.glob("*/*"))) == 3
