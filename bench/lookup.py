@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import UsageError
+from bench.errors import UsageError, unknown
 from bench.rows import to_frame, to_records, trial_row
 from bench.store import open_study, opened, own_studies
 from bench.sweep.settings import read_settings
@@ -39,9 +38,9 @@ def find_network(prefix: str, storage: str, study: str | None = None) -> list[di
     if len(matching) > 1:
         raise UsageError(f"{prefix!r} starts the ids of several networks: {', '.join(matching[:5])}; give more digits")
     if not matching:
-        near = difflib.get_close_matches(prefix, known, n=3, cutoff=0.3)
-        hint = f"near ids: {', '.join(near)}" if near else "bench export lists all of a study's networks"
-        raise UsageError(f"no network {prefix!r} in {storage}; {hint}")
+        near = {network_id[: len(prefix)] for network_id in known}
+        listing = "bench export lists all of a study's networks"
+        raise unknown("network", prefix, near, within=f"{storage} has", otherwise=listing)
     return found
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.errors import UsageError
+from bench.errors import UsageError, unknown
 from bench.python_file import is_file_reference, load_object
 
 if TYPE_CHECKING:
     from torch import nn
 
 DEFAULT_RESOLUTION = 224
+_TAKEN = "give a timm name, torchvision:NAME, file.py:factory or a network's text"
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def _from_timm(name: str, resolution: int | None) -> Model:
     import timm
 
     if not timm.is_model(name):
-        raise UsageError(f"unknown model {name!r}; {_near(name, timm.list_models())}")
+        raise unknown("model", name, timm.list_models(), otherwise=_TAKEN)
     size = timm.get_pretrained_cfg(name, allow_unregistered=True)
     own = size.input_size[-1] if size is not None else DEFAULT_RESOLUTION
     return Model(name, lambda: timm.create_model(name, pretrained=False), resolution or own)
@@ -82,7 +82,7 @@ def _from_torchvision(name: str, resolution: int | None) -> Model:
 
     known = models.list_models(module=models)
     if name not in known:
-        raise UsageError(f"unknown torchvision model {name!r}; {_near(name, known)}")
+        raise unknown("torchvision model", name, known, otherwise=_TAKEN)
     own = DEFAULT_RESOLUTION
     for weights in models.get_model_weights(name):
         own = int(getattr(weights.transforms(), "crop_size", [own])[0])
@@ -101,10 +101,3 @@ def _from_file(ref: str) -> Callable[[], nn.Module]:
     if not isinstance(module, nn.Module):
         raise UsageError(f"{ref}() gives a {type(module).__name__}, not a torch.nn.Module")
     return lambda: module
-
-
-def _near(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    if near:
-        return f"did you mean {' or '.join(near)}?"
-    return "give a timm name, torchvision:NAME, file.py:factory or a network's text"

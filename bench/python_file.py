@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib.util
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from bench.errors import UsageError
+from bench.errors import UsageError, unknown
 
 
 def is_file_reference(ref: str) -> bool:
@@ -33,9 +32,7 @@ def load_object(ref: str, accepts: Callable[[Any], bool], kind: str) -> Any:
     if hasattr(module, name):
         found = type(getattr(module, name)).__name__
         raise UsageError(f"{name!r} of {path} is no {kind} but of type {found}; it has {', '.join(known) or 'none'}")
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(known) or 'none'}"
-    raise UsageError(f"{path} defines no {kind} {name!r}; {hint}")
+    raise unknown(kind, name, known, within=f"{path} defines", otherwise=f"it has {', '.join(known) or 'none'}")
 
 
 def import_file(path: str | Path) -> ModuleType:

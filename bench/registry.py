@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from typing import Generic, TypeVar
 
-from bench.errors import UsageError
+from bench.errors import UsageError, unknown
 
 T = TypeVar("T")
 
@@ -29,9 +28,7 @@ class Registry(Mapping[str, T], Generic[T]):
     def __getitem__(self, name: str) -> T:
         if name in self._items:
             return self._items[name]
-        near = difflib.get_close_matches(name, self._items, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(sorted(self._items))}"
-        raise UsageError(f"unknown {self.kind} {name!r}; {hint}")
+        raise unknown(self.kind, name, sorted(self._items))
 
     def __contains__(self, name: object) -> bool:
         return name in self._items

@@ -11,8 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.errors import RunError, UsageError
-from bench.registry import Registry
+from bench.errors import RunError, UsageError, unknown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,12 +109,12 @@ def open_study(storage: RDBStorage, name: str) -> Study:
     """A study of the storage; UsageError with near names when it has none of that name."""
     import optuna
 
-    known: Registry[str] = Registry("study")
-    for study_name in study_names(storage):
-        known.add(study_name, study_name)
+    known = study_names(storage)
     if not known:
         raise UsageError("the storage holds no study yet; make one with: bench sample")
-    return optuna.load_study(study_name=known[name], storage=storage)
+    if name not in known:
+        raise unknown("study", name, known)
+    return optuna.load_study(study_name=name, storage=storage)
 
 
 def load(study: str | Sequence[str], storage: str = DEFAULT_STORAGE) -> pd.DataFrame:

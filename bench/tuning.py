@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import RunError, UsageError
+from bench.errors import RunError, UsageError, near_names, unknown
 
 if TYPE_CHECKING:
     from bench.models import Model
@@ -40,9 +39,8 @@ def find_models(ref: str, storage: str, resolution: int | None = None) -> list[M
     try:
         return [find_model(ref, resolution)]
     except UsageError as error:
-        near = difflib.get_close_matches(ref, studies, n=3)
-        if near:
-            raise UsageError(f"unknown study {ref!r}; did you mean {' or '.join(near)}?") from error
+        if near_names(ref, studies):
+            raise unknown("study", ref, studies) from error
         raise
 
 

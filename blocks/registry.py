@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import math
 import re
@@ -12,7 +11,7 @@ from typing import TypeVar
 
 from torch import nn
 
-from bench.errors import UsageError
+from bench.errors import UsageError, unknown
 from bench.registry import Registry
 
 Scalar = bool | int | float | str
@@ -38,9 +37,8 @@ class Block:
         Raises `UsageError` for an option the block does not take and for a value of another type.
         """
         if name not in self.options:
-            near = difflib.get_close_matches(name, self.options, n=1)
-            known = f"did you mean {near[0]}?" if near else f"it takes {', '.join(self.options) or 'none'}"
-            raise UsageError(f"block {self.name!r} has no option {name!r}; {known}")
+            taken = f"it takes {', '.join(self.options) or 'none'}"
+            raise unknown("option", name, self.options, within=f"block {self.name!r} has", otherwise=taken)
         kind = type(self.options[name])
         if kind is not float and type(value) is kind:
             return value

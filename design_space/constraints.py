@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 
 from bench.design_space.cost import Cost
-from bench.errors import UsageError
+from bench.errors import UsageError, unknown
 
 Constraints = Mapping[str, tuple[float, float]]
 
@@ -17,9 +16,7 @@ def check_constraints(constraints: Constraints) -> None:
     """Raise `UsageError` for a cost that is not counted and for bounds that are no (low, high)."""
     for name, bounds in constraints.items():
         if name not in COSTS:
-            near = difflib.get_close_matches(name, COSTS, n=1)
-            hint = f"did you mean {near[0]}?" if near else "use macs, params or activations"
-            raise UsageError(f"unknown constraint {name!r}; {hint}")
+            raise unknown("constraint", name, COSTS, otherwise="use macs, params or activations")
         if len(bounds) != 2 or not 0 <= bounds[0] <= bounds[1]:
             raise UsageError(f"constraint {name!r} is (low, high) with 0 <= low <= high, not {bounds!r}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import math
@@ -11,7 +10,7 @@ from typing import Literal, get_args
 
 from timm.optim import list_optimizers
 
-from bench.errors import UsageError
+from bench.errors import UsageError, unknown
 
 Schedule = Literal["cosine", "linear", "constant"]
 
@@ -52,11 +51,10 @@ class Recipe:
             if "float" in str(field.type) and isinstance(value := getattr(self, field.name), int):
                 object.__setattr__(self, field.name, float(value))
         if self.optimizer not in list_optimizers():
-            near = difflib.get_close_matches(self.optimizer, list_optimizers(), n=3)
-            hint = f"did you mean {' or '.join(near)}?" if near else "take one that timm.optim.list_optimizers() gives"
-            raise UsageError(f"unknown optimizer {self.optimizer!r}; {hint}")
+            listing = "take one that timm.optim.list_optimizers() gives"
+            raise unknown("optimizer", self.optimizer, list_optimizers(), otherwise=listing)
         if self.schedule not in get_args(Schedule):
-            raise UsageError(f"unknown schedule {self.schedule!r}; take one of {', '.join(get_args(Schedule))}")
+            raise unknown("schedule", self.schedule, get_args(Schedule))
         bounds = {
             "lr": (self.lr > 0, "above 0"),
             "weight_decay": (self.weight_decay >= 0, "0 or more"),

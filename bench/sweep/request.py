@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from bench.errors import UsageError
+from bench.errors import UsageError, unknown
 from bench.registry import Registry
 from bench.store import DEFAULT_STORAGE, storage_exists
 from bench.sweep.provenance import usable_cores
@@ -121,10 +121,11 @@ class Plan:
 
 def make_request(**options: Any) -> Request:
     """A request from options by name; UsageError with the nearest names for one that there is not."""
-    known: Registry[str] = Registry("option")
-    for option in fields(Request):
-        known.add(option.name, option.name)
-    return Request(**{known[name]: value for name, value in options.items()})
+    known = [option.name for option in fields(Request)]
+    for name in options:
+        if name not in known:
+            raise unknown("option", name, known)
+    return Request(**options)
 
 
 def resolve(request: Request) -> Plan:

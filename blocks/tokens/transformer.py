@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -17,7 +16,7 @@ from bench.blocks.tokens.attention import Attended, attention_branch, mlp_branch
 from bench.blocks.tokens.macs import TransformerMacs
 from bench.blocks.tokens.reducer import METHODS, Method, Reducer
 from bench.blocks.tokens.state import Run, Stage, Tokens
-from bench.errors import UsageError
+from bench.errors import UsageError, unknown
 
 _POOLS = ("token", "avg", "avgmax", "max")
 
@@ -40,9 +39,8 @@ def make_options(method: Method, given: Mapping[str, Any]) -> Any:
     names = [option.name for option in dataclasses.fields(method.options)]
     for name in given:
         if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(names)}"
-            raise UsageError(f"token reduction {method.name!r} has no option {name!r}; {hint}")
+            taken = f"it takes {', '.join(names)}"
+            raise unknown("option", name, names, within=f"token reduction {method.name!r} has", otherwise=taken)
     return method.options(**given)
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bench.errors import UsageError
+from bench.errors import UsageError, unknown
 from bench.python_file import is_file_reference, load_object
 from bench.registry import Registry
 from bench.targets.target import TARGETS, Target, get_target
@@ -71,9 +71,4 @@ def find_hardware(ref: str) -> Target | Accelerator:
         return ACCELERATORS[ref]
     if ref in TARGETS or ref == "cuda":
         return get_target(ref)
-    known: Registry[Target | Accelerator] = Registry("target")
-    for name in TARGETS:
-        known.add(name, TARGETS[name])
-    for name in ACCELERATORS:
-        known.add(name, ACCELERATORS[name])
-    return known[ref]
+    raise unknown("target", ref, [*TARGETS, *ACCELERATORS])
