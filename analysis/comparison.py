@@ -11,8 +11,8 @@ import pandas as pd
 from bench.analysis.correlation import compare_studies
 from bench.analysis.families import family_table
 from bench.analysis.figure_style import source_words
-from bench.analysis.frame import require_comparable, usable
-from bench.analysis.metrics import METRICS
+from bench.analysis.frame import require_comparable, tidy, usable
+from bench.analysis.metrics import OBJECTIVES, Metric, Objectives
 from bench.analysis.pareto import front
 from bench.analysis.speedup import accuracy_levels, speedups
 from bench.errors import UsageError
@@ -23,10 +23,10 @@ class Comparison:
     """Studies of one space, by name; `studies` holds each one's table.
 
     `speedups`: see `bench.analysis.speedup.speedups`, by study, at the accuracies `levels`, which are the same for all;
-    `families`: each study's `family_table`; `pairs`: `compare_studies`, on `metric`.
+    `families`: each study's `family_table`; `pairs`: `compare_studies`; all of them by `objectives`.
     """
 
-    metric: str
+    objectives: Objectives
     studies: Mapping[str, pd.DataFrame]
     levels: tuple[float, ...]
     speedups: Mapping[str, pd.DataFrame]
@@ -35,46 +35,45 @@ class Comparison:
 
 
 def compare_targets(
-    studies: Mapping[str, pd.DataFrame], metric: str = "latency_ms", draws: int = 1000, seed: int = 0
+    studies: Mapping[str, pd.DataFrame], objectives: Objectives = OBJECTIVES, draws: int = 1000, seed: int = 0
 ) -> Comparison:
     """The comparison of two studies or more, each of one target and one latency source.
 
-    Raises UsageError for fewer, for an unknown metric, one that a study lacks, and a study that mixes targets or
-    sources.
+    Raises UsageError for fewer, for a cost that a study lacks, and for a study that mixes targets or sources.
     """
-    METRICS[metric]
     if len(studies) < 2:
         raise UsageError("a comparison needs two studies or more")
     for name, frame in studies.items():
-        require_comparable(frame)
-        if usable(frame, metric).empty:
-            raise UsageError(f"study {name} has no {metric}")
-    # Each network once: its accuracy does not depend on the target.
+        require_comparable(frame, objectives.cost, objectives.value)
+        if usable(frame, objectives.cost).empty:
+            raise UsageError(f"study {name} has no {objectives.cost}")
+    # Each network once: its value does not depend on the target.
     together = pd.concat(list(studies.values()), ignore_index=True).drop_duplicates("network_id")
-    levels = accuracy_levels(together)
+    levels = accuracy_levels(together, objectives)
     return Comparison(
-        metric=metric,
+        objectives=objectives,
         studies=studies,
         levels=levels,
-        speedups={name: speedups(frame, metric, levels, draws, seed) for name, frame in studies.items()},
-        families={name: family_table(frame, draws=draws, seed=seed) for name, frame in studies.items()},
-        pairs=compare_studies(
-            [frame.assign(study=name) for name, frame in studies.items()], draws, seed, metric=metric
-        ),
+        speedups={name: speedups(frame, objectives, levels, draws, seed) for name, frame in studies.items()},
+        families={name: family_table(frame, objectives, draws=draws, seed=seed) for name, frame in studies.items()},
+        pairs=compare_studies([frame.assign(study=name) for name, frame in studies.items()], objectives, draws, seed),
     )
 
 
 def comparison_sentences(comparison: Comparison) -> list[str]:
     """What the comparison says, in words: the best family of each study, what it is worth, and what moves with it."""
-    sentences, label = [], METRICS[comparison.metric].label
+    sentences: list[str] = []
+    cost, value = comparison.objectives.metrics
+    label = cost.label
     best: dict[str, str] = {}
     for name, table in comparison.speedups.items():
-        where = f"{name} ({_source(comparison.studies[name])})"
+        source = _source(comparison.studies[name], cost)
+        where = f"{name} ({source})" if source else name
         if table.empty or table["speedup"].notna().sum() == 0:
-            sentences.append(f"{where}: not enough networks with accuracy to compare families.")
+            sentences.append(f"{where}: not enough networks with {value.noun} to compare families.")
             continue
         best[name] = str(table["best"].iloc[0])
-        sentences.append(f"{where}: {best[name]} is best; at equal accuracy, {_factors(table, label)}.")
+        sentences.append(f"{where}: {best[name]} is best; at equal {value.noun}, {_factors(table, label)}.")
     for name, family in best.items():
         others = [other for other in best if other != name]
         lost = [_penalty(other, family, best[other], comparison.speedups[other], label) for other in others]
@@ -108,9 +107,8 @@ def _interval(row: pd.Series) -> str:
     return f"95 % interval {row['speedup_low']:.2f} to {row['speedup_high']:.2f}"
 
 
-def _source(frame: pd.DataFrame) -> str:
-    rows = usable(frame, "latency_ms")
-    return source_words(rows.iloc[0]) if len(rows) else "no latency"
+def _source(frame: pd.DataFrame, cost: Metric) -> str:
+    return source_words(usable(frame, cost.key).iloc[0]) if cost.depends_on == "target" else ""
 
 
 def comparison_records(comparison: Comparison) -> dict[str, Sequence[dict[str, object]]]:
@@ -124,12 +122,12 @@ def comparison_records(comparison: Comparison) -> dict[str, Sequence[dict[str, o
         ]
 
     pairs = [{str(key): value for key, value in row.items()} for row in comparison.pairs.to_dict("records")]
-    columns = ["network_id", comparison.metric, "top1"]
+    cost, value = comparison.objectives.cost, comparison.objectives.value
     fronts: list[dict[str, object]] = [
         {"study": name, "family": family, **{str(key): value for key, value in row.items()}}
         for name, frame in comparison.studies.items()
-        for family, own in frame.groupby("family")
-        for row in front(own, comparison.metric)[columns].to_dict("records")
+        for family, own in tidy(frame).groupby("family")
+        for row in front(own, cost, value)[["network_id", cost, value]].to_dict("records")
     ]
     tables = {"speedups": rows(comparison.speedups), "families": rows(comparison.families)}
     return {**tables, "fronts": fronts, "pairs": pairs}

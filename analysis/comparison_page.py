@@ -9,9 +9,10 @@ from pathlib import Path
 import pandas as pd
 
 from bench.analysis.comparison import Comparison, comparison_sentences
-from bench.analysis.figure_style import latency_title
+from bench.analysis.figure_style import axis_title
 from bench.analysis.figure_targets import plot_targets
-from bench.analysis.metrics import METRICS, MISSING
+from bench.analysis.frame import usable
+from bench.analysis.metrics import MISSING, Metric
 from bench.analysis.report_page import Figures, Html, check_page_path, definitions, page, tag
 from bench.analysis.report_page import table as html_table
 from bench.analysis.report_tables import comparison_table, front_table
@@ -19,9 +20,9 @@ from bench.analysis.statistics import MIN_NETWORKS
 from bench.files import explaining, write_atomically
 
 SPEEDUP_NOTE = (
-    "A family's cost at an accuracy is the least of its networks that are at least as accurate; families are compared "
-    "at the deciles of accuracy of all networks, where both reach them, by the geometric mean of the costs' ratio. The "
-    "best family has the least cost at most of these accuracies. Brackets: 95 % bootstrap intervals, networks "
+    "A family's cost at some {noun} is the least of its networks that have at least as much; families are compared "
+    "at the deciles of {noun} of all networks, where both reach them, by the geometric mean of the costs' ratio. The "
+    "best family has the least cost at most of these. Brackets: 95 % bootstrap intervals, networks "
     "resampled with replacement and the best family kept. They cover which networks were sampled, not training noise "
     f"nor the error of a prediction or of a simulation. Families below {MIN_NETWORKS} networks are left out."
 )
@@ -52,18 +53,21 @@ def render_comparison(
     title: str = "One design space on several targets",
 ) -> str:
     """The page of `write_comparison` as text."""
-    label = METRICS[comparison.metric].label
+    cost, value = comparison.objectives.metrics
     figures = Figures()
     findings = tag("ul", *(tag("li", line) for line in comparison_sentences(comparison)), class_="headline")
     sections = [tag("section", tag("h2", "What the choice of block is worth"), findings)]
     if comparison.levels:
-        caption = f"One panel a study: accuracy against {label}, each family with its own front. Up and left is better."
-        figure = figures.add(plot_targets(comparison.studies, comparison.metric), caption, caption)
+        caption = (
+            f"One panel a study: {value.noun} against {cost.label}, each family with its own front. "
+            "Up and left is better."
+        )
+        figure = figures.add(plot_targets(comparison.studies, comparison.objectives), caption, caption)
         sections.append(tag("section", figure))
     sections += [_study(comparison, name) for name in comparison.studies]
-    alike = comparison_table(comparison.pairs, label)
+    alike = comparison_table(comparison.pairs, comparison.objectives)
     sections.append(tag("section", tag("h2", "How alike the targets rank networks"), alike))
-    facts = [(name, latency_title(frame).replace("<br>", ", ")) for name, frame in comparison.studies.items()]
+    facts = [(name, axis_title(frame, cost.key).replace("<br>", ", ")) for name, frame in comparison.studies.items()]
     made = [
         (name, definitions((str(k), str(v)) for k, v in (provenance or {}).get(name, {}).items())) for name, _ in facts
     ]
@@ -73,21 +77,23 @@ def render_comparison(
 
 def _study(comparison: Comparison, name: str) -> Html:
     frame = comparison.studies[name]
-    source = str(frame["latency_source"].dropna().iloc[0])
+    cost, value = comparison.objectives.metrics
+    source = str(usable(frame, cost.key)["latency_source"].iloc[0]) if cost.depends_on == "target" else ""
     parts: list[object] = [tag("h2", name)]
     if comparison.levels:
-        parts.append(_speedup_table(comparison.speedups[name], f"{METRICS[comparison.metric].label}, {source}"))
-        parts.append(tag("p", SPEEDUP_NOTE, class_="facts"))
-        parts.append(front_table(frame, source, comparison.metric))
+        what = f"{cost.label}, {source}" if source else cost.label
+        parts.append(_speedup_table(comparison.speedups[name], what, value))
+        parts.append(tag("p", SPEEDUP_NOTE.format(noun=value.noun), class_="facts"))
+        parts.append(front_table(frame, source, comparison.objectives))
     return tag("section", *parts)
 
 
-def _speedup_table(table: pd.DataFrame, what: str) -> Html:
+def _speedup_table(table: pd.DataFrame, what: str, value: Metric) -> Html:
     lines: list[Sequence[object]] = []
     for row in table.to_dict("records"):
-        value = MISSING
+        times = MISSING
         if math.isfinite(row["speedup"]):
-            value = f"{row['speedup']:.2f} [{row['speedup_low']:.2f}, {row['speedup_high']:.2f}]"
-        lines.append([row["best"], row["family"], row["networks"], f"{row['wins']} of {row['levels']}", value])
-    columns = ["best family", "over", ">networks", ">accuracies it wins", f">times less {what}"]
-    return html_table("The best family over each other one, at equal accuracy", columns, lines)
+            times = f"{row['speedup']:.2f} [{row['speedup_low']:.2f}, {row['speedup_high']:.2f}]"
+        lines.append([row["best"], row["family"], row["networks"], f"{row['wins']} of {row['levels']}", times])
+    columns = ["best family", "over", ">networks", ">levels it wins", f">times less {what}"]
+    return html_table(f"The best family over each other one, at equal {value.noun}", columns, lines)

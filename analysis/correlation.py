@@ -1,4 +1,4 @@
-"""How well MACs, activations and parameters rank networks by latency."""
+"""How well MACs, activations and parameters rank networks by latency or another cost."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
 from bench.analysis.frame import require_comparable, tidy, usable
+from bench.analysis.metrics import OBJECTIVES, Objectives
 from bench.analysis.pareto import front
 from bench.analysis.statistics import MIN_NETWORKS, percentile95, resamples
 
@@ -57,54 +58,57 @@ def middle_tercile(values: ArrayLike) -> tuple[float, float]:
 
 def rank_correlations(
     df: pd.DataFrame,
+    objectives: Objectives = OBJECTIVES,
     proxies: Sequence[str] = PROXIES,
     band: tuple[float, float] | None = None,
     draws: int = 1000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Spearman correlations with latency over all networks and inside a band of MACs (bounds included).
+    """Spearman correlations with the cost over all networks and inside a band of MACs (bounds included).
 
-    The default band is the middle tercile of MACs: there size alone explains little, so a proxy has to tell
-    designs apart. Columns: proxy, band ("all" or "middle"), macs_low, macs_high, n, rho, rho_low, rho_high;
-    rho is NaN below 5 networks. Raises UsageError when the rows mix targets or latency sources.
+    The default band is the middle tercile of MACs: there size alone explains little, so a proxy has to tell designs
+    apart. Columns: proxy, band ("all" or "middle"), macs_low, macs_high, n, rho, rho_low, rho_high; rho is NaN below 5
+    networks. A proxy that is the cost itself is left out. Raises UsageError when the rows mix targets or latency
+    sources.
     """
-    require_comparable(df)
-    macs = usable(df, "latency_ms", "macs")["macs"]
+    cost = objectives.cost
+    require_comparable(df, cost)
+    macs = usable(df, cost, "macs")["macs"]
     bands = {"all": (-math.inf, math.inf), "middle": band or middle_tercile(macs)}
     rows = []
     for name, (low, high) in bands.items():
-        for proxy in proxies:
-            table = usable(df, "latency_ms", proxy)
+        for proxy in (proxy for proxy in proxies if proxy != cost):
+            table = usable(df, cost, proxy)
             if name == "middle":
                 table = table[table["macs"].between(low, high)]
             enough = len(table) >= MIN_NETWORKS
-            rho = spearman(table[proxy], table["latency_ms"]) if enough else math.nan
-            rho_low, rho_high = spearman_interval(table[proxy], table["latency_ms"], draws, seed)
+            rho = spearman(table[proxy], table[cost]) if enough else math.nan
+            rho_low, rho_high = spearman_interval(table[proxy], table[cost], draws, seed)
             rows.append((proxy, name, low, high, len(table), rho, rho_low, rho_high))
     columns = ["proxy", "band", "macs_low", "macs_high", "n", "rho", "rho_low", "rho_high"]
     return pd.DataFrame(rows, columns=columns)
 
 
 def compare_studies(
-    frames: Sequence[pd.DataFrame], draws: int = 1000, seed: int = 0, metric: str = "latency_ms"
+    frames: Sequence[pd.DataFrame], objectives: Objectives = OBJECTIVES, draws: int = 1000, seed: int = 0
 ) -> pd.DataFrame:
     """How alike two studies rank the networks they share, for each pair of studies.
 
     Each frame holds one study with one latency source. Columns: a, b (study names), a_source, b_source,
-    shared (networks with the metric in both), rho, rho_low, rho_high (Spearman of the metric, NaN below 5),
+    shared (networks with the cost in both), rho, rho_low, rho_high (Spearman of the cost, NaN below 5),
     a_front, b_front, both_fronts (networks on each front, and on both).
     """
-    tables = []
+    cost, tables = objectives.cost, []
     for frame in frames:
-        require_comparable(frame)
-        tables.append(usable(frame, metric).drop_duplicates("network_id").set_index("network_id"))
-    fronts = [set(front(frame, metric)["network_id"]) for frame in frames]
+        require_comparable(frame, cost)
+        tables.append(usable(frame, cost).drop_duplicates("network_id").set_index("network_id"))
+    fronts = [set(front(frame, cost, objectives.value)["network_id"]) for frame in frames]
     rows = []
     for i, a in enumerate(tables):
         for j in range(i + 1, len(tables)):
             b = tables[j]
             shared = sorted((set(a.index) & set(b.index)) - {""})
-            x, y = a.loc[shared, metric], b.loc[shared, metric]
+            x, y = a.loc[shared, cost], b.loc[shared, cost]
             rho = spearman(x, y) if len(shared) >= MIN_NETWORKS else math.nan
             names = [_first(frames[k], "study") for k in (i, j)]
             sources = [_first(frames[k], "latency_source") for k in (i, j)]

@@ -1,11 +1,11 @@
-"""How families compare: shares of the merged front, hypervolumes, best accuracies, each with an interval.
+"""How families compare: shares of the merged front, hypervolumes, best values, each with an interval.
 
 All intervals are 95 % bootstrap intervals: the study's networks are resampled with replacement, seeded. They
 cover which networks were sampled from the space. They do not cover training noise, timing noise, the error of
-a predicted latency or the finite test set.
+a prediction or the finite test set.
 
-A resample can lose good networks but never find better ones. The intervals of hypervolume and of best
-accuracy therefore end at the value itself, and their low end says how much of it hangs on single networks.
+A resample can lose good networks but never find better ones. The intervals of hypervolume and of the best
+value therefore end at the value itself, and their low end says how much of it hangs on single networks.
 """
 
 from __future__ import annotations
@@ -19,73 +19,80 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.analysis.frame import require_comparable, tidy, usable
+from bench.analysis.metrics import OBJECTIVES, Objectives
 from bench.analysis.pareto import front_mask, front_masks, hypervolume
 from bench.analysis.statistics import MIN_NETWORKS, percentile95, present
 
 
 @dataclass(frozen=True)
 class Box:
-    """The corner a hypervolume is bounded by (slowest, least accurate) and the opposite, ideal corner."""
+    """The corner a hypervolume is bounded by (highest cost, lowest value) and the opposite, ideal corner."""
 
-    latency_ms: float
-    top1: float
-    ideal_latency_ms: float
-    ideal_top1: float
+    cost: float
+    value: float
+    ideal_cost: float
+    ideal_value: float
 
     @property
     def area(self) -> float:
-        """Area between the corners, ms times share."""
-        return (self.latency_ms - self.ideal_latency_ms) * (self.ideal_top1 - self.top1)
+        """Area between the corners, in the unit of the cost times that of the value."""
+        return (self.cost - self.ideal_cost) * (self.ideal_value - self.value)
 
 
 @dataclass(frozen=True)
 class Lead:
-    """Which family is the most accurate within a latency budget, and by how much over the next family.
+    """Which family has the best value within a budget of cost, and by how much over the next family.
 
-    `margin` and its interval are differences of top-1 shares; `leads` is the share of resamples in which
-    `family` is again the strict leader.
+    `margin` and its interval are differences of values; `leads` is the share of resamples in which `family` is again
+    the strict leader.
     """
 
-    budget_ms: float
+    budget: float
     family: str
-    top1: float
+    value: float
     network_id: str
     runner_up: str
-    runner_up_top1: float
+    runner_up_value: float
     margin: float
     margin_low: float
     margin_high: float
     leads: float
 
 
-def study_box(df: pd.DataFrame) -> Box:
+def study_box(df: pd.DataFrame, objectives: Objectives = OBJECTIVES) -> Box:
     """The box that spans the study's finished networks; NaN corners when there are none."""
-    table = usable(df, "latency_ms", "top1")
+    table = usable(df, objectives.cost, objectives.value)
     if table.empty:
         return Box(math.nan, math.nan, math.nan, math.nan)
-    latency, top1 = table["latency_ms"], table["top1"]
-    return Box(float(latency.max()), float(top1.min()), float(latency.min()), float(top1.max()))
+    cost, value = table[objectives.cost], table[objectives.value]
+    return Box(float(cost.max()), float(value.min()), float(cost.min()), float(value.max()))
 
 
-def family_table(df: pd.DataFrame, box: Box | None = None, draws: int = 1000, seed: int = 0) -> pd.DataFrame:
+def family_table(
+    df: pd.DataFrame,
+    objectives: Objectives = OBJECTIVES,
+    box: Box | None = None,
+    draws: int = 1000,
+    seed: int = 0,
+) -> pd.DataFrame:
     """One row a family, the largest share of the merged front first.
 
-    Columns: family, networks (rows), finished (with latency and top1), on_front (networks on the merged
+    Columns: family, networks (rows), finished (with cost and value), on_front (networks on the merged
     front), share (on_front over the merged front's size) with share_low and share_high (percentile interval,
     NaN below 5 finished networks in the study), hypervolume (of the family's own front, as a share of `box`,
     by default `study_box`) with hypervolume_low and hypervolume_high (NaN below 5 finished networks of the
     family). Raises UsageError when the rows mix targets or latency sources.
     """
-    require_comparable(df)
+    require_comparable(df, objectives.cost, objectives.value)
     rows_of = tidy(df)["family"].value_counts()
-    table = usable(df, "latency_ms", "top1")
-    latency, top1 = table["latency_ms"].to_numpy(), table["top1"].to_numpy()
+    table = usable(df, objectives.cost, objectives.value)
+    cost, value = (table[key].to_numpy(dtype=np.float64) for key in (objectives.cost, objectives.value))
     family = table["family"].to_numpy(dtype=str)
-    box = box or study_box(df)
+    box = box or study_box(df, objectives)
     drawn = present(len(table), draws, seed) if len(table) else np.zeros((draws, 0), dtype=bool)
-    drawn_fronts = front_masks(latency, top1, drawn)
+    drawn_fronts = front_masks(cost, value, drawn)
     sizes = drawn_fronts.sum(axis=1)
-    merged = front_mask(latency, top1)
+    merged = front_mask(cost, value)
     rows = []
     for name in rows_of.index:
         own = family == name
@@ -94,7 +101,7 @@ def family_table(df: pd.DataFrame, box: Box | None = None, draws: int = 1000, se
         share_low = share_high = math.nan
         if len(table) >= MIN_NETWORKS:
             share_low, share_high = percentile95((drawn_fronts & own).sum(axis=1) / sizes)
-        volume, low, high = _volume(latency[own], top1[own], drawn[:, own], box)
+        volume, low, high = _volume(cost[own], value[own], drawn[:, own], box)
         rows.append(
             (
                 name,
@@ -117,66 +124,67 @@ def family_table(df: pd.DataFrame, box: Box | None = None, draws: int = 1000, se
 
 
 def _volume(
-    latency: NDArray[np.float64], top1: NDArray[np.float64], drawn: NDArray[np.bool_], box: Box
+    cost: NDArray[np.float64], value: NDArray[np.float64], drawn: NDArray[np.bool_], box: Box
 ) -> tuple[float, float, float]:
-    if len(latency) == 0 or not box.area > 0:
+    if len(cost) == 0 or not box.area > 0:
         return (math.nan, math.nan, math.nan)
-    reference = (box.latency_ms, box.top1)
-    points = np.column_stack([latency, top1])
-    value = hypervolume(points, reference) / box.area
-    if len(latency) < MIN_NETWORKS:
-        return (value, math.nan, math.nan)
-    fronts = front_masks(latency, top1, drawn)
+    reference = (box.cost, box.value)
+    points = np.column_stack([cost, value])
+    volume = hypervolume(points, reference) / box.area
+    if len(cost) < MIN_NETWORKS:
+        return (volume, math.nan, math.nan)
+    fronts = front_masks(cost, value, drawn)
     volumes = np.array([hypervolume(points[mask], reference) for mask in fronts]) / box.area
-    return (value, percentile95(volumes)[0], value)
+    return (volume, percentile95(volumes)[0], volume)
 
 
-def default_budgets(df: pd.DataFrame) -> tuple[float, ...]:
-    """The quartiles of the finished networks' latencies in ms, rounded to two significant digits."""
-    latency = usable(df, "latency_ms", "top1")["latency_ms"]
-    if latency.empty:
+def default_budgets(df: pd.DataFrame, objectives: Objectives = OBJECTIVES) -> tuple[float, ...]:
+    """The quartiles of the finished networks' costs, rounded to two significant digits of the metric's unit."""
+    costs = usable(df, objectives.cost, objectives.value)[objectives.cost]
+    if costs.empty:
         return ()
-    return tuple(sorted({float(f"{value:.2g}") for value in np.quantile(latency, (0.25, 0.5, 0.75))}))
+    scale = objectives.metrics[0].scale
+    return tuple(sorted({float(f"{cost * scale:.2g}") / scale for cost in np.quantile(costs, (0.25, 0.5, 0.75))}))
 
 
 def best_at_budgets(
-    df: pd.DataFrame, budgets: Sequence[float] | None = None, draws: int = 1000, seed: int = 0
+    df: pd.DataFrame,
+    budgets: Sequence[float] | None = None,
+    objectives: Objectives = OBJECTIVES,
+    draws: int = 1000,
+    seed: int = 0,
 ) -> pd.DataFrame:
-    """Each family's best top-1 within each latency budget; by default within `default_budgets`.
+    """Each family's best value within each budget of cost; by default within `default_budgets`.
 
-    Columns: family, budget_ms, candidates (its networks within the budget), top1, top1_low, top1_high,
-    network_id and latency_ms of the best network (the fastest of equals). top1 is NaN without a candidate,
+    Columns: family, budget, candidates (its networks within the budget), value, value_low, value_high,
+    network_id and cost of the best network (the cheapest of equals). value is NaN without a candidate,
     its interval below 5 candidates. Raises UsageError when the rows mix targets or latency sources.
     """
-    require_comparable(df)
-    table = usable(df, "latency_ms", "top1").sort_values(["latency_ms", "network_id"], ignore_index=True)
-    latency, top1 = table["latency_ms"].to_numpy(), table["top1"].to_numpy()
+    require_comparable(df, objectives.cost, objectives.value)
+    table = _by_cost(df, objectives)
+    cost, value = (table[key].to_numpy(dtype=np.float64) for key in (objectives.cost, objectives.value))
     family = table["family"].to_numpy(dtype=str)
     drawn = present(len(table), draws, seed) if len(table) else np.zeros((draws, 0), dtype=bool)
     rows = []
-    for budget in default_budgets(df) if budgets is None else budgets:
+    for budget in default_budgets(df, objectives) if budgets is None else budgets:
         for name in sorted(set(family)):
-            own = np.flatnonzero((family == name) & (latency <= budget))
+            own = np.flatnonzero((family == name) & (cost <= budget))
             if len(own) == 0:
                 rows.append((name, budget, 0, math.nan, math.nan, math.nan, "", math.nan))
                 continue
-            best = own[int(np.argmax(top1[own]))]
+            best = own[int(np.argmax(value[own]))]
             low = high = math.nan
             if len(own) >= MIN_NETWORKS:
-                low, high = percentile95(_best(top1[own], drawn[:, own]))[0], float(top1[best])
-            found = (table["network_id"][best], float(latency[best]))
-            rows.append((name, budget, len(own), float(top1[best]), low, high, *found))
-    columns = [
-        "family",
-        "budget_ms",
-        "candidates",
-        "top1",
-        "top1_low",
-        "top1_high",
-        "network_id",
-        "latency_ms",
-    ]
+                low, high = percentile95(_best(value[own], drawn[:, own]))[0], float(value[best])
+            found = (table["network_id"][best], float(cost[best]))
+            rows.append((name, budget, len(own), float(value[best]), low, high, *found))
+    columns = ["family", "budget", "candidates", "value", "value_low", "value_high", "network_id", "cost"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _by_cost(df: pd.DataFrame, objectives: Objectives) -> pd.DataFrame:
+    table = usable(df, objectives.cost, objectives.value)
+    return table.sort_values([objectives.cost, "network_id"], ignore_index=True)
 
 
 def _best(values: NDArray[np.float64], drawn: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -184,38 +192,40 @@ def _best(values: NDArray[np.float64], drawn: NDArray[np.bool_]) -> NDArray[np.f
     return np.where(np.isfinite(best), best, np.nan)
 
 
-def lead(df: pd.DataFrame, budget_ms: float, draws: int = 1000, seed: int = 0) -> Lead | None:
-    """The most accurate family within `budget_ms`, against the next; None if fewer than two qualify.
+def lead(
+    df: pd.DataFrame, budget: float, objectives: Objectives = OBJECTIVES, draws: int = 1000, seed: int = 0
+) -> Lead | None:
+    """The family of the best value within `budget` of cost, against the next; None if fewer than two qualify.
 
     Only families with at least 5 networks within the budget qualify: below that a difference says more about
     single networks than about families. The margin's interval is a percentile interval, widened where needed
     to hold the margin. Raises UsageError when the rows mix targets or latency sources.
     """
-    table = usable(df, "latency_ms", "top1").sort_values(["latency_ms", "network_id"], ignore_index=True)
-    best = best_at_budgets(df, [budget_ms], draws=1, seed=seed)
+    table = _by_cost(df, objectives)
+    best = best_at_budgets(df, [budget], objectives, draws=1, seed=seed)
     best = best[best["candidates"] >= MIN_NETWORKS]
     if len(best) < 2:
         return None
-    best = best.sort_values(["top1", "latency_ms"], ascending=[False, True], ignore_index=True)
+    best = best.sort_values(["value", "cost"], ascending=[False, True], ignore_index=True)
     first, second = best.iloc[0], best.iloc[1]
     drawn = present(len(table), draws, seed)
-    within = (table["latency_ms"] <= budget_ms).to_numpy()
-    family, top1 = table["family"], table["top1"].to_numpy()
+    within = (table[objectives.cost] <= budget).to_numpy()
+    family, value = table["family"], table[objectives.value].to_numpy()
     bests = {}
     for name in best["family"]:
         own = within & (family == name).to_numpy()
-        bests[name] = _best(top1[own], drawn[:, own])
-    margin = float(first["top1"] - second["top1"])
+        bests[name] = _best(value[own], drawn[:, own])
+    margin = float(first["value"] - second["value"])
     low, high = percentile95(bests[first["family"]] - bests[second["family"]])
-    others = np.vstack([np.nan_to_num(bests[name], nan=-1.0) for name in best["family"][1:]])
-    leads = float((np.nan_to_num(bests[first["family"]], nan=-1.0) > others.max(axis=0)).mean())
+    others = np.vstack([np.nan_to_num(bests[name], nan=-np.inf) for name in best["family"][1:]])
+    leads = float((np.nan_to_num(bests[first["family"]], nan=-np.inf) > others.max(axis=0)).mean())
     return Lead(
-        budget_ms=float(budget_ms),
+        budget=float(budget),
         family=str(first["family"]),
-        top1=float(first["top1"]),
+        value=float(first["value"]),
         network_id=str(first["network_id"]),
         runner_up=str(second["family"]),
-        runner_up_top1=float(second["top1"]),
+        runner_up_value=float(second["value"]),
         margin=margin,
         margin_low=min(low, margin),
         margin_high=max(high, margin),

@@ -1,4 +1,4 @@
-"""Latency against MACs, with how well each proxy ranks networks by latency."""
+"""A cost against MACs, with how well each proxy ranks networks by it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from bench.analysis.figure_style import (
     axis_title,
     families_of,
     family_looks,
-    hover_text,
+    hover_texts,
     safe,
     ticks,
 )
 from bench.analysis.frame import usable
-from bench.analysis.metrics import METRICS, MISSING
+from bench.analysis.metrics import METRICS, MISSING, OBJECTIVES, Objectives
 
 
 @dataclass(frozen=True)
@@ -57,18 +57,19 @@ def _summary(table: pd.DataFrame) -> str:
 
 
 def _get_correlation_info(
-    df: pd.DataFrame, band: tuple[float, float] | None, families: Iterable[str] | None
+    df: pd.DataFrame, objectives: Objectives, band: tuple[float, float] | None, families: Iterable[str] | None
 ) -> _CorrelationInfo:
     looks = family_looks(families_of(df) if families is None else [*families, *families_of(df)])
-    correlations = rank_correlations(df, band=band, draws=1)
-    table = usable(df, "latency_ms", "macs")
+    correlations = rank_correlations(df, objectives, band=band, draws=1)
+    cost = objectives.metrics[0]
+    table = usable(df, cost.key, "macs")
     scale = METRICS["macs"].scale
     groups = []
     for family in sorted(set(table["family"])):
         own = table[table["family"] == family]
-        hover = tuple(hover_text(row) for _, row in own.iterrows())
+        hover = hover_texts(own, cost.key, objectives.value)
         source = own["latency_source"].iloc[0]
-        x, y = tuple(own["macs"] * scale), tuple(own["latency_ms"])
+        x, y = tuple(own["macs"] * scale), tuple(own[cost.key] * cost.scale)
         groups.append(_Family(safe(family), looks[family], source, x, y, hover))
     middle = correlations[correlations["band"] == "middle"].iloc[0]
     low, high = middle["macs_low"] * scale, middle["macs_high"] * scale
@@ -78,8 +79,8 @@ def _get_correlation_info(
         band=(low, high) if math.isfinite(low) and math.isfinite(high) else None,
         summary=_summary(correlations),
         x_title=axis_title(df, "macs"),
-        y_title=axis_title(df, "latency_ms"),
-        legend_title=f"family (latency {sources[0]})" if sources else "",
+        y_title=axis_title(df, cost.key),
+        legend_title=f"family ({cost.label} {sources[0]})" if sources else "",
     )
 
 
@@ -127,11 +128,14 @@ def _plot_correlation(info: _CorrelationInfo) -> go.Figure:
 
 
 def plot_correlation(
-    df: pd.DataFrame, band: tuple[float, float] | None = None, families: Iterable[str] | None = None
+    df: pd.DataFrame,
+    objectives: Objectives = OBJECTIVES,
+    band: tuple[float, float] | None = None,
+    families: Iterable[str] | None = None,
 ) -> go.Figure:
-    """Latency against MACs by family, on log axes, with the correlations of `rank_correlations` above.
+    """The cost against MACs by family, on log axes, with the correlations of `rank_correlations` above.
 
     The shaded band is the middle tercile of MACs unless `band` gives its bounds in MACs. Raises UsageError
     when the rows mix targets or latency sources.
     """
-    return _plot_correlation(_get_correlation_info(df, band, families))
+    return _plot_correlation(_get_correlation_info(df, objectives, band, families))

@@ -1,4 +1,4 @@
-"""Error distributions of families at equal latency."""
+"""Error distributions of families at equal cost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import plotly.graph_objects as go
 from bench.analysis.error_edf import complexity_weights, edf
 from bench.analysis.figure_style import TEMPLATE, Look, axis_title, families_of, family_looks, safe
 from bench.analysis.frame import require_comparable, usable
+from bench.analysis.metrics import OBJECTIVES, Objectives
 from bench.analysis.statistics import MIN_NETWORKS
+from bench.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -30,20 +32,27 @@ class _EdfInfo:
     y_title: str
 
 
-def _get_edf_info(df: pd.DataFrame, normalise: bool, bins: int, families: Iterable[str] | None) -> _EdfInfo:
-    require_comparable(df)
+def _get_edf_info(
+    df: pd.DataFrame, objectives: Objectives, normalise: bool, bins: int, families: Iterable[str] | None
+) -> _EdfInfo:
+    cost, value = objectives.metrics
+    if not value.is_share:
+        raise UsageError(f"an error is what a share lacks of 1, and {value.key} is no share")
+    require_comparable(df, cost.key, value.key)
     looks = family_looks(families_of(df) if families is None else [*families, *families_of(df)])
-    table = usable(df, "latency_ms", "top1")
+    table = usable(df, cost.key, value.key)
     members = {str(name): rows for name, rows in table.groupby("family") if len(rows) >= MIN_NETWORKS}
-    latencies = {name: rows["latency_ms"].to_numpy(dtype=np.float64) for name, rows in members.items()}
-    weights = complexity_weights(latencies, bins) if normalise else {}
+    costs = {name: rows[cost.key].to_numpy(dtype=np.float64) for name, rows in members.items()}
+    weights = complexity_weights(costs, bins) if normalise else {}
     curves = []
     for name, rows in members.items():
-        error, share = edf(1 - rows["top1"].to_numpy(), weights.get(name))
+        error, share = edf(1 - rows[value.key].to_numpy(), weights.get(name))
         label = f"{safe(name)} (n = {len(rows)})"
         curves.append(_Curve(label, looks[name], tuple(100 * error), tuple(100 * share)))
-    kind = f"share of networks (%, {bins} latency bins weighted alike)" if normalise else "share of networks (%)"
-    return _EdfInfo(tuple(curves), axis_title(df, "top1").replace("accuracy", "error"), kind)
+    kind = f"share of networks (%, {bins} {cost.label} bins weighted alike)" if normalise else "share of networks (%)"
+    title = axis_title(df, value.key)
+    title = title.replace("accuracy", "error") if "accuracy" in title else f"100 − {title}"
+    return _EdfInfo(tuple(curves), title, kind)
 
 
 def _plot_edf(info: _EdfInfo) -> go.Figure:
@@ -67,12 +76,16 @@ def _plot_edf(info: _EdfInfo) -> go.Figure:
 
 
 def plot_edf(
-    df: pd.DataFrame, normalise: bool = True, bins: int = 3, families: Iterable[str] | None = None
+    df: pd.DataFrame,
+    objectives: Objectives = OBJECTIVES,
+    normalise: bool = True,
+    bins: int = 3,
+    families: Iterable[str] | None = None,
 ) -> go.Figure:
     """The share of each family's networks with at most a given error; further left and higher is better.
 
-    With `normalise`, networks are weighted so that all families have the same distribution of latency over
-    `bins` bins (`complexity_weights`). Families below 5 networks are left out. Raises UsageError when the
-    rows mix targets or latency sources.
+    With `normalise`, networks are weighted so that all families have the same distribution of cost over
+    `bins` bins (`complexity_weights`). Families below 5 networks are left out. Raises UsageError for a value
+    that is no share, and when the rows mix targets or latency sources.
     """
-    return _plot_edf(_get_edf_info(df, normalise, bins, families))
+    return _plot_edf(_get_edf_info(df, objectives, normalise, bins, families))

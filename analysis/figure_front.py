@@ -1,4 +1,4 @@
-"""Accuracy against latency: every network, each family's front, the merged front."""
+"""One metric against another, such as accuracy against latency: networks, families' fronts, the merged front."""
 
 from __future__ import annotations
 
@@ -17,15 +17,14 @@ from bench.analysis.figure_style import (
     axis_title,
     families_of,
     family_looks,
-    hover_text,
+    hover_texts,
     safe,
     spans_decade,
     ticks,
 )
 from bench.analysis.frame import require_comparable, split_sources, usable
-from bench.analysis.metrics import METRICS
+from bench.analysis.metrics import METRICS, OBJECTIVES
 from bench.analysis.pareto import front
-from bench.analysis.statistics import wilson95
 
 # Ring and dash of the first source's merged front, the second's, the third's.
 MERGED_LOOKS = (("circle-open", "solid"), ("square-open", "dash"), ("diamond-open", "dot"))
@@ -64,26 +63,24 @@ class _FrontInfo:
 
 def _points(table: pd.DataFrame, x: str, y: str) -> _Points:
     values = table[y].to_numpy() * METRICS[y].scale
-    low, high = np.full(len(table), np.nan), np.full(len(table), np.nan)
-    if y == "top1":
-        pairs = zip(table["top1"], table["test_images"], strict=True)
-        low, high = np.array([wilson95(*pair) for pair in pairs]).reshape(-1, 2).T * METRICS[y].scale
+    low, high = METRICS[y].intervals(table).T * METRICS[y].scale
     return _Points(
         x=tuple(table[x] * METRICS[x].scale),
         y=tuple(values),
-        hover=tuple(hover_text(row) for _, row in table.iterrows()),
+        hover=hover_texts(table, x, y),
         spread=(tuple(values - low), tuple(high - values)),
     )
 
 
 def _get_front_info(df: pd.DataFrame, x: str, y: str, families: Iterable[str] | None) -> _FrontInfo:
     looks = family_looks(families_of(df) if families is None else [*families, *families_of(df)])
-    sources = {name: usable(rows, x, y) for name, rows in split_sources(df).items()}
+    timed = next((key for key in (x, y) if METRICS[key].depends_on == "target"), "")
+    sources = {name: usable(rows, x, y) for name, rows in split_sources(df, timed or x).items()}
     sources = {name: rows for name, rows in sources.items() if len(rows)}
     mixed = len(sources) > 1
     groups, merged = [], []
     for source, rows in sources.items():
-        require_comparable(rows)
+        require_comparable(rows, x, y)
         suffix = f" ({source})" if mixed else ""
         for family in sorted(set(rows["family"])):
             own = rows[rows["family"] == family]
@@ -91,7 +88,9 @@ def _get_front_info(df: pd.DataFrame, x: str, y: str, families: Iterable[str] | 
             curves = (_points(own, x, y), _points(front(own, x, y), x, y))
             groups.append(_Group(family, source, label, looks[family], *curves))
         merged.append((f"merged front{suffix}", _points(front(rows, x, y), x, y)))
-    title = "" if mixed or not sources else f"family (latency {next(iter(sources))})"
+    title = "" if mixed or not sources else "family"
+    if title and timed:
+        title += f" ({METRICS[timed].label} {next(iter(sources))})"
     return _FrontInfo(tuple(groups), tuple(merged), title, axis_title(df, x), axis_title(df, y))
 
 
@@ -221,14 +220,14 @@ def _plot_front(info: _FrontInfo) -> go.Figure:
 
 
 def plot_front(
-    df: pd.DataFrame, x: str = "latency_ms", y: str = "top1", families: Iterable[str] | None = None
+    df: pd.DataFrame, x: str = OBJECTIVES.cost, y: str = OBJECTIVES.value, families: Iterable[str] | None = None
 ) -> go.Figure:
     """Networks by family with each family's front as a step line and the merged front in black.
 
-    Rings mark the merged front, whiskers its Wilson 95 % intervals. Latency sources are never merged: each
-    has its own fronts, legend entries and markers (filled: measured, open: predicted, dotted: simulated).
-    `families` fixes which family gets which colour, so that several figures agree; by default the table's
-    own. Rows without `x` or `y` are left out. Raises UsageError for an unknown metric or several targets.
+    Rings mark the merged front, whiskers the 95 % intervals of `y` where it has some. Latency sources are never merged:
+    each has its own fronts, legend entries and markers (filled: measured, open: predicted, dotted: simulated).
+    `families` fixes which family gets which colour, so that several figures agree; by default the table's own. Rows
+    without `x` or `y` are left out. Raises UsageError for an unknown metric or several targets.
     """
     for key in (x, y):
         METRICS[key]

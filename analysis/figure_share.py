@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from bench.analysis.families import family_table
 from bench.analysis.figure_style import TEMPLATE, Look, families_of, family_looks, safe, source_words
 from bench.analysis.frame import usable
-from bench.analysis.metrics import MISSING
+from bench.analysis.metrics import MISSING, OBJECTIVES, Objectives
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,11 @@ class _ShareInfo:
     subtitle: str
 
 
-def _get_share_info(df: pd.DataFrame, families: Iterable[str] | None, draws: int, seed: int) -> _ShareInfo:
+def _get_share_info(
+    df: pd.DataFrame, objectives: Objectives, families: Iterable[str] | None, draws: int, seed: int
+) -> _ShareInfo:
     looks = family_looks(families_of(df) if families is None else [*families, *families_of(df)])
-    table = family_table(df, draws=draws, seed=seed)
+    table = family_table(df, objectives, draws=draws, seed=seed)
     table = table[table["finished"] > 0]
     shares = []
     for row in table.to_dict("records"):
@@ -47,10 +49,13 @@ def _get_share_info(df: pd.DataFrame, families: Iterable[str] | None, draws: int
         )
         label = f"{safe(row['family'])} ({row['finished']})"
         shares.append(_Share(row["family"], label, looks[row["family"]], percent, low, high, hover))
-    timed = usable(df, "latency_ms", "top1")
-    words = sorted({source_words(row) for _, row in timed.iterrows()})
-    source = str(timed["latency_source"].iloc[0]) if len(timed) else ""
-    return _ShareInfo(tuple(shares), source, safe(f"latency {', '.join(words)}"))
+    cost, value = objectives.metrics
+    finished = usable(df, cost.key, value.key)
+    source = str(finished["latency_source"].iloc[0]) if len(finished) else ""
+    subtitle = f"{cost.label} and {value.short}"
+    if cost.depends_on == "target":
+        subtitle = f"{cost.label} {', '.join(sorted({source_words(row) for _, row in finished.iterrows()}))}"
+    return _ShareInfo(tuple(shares), source, safe(subtitle))
 
 
 def _plot_share(info: _ShareInfo) -> go.Figure:
@@ -97,10 +102,16 @@ def _plot_share(info: _ShareInfo) -> go.Figure:
     return figure
 
 
-def plot_share(df: pd.DataFrame, families: Iterable[str] | None = None, draws: int = 1000, seed: int = 0) -> go.Figure:
+def plot_share(
+    df: pd.DataFrame,
+    objectives: Objectives = OBJECTIVES,
+    families: Iterable[str] | None = None,
+    draws: int = 1000,
+    seed: int = 0,
+) -> go.Figure:
     """Families by their share of the merged front, whiskers the 95 % interval of `family_table`.
 
     The number beside a name counts its finished networks. Raises UsageError when the rows mix targets or
     latency sources.
     """
-    return _plot_share(_get_share_info(df, families, draws, seed))
+    return _plot_share(_get_share_info(df, objectives, families, draws, seed))

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 import plotly.graph_objects as go
 
 from bench.analysis.frame import SOURCES, tidy
-from bench.analysis.metrics import METRICS, MISSING
-from bench.analysis.statistics import wilson95
+from bench.analysis.metrics import METRICS, MISSING, OBJECTIVES, Metric
 
 # Okabe and Ito's set without yellow and black, plus two of Paul Tol's: told apart with any colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#AA4499", "#E69F00", "#56B4E9", "#882255", "#7F7F3F")
@@ -122,60 +121,85 @@ def source_words(row: pd.Series) -> str:
     return f"{words}, median error {error:.0%}" if error == error else words
 
 
-def latency_title(df: pd.DataFrame) -> str:
-    """Axis title with target, unit and source, such as "latency on rk3399 (ms, predicted by roofline)"."""
+def axis_title(df: pd.DataFrame, key: str) -> str:
+    """Axis title of any metric; accuracy names its data set, latency and energy their target and source.
+
+    Such as "latency on rk3399 (ms, predicted by roofline)".
+    """
+    metric = METRICS[key]
+    if metric.depends_on == "target":
+        return _target_title(df, metric)
+    datasets = sorted(set(tidy(df)["dataset"]) - {""}) if metric.depends_on == "dataset" else []
+    where = f" on {', '.join(datasets)}" if datasets else ""
+    return safe(f"{metric.label}{where} ({metric.unit})")
+
+
+def _target_title(df: pd.DataFrame, metric: Metric) -> str:
     table = tidy(df)
-    table = table[table["latency_ms"].notna()]
+    table = table[table[metric.key].notna()]
     targets = sorted(set(table["target"]) - {""})
     sources = sorted({source_words(row) for _, row in table.iterrows()})
     threads = sorted({int(n) for n in table["threads"].dropna()})
     where = f" on {', '.join(targets)}" if targets else ""
-    unit = f"(ms{''.join(', ' + source for source in sources)})"
+    unit = f"({metric.unit}{''.join(', ' + source for source in sources)})"
     wide = len(where) + len(unit) > 44
-    first = f"latency{safe(where)}{'<br>' if wide else ' '}{safe(unit)}"
+    first = f"{metric.label}{safe(where)}{'<br>' if wide else ' '}{safe(unit)}"
     if not threads:
         return f"{first}<br>batch 1"
     noun = "thread" if threads == [1] else "threads"
     return f"{first}<br>batch 1, {' or '.join(map(str, threads))} {noun}"
 
 
-def axis_title(df: pd.DataFrame, key: str) -> str:
-    """Axis title of any metric; accuracy names its data set, latency its target and source."""
-    if key == "latency_ms":
-        return latency_title(df)
-    metric = METRICS[key]
-    datasets = sorted(set(tidy(df)["dataset"]) - {""}) if key in ("top1", "top5") else []
-    where = f" on {', '.join(datasets)}" if datasets else ""
-    return safe(f"{metric.label}{where} ({metric.unit})")
-
-
-def interval_text(key: str, low: float, high: float) -> str:
-    """ " [low, high]" in the metric's unit, or nothing when there is no interval."""
-    metric = METRICS[key]
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return ""
-    return f" [{metric.number(low)}, {metric.number(high)}]"
-
-
-def hover_text(row: pd.Series) -> str:
-    """All about one network: text, id, family, latency with interval and source, accuracy, sizes."""
-    latency = METRICS["latency_ms"].text(row["latency_ms"])
-    latency += interval_text("latency_ms", row["latency_ci95_low_ms"], row["latency_ci95_high_ms"])
+def timed_by(row: pd.Series) -> str:
+    """The latency's source and, where it was measured, the device."""
     where = f" on {row['device'] or row['target']}" if row["latency_source"] == "measured" else ""
-    top1 = METRICS["top1"].text(row["top1"])
-    top1 += interval_text("top1", *wilson95(row["top1"], row["test_images"]))
+    return source_words(row) + where
+
+
+def hover_texts(rows: pd.DataFrame, *shown: str) -> tuple[str, ...]:
+    """All about each network of a tidy table: text, id, family, metrics with interval and source, sizes.
+
+    `shown` are the metrics that the figure is about; the default objectives and other metrics that hold for one target
+    are told where a network has them.
+    """
+    told = [
+        key
+        for key in METRICS
+        if key in shown or key in (OBJECTIVES.cost, OBJECTIVES.value) or METRICS[key].depends_on == "target"
+    ]
+    intervals = {key: METRICS[key].intervals(rows) for key in told}
+    return tuple(
+        _hover(row, {key: intervals[key][place] for key in told if key in shown or math.isfinite(row[key])})
+        for place, (_, row) in enumerate(rows.iterrows())
+    )
+
+
+def _hover(row: pd.Series, intervals: Mapping[str, Sequence[float]]) -> str:
+    told = []
+    source = timed_by(row)
+    for key, (low, high) in intervals.items():
+        metric = METRICS[key]
+        text = f"{metric.short} {metric.text(row[key])}"
+        if math.isfinite(low) and math.isfinite(high):
+            text += f" [{metric.number(low)}, {metric.number(high)}]"
+        if metric.depends_on == "target" and source:
+            text, source = f"{text}, {source}", ""
+        elif metric.depends_on == "dataset" and row["accuracy_source"]:
+            text += f" ({row['accuracy_source']})"
+        told.append(safe(text))
     error = row["max_rel_error"] if math.isfinite(row["max_rel_error"]) else row["max_abs_error"]
     kind = "relative" if math.isfinite(row["max_rel_error"]) else "absolute"
-    energy = METRICS["energy_mj"].text(row["energy_mj"])
+    sizes = {
+        key: f"{METRICS[key].label} {METRICS[key].text(row[key])}"
+        for key in ("macs", "params", "activations", "peak_memory_bytes")
+        if key not in intervals
+    }
     lines = [
         f"<b>{safe(row['family'])}</b>  {safe(row['network_id'])}",
         wrap(row["network"]),
-        safe(f"latency {latency}, {source_words(row)}{where}"),
-        f"energy {energy}" if math.isfinite(row["energy_mj"]) else "",
-        safe(f"top-1 {top1}" + (f" ({row['accuracy_source']})" if row["accuracy_source"] else "")),
-        "  ".join(f"{METRICS[key].label} {METRICS[key].text(row[key])}" for key in ("macs", "params")),
-        f"activations {METRICS['activations'].text(row['activations'])}",
-        f"peak activation memory {METRICS['peak_memory_bytes'].text(row['peak_memory_bytes'])}",
+        *told,
+        "  ".join(sizes[key] for key in ("macs", "params") if key in sizes),
+        *(sizes[key] for key in ("activations", "peak_memory_bytes") if key in sizes),
         f"max {kind} error against torch {f'{error:.1e}' if math.isfinite(error) else MISSING}",
     ]
     return "<br>".join(line for line in lines if line)

@@ -15,12 +15,12 @@ from bench.analysis.figure_style import (
     axis_title,
     families_of,
     family_looks,
-    hover_text,
+    hover_texts,
     safe,
     ticks,
 )
 from bench.analysis.frame import require_comparable, usable
-from bench.analysis.metrics import METRICS
+from bench.analysis.metrics import OBJECTIVES, Objectives
 from bench.analysis.pareto import front
 
 _PANEL_HEIGHT = 430
@@ -53,31 +53,31 @@ class _TargetsInfo:
     y_title: str
 
 
-def _get_targets_info(studies: Mapping[str, pd.DataFrame], metric: str) -> _TargetsInfo:
+def _get_targets_info(studies: Mapping[str, pd.DataFrame], objectives: Objectives) -> _TargetsInfo:
     looks = family_looks({family for frame in studies.values() for family in families_of(frame)})
-    scale = METRICS[metric].scale, METRICS["top1"].scale
+    cost, value = objectives.metrics
     panels = []
     for name, frame in studies.items():
-        require_comparable(frame)
-        rows = usable(frame, metric, "top1")
+        require_comparable(frame, cost.key, value.key)
+        rows = usable(frame, cost.key, value.key)
         lines = []
         for family in sorted(set(rows["family"])):
             own = rows[rows["family"] == family]
-            best = front(own, metric)
+            best = front(own, cost.key, value.key)
             lines.append(
                 _Line(
                     family=family,
                     look=looks[family],
                     source=str(own["latency_source"].iloc[0]),
-                    x=tuple(own[metric] * scale[0]),
-                    y=tuple(own["top1"] * scale[1]),
-                    hover=tuple(hover_text(row) for _, row in own.iterrows()),
-                    front_x=tuple(best[metric] * scale[0]),
-                    front_y=tuple(best["top1"] * scale[1]),
+                    x=tuple(own[cost.key] * cost.scale),
+                    y=tuple(own[value.key] * value.scale),
+                    hover=hover_texts(own, cost.key, value.key),
+                    front_x=tuple(best[cost.key] * cost.scale),
+                    front_y=tuple(best[value.key] * value.scale),
                 )
             )
-        panels.append(_Panel(safe(name), axis_title(frame, metric), tuple(lines)))
-    return _TargetsInfo(tuple(panels), axis_title(next(iter(studies.values())), "top1"))
+        panels.append(_Panel(safe(name), axis_title(frame, cost.key), tuple(lines)))
+    return _TargetsInfo(tuple(panels), axis_title(next(iter(studies.values())), value.key))
 
 
 def _plot_targets(info: _TargetsInfo) -> go.Figure:
@@ -132,12 +132,11 @@ def _plot_targets(info: _TargetsInfo) -> go.Figure:
     return figure
 
 
-def plot_targets(studies: Mapping[str, pd.DataFrame], metric: str = "latency_ms") -> go.Figure:
-    """A panel for each study (name to its table): accuracy against `metric` on a log axis, fronts of the families.
+def plot_targets(studies: Mapping[str, pd.DataFrame], objectives: Objectives = OBJECTIVES) -> go.Figure:
+    """A panel for each study (name to its table): value against cost, this on a log axis, fronts of the families.
 
-    Colours and symbols of a family are the same in all panels, and so is the axis of accuracy. Marks are filled where
-    latency was measured, open where predicted, dotted where simulated. Raises UsageError for an unknown metric, and
-    for a study that mixes targets or latency sources.
+    Colours and symbols of a family are the same in all panels, and so is the axis of value. Marks are filled where
+    latency was measured, open where predicted, dotted where simulated. Raises UsageError for a
+    study that mixes targets or latency sources.
     """
-    METRICS[metric]
-    return _plot_targets(_get_targets_info(studies, metric))
+    return _plot_targets(_get_targets_info(studies, objectives))

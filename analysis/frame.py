@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from bench.analysis.metrics import METRICS, OBJECTIVES
 from bench.errors import UsageError
 
 TEXTS = (
@@ -46,6 +47,9 @@ NUMBERS = (
     "activations",
     "top1",
     "top5",
+    "plain_top1",
+    "dynamic_top1",
+    "agreement",
     "test_images",
     "epochs",
     "train_seconds",
@@ -88,10 +92,15 @@ def usable(df: pd.DataFrame, *columns: str) -> pd.DataFrame:
     return table[keep].reset_index(drop=True)
 
 
-def require_comparable(df: pd.DataFrame) -> None:
-    """Raise `UsageError` when latencies of several targets, sources or predictors would be compared as if alike."""
+def require_comparable(df: pd.DataFrame, *metrics: str) -> None:
+    """Raise `UsageError` when values of several targets, sources or predictors would be compared as if alike.
+
+    Only the rows count that have one of `metrics` (by default the default cost), and of these only metrics whose values
+    hold for one target.
+    """
     table = tidy(df)
-    table = table[table["latency_ms"].notna() & (table["state"] != "failed")]
+    asked = [key for key in metrics or (OBJECTIVES.cost,) if METRICS[key].depends_on == "target" and key in table]
+    table = table[table[asked].notna().any(axis=1) & (table["state"] != "failed")]
     for column, noun in (("target", "targets"), ("latency_source", "latency sources"), ("predictor", "predictors")):
         values = sorted(set(table[column]) - {""})
         if len(values) > 1:
@@ -100,13 +109,16 @@ def require_comparable(df: pd.DataFrame) -> None:
             )
 
 
-def split_sources(df: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Latency source to its rows: measured, predicted, simulated, others; rows without latency are left out.
+def split_sources(df: pd.DataFrame, metric: str = OBJECTIVES.cost) -> dict[str, pd.DataFrame]:
+    """Latency source to its rows: measured, predicted, simulated, others; rows without `metric` are left out.
 
-    An unnamed source is keyed "unknown source".
+    An unnamed source is keyed "unknown source". Where `metric` does not depend on the target all rows are together,
+    keyed "".
     """
     table = tidy(df)
-    table = table[table["latency_ms"].notna()]
+    table = table[table[metric].notna()]
+    if METRICS[metric].depends_on != "target":
+        return {"": table.reset_index(drop=True)} if len(table) else {}
     known = [source for source in SOURCES if (table["latency_source"] == source).any()]
     other = sorted(set(table["latency_source"]) - set(SOURCES))
     return {

@@ -4,64 +4,65 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pandas as pd
 
 from bench.analysis.correlation import rank_correlations
 from bench.analysis.families import default_budgets, family_table, lead
 from bench.analysis.figure_style import source_words
 from bench.analysis.frame import tidy, usable
-from bench.analysis.metrics import METRICS
+from bench.analysis.metrics import METRICS, OBJECTIVES, Metric, Objectives
 from bench.analysis.pareto import front
 from bench.analysis.statistics import MIN_NETWORKS
 
 
-def headline(df: pd.DataFrame, draws: int = 1000, seed: int = 0) -> list[str]:
+def headline(df: pd.DataFrame, objectives: Objectives = OBJECTIVES, draws: int = 1000, seed: int = 0) -> list[str]:
     """Plain sentences on one study and one latency source: who owns the front, who leads where, how sure.
 
-    Says what is missing when networks lack latency or accuracy, and "not enough networks" below 5. Raises
+    Says what is missing when networks lack the cost or the value, and "not enough networks" below 5. Raises
     UsageError when the rows mix targets or latency sources.
     """
     table = tidy(df)
-    latency, both = usable(df, "latency_ms"), usable(df, "latency_ms", "top1")
+    cost, value = objectives.metrics
+    known, both = usable(df, cost.key), usable(df, cost.key, value.key)
     if table.empty:
         return ["No networks yet."]
-    if latency.empty:
-        return [f"No latency yet: none of the {counted(len(table), 'network')} has one, so there is no front."]
+    if known.empty:
+        return [f"No {cost.label} yet: none of the {counted(len(table), 'network')} has any, so there is no front."]
     if both.empty:
-        low, high = latency["latency_ms"].min(), latency["latency_ms"].max()
+        low, high = known[cost.key].min(), known[cost.key].max()
         return [
-            f"No accuracy yet, so there is no front: {counted(len(latency), 'network')} with a latency, "
-            f"from {_ms(low)} to {_ms(high)}.",
-            *_proxy_sentence(df, draws, seed),
-            *_source_sentence(latency),
+            f"No {value.noun} yet, so there is no front: {counted(len(known), 'network')} with known {cost.label}, "
+            f"from {cost.text(low)} to {cost.text(high)}.",
+            *_proxy_sentence(df, objectives, draws, seed),
+            *_source_sentence(known, cost),
         ]
     if len(both) < MIN_NETWORKS:
         return [
-            f"Not enough networks to compare: {len(both)} of {len(table)} have both latency and accuracy; "
+            f"Not enough networks to compare: {len(both)} of {len(table)} have both {cost.label} and {value.noun}; "
             f"a comparison needs {MIN_NETWORKS}.",
-            *_source_sentence(both),
+            *_source_sentence(both, cost),
         ]
-    families = family_table(df, draws=draws, seed=seed)
+    families = family_table(df, objectives, draws=draws, seed=seed)
     return [
-        *_owner_sentence(both, families, len(front(df))),
-        *_lead_sentence(df, draws, seed),
-        _front_sentence(df, both, families),
-        *_proxy_sentence(df, draws, seed),
-        *_source_sentence(both),
+        *_owner_sentence(both, families, len(front(df, cost.key, value.key))),
+        *_lead_sentence(df, objectives, draws, seed),
+        _front_sentence(df, objectives, both, families),
+        *_proxy_sentence(df, objectives, draws, seed),
+        *_source_sentence(both, cost),
     ]
 
 
-def _front_sentence(df: pd.DataFrame, both: pd.DataFrame, families: pd.DataFrame) -> str:
-    best = front(df)
+def _front_sentence(df: pd.DataFrame, objectives: Objectives, both: pd.DataFrame, families: pd.DataFrame) -> str:
+    cost, value = objectives.metrics
+    best = front(df, cost.key, value.key)
     first, last = best.iloc[0], best.iloc[-1]
     owners = int((families["on_front"] > 0).sum())
-    reach = f"{_percent(first['top1'])} at {_ms(first['latency_ms'])}"
+    reach = f"{value.text(first[value.key])} at {cost.text(first[cost.key])}"
     if len(best) > 1:
-        reach = f"from {reach} to {_percent(last['top1'])} at {_ms(last['latency_ms'])}"
+        reach = f"from {reach} to {value.text(last[value.key])} at {cost.text(last[cost.key])}"
     noun = "family" if owners == 1 else "families"
     size = f"{len(best)} of {counted(len(both), 'network')}"
-    return f"The front holds {size}, from {owners} {noun}: top-1 {reach}."
+    return f"The front holds {size}, from {owners} {noun}: {value.short} {reach}."
 
 
 def _owner_sentence(both: pd.DataFrame, families: pd.DataFrame, size: int) -> list[str]:
@@ -86,24 +87,29 @@ def _owner_sentence(both: pd.DataFrame, families: pd.DataFrame, size: int) -> li
     return [sentence + "."]
 
 
-def _lead_sentence(df: pd.DataFrame, draws: int, seed: int) -> list[str]:
-    budgets = default_budgets(df)
-    leads = [found for found in (lead(df, budget, draws, seed) for budget in budgets) if found]
+def _lead_sentence(df: pd.DataFrame, objectives: Objectives, draws: int, seed: int) -> list[str]:
+    cost, value = objectives.metrics
+    budgets = default_budgets(df, objectives)
+    leads = [found for found in (lead(df, budget, objectives, draws, seed) for budget in budgets) if found]
     if not leads:
         return []
     middle = leads[len(leads) // 2]
-    margin = 100 * np.array([middle.margin, middle.margin_low, middle.margin_high])
-    interval = f"95 % interval {margin[1]:.1f} to {margin[2]:.1f}"
-    if margin[1] <= 0:
+    margin, low, high = (value.number(part) for part in (middle.margin, middle.margin_low, middle.margin_high))
+    interval = f"95 % interval {low} to {high}"
+    if middle.margin_low <= 0:
         interval += ", so this sample does not settle who leads"
+    unit = "points" if value.is_share else value.unit
     return [
-        f"Within {middle.budget_ms:g} ms, {middle.family} reaches {_percent(middle.top1)} top-1, "
-        f"{margin[0]:.1f} points more than {middle.runner_up} ({interval})."
+        f"Within {middle.budget * cost.scale:g} {cost.unit}, {middle.family} reaches {value.text(middle.value)} "
+        f"{value.short}, {margin} {unit} more than {middle.runner_up} ({interval})."
     ]
 
 
-def _proxy_sentence(df: pd.DataFrame, draws: int, seed: int) -> list[str]:
-    rows = rank_correlations(df, draws=draws, seed=seed)
+def _proxy_sentence(df: pd.DataFrame, objectives: Objectives, draws: int, seed: int) -> list[str]:
+    cost = objectives.metrics[0]
+    if cost.depends_on != "target":
+        return []
+    rows = rank_correlations(df, objectives, draws=draws, seed=seed)
     rows = rows[(rows["band"] == "middle") & rows["rho"].notna()]
     if rows.empty:
         return []
@@ -113,7 +119,7 @@ def _proxy_sentence(df: pd.DataFrame, draws: int, seed: int) -> list[str]:
     macs = METRICS["macs"]
     sentence = (
         f"Among networks of {macs.number(best['macs_low'])} to {macs.text(best['macs_high'])} MACs "
-        f"(n = {best['n']}), {METRICS[best['proxy']].label} rank latency best: Spearman {best['rho']:.2f} "
+        f"(n = {best['n']}), {METRICS[best['proxy']].label} rank {cost.label} best: Spearman {best['rho']:.2f} "
         f"(95 % interval {best['rho_low']:.2f} to {best['rho_high']:.2f})"
     )
     own = rows[rows["proxy"] == "macs"]
@@ -122,25 +128,18 @@ def _proxy_sentence(df: pd.DataFrame, draws: int, seed: int) -> list[str]:
     return [sentence + "."]
 
 
-def _source_sentence(table: pd.DataFrame) -> list[str]:
+def _source_sentence(table: pd.DataFrame, cost: Metric) -> list[str]:
     row = table.iloc[0]
-    if row["latency_source"] == "measured":
+    if row["latency_source"] == "measured" or cost.depends_on != "target":
         return []
     target = row["target"] or "target"
-    return [f"Latencies are {source_words(row)}: no {target} was timed."]
+    label = cost.label[0].upper() + cost.label[1:]
+    return [f"{label} is {source_words(row)}: no {target} was measured."]
 
 
 def counted(n: int, noun: str) -> str:
     """A number with its noun, such as "1 network" or "20 networks"."""
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
-
-
-def _ms(value: float) -> str:
-    return METRICS["latency_ms"].text(value)
-
-
-def _percent(value: float) -> str:
-    return METRICS["top1"].text(value)
 
 
 def _share(row: pd.Series) -> str:

@@ -11,6 +11,7 @@ import pandas as pd
 from bench.analysis.figure_style import source_words
 from bench.analysis.frame import tidy
 from bench.analysis.headline import counted
+from bench.analysis.metrics import METRICS, OBJECTIVES, Objectives
 from bench.analysis.report_page import Html, definitions, tag
 
 SOURCE_MEANING = {
@@ -18,21 +19,22 @@ SOURCE_MEANING = {
     "predicted": "computed by a model of the processor; nothing was timed on the target",
     "simulated": "computed by a simulator of the accelerator; nothing was timed on the target",
 }
-FRONT_MEANING = (
-    "A network is on the front when no other is at least as fast and as accurate and better in one of the "
-    "two; exact ties all stay. Failed networks and networks without latency or accuracy never count."
-)
 ACCURACY_MEANING = (
     "Wilson's 95 % interval for the number of test images. It covers the finite test set, not the training's "
     "randomness, and the best of many networks looks a little better than it is."
 )
 
 
+def _timed(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows with a metric that holds for one target."""
+    return table[table[[key for key in METRICS if METRICS[key].depends_on == "target"]].notna().any(axis=1)]
+
+
 def study_facts(df: pd.DataFrame) -> str:
     """One line: target, latency sources, threads, data set, and how many networks are in which state."""
     table = tidy(df)
     parts = [_joined(table, "target")]
-    timed = table[table["latency_ms"].notna()]
+    timed = _timed(table)
     parts.append(", ".join(sorted({f"latency {source_words(row)}" for _, row in timed.iterrows()})))
     threads = _numbers(table, "threads")
     parts.append(f"{threads} {'thread' if threads == '1' else 'threads'}" if threads else "")
@@ -44,11 +46,13 @@ def study_facts(df: pd.DataFrame) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def method_pairs(df: pd.DataFrame, provenance: Mapping[str, object]) -> list[tuple[str, object]]:
+def method_pairs(
+    df: pd.DataFrame, provenance: Mapping[str, object], objectives: Objectives = OBJECTIVES
+) -> list[tuple[str, object]]:
     """Terms and explanations, first what the rows say, then `provenance` as it was recorded."""
     table = tidy(df)
     pairs: list[tuple[str, object]] = []
-    timed = table[table["latency_ms"].notna()]
+    timed = _timed(table)
     for source in sorted(set(timed["latency_source"])):
         rows = timed[timed["latency_source"] == source]
         makers = sorted({source_words(row) for _, row in rows.iterrows()})
@@ -62,8 +66,19 @@ def method_pairs(df: pd.DataFrame, provenance: Mapping[str, object]) -> list[tup
         pairs.append((f"Latency ({source or 'unknown source'})", text))
         pairs += [("Error of the prediction", basis) for basis in sorted(set(rows.apply(_error, axis=1)) - {""})]
     pairs += _simulation_pairs(timed) + _check_pairs(timed)
-    trained = table[table["top1"].notna()]
-    if len(trained):
+    pairs += _value_pairs(table, objectives)
+    pairs += [(str(term), _value(value)) for term, value in provenance.items()]
+    return pairs
+
+
+def _value_pairs(table: pd.DataFrame, objectives: Objectives) -> list[tuple[str, object]]:
+    """What the value was taken on, what its interval covers, and what a front is."""
+    cost, value = objectives.metrics
+    trained = table[table[value.key].notna()]
+    if trained.empty:
+        return []
+    pairs: list[tuple[str, object]] = []
+    if value.depends_on == "dataset":
         facts = [_joined(trained, "dataset")]
         for column, noun in (
             ("test_images", "test images"),
@@ -75,10 +90,15 @@ def method_pairs(df: pd.DataFrame, provenance: Mapping[str, object]) -> list[tup
         facts.append(_joined(trained, "accuracy_source"))
         seeds = _numbers(trained, "seed")
         facts.append(f"seed {seeds}" if seeds else "")
-        pairs.append(("Accuracy", ", ".join(fact for fact in facts if fact) + f". {ACCURACY_MEANING}"))
-        pairs.append(("Front", FRONT_MEANING))
-    pairs += [(str(term), _value(value)) for term, value in provenance.items()]
-    return pairs
+        noun = value.noun[0].upper() + value.noun[1:]
+        meaning = f" {ACCURACY_MEANING}" if value.interval is not None else ""
+        pairs.append((noun, ", ".join(fact for fact in facts if fact) + f".{meaning}"))
+    front = (
+        f"A network is on the front when no other is at least as good in {cost.label} and in {value.noun} and better "
+        f"in one of the two; exact ties all stay. Failed networks and networks without {cost.label} or {value.noun} "
+        "never count."
+    )
+    return [*pairs, ("Front", front)]
 
 
 def _error(row: pd.Series) -> str:

@@ -1,4 +1,4 @@
-"""Pareto fronts, their hypervolume, and the best network within a latency budget."""
+"""Pareto fronts, their hypervolume, and the best network within a budget."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from bench.analysis.frame import require_comparable, usable
-from bench.analysis.metrics import METRICS
+from bench.analysis.metrics import METRICS, OBJECTIVES, Objectives
 
 
 def front_mask(cost: ArrayLike, value: ArrayLike) -> NDArray[np.bool_]:
@@ -44,13 +44,13 @@ def front_masks(cost: ArrayLike, value: ArrayLike, present: NDArray[np.bool_]) -
     return masks
 
 
-def front(df: pd.DataFrame, x: str = "latency_ms", y: str = "top1") -> pd.DataFrame:
+def front(df: pd.DataFrame, x: str = OBJECTIVES.cost, y: str = OBJECTIVES.value) -> pd.DataFrame:
     """The rows on the front of metrics `x` and `y`, each in its own direction, ordered by `x`.
 
     Ties, duplicates and missing values as in `front_mask`; failed networks never count.
     Raises UsageError for an unknown metric, and when the rows mix targets or latency sources.
     """
-    require_comparable(df)
+    require_comparable(df, x, y)
     table = usable(df, x, y)
     cost = table[x] if METRICS[x].direction == "minimise" else -table[x]
     value = table[y] if METRICS[y].direction == "maximise" else -table[y]
@@ -71,11 +71,15 @@ def hypervolume(points: ArrayLike, reference: tuple[float, float]) -> float:
     return float(moocore.hypervolume(array, ref=np.asarray(reference, dtype=np.float64), maximise=[False, True]))
 
 
-def best_within(df: pd.DataFrame, budget_ms: float, y: str = "top1") -> pd.Series | None:
-    """The most accurate network no slower than `budget_ms`, of equals the fastest; None without one."""
-    require_comparable(df)
-    table = usable(df, "latency_ms", y)
-    table = table[table["latency_ms"] <= budget_ms]
+def best_within(df: pd.DataFrame, budget: float, objectives: Objectives = OBJECTIVES) -> pd.Series | None:
+    """The network of the highest value that costs at most `budget`, of equals the cheapest; None without one.
+
+    `budget` is in the cost column's own unit.
+    """
+    cost, value = objectives.cost, objectives.value
+    require_comparable(df, cost, value)
+    table = usable(df, cost, value)
+    table = table[table[cost] <= budget]
     if table.empty:
         return None
-    return table.sort_values([y, "latency_ms", "network_id"], ascending=[False, True, True]).iloc[0]
+    return table.sort_values([value, cost, "network_id"], ascending=[False, True, True]).iloc[0]

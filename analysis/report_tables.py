@@ -11,20 +11,17 @@ from bench.analysis.correlation import rank_correlations
 from bench.analysis.families import best_at_budgets, family_table, study_box
 from bench.analysis.figure_style import source_words
 from bench.analysis.frame import tidy, usable
-from bench.analysis.metrics import METRICS, MISSING
+from bench.analysis.headline import counted
+from bench.analysis.metrics import METRICS, MISSING, OBJECTIVES, Metric, Objectives
 from bench.analysis.pareto import front
 from bench.analysis.report_page import Html, breakable, escape, table, tag
-from bench.analysis.statistics import MIN_NETWORKS, wilson95
+from bench.analysis.statistics import MIN_NETWORKS
 
 SIZES = ("macs", "params")
 
 
-def _metric(key: str, value: float, low: float, high: float) -> Html:
-    return _value(METRICS[key].number(value), METRICS[key].number(low), METRICS[key].number(high))
-
-
-def _top1(row: pd.Series) -> Html:
-    return _metric("top1", row["top1"], *wilson95(row["top1"], row["test_images"]))
+def _metric(metric: Metric, value: float, low: float, high: float) -> Html:
+    return _value(metric.number(value), metric.number(low), metric.number(high))
 
 
 def _percent(value: float, low: float, high: float, digits: int = 0) -> Html:
@@ -37,49 +34,60 @@ def _value(value: str, low: str, high: str) -> Html:
     return Html(f"{escape(value)} {tag('span', f'[{low}, {high}]', class_='soft')}")
 
 
-def networks_table(rows: pd.DataFrame, caption: str, source: str) -> Html:
-    """One row a network: latency with interval and source, top-1 with Wilson's interval, sizes, id, text."""
-    trained, energy = (bool(rows[key].notna().any()) for key in ("top1", "energy_mj"))
-    columns = ["family", f">latency\u00a0(ms, {source})", "latency source"]
-    columns += [f">{METRICS['energy_mj'].title}"] if energy else []
-    columns += [">top-1 (%)"] if trained else []
-    columns += [*(f">{METRICS[key].title}" for key in SIZES), "id", "~network"]
+def networks_table(rows: pd.DataFrame, caption: str, source: str, objectives: Objectives = OBJECTIVES) -> Html:
+    """One row a network of a tidy table: cost and value with their intervals, latency source, sizes, id, text.
+
+    Other metrics that hold for one target are told where there are any; `source` is that of the table's latencies.
+    """
+    cost, value = objectives.metrics
+    timed = [m for m in METRICS.values() if m.depends_on == "target" and (m == cost or rows[m.key].notna().any())]
+    before = [] if cost in timed else [cost]
+    after = [value] if rows[value.key].notna().any() else []
+    sizes = [METRICS[key] for key in SIZES if key != cost.key]
+    columns = ["family", *(f">{metric.title}" for metric in before)]
+    for place, metric in enumerate(timed):
+        first = f">{metric.label}\u00a0({metric.unit}{', ' + source if source else ''})"
+        columns += [first, "latency source"] if place == 0 else [f">{metric.title}"]
+    columns += [f">{metric.short} ({metric.unit})" for metric in after]
+    columns += [*(f">{metric.title}" for metric in sizes), "id", "~network"]
+    bounds = {metric.key: metric.intervals(rows) for metric in (*before, *timed, *after)}
     lines = []
-    for _, row in rows.iterrows():
-        lines.append(
-            [
-                row["family"],
-                _metric("latency_ms", row["latency_ms"], row["latency_ci95_low_ms"], row["latency_ci95_high_ms"]),
-                source_words(row),
-                *([METRICS["energy_mj"].number(row["energy_mj"])] if energy else []),
-                *([_top1(row)] if trained else []),
-                *(METRICS[key].number(row[key]) for key in SIZES),
-                tag("code", row["network_id"]),
-                breakable(row["network"]),
-            ]
-        )
+    for place, (_, row) in enumerate(rows.iterrows()):
+        cells = {key: _metric(METRICS[key], row[key], *bounds[key][place]) for key in bounds}
+        told: list[object] = [cells[metric.key] for metric in (*before, *timed, *after)]
+        if timed:
+            told.insert(len(before) + 1, source_words(row))
+        size_cells = (metric.number(row[metric.key]) for metric in sizes)
+        lines.append([row["family"], *told, *size_cells, tag("code", row["network_id"]), breakable(row["network"])])
     return table(caption, columns, lines)
 
 
-def front_table(df: pd.DataFrame, source: str, metric: str = "latency_ms") -> Html:
-    """The merged front of accuracy against `metric`, the least first."""
-    first = "fastest first" if metric == "latency_ms" else f"least {METRICS[metric].label} first"
-    return networks_table(front(df, metric), f"Networks on the front, {first}", source)
+def front_table(df: pd.DataFrame, source: str, objectives: Objectives = OBJECTIVES) -> Html:
+    """The merged front of value against cost, the least cost first."""
+    rows = front(df, objectives.cost, objectives.value)
+    caption = f"Networks on the front, {objectives.metrics[0].superlative} first"
+    return networks_table(rows, caption, source, objectives)
 
 
-def latency_table(df: pd.DataFrame, source: str, most: int = 20) -> Html:
-    """The fastest networks, for studies without accuracy."""
-    rows = usable(df, "latency_ms").sort_values(["latency_ms", "network_id"])
-    caption = f"The {min(most, len(rows))} fastest of {len(rows)} networks with a latency"
-    return networks_table(rows.head(most), caption, source)
+def cheapest_table(df: pd.DataFrame, source: str, objectives: Objectives = OBJECTIVES, most: int = 20) -> Html:
+    """The networks of least cost, for studies without a value."""
+    cost = objectives.metrics[0]
+    rows = usable(df, cost.key).sort_values([cost.key, "network_id"])
+    caption = (
+        f"{min(most, len(rows))} of {counted(len(rows), 'network')} with known {cost.label}, {cost.superlative} first"
+    )
+    return networks_table(rows.head(most), caption, source, objectives)
 
 
-def families_table(df: pd.DataFrame, source: str, budgets: Sequence[float]) -> Html:
-    """One row a family: sample sizes, share of the front, hypervolume, best top-1 within each budget."""
-    shares = family_table(df)
-    best = best_at_budgets(df, budgets).set_index(["family", "budget_ms"]) if len(budgets) else None
+def families_table(
+    df: pd.DataFrame, source: str, budgets: Sequence[float], objectives: Objectives = OBJECTIVES
+) -> Html:
+    """One row a family: sample sizes, share of the front, hypervolume, best value within each budget."""
+    cost, value = objectives.metrics
+    shares = family_table(df, objectives)
+    best = best_at_budgets(df, budgets, objectives).set_index(["family", "budget"]) if len(budgets) else None
     columns = ["family", ">networks", ">finished", ">on front", ">share of front (%)", ">hypervolume (%)"]
-    columns += [f">best top-1 (%) within {budget:g} ms" for budget in budgets]
+    columns += [f">best {value.short} ({value.unit}) within {budget * cost.scale:g} {cost.unit}" for budget in budgets]
     lines = []
     for row in shares.to_dict("records"):
         line: list[object] = [row["family"], row["networks"], row["finished"], row["on_front"]]
@@ -90,31 +98,36 @@ def families_table(df: pd.DataFrame, source: str, budgets: Sequence[float]) -> H
                 line.append(MISSING)
                 continue
             found = best.loc[(row["family"], budget)]
-            line.append(_metric("top1", found["top1"], found["top1_low"], found["top1_high"]))
+            line.append(_metric(value, found["value"], found["value_low"], found["value_high"]))
         lines.append(line)
-    return table(f"Families (latency {source}), largest share of the front first", columns, lines)
+    return table(f"Families ({sourced(cost, source)}), largest share of the front first", columns, lines)
 
 
-def families_note(df: pd.DataFrame) -> str:
+def sourced(cost: Metric, source: str) -> str:
+    """The cost's label, with the source of its values where they hold for one target: "latency predicted"."""
+    return f"{cost.label} {source}" if cost.depends_on == "target" else cost.label
+
+
+def families_note(df: pd.DataFrame, objectives: Objectives = OBJECTIVES) -> str:
     """What the families table's numbers mean, with the corner its hypervolumes are bounded by."""
-    box = study_box(df)
-    latency, top1 = METRICS["latency_ms"], METRICS["top1"]
+    box = study_box(df, objectives)
+    cost, value = objectives.metrics
     return (
-        "Finished: with latency and accuracy. Share: of the networks on the merged front. Hypervolume: the "
-        f"area the family's own front dominates, of the rectangle from {latency.text(box.latency_ms)} at "
-        f"{top1.text(box.top1)} to {latency.text(box.ideal_latency_ms)} at {top1.text(box.ideal_top1)}. "
+        f"Finished: with {cost.label} and {value.noun}. Share: of the networks on the merged front. Hypervolume: the "
+        f"area the family's own front dominates, of the rectangle from {cost.text(box.cost)} at "
+        f"{value.text(box.value)} to {cost.text(box.ideal_cost)} at {value.text(box.ideal_value)}. "
         "Brackets: 95 % bootstrap intervals, networks resampled with replacement within the study. They "
         "cover which networks were sampled, not training or timing noise nor the error of a prediction. A "
         "resample can lose good networks and never finds better ones, so intervals of hypervolume and best "
-        f"accuracy end at the value itself. No interval is given below {MIN_NETWORKS} networks."
+        f"{value.noun} end at the value itself. No interval is given below {MIN_NETWORKS} networks."
     )
 
 
-def correlations_table(df: pd.DataFrame, source: str) -> Html:
-    """Rank correlations of MACs, activations and parameters with latency, overall and in the middle band."""
+def correlations_table(df: pd.DataFrame, source: str, objectives: Objectives = OBJECTIVES) -> Html:
+    """Rank correlations of MACs, activations and parameters with the cost, overall and in the middle band."""
     lines = []
-    macs = METRICS["macs"]
-    for row in rank_correlations(df).to_dict("records"):
+    macs, label = METRICS["macs"], objectives.metrics[0].label
+    for row in rank_correlations(df, objectives).to_dict("records"):
         band = "all networks"
         if row["band"] == "middle":
             band = f"{macs.number(row['macs_low'])} to {macs.text(row['macs_high'])} MACs (middle third)"
@@ -123,7 +136,7 @@ def correlations_table(df: pd.DataFrame, source: str) -> Html:
             rho, low_high = f"{row['rho']:.2f}", f"[{row['rho_low']:.2f}, {row['rho_high']:.2f}]"
         lines.append([METRICS[row["proxy"]].label, band, row["n"], rho, low_high])
     columns = ["proxy", "networks", ">n", ">Spearman", ">95 % interval"]
-    return table(f"Rank correlation with latency ({source})", columns, lines)
+    return table(f"Rank correlation with {label} ({source})", columns, lines)
 
 
 def failures_table(df: pd.DataFrame) -> Html | None:
@@ -140,8 +153,8 @@ def failures_table(df: pd.DataFrame) -> Html | None:
     return table("Failed networks by reason", [">networks", "~reason", "families", "for example"], lines)
 
 
-def comparison_table(pairs: pd.DataFrame, what: str = "latency") -> Html:
-    """The pairs of `compare_studies`, by `what`."""
+def comparison_table(pairs: pd.DataFrame, objectives: Objectives = OBJECTIVES) -> Html:
+    """The pairs of `compare_studies`, by the cost of `objectives`."""
     lines = []
     for row in pairs.to_dict("records"):
         rho, low_high = (MISSING, f"fewer than {MIN_NETWORKS}")
@@ -154,7 +167,7 @@ def comparison_table(pairs: pd.DataFrame, what: str = "latency") -> Html:
         "study",
         "study",
         ">shared networks",
-        f">Spearman of {what}",
+        f">Spearman of {objectives.metrics[0].label}",
         ">95 % interval",
         ">on both fronts",
     ]

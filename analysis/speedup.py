@@ -10,76 +10,79 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.analysis.frame import require_comparable, usable
-from bench.analysis.metrics import METRICS
+from bench.analysis.metrics import OBJECTIVES, Objectives
 from bench.analysis.statistics import MIN_NETWORKS, percentile95, present
+from bench.errors import UsageError
 
 LEVELS = 9
 """Accuracies that families are compared at: deciles of the networks' own."""
 
 
-def accuracy_levels(df: pd.DataFrame) -> tuple[float, ...]:
-    """The deciles of the finished networks' top-1 shares, each once, rising."""
-    top1 = usable(df, "top1")["top1"]
-    if top1.empty:
+def accuracy_levels(df: pd.DataFrame, objectives: Objectives = OBJECTIVES) -> tuple[float, ...]:
+    """The deciles of the finished networks' accuracies (or of another value), each once, rising."""
+    values = usable(df, objectives.value)[objectives.value]
+    if values.empty:
         return ()
-    return tuple(np.unique(np.quantile(top1, np.arange(1, LEVELS + 1) / (LEVELS + 1), method="higher")).tolist())
+    return tuple(np.unique(np.quantile(values, np.arange(1, LEVELS + 1) / (LEVELS + 1), method="higher")).tolist())
 
 
 def speedups(
     df: pd.DataFrame,
-    metric: str = "latency_ms",
+    objectives: Objectives = OBJECTIVES,
     levels: Sequence[float] | None = None,
     draws: int = 1000,
     seed: int = 0,
 ) -> pd.DataFrame:
     """One row for each family but the best: how many times its cost is the best one's, the largest first.
 
-    A family's cost at an accuracy is the least `metric` of its networks that are at least as accurate. The best family
-    has the least cost at most of the `levels` (`accuracy_levels` by default), and among such families the least mean
-    logarithm of cost. Families below 5 finished networks do not count.
+    A family's cost at an accuracy (or another value) is the least of its networks that are at least as accurate. The
+    best family has the least cost at most of the `levels` (`accuracy_levels` by default), and among such families the
+    least mean logarithm of cost. Families below 5 finished networks do not count.
 
     Columns: best, family, networks (finished), levels (accuracies that both reach), wins (levels of those at which the
     best costs less), speedup (geometric mean over them of the costs' ratio, NaN without one), speedup_low,
     speedup_high (95 % percentile interval, networks resampled with the best family kept, widened where needed to hold
-    the value). Empty with fewer than two families. Raises UsageError for an unknown metric, one that is not to be
-    small, and when the rows mix targets or latency sources.
+    the value). Empty with fewer than two families. Raises UsageError when a cost is not above 0, of which there is no
+    ratio, and when the rows mix targets or latency sources.
     """
-    require_comparable(df)
-    METRICS[metric]
-    table = usable(df, metric, "top1").sort_values([metric, "network_id"], ignore_index=True)
-    at = np.asarray(accuracy_levels(df) if levels is None else levels, dtype=np.float64)
+    metric = objectives.cost
+    require_comparable(df, metric, objectives.value)
+    table = usable(df, metric, objectives.value).sort_values([metric, "network_id"], ignore_index=True)
+    if (table[metric] <= 0).any():
+        raise UsageError(f"a ratio of costs needs costs above 0, and {metric} has {table[metric].min():g}")
+    at = np.asarray(accuracy_levels(df, objectives) if levels is None else levels, dtype=np.float64)
     family = table["family"].to_numpy(dtype=str)
     names = [name for name in sorted(set(family)) if (family == name).sum() >= MIN_NETWORKS]
     columns = ["best", "family", "networks", "levels", "wins", "speedup", "speedup_low", "speedup_high"]
     if len(names) < 2 or not len(at):
         return pd.DataFrame([], columns=columns)
-    cost, top1 = table[metric].to_numpy(), table["top1"].to_numpy()
+    cost, value = (table[key].to_numpy(dtype=np.float64) for key in (metric, objectives.value))
     everything = np.ones((1, len(table)), dtype=bool)
     drawn = present(len(table), draws, seed)
-    whole = {name: _least(cost, top1, everything & (family == name), at)[0] for name in names}
+    whole = {name: _least(cost, value, everything & (family == name), at)[0] for name in names}
     best = _best(whole)
-    drawn_best = _least(cost, top1, drawn & (family == best), at)
+    drawn_best = _least(cost, value, drawn & (family == best), at)
     rows = []
     for name in names:
         if name == best:
             continue
         shared = np.isfinite(whole[name]) & np.isfinite(whole[best])
-        value = float(_ratio(whole[name][None, shared], whole[best][None, shared])[0])
-        drawn_own = _least(cost, top1, drawn & (family == name), at)
+        ratio = float(_ratio(whole[name][None, shared], whole[best][None, shared])[0])
+        drawn_own = _least(cost, value, drawn & (family == name), at)
         low, high = percentile95(_ratio(drawn_own[:, shared], drawn_best[:, shared]))
         wins = int((whole[best][shared] < whole[name][shared]).sum())
-        interval = (min(low, value), max(high, value))
-        rows.append((best, name, int((family == name).sum()), int(shared.sum()), wins, value, *interval))
+        interval = (min(low, ratio), max(high, ratio))
+        rows.append((best, name, int((family == name).sum()), int(shared.sum()), wins, ratio, *interval))
     return pd.DataFrame(rows, columns=columns).sort_values(
         ["speedup", "family"], ascending=[False, True], ignore_index=True
     )
 
 
 def _least(
-    cost: NDArray[np.float64], top1: NDArray[np.float64], holds: NDArray[np.bool_], levels: NDArray[np.float64]
+    cost: NDArray[np.float64], value: NDArray[np.float64], holds: NDArray[np.bool_], levels: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Least cost at each level of the networks each row of `holds` has, (rows, levels); infinite without one."""
-    return np.column_stack([np.where(holds & (top1 >= level), cost, np.inf).min(axis=1) for level in levels])
+    return np.column_stack([np.where(holds & (value >= level), cost, np.inf).min(axis=1) for level in levels])
 
 
 def _best(costs: dict[str, NDArray[np.float64]]) -> str:

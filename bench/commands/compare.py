@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.commands.options import Debug, Json, Storage
+from bench.commands.options import Debug, Json, Storage, Value, objectives
 from bench.errors import UsageError
 from bench.store import DEFAULT_STORAGE
 
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 def compare(
     names: Annotated[list[str], typer.Argument(metavar="STUDY...", help="Two or more names of `bench studies`.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path("comparison.html"),
-    metric: Annotated[str, typer.Option(help="What to compare by: latency_ms or energy_mj.")] = "latency_ms",
+    metric: Annotated[
+        str | None, typer.Option(help="The cost to compare by, a column that is to be small (default latency_ms).")
+    ] = None,
+    value: Value = None,
     storage: Storage = DEFAULT_STORAGE,
     json: Json = False,
     debug: Debug = False,
@@ -35,16 +38,16 @@ def compare(
     from bench.tables import print_json
 
     require_folder(output)
-    if metric not in ("latency_ms", "energy_mj"):
-        raise UsageError(f"--metric must be latency_ms or energy_mj, not {metric!r}")
+    chosen = objectives(metric, value)
     if len(set(names)) < 2:
         raise UsageError("name two studies or more; bench studies lists them")
     provenance = load_provenance(names, storage)
     _require_one_space(provenance)
-    comparison = compare_targets({name: load(name, storage) for name in dict.fromkeys(names)}, metric)
+    comparison = compare_targets({name: load(name, storage) for name in dict.fromkeys(names)}, chosen)
     write_comparison(comparison, output, provenance=provenance)
     if json:
-        document = {"report": str(output), "metric": metric, "findings": comparison_sentences(comparison)}
+        document: dict[str, Any] = {"report": str(output), "metric": chosen.cost, "value": chosen.value}
+        document["findings"] = comparison_sentences(comparison)
         print_json(without_nan({**document, **comparison_records(comparison)}))
     else:
         _print(comparison, output)
@@ -59,12 +62,13 @@ def _require_one_space(provenance: dict[str, dict[str, Any]]) -> None:
 
 
 def _print(comparison: Comparison, output: Path) -> None:
-    from bench.analysis import METRICS, comparison_sentences
+    from bench.analysis import comparison_sentences
     from bench.tables import print_line, print_table
 
     for line in comparison_sentences(comparison):
         print_line(line)
-    label = METRICS[comparison.metric].label
+    cost, gain = comparison.objectives.metrics
+    label = cost.label
     rows = [
         (
             study,
@@ -79,8 +83,8 @@ def _print(comparison: Comparison, output: Path) -> None:
     ]
     if rows:
         print_line()
-        columns = ["study", "best family", "over", "accuracies won", f"times less {label}", "95 % interval"]
-        print_table(columns, rows, title="at equal accuracy")
+        columns = ["study", "best family", "over", "levels won", f"times less {label}", "95 % interval"]
+        print_table(columns, rows, title=f"at equal {gain.noun}")
     print_line()
     print_table(
         ["study", "study", "shared networks", f"Spearman of {label}", "95 % interval"],

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.store import DEFAULT_STORAGE
+
+if TYPE_CHECKING:
+    from bench.analysis import Objectives
 
 Storage = Annotated[
     str,
@@ -26,3 +29,17 @@ Database = Annotated[
 ]
 Tuned = Annotated[bool, typer.Option("--tuned", help="Use the kernels that `bench tune` found to be faster.")]
 Cooldown = Annotated[float, typer.Option(metavar="SECONDS", help="Rest of the device before each measurement.")]
+Cost = Annotated[
+    str | None, typer.Option(metavar="COLUMN", help="What networks are to have little of (default latency_ms).")
+]
+Value = Annotated[str | None, typer.Option(metavar="COLUMN", help="What they are to have much of (default top1).")]
+
+
+def objectives(cost: str | None, value: str | None) -> Objectives:
+    """The pair of metrics that options name, the default where they do not.
+
+    Raises UsageError for an unknown metric, and for one that is of the other direction.
+    """
+    from bench.analysis import OBJECTIVES, Objectives
+
+    return Objectives(cost or OBJECTIVES.cost, value or OBJECTIVES.value)

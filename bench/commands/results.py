@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bench.commands.options import Debug, Json, Storage
+from bench.commands.options import Cost, Debug, Json, Storage, Value, objectives
 from bench.store import DEFAULT_STORAGE
 
 Names = Annotated[list[str], typer.Argument(metavar="STUDY...", help="Names of `bench studies`.")]
@@ -28,6 +28,8 @@ def studies(storage: Storage = DEFAULT_STORAGE, json: Json = False, debug: Debug
 def report(
     names: Names,
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path("report.html"),
+    cost: Cost = None,
+    value: Value = None,
     storage: Storage = DEFAULT_STORAGE,
     json: Json = False,
     debug: Debug = False,
@@ -39,8 +41,9 @@ def report(
     from bench.tables import print_json, print_line
 
     require_folder(output)
+    chosen = objectives(cost, value)
     frame = load(names, storage)
-    write_report(frame, output, provenance=load_provenance(names, storage))
+    write_report(frame, output, objectives=chosen, provenance=load_provenance(names, storage))
     if json:
         print_json({"report": str(output), "studies": names, "networks": len(frame)})
     else:

@@ -40,7 +40,7 @@ def test_hypervolume_is_the_share_of_the_box_the_family_dominates():
     )
     table = family_table(rows).set_index("family")
     box = study_box(rows)
-    assert (box.latency_ms, box.top1, box.ideal_latency_ms, box.ideal_top1) == (5.0, 0.4, 1.0, 0.9)
+    assert (box.cost, box.value, box.ideal_cost, box.ideal_value) == (5.0, 0.4, 1.0, 0.9)
     assert table.loc["a", "hypervolume"] == pytest.approx((1 * 0.1 + 3 * 0.5) / (4 * 0.5))
     assert table.loc["b", "hypervolume"] == 0
 
@@ -78,17 +78,17 @@ def test_tiny_studies_have_a_table_without_intervals(make_study, n):
 
 
 def test_the_best_within_a_budget_is_given_for_each_family():
-    best = best_at_budgets(two_families(), [0.5, 3.0]).set_index(["family", "budget_ms"])
+    best = best_at_budgets(two_families(), [0.5, 3.0]).set_index(["family", "budget"])
     assert best.loc[("good", 3.0), ["network_id", "candidates"]].tolist() == ["good2", 3]
-    assert best.loc[("good", 3.0), "top1"] == pytest.approx(0.82)
-    assert math.isnan(best.loc[("good", 3.0), "top1_low"])
+    assert best.loc[("good", 3.0), "value"] == pytest.approx(0.82)
+    assert math.isnan(best.loc[("good", 3.0), "value_low"])
     assert best.loc[("poor", 0.5), "candidates"] == 0
-    assert math.isnan(best.loc[("poor", 0.5), "top1"])
+    assert math.isnan(best.loc[("poor", 0.5), "value"])
 
 
 def test_the_best_of_a_resample_is_bounded_by_the_best_found():
     best = best_at_budgets(two_families(), [8.0]).set_index("family")
-    assert best.loc["good", "top1_low"] < best.loc["good", "top1_high"] == best.loc["good", "top1"]
+    assert best.loc["good", "value_low"] < best.loc["good", "value_high"] == best.loc["good", "value"]
 
 
 def test_a_clear_lead_is_called_with_its_margin():

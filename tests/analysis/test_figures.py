@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from bench.analysis import front, plot_correlation, plot_edf, plot_front, plot_kernels, plot_share, wilson95
-from bench.analysis.figure_style import family_looks, latency_title, wrap
+from bench.analysis.figure_style import axis_title, family_looks, wrap
 from bench.errors import UsageError
 
 
@@ -65,8 +65,10 @@ def test_the_hover_names_id_text_sizes_and_source(make_study):
 
 
 def test_the_axis_names_target_unit_and_source(make_study):
-    assert latency_title(make_study(3)) == "latency on rk3399 (ms, predicted by roofline)<br>batch 1, 2 threads"
-    assert "(ms, measured)" in latency_title(make_study(3, target="host", source="measured"))
+    assert (
+        axis_title(make_study(3), "latency_ms") == "latency on rk3399 (ms, predicted by roofline)<br>batch 1, 2 threads"
+    )
+    assert "(ms, measured)" in axis_title(make_study(3, target="host", source="measured"), "latency_ms")
 
 
 def test_mixed_sources_have_other_markers_and_other_legend_entries(make_study):

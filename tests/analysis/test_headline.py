@@ -14,7 +14,7 @@ def test_the_first_sentence_says_who_owns_the_front_and_how_sure_that_is(study):
 
 
 def test_a_prediction_is_called_one(make_study):
-    assert headline(make_study())[-1] == "Latencies are predicted by roofline: no rk3399 was timed."
+    assert headline(make_study())[-1] == "Latency is predicted by roofline: no rk3399 was measured."
     assert "predicted" not in " ".join(headline(make_study(source="measured")))
 
 

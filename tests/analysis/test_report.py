@@ -120,7 +120,7 @@ def test_failures_are_counted_by_reason(study):
 def test_a_study_without_accuracy_shows_latencies_alone(study):
     outline = Outline(render_report(study.assign(top1=None, test_images=None)))
     assert "No accuracy yet" in outline.words
-    assert "Fastest networks" in outline.headings
+    assert "Networks, fastest first" in outline.headings
     assert "The front" not in outline.headings
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.analysis import accuracy_levels, compare_targets, comparison_sentences, speedups
+from bench.analysis import Objectives, accuracy_levels, compare_targets, comparison_sentences, speedups
 from bench.errors import UsageError
 
 
@@ -95,7 +95,7 @@ def test_small_families_do_not_count():
 def test_energy_is_compared_like_latency():
     frame = table({"fast": FAST, "slow": TWICE})
     frame["energy_mj"] = frame["latency_ms"] ** 2
-    (row,) = speedups(frame, "energy_mj").to_dict("records")
+    (row,) = speedups(frame, Objectives("energy_mj", "top1")).to_dict("records")
     assert row["speedup"] == pytest.approx(4)
 
 
@@ -118,4 +118,4 @@ def test_one_study_or_one_without_the_metric_is_no_comparison():
     with pytest.raises(UsageError, match="two studies or more"):
         compare_targets({"one": frame})
     with pytest.raises(UsageError, match="study two has no energy_mj"):
-        compare_targets({"two": frame, "three": frame}, "energy_mj")
+        compare_targets({"two": frame, "three": frame}, Objectives("energy_mj", "top1"))
