@@ -12,12 +12,15 @@ from bench.commands.options import Cooldown, Database, Debug, Json, Quiet, Stora
 from bench.commands.stopping import stoppable
 from bench.errors import RunError
 from bench.store import DEFAULT_STORAGE
+from bench.sweep.samplers import SAMPLERS
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from bench.sweep.progress import Progress
     from bench.sweep.request import Plan, Request
+
+_CHOSEN = f"How networks are chosen. {'; '.join(f'{name}: {SAMPLERS[name].description}' for name in SAMPLERS)}."
 
 
 def sample(
@@ -45,7 +48,7 @@ def sample(
     storage: Storage = DEFAULT_STORAGE,
     study: Annotated[str | None, typer.Option(help="Name of the study (default: SPACE-TARGET[-tuned]).")] = None,
     seed: Annotated[int, typer.Option(help="Seed of sampling, weights and training.")] = 0,
-    sampler: Annotated[str, typer.Option(help="How networks are chosen: random, nsga2 or tpe.")] = "random",
+    sampler: Annotated[str, typer.Option(help=_CHOSEN)] = "random",
     profile_minutes: Annotated[float, typer.Option(help="Limit for compiling and timing one network.")] = 20,
     train_minutes: Annotated[float, typer.Option(help="Limit for training one network.")] = 24 * 60,
     report: Annotated[Path, typer.Option(help="The report to write.")] = Path("report.html"),

@@ -7,26 +7,11 @@ from typing import TYPE_CHECKING
 from bench.errors import RunError, UsageError
 
 if TYPE_CHECKING:
-    from optuna.samplers import BaseSampler
-
     from bench.design_space import Space
     from bench.sweep.journal import Entry, Journal
 
-GENERATIONS = {"nsga2": 20, "tpe": 4}
-"""Networks a sampler proposes before it sees the results of any of them."""
 PROPOSALS_ALLOWED = 200
 """Proposals in a row that may repeat a network or break a constraint before the sweep gives up."""
-
-
-def make_sampler(name: str, seed: int) -> BaseSampler:
-    """Optuna's sampler of that name; random studies draw from the space and leave it unused."""
-    import optuna
-
-    if name == "nsga2":
-        return optuna.samplers.NSGAIISampler(seed=seed, population_size=GENERATIONS["nsga2"])
-    if name == "tpe":
-        return optuna.samplers.TPESampler(seed=seed, constant_liar=True)
-    return optuna.samplers.RandomSampler(seed=seed)
 
 
 def propose(journal: Journal, space: Space, count: int) -> list[Entry]:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bench.errors import UsageError, unknown
-from bench.registry import Registry
 from bench.store import DEFAULT_STORAGE, storage_exists
 from bench.sweep.provenance import usable_cores
+from bench.sweep.samplers import SAMPLERS
 from bench.sweep.settings import Settings
 
 if TYPE_CHECKING:
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
     from bench.training import Dataset, Recipe
 
 DEVICES = ("auto", "cpu", "cuda")
-SAMPLERS: Registry[str] = Registry("sampler")
-SAMPLERS.add("random", "every network drawn on its own, reproducible by seed and index")
-SAMPLERS.add("nsga2", "Optuna's genetic search for the front, a generation of 20 at a time")
-SAMPLERS.add("tpe", "Optuna's tree-structured Parzen estimators, 4 networks at a time")
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ from bench.sweep.drawing import Draw, draw
 from bench.sweep.journal import Entry, Journal, keep_settings, taken
 from bench.sweep.pool import Pool
 from bench.sweep.profiling import profile
-from bench.sweep.proposing import GENERATIONS, make_sampler, propose
+from bench.sweep.proposing import propose
 from bench.sweep.provenance import describe_run
+from bench.sweep.samplers import SAMPLERS
 from bench.sweep.settings import KEY, read_settings, require_same
 from bench.sweep.training import learn, reuse, train
 
@@ -73,14 +74,14 @@ class _Sweep:
             if self.plan.notice:
                 self.progress.note(self.plan.notice)
             with self._pool() as pool:
-                if self.plan.settings.sampler == "random":
+                generation = SAMPLERS[self.plan.settings.sampler].generation
+                if generation is None:
                     self._finish(pool, left + [self.journal.add(self.plan.space, d) for d in draws[:missing]])
                 else:
-                    self._search(pool, left, missing)
+                    self._search(pool, left, missing, generation)
         return Done(self.plan.study, self.worked_on, self.reused)
 
-    def _search(self, pool: Pool, left: list[Entry], missing: int) -> None:
-        generation = GENERATIONS[self.plan.settings.sampler]
+    def _search(self, pool: Pool, left: list[Entry], missing: int, generation: int) -> None:
         self._finish(pool, left)
         while missing > 0:
             count = min(generation, missing)
@@ -124,13 +125,13 @@ class _Sweep:
 
 
 def _draw_missing(plan: Plan) -> list[Draw]:
-    """The networks a random study still lacks, drawn before anything is written; checks its settings."""
+    """The networks that a study still lacks if it draws them, drawn before anything is written; checks its settings."""
     known: dict[str, int] = {}
     study = _existing_study(plan)
     if study is not None:
         require_same(plan.study, read_settings(study), plan.settings)
         known = taken(study)
-    if plan.settings.sampler != "random":
+    if SAMPLERS[plan.settings.sampler].generation is not None:
         next(draw(plan.space, plan.request.seed, known))
         return []
     missing = max(0, plan.request.n - len(known))
@@ -160,7 +161,7 @@ def _open_study(storage: RDBStorage, plan: Plan) -> Study:
         study_name=plan.study,
         storage=storage,
         directions=directions,
-        sampler=make_sampler(plan.settings.sampler, plan.request.seed),
+        sampler=SAMPLERS[plan.settings.sampler].make(plan.request.seed),
         load_if_exists=True,
     )
     if len(study.directions) != len(directions):

@@ -12,7 +12,7 @@ from bench.errors import RunError
 from bench.rows import to_frame
 from bench.schema import NAMES
 from bench.store import opened
-from bench.sweep.proposing import make_sampler
+from bench.sweep.samplers import SAMPLERS
 
 SPACE = """
 import torch
@@ -98,7 +98,7 @@ def test_a_sampler_that_repeats_itself_puts_the_repeats_aside(commands):
     )
     settings = Settings("few", space.hash, {}, "rk3399", {}, "roofline", 2, None, None, None, None, 0, "tpe")
     with opened(commands.storage, create=True) as storage:
-        study = optuna.create_study(study_name="few", storage=storage, sampler=make_sampler("tpe", 0))
+        study = optuna.create_study(study_name="few", storage=storage, sampler=SAMPLERS["tpe"].make(0))
         journal = Journal(storage, study, settings)
         entries = propose(journal, space, 3)
         assert len({entry.network_id for entry in entries}) == 3
