@@ -65,7 +65,7 @@ def write_report(
     a file, RunError when writing fails.
     """
     target = check_page_path(path)
-    text = render_report(studies, provenance=provenance, title=title)
+    text = render_report(studies, objectives=objectives, provenance=provenance, title=title)
     with explaining(target):
         write_atomically(target, text)
     return target

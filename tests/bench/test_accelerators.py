@@ -96,6 +96,15 @@ def test_the_report_has_a_front_of_accuracy_against_energy(there):
     assert "energy (mJ)" in page
 
 
+def test_a_report_weighs_networks_by_the_pair_it_is_asked_for(there):
+    said = there("report", "tiny-mine", "--cost", "energy_mj", "--value", "top1", "-o", "energy.html")
+    assert said.code == 0, said.errors
+    assert "<h1>Accuracy against energy, by block family</h1>" in Path("energy.html").read_text()
+    refused = there("report", "tiny-mine", "--cost", "top1")
+    assert refused.code == 2
+    assert "top1 is not to be minimised" in refused.errors
+
+
 def test_studies_of_one_space_are_compared_across_targets(there):
     said = there("compare", "tiny-rk3399", "tiny-mine", "-o", "c.html", "--json")
     assert said.code == 0, said.errors
