@@ -6,7 +6,7 @@ runs outside the tile, so each step loads `vectors` vectors and `rows` scalars f
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from math import prod
 from typing import Any
 
@@ -15,8 +15,9 @@ from tvm.s_tir import Schedule
 
 from bench.targets.schedules.analysis import Block, Read, extent, group_width, spatial
 from bench.targets.schedules.epilogue import driver_of, padding_of, schedule_accumulators, schedule_padding
+from bench.targets.schedules.loop_nest import Extents, choose
 from bench.targets.schedules.machine import Machine
-from bench.targets.schedules.tiles import Neighbours, Packing, Tile, balance, chunks, column_parts, contraction_tile
+from bench.targets.schedules.tiles import Neighbours, Packing, Tile, column_parts
 
 _UNROLL = 24
 # Multiply-adds from which a kernel's inner loop is worth compiling twice, and four times, as long for.
@@ -35,11 +36,9 @@ def matches(block: Block, machine: Machine) -> bool:
 def apply(schedule: Schedule, block: Block, machine: Machine, constants: Collection[str]) -> Packing | None:
     """Schedule `block` and its epilogue; a border around its input is written for each chunk of rows.
 
-    Loops: chunk of rows (parallel), columns by the tile, rows of the chunk, reduction, tile. A tile's weights
-    stay in the first-level cache while the rows of a chunk pass by, and a chunk's rows in the second-level cache until
-    the last columns have read them. Where all weights fit the first-level cache, the columns are inside the rows. When
-    weights are among the `constants`, they are laid out tile after tile, so that they stream from memory in order.
-    Returns that layout.
+    Loops: chunk of rows (parallel), then columns by the tile and rows of the chunk as `loop_nest.choose` orders them,
+    reduction, tile. When weights are among the `constants`, they are laid out tile after tile, so that they stream from
+    memory in order. Returns that layout.
     """
     column = block.column
     assert column is not None
@@ -48,18 +47,16 @@ def apply(schedule: Schedule, block: Block, machine: Machine, constants: Collect
 
     driver = driver_of(schedule, block)
     loops = dict(zip(spatial(block), schedule.get_loops(driver.handle), strict=True))
+    lengths = {name: extent(schedule, loop) for name, loop in loops.items()}
+    neighbours = _neighbours(block, shared, machine)
+    nest = choose(_extents(block, lengths, neighbours), machine)
+    tile = nest.tile
     column_loop = loops.pop(column)
     *outer, (_, wide) = loops.items()
-    name, high = outer.pop() if outer else ("", None)
+    _, high = outer.pop() if outer else ("", None)
     # A chunk of such rows would read of the border what no loop of constant length writes.
-    of_groups = any(extent(schedule, loop) > 1 for _, loop in outer)
-    heights = 1 if high is None or weights.uses(name) else extent(schedule, high)
-    neighbours = _neighbours(block, shared, machine)
-    tile = contraction_tile(
-        heights, extent(schedule, wide), extent(schedule, column_loop), machine, group_width(shared, column), neighbours
-    )
+    of_groups = any(lengths[name] > 1 for name, _ in outer)
     packing = _pack(schedule, block, weights, tile, constants)
-    cut = extent(schedule, wide) % tile.width != 0
     wide_outer, row = schedule.split(wide, [None, tile.width])
     column_outer, vector, lane = schedule.split(column_loop, [None, tile.vectors, tile.lanes])
     tall: list[Any] = []
@@ -68,22 +65,15 @@ def apply(schedule: Schedule, block: Block, machine: Machine, constants: Collect
     if high is not None:
         high_outer, *tall = schedule.split(high, [None, tile.height])
         outer_loop, inner = schedule.fuse(*(loop for _, loop in outer), high_outer), [wide_outer]
-    tiles = extent(schedule, column_outer)
-    part = _row_parts(block, shared, weights, extent(schedule, outer_loop), tiles, machine)
-    chunk, within = schedule.split(outer_loop, [part, None])
-    split_columns = balance(part, machine.threads) < balance(tiles, machine.threads)
-    if split_columns or 4 * prod(weights.shape) > 3 * machine.l1_bytes // 4:
-        tiles_loops = [column_outer, within, *inner]
-    else:
-        # What is written is then whole lines of a cache at once.
-        tiles_loops = [within, *inner, column_outer]
+    chunk, within = schedule.split(outer_loop, [nest.parts, None])
+    tiles_loops = [column_outer, within, *inner] if nest.rows_inside else [within, *inner, column_outer]
     schedule.reorder(chunk, *tiles_loops, *tall, row, vector, lane)
-    parallel = schedule.fuse(chunk, column_outer) if split_columns else chunk
+    parallel = schedule.fuse(chunk, column_outer) if nest.split_columns else chunk
     schedule.parallel(parallel)
 
     schedule.compute_at(block.handle, tiles_loops[-1], preserve_unit_loops=True)
     if padding is not None:
-        schedule_padding(schedule, padding, None if split_columns or of_groups else parallel, machine)
+        schedule_padding(schedule, padding, None if nest.split_columns or of_groups else parallel, machine)
     steps = schedule_accumulators(schedule, block, tile.vectors, tile.lanes)
     if neighbours.apart is not None:
         _load_line(schedule, block, shared, steps, machine)
@@ -95,7 +85,7 @@ def apply(schedule: Schedule, block: Block, machine: Machine, constants: Collect
     for loop in (*tall, row, vector):
         schedule.unroll(loop)
     schedule.vectorize(lane)
-    if cut:
+    if nest.cut:
         # A last tile of fewer rows becomes code of its own, so that the others need not ask which rows there are.
         schedule.annotate(inner[0] if inner else within, "pragma_loop_partition_hint", True)
     return packing
@@ -115,19 +105,23 @@ def column_widths(schedule: Schedule, block: Block, machine: Machine) -> list[in
     return column_parts(high, block.extents[wide], columns, steps, machine, neighbours)
 
 
-def _row_parts(block: Block, shared: Read, weights: Read, rows: int, tiles: int, machine: Machine) -> int:
-    """Into how many parts to cut the rows, for cores and caches.
-
-    A part, what the columns share and the output, should fit a quarter of the second-level cache, so that all but the
-    first of the `tiles` of columns find it there. Weights that do not fit a quarter come from memory for every part:
-    then the cores rather share the columns.
-    """
-    room = machine.l2_bytes // 4
-    values = prod(shared.shape) + prod(block.extents[name] for name in spatial(block))
-    weights_fit = 4 * prod(weights.shape) <= room
-    part = chunks(rows, machine.threads, -(-4 * values // room) if weights_fit and tiles > 1 else 1)
-    columns_do = balance(tiles, machine.threads) >= balance(part, machine.threads)
-    return 1 if columns_do and not weights_fit else part
+def _extents(block: Block, lengths: Mapping[str, int], neighbours: Neighbours) -> Extents:
+    """The `lengths` of the block's spatial loops by what they are for, and how much it reads and writes."""
+    column = str(block.column)
+    shared, weights = _operands(block, column)
+    *outer, wide = [name for name in lengths if name != column]
+    high = outer.pop() if outer else None
+    return Extents(
+        outer=prod(lengths[name] for name in outer),
+        high=None if high is None else lengths[high],
+        wide=lengths[wide],
+        columns=lengths[column],
+        values=prod(shared.shape) + prod(block.extents[name] for name in spatial(block)),
+        weights=prod(weights.shape),
+        apart=high is not None and weights.uses(high),
+        group=group_width(shared, column),
+        neighbours=neighbours,
+    )
 
 
 def _operands(block: Block, column: str) -> tuple[Read, Read]:
@@ -139,7 +133,7 @@ def _operands(block: Block, column: str) -> tuple[Read, Read]:
 
 def _neighbours(block: Block, shared: Read, machine: Machine) -> Neighbours:
     """Of the shared operand's channels; of a line of pixels where there are too few channels to fill a register."""
-    last = next((name for name in reversed(block.reduced)), None)
+    last = block.reduced[-1] if block.reduced else None
     if not machine.lane_operands or last is None or not shared.contiguous(last):
         return Neighbours()
     channels = block.extents[last]
