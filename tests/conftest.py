@@ -44,6 +44,8 @@ sys.exit(main(sys.argv[1:]))
 def pytest_configure(config):
     if hasattr(config, "workerinput"):
         return  # A worker of pytest-xdist shares what the process that started it has.
+    # A schedule rule that fails is a bug: it ends the test, here and in the processes that a test starts.
+    os.environ["BENCH_DEBUG"] = "1"
     from bench.targets.content_store import cache_folder
 
     # What boards in software take is downloaded once, into the user's own cache folder.
