@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import sys
 import traceback
@@ -11,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from bench.digest import digest
 from bench.errors import UsageError, unknown
 
 
@@ -43,7 +43,7 @@ def import_file(path: str | Path) -> ModuleType:
     file = Path(path).expanduser().resolve()
     if not file.is_file():
         raise UsageError(f"there is no file {path}")
-    name = f"bench_file_{hashlib.sha256(str(file).encode()).hexdigest()[:12]}"
+    name = f"bench_file_{digest(str(file), 12)}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, file)

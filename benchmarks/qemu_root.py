@@ -5,12 +5,12 @@ All of it is kept in the cache folder, and a change of what is wanted makes a ne
 
 from __future__ import annotations
 
-import hashlib
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.digest import digest
 from bench.targets import get_target
 from bench.targets.content_store import cache_folder
 from bench.targets.emulation.guest import Guest, find_guest, install
@@ -33,7 +33,7 @@ class Counting:
 def prepare() -> Counting:
     """What is needed, made when it is not there; raises `RunError` when a program is missing or a download fails."""
     guest = find_guest()
-    key = hashlib.sha256("\n".join([NCNN, PNNX]).encode()).hexdigest()[:12]
+    key = digest("\n".join([NCNN, PNNX]), 12)
     folder = cache_folder() / "benchmarks" / f"ncnn-{key}"
     if not folder.exists():
         print(f"downloading ncnn and pnnx (about 35 MB, once) to {folder}", file=sys.stderr)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass
 
 from bench.blocks import Scalar
+from bench.digest import digest
 from bench.errors import UsageError
 
 
@@ -63,4 +63,4 @@ def shuffled(dimension: Dimension, *key: Scalar) -> tuple[Scalar, ...]:
 
 def _hash(*key: Scalar) -> int:
     text = "\x1f".join(repr(part) for part in key)
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+    return int(digest(text, 16), 16)

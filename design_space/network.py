@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from torch import nn
 from bench.blocks.deployment import fuse_branches
 from bench.blocks.tokens import Plan
 from bench.design_space.cost import Cost
+from bench.digest import digest
 from bench.errors import UsageError
 from bench.registry import Registry
 
@@ -39,7 +39,7 @@ class Network(ABC):
     def id(self) -> str:
         """First 12 hexadecimal digits of the SHA-256 of the canonical JSON."""
         canonical = json.dumps(msgspec.to_builtins(self), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+        return digest(canonical, 12)
 
     @property
     @abstractmethod

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +13,7 @@ from bench.design_space.constraints import Constraints, broken_constraints, chec
 from bench.design_space.dimension import Dimension, Field, check_whole
 from bench.design_space.network import Network
 from bench.design_space.sampling import Pick, Sampler, Values
+from bench.digest import digest
 from bench.errors import UsageError
 
 Take = Callable[[str, Field], Any]
@@ -145,7 +145,7 @@ class Space(ABC):
         """First 12 hexadecimal digits of the SHA-256 of the definition, the name left out."""
         definition = {key: value for key, value in self.definition().items() if key != "name"}
         canonical = json.dumps(definition, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+        return digest(canonical, 12)
 
 
 def describe(value: Field | None) -> Any:

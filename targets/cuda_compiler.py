@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sysconfig
 from importlib.metadata import version
@@ -12,6 +11,7 @@ import tvm
 import tvm_ffi
 from tvm.support.nvcc import compile_cuda
 
+from bench.digest import digest
 from bench.errors import RunError
 from bench.targets.kernel_cache import CompiledKernel, KernelCache
 
@@ -29,7 +29,7 @@ def use_cuda_compiler() -> None:
 def compile_for_gpu(code: str) -> bytes:
     """CUDA C as code for the GPU of this machine. Raises `RunError` without a compiler, and when it refuses."""
     arch = "sm_" + str(tvm.cuda(0).compute_version).replace(".", "")
-    key = hashlib.sha256("\n".join((version("apache-tvm"), arch, code)).encode()).hexdigest()
+    key = digest("\n".join((version("apache-tvm"), arch, code)))
     store = KernelCache()
     compiled = store.get(key)
     if compiled is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any, Protocol
 
 import torch
 
+from bench.digest import digest
 from bench.errors import UsageError
 from bench.python_file import is_file_reference, load_object
 from bench.registry import Registry
@@ -93,7 +93,7 @@ STREAMS = ("hfids", "tfds", "wds")
 
 def fingerprint(parts: Sequence[object]) -> str:
     """First 12 hex digits of the SHA-256 of the parts' text, one a line."""
-    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:12]
+    return digest("\n".join(map(str, parts)), 12)
 
 
 def get_dataset(ref: str, data_dir: str | None = None) -> Dataset:

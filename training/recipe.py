@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass, fields
@@ -10,6 +9,7 @@ from typing import Literal, get_args
 
 from timm.optim import list_optimizers
 
+from bench.digest import digest
 from bench.errors import UsageError, unknown
 
 Schedule = Literal["cosine", "linear", "constant"]
@@ -76,4 +76,4 @@ class Recipe:
     def hash(self) -> str:
         """First 12 hex digits of the SHA-256 of the recipe's canonical JSON (keys sorted, no spaces)."""
         text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        return digest(text, 12)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
+
+from bench.digest import digest
 
 
 def stratified_split(
@@ -17,7 +18,7 @@ def stratified_split(
     """
     classes: dict[int, list[tuple[str, int]]] = defaultdict(list)
     for index, (key, label) in enumerate(zip(keys, labels, strict=True)):
-        classes[label].append((hashlib.sha256(key).hexdigest(), index))
+        classes[label].append((digest(key), index))
     test = {
         index
         for members in classes.values()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from bench.digest import digest
 from bench.errors import RunError, UsageError
 from bench.models import find_model
 from bench.profiling import build_model
@@ -49,9 +49,7 @@ class Here:
 
     def _code(self, *more: str) -> str:
         figures = repr(replace(self.options.target, bandwidth_gbs=1.0, clock_ghz=1.0, launch_us=0.0, sources={}))
-        return hashlib.sha256(
-            "\n".join([figures, str(self.options.threads), rules_version(), *more]).encode()
-        ).hexdigest()
+        return digest("\n".join([figures, str(self.options.threads), rules_version(), *more]))
 
     def _profiler(self) -> tuple[str, ...]:
         return plugin_version(self.options.target.architecture), harness_version(), getsource(plan)

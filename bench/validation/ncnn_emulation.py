@@ -7,7 +7,6 @@ of caches, as on most boards when the tables were published; ncnn then cuts its 
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+from bench.digest import digest
 from bench.errors import RunError
 from bench.targets.content_store import cache_folder
 from bench.targets.emulation.guest import find_guest, install
@@ -88,7 +88,7 @@ def _key(run: Run, cpu: str) -> str:
     parts = [NCNN, plugin_version("aarch64"), _PROGRAM.read_text(), _OPENMP.read_text(), run.network.param.read_text()]
     parts += [cpu, hex(_identity(run.target)), str(run.target.cores), repr(caches_of(run.target))]
     parts += [str(run.network.shape), str(run.threads), str(run.half), str(run.network.warm_ups)]
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    return digest("\0".join(parts))
 
 
 def _emulate(run: Run) -> Profile:
@@ -112,7 +112,7 @@ def _emulate(run: Run) -> Profile:
 @cache
 def _wheels() -> Path:
     """A folder with ncnn in `site`, and our OpenMP; raises `RunError` when a download or the compiler fails."""
-    key = hashlib.sha256((NCNN + _OPENMP.read_text()).encode()).hexdigest()[:12]
+    key = digest(NCNN + _OPENMP.read_text(), 12)
     folder = cache_folder() / "validation" / f"ncnn-{key}"
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)

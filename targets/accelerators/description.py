@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from math import ceil, prod
 from pathlib import Path
 from typing import Any
 
+from bench.digest import digest
 from bench.errors import UsageError
 from bench.targets.accelerators.accelerator import OURS, SHIPPED, Accelerator
 
@@ -51,7 +51,7 @@ class Description:
     @property
     def hash(self) -> str:
         """Of both files."""
-        return hashlib.sha256(f"{self.hardware}\0{self.mapping}".encode()).hexdigest()
+        return digest(f"{self.hardware}\0{self.mapping}")
 
 
 @dataclass(frozen=True)

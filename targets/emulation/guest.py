@@ -6,7 +6,6 @@ folder. The C library and Python are Debian 12's, because their emulation by Deb
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
+from bench.digest import digest
 from bench.errors import RunError
 from bench.targets.content_store import cache_folder
 from bench.targets.emulation.debian import SUITE, obstacle, unpack
@@ -63,7 +63,7 @@ def wheels() -> list[str]:
 def guest_folder() -> Path:
     """Where the guest is kept, there already or not."""
     wanted = [SUITE, *_DEBIAN, *wheels()]
-    key = hashlib.sha256("\n".join(wanted).encode()).hexdigest()[:12]
+    key = digest("\n".join(wanted), 12)
     return cache_folder() / "emulation" / f"{ARCHITECTURE}-{key}"
 
 

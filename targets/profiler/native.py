@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
 
+from bench.digest import digest
 from bench.targets.content_store import cache_folder
 from bench.targets.emulation.steps import publish, run_step
 
@@ -30,13 +30,13 @@ _ABI = {"riscv64": ["-mabi=lp64d", "-mcpu=baseline_rv64"]}
 def plugin_version(architecture: str) -> str:
     """A hash of the C by which the plugin counts what an architecture's code does."""
     sources = (SOURCES / name for name in (*_COUNTING, f"{architecture}.c"))
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+    return digest(b"".join(path.read_bytes() for path in sources))
 
 
 @cache
 def harness_version() -> str:
     """A hash of the harness's C and of what compiles it: kernels copy and clear memory by its code."""
-    return hashlib.sha256(version("ziglang").encode() + (SOURCES / "harness.c").read_bytes()).hexdigest()
+    return digest(version("ziglang").encode() + (SOURCES / "harness.c").read_bytes())
 
 
 def plugin() -> Path:
@@ -74,7 +74,7 @@ def _compile(name: str, output: Path, *options: str) -> None:
 
 
 def _made(name: str, build: Callable[[Path], None], *versions: str) -> Path:
-    key = hashlib.sha256("\n".join(versions).encode()).hexdigest()[:16]
+    key = digest("\n".join(versions), 16)
     path = cache_folder() / "profiler" / key / name
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)

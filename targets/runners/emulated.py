@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import msgspec
 
+from bench.digest import digest
 from bench.errors import UsageError
 from bench.targets.latency import Prediction
 from bench.targets.prediction import CoreModel, core_model
@@ -47,11 +46,11 @@ class EmulatedRunner(PredictingRunner):
         """Where the model of the core is from, and the error it had elsewhere."""
         model, board = _basis(options)
         figures = model.coefficients, board.clock_ghz, board.bandwidth_gbs, board.launch_us
-        digest = hashlib.sha256(msgspec.json.encode(figures)).hexdigest()[:12]
+        model_digest = digest(msgspec.json.encode(figures), 12)
         error = model.error
         if error is None:
-            return Prediction(digest, model.provenance)
-        return Prediction(digest, f"{error.data}; {model.provenance}", error.median, error.p90, error.n)
+            return Prediction(model_digest, model.provenance)
+        return Prediction(model_digest, f"{error.data}; {model.provenance}", error.median, error.p90, error.n)
 
 
 def _basis(options: RunOptions) -> tuple[CoreModel, Target]:

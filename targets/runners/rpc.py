@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -13,6 +12,7 @@ from packaging.version import Version
 from bench.board.connection import Connection, ask_tracker, connect, unknown
 from bench.board.sockets import Address, parse_address, tracker_address
 from bench.board.state import conditions
+from bench.digest import digest
 from bench.errors import DeviceUnavailable, RunError, UsageError
 from bench.targets.runners.gpu import find_gpu
 from bench.targets.runners.measure import MeasuringRunner, Session
@@ -170,7 +170,7 @@ def _numbers(cpus: Sequence[int]) -> str:
 
 def _kept_name(name: str, library: bytes) -> str:
     """A name that stands for this library alone, so that a board can keep it from one session to the next."""
-    return f"{hashlib.sha256(library).hexdigest()[:24]}-{name}"
+    return f"{digest(library, 24)}-{name}"
 
 
 def _tracker(options: RunOptions) -> Address:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 from torch import nn
 
+from bench.digest import digest
 from bench.errors import UsageError
 from bench.targets.accelerators import Accelerator, Description, Workload, make_workload
 from bench.targets.accelerators.description import describe, load_model, zigzag_version
@@ -60,7 +60,7 @@ class SimulatedRunner:
         target = options.target
         figures = options.description.hash, zigzag_version(), target.clock_ghz, target.bits, target.loops
         return Prediction(
-            hashlib.sha256(repr(figures).encode()).hexdigest()[:12],
+            digest(repr(figures), 12),
             f"model of ZigZag {zigzag_version()} at {target.clock_ghz:g} GHz "
             f"(clock: {target.source_of('clock_ghz')}), never compared with a device",
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from pathlib import Path
 import msgspec
 from msgspec import structs
 
+from bench.digest import digest
 from bench.errors import RunError, UsageError
 from bench.targets.content_store import cache_folder
 from bench.targets.kernel_cache import rules_version
@@ -74,8 +74,8 @@ class TuningDatabase:
     def __init__(self, target: Target, threads: int, path: Path | None = None) -> None:
         self.path = path or cache_folder() / "tuning" / f"{target.name}.jsonl"
         self.target = target
-        rules = hashlib.sha256(f"{target.machine(threads)!r} {rules_version()}".encode()).hexdigest()
-        self.setting = Setting(str(target.compiler()), threads, version("apache-tvm"), rules[:16])
+        rules = digest(f"{target.machine(threads)!r} {rules_version()}", 16)
+        self.setting = Setting(str(target.compiler()), threads, version("apache-tvm"), rules)
 
     def records(self) -> dict[str, TuningRecord]:
         """The latest record of each kernel by its symbol, whatever its rules; a damaged line counts as absent.
@@ -122,7 +122,7 @@ class TuningDatabase:
 
 def traces_hash(traces: Mapping[str, str]) -> str:
     """A hash of what tuned kernels a network may get."""
-    return hashlib.sha256(json.dumps(sorted(traces.items())).encode()).hexdigest()[:12]
+    return digest(json.dumps(sorted(traces.items())), 12)
 
 
 def _decoded(line: bytes) -> TuningRecord | None:

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 BOARD = Path(__file__).parents[2] / "bench" / "board"
-LEAVES = {"bench.errors", "bench.files", "bench.python_file", "bench.registry"}
+LEAVES = {"bench.digest", "bench.errors", "bench.files", "bench.python_file", "bench.registry"}
 MAY_IMPORT = {
     "blocks": {"bench.blocks"},
     "design_space": {"bench.design_space", "bench.blocks"},
