@@ -39,6 +39,7 @@ def main() -> None:
     """Sample on each target, compare, and say what the comparison says."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--n", type=int, default=42, help="networks; six families take turns")
+    parser.add_argument("--epochs", type=int, default=None, help="passes over the images (default: the recipe's)")
     parser.add_argument("--storage", default="across.db", help="SQLite file that keeps the studies")
     parser.add_argument("--output", default="across.html", help="the page to write")
     parser.add_argument("--workers", type=int, default=None, help="worker processes (default: one a core)")
@@ -49,6 +50,7 @@ def main() -> None:
             options.n,
             target,
             space=f"{Path(__file__).resolve()}:space",
+            epochs=options.epochs,
             storage=options.storage,
             workers=options.workers,
         )

@@ -1,0 +1,89 @@
+"""Every example runs as it stands: those in docstrings, and those in `examples/` in the way the documentation says."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "examples"
+PARTS = ("bench", "blocks", "design_space", "targets", "training", "analysis")
+QUICKLY = ("--target", "rk3399", "--runner", "roofline", "--no-train", "--workers", "1", "--json", "--quiet")
+
+
+def _has_examples(file: Path) -> bool:
+    return ">>> " in file.read_text("utf-8")
+
+
+def _modules_with_examples() -> list[str]:
+    """Modules whose docstrings have examples, found in their text, so that collecting tests imports none."""
+    files = (file for part in PARTS for file in sorted((ROOT / part).rglob("*.py")) if _has_examples(file))
+    names = (".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for file in files)
+    return [name if name.split(".")[0] == "bench" else f"bench.{name}" for name in names]
+
+
+@pytest.mark.parametrize("name", _modules_with_examples())
+def test_the_examples_in_docstrings_give_what_they_say(name: str) -> None:
+    failed, attempted = doctest.testmod(importlib.import_module(name))
+    assert attempted
+    assert not failed
+
+
+def _run(folder: Path, *arguments: str) -> str:
+    """Standard output of Python with these arguments, run in `folder`."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def _families(folder: Path, example: str, n: int) -> set[str]:
+    """The families of the first `n` networks of an example's space, each compiled."""
+    said = _run(folder, "-m", "bench", "sample", "--n", str(n), "--space", f"{EXAMPLES / example}:space", *QUICKLY)
+    networks = json.loads(said)["networks"]
+    assert [network["state"] for network in networks] == ["complete"] * n
+    return {network["family"] for network in networks}
+
+
+def _block_and_rival(folder: Path) -> None:
+    assert _families(folder, "my_block.py", 2) == {"my_block", "ir"}
+
+
+def _transformers(folder: Path) -> None:
+    assert _families(folder, "my_transformers.py", 3) == {"vit", "vit_tome", "vit_evit"}
+
+
+def _board(folder: Path) -> None:
+    said = _run(folder, "-m", "bench", "targets", f"{EXAMPLES / 'my_board.py'}:mine")
+    rows = {line.split()[0]: line for line in said.splitlines() if line.strip()}
+    assert rows["cores"].split()[1] == "4"
+    assert "1.31 GB/s, sbc-bench, single-thread memcpy" in rows["bandwidth_gbs"]
+
+
+def _comparison(folder: Path) -> None:
+    said = _run(folder, str(EXAMPLES / "blocks_across_targets.py"), "--n", "1", "--epochs", "1", "--workers", "1")
+    for target in ("rk3399", "edge_tpu_like", "tpu_like", "meta_prototype"):
+        assert f"across-{target}" in said
+        assert f"across-{target}" in (folder / "across.html").read_text("utf-8")
+
+
+RUNS = {
+    "blocks_across_targets.py": _comparison,
+    "my_block.py": _block_and_rival,
+    "my_board.py": _board,
+    "my_transformers.py": _transformers,
+}
+
+
+@pytest.mark.parametrize("example", [file.name for file in sorted(EXAMPLES.glob("*.py"))])
+def test_an_example_runs(example: str, tmp_path: Path) -> None:
+    RUNS[example](tmp_path)
