@@ -27,11 +27,12 @@ from bench.analysis.figure_share import plot_share
 from bench.analysis.figure_targets import plot_targets
 from bench.analysis.frame import split_sources, tidy, usable
 from bench.analysis.headline import headline
-from bench.analysis.metrics import METRICS, OBJECTIVES, Metric, Objectives
+from bench.analysis.metrics import OBJECTIVES, Objectives
 from bench.analysis.pareto import best_within, front, front_mask, hypervolume
 from bench.analysis.report import render_report, write_report
 from bench.analysis.speedup import accuracy_levels, speedups
-from bench.analysis.statistics import wilson95
+from bench.results import METRICS, Metric
+from bench.results.intervals import wilson95
 
 __all__ = [
     "METRICS",

@@ -12,10 +12,11 @@ from bench.analysis.correlation import compare_studies
 from bench.analysis.families import family_table
 from bench.analysis.figure_style import source_words
 from bench.analysis.frame import require_comparable, tidy, usable
-from bench.analysis.metrics import OBJECTIVES, Metric, Objectives
+from bench.analysis.metrics import OBJECTIVES, Objectives
 from bench.analysis.pareto import front
 from bench.analysis.speedup import accuracy_levels, speedups
 from bench.errors import UsageError
+from bench.results import Metric
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ from bench.analysis.figure_style import (
     ticks,
 )
 from bench.analysis.frame import usable
-from bench.analysis.metrics import METRICS, MISSING, OBJECTIVES, Objectives
+from bench.analysis.metrics import OBJECTIVES, Objectives
+from bench.results import METRICS, MISSING
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,9 @@ from bench.analysis.figure_style import (
     ticks,
 )
 from bench.analysis.frame import require_comparable, split_sources, usable
-from bench.analysis.metrics import METRICS, OBJECTIVES
+from bench.analysis.metrics import OBJECTIVES, intervals
 from bench.analysis.pareto import front
+from bench.results import METRICS
 
 # Ring and dash of the first source's merged front, the second's, the third's.
 MERGED_LOOKS = (("circle-open", "solid"), ("square-open", "dash"), ("diamond-open", "dot"))
@@ -63,7 +64,7 @@ class _FrontInfo:
 
 def _points(table: pd.DataFrame, x: str, y: str) -> _Points:
     values = table[y].to_numpy() * METRICS[y].scale
-    low, high = METRICS[y].intervals(table).T * METRICS[y].scale
+    low, high = intervals(METRICS[y], table).T * METRICS[y].scale
     return _Points(
         x=tuple(table[x] * METRICS[x].scale),
         y=tuple(values),

@@ -12,7 +12,8 @@ import plotly.graph_objects as go
 from bench.analysis.families import family_table
 from bench.analysis.figure_style import TEMPLATE, Look, families_of, family_looks, safe, source_words
 from bench.analysis.frame import usable
-from bench.analysis.metrics import MISSING, OBJECTIVES, Objectives
+from bench.analysis.metrics import OBJECTIVES, Objectives
+from bench.results import MISSING
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from bench.analysis.frame import SOURCES, tidy
-from bench.analysis.metrics import METRICS, MISSING, OBJECTIVES, Metric
+from bench.analysis.metrics import OBJECTIVES, intervals
+from bench.results import METRICS, MISSING, Metric
 
 # Okabe and Ito's set without yellow and black, plus two of Paul Tol's: told apart with any colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#AA4499", "#E69F00", "#56B4E9", "#882255", "#7F7F3F")
@@ -167,17 +168,17 @@ def hover_texts(rows: pd.DataFrame, *shown: str) -> tuple[str, ...]:
         for key in METRICS
         if key in shown or key in (OBJECTIVES.cost, OBJECTIVES.value) or METRICS[key].depends_on == "target"
     ]
-    intervals = {key: METRICS[key].intervals(rows) for key in told}
+    bounds = {key: intervals(METRICS[key], rows) for key in told}
     return tuple(
-        _hover(row, {key: intervals[key][place] for key in told if key in shown or math.isfinite(row[key])})
+        _hover(row, {key: bounds[key][place] for key in told if key in shown or math.isfinite(row[key])})
         for place, (_, row) in enumerate(rows.iterrows())
     )
 
 
-def _hover(row: pd.Series, intervals: Mapping[str, Sequence[float]]) -> str:
+def _hover(row: pd.Series, bounds: Mapping[str, Sequence[float]]) -> str:
     told = []
     source = timed_by(row)
-    for key, (low, high) in intervals.items():
+    for key, (low, high) in bounds.items():
         metric = METRICS[key]
         text = f"{metric.short} {metric.text(row[key])}"
         if math.isfinite(low) and math.isfinite(high):
@@ -192,7 +193,7 @@ def _hover(row: pd.Series, intervals: Mapping[str, Sequence[float]]) -> str:
     sizes = {
         key: f"{METRICS[key].label} {METRICS[key].text(row[key])}"
         for key in ("macs", "params", "activations", "peak_memory_bytes")
-        if key not in intervals
+        if key not in bounds
     }
     lines = [
         f"<b>{safe(row['family'])}</b>  {safe(row['network_id'])}",

@@ -5,56 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from bench.analysis.metrics import METRICS, OBJECTIVES
+from bench.analysis.metrics import OBJECTIVES
 from bench.errors import UsageError
+from bench.results import COLUMNS, METRICS
+from bench.results.intervals import wilson95
 
-TEXTS = (
-    "study",
-    "state",
-    "error",
-    "network_id",
-    "network",
-    "family",
-    "target",
-    "device",
-    "runner",
-    "predictor",
-    "prediction_basis",
-    "latency_source",
-    "precision",
-    "verified_on",
-    "accuracy_source",
-    "dataset",
-)
-NUMBERS = (
-    "trial",
-    "resolution",
-    "threads",
-    "prediction_error",
-    "prediction_error_p90",
-    "latency_ms",
-    "latency_ci95_low_ms",
-    "latency_ci95_high_ms",
-    "energy_mj",
-    "simulated_macs",
-    "simulated_activations",
-    "max_abs_error",
-    "max_rel_error",
-    "unscheduled_kernels",
-    "peak_memory_bytes",
-    "macs",
-    "params",
-    "activations",
-    "top1",
-    "top5",
-    "plain_top1",
-    "dynamic_top1",
-    "agreement",
-    "test_images",
-    "epochs",
-    "train_seconds",
-    "seed",
-)
 SOURCES = ("measured", "predicted", "simulated")
 
 
@@ -62,17 +17,22 @@ def tidy(df: pd.DataFrame) -> pd.DataFrame:
     """A copy with every documented column: numbers as float64 (missing: NaN), texts as str (missing: "").
 
     A missing family or state is "unknown", so that its networks are counted and named like any others. Columns beyond
-    the documented ones are kept as they are; infinite numbers count as missing.
+    the documented ones are kept as they are; infinite numbers count as missing. A table without the intervals of its
+    shares gets Wilson's, where it says of how many test images.
     """
     table = df.reset_index(drop=True).copy()
-    for column in TEXTS:
-        texts = table[column] if column in table else pd.Series([None] * len(table), dtype=object)
-        missing = "unknown" if column in ("family", "state") else ""
-        table[column] = [(text if type(text) is str else _text(text)) or missing for text in texts.tolist()]
-    for column in NUMBERS:
-        numbers = table[column] if column in table else pd.Series(np.nan, index=table.index)
-        values = pd.to_numeric(numbers, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-        table[column] = np.where(np.isfinite(values), values, np.nan)
+    lacking = [m for m in METRICS.values() if m.is_share and m.interval and not {*m.interval} & {*table.columns}]
+    for name, column in COLUMNS.items():
+        given = table[name] if name in table else pd.Series([None] * len(table), dtype=object)
+        if column.kind == "text":
+            missing = "unknown" if name in ("family", "state") else ""
+            table[name] = [(text if type(text) is str else _text(text)) or missing for text in given.tolist()]
+        else:
+            values = pd.to_numeric(given, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+            table[name] = np.where(np.isfinite(values), values, np.nan)
+    for metric in lacking:
+        pairs = [wilson95(*pair) for pair in zip(table[metric.key], table["test_images"], strict=True)]
+        table[list(metric.interval or ())] = np.asarray(pairs, dtype=np.float64).reshape(-1, 2)
     return table
 
 

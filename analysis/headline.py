@@ -10,9 +10,10 @@ from bench.analysis.correlation import rank_correlations
 from bench.analysis.families import default_budgets, family_table, lead
 from bench.analysis.figure_style import source_words
 from bench.analysis.frame import tidy, usable
-from bench.analysis.metrics import METRICS, OBJECTIVES, Metric, Objectives
+from bench.analysis.metrics import OBJECTIVES, Objectives
 from bench.analysis.pareto import front
 from bench.analysis.statistics import MIN_NETWORKS
+from bench.results import METRICS, Metric
 
 
 def headline(df: pd.DataFrame, objectives: Objectives = OBJECTIVES, draws: int = 1000, seed: int = 0) -> list[str]:

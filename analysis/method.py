@@ -11,8 +11,9 @@ import pandas as pd
 from bench.analysis.figure_style import source_words
 from bench.analysis.frame import tidy
 from bench.analysis.headline import counted
-from bench.analysis.metrics import METRICS, OBJECTIVES, Objectives
+from bench.analysis.metrics import OBJECTIVES, Objectives
 from bench.analysis.report_page import Html, definitions, tag
+from bench.results import METRICS
 
 SOURCE_MEANING = {
     "measured": "timed on the device named",

@@ -8,7 +8,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from bench.analysis.frame import require_comparable, usable
-from bench.analysis.metrics import METRICS, OBJECTIVES, Objectives
+from bench.analysis.metrics import OBJECTIVES, Objectives
+from bench.results import METRICS
 
 
 def front_mask(cost: ArrayLike, value: ArrayLike) -> NDArray[np.bool_]:
@@ -52,8 +53,8 @@ def front(df: pd.DataFrame, x: str = OBJECTIVES.cost, y: str = OBJECTIVES.value)
     """
     require_comparable(df, x, y)
     table = usable(df, x, y)
-    cost = table[x] if METRICS[x].direction == "minimise" else -table[x]
-    value = table[y] if METRICS[y].direction == "maximise" else -table[y]
+    cost = table[x] if METRICS[x].direction == "minimize" else -table[x]
+    value = table[y] if METRICS[y].direction == "maximize" else -table[y]
     rows = table[front_mask(cost, value)]
     return rows.sort_values([x, "network_id"], kind="stable").reset_index(drop=True)
 

@@ -17,7 +17,7 @@ from bench.analysis.figure_style import families_of
 from bench.analysis.frame import split_sources, tidy, usable
 from bench.analysis.headline import headline
 from bench.analysis.method import method_pairs, study_facts
-from bench.analysis.metrics import METRICS, OBJECTIVES, Objectives
+from bench.analysis.metrics import OBJECTIVES, Objectives
 from bench.analysis.report_page import Figures, Html, check_page_path, definitions, page, tag
 from bench.analysis.report_tables import (
     cheapest_table,
@@ -31,6 +31,7 @@ from bench.analysis.report_tables import (
 from bench.analysis.statistics import MIN_NETWORKS
 from bench.errors import UsageError
 from bench.files import explaining, write_atomically
+from bench.results import METRICS
 
 FRONT_CAPTION = (
     "Up and to the left is better. Each mark is a network: filled when its latency was measured, open when "
@@ -206,7 +207,7 @@ def _source_sections(
         parts.append(families_table(rows, source, default_budgets(rows, objectives), objectives))
         parts.append(tag("p", families_note(rows, objectives), class_="facts"))
     for key, metric in METRICS.items():
-        if metric.depends_on == "target" and metric.direction == "minimise" and key != cost.key:
+        if metric.depends_on == "target" and metric.direction == "minimize" and key != cost.key:
             parts += _other_front(rows, Objectives(key, value.key), suffix, families, figures)
     if cost.depends_on == "target" and len(usable(rows, cost.key, "macs")) >= MIN_NETWORKS:
         parts.append(tag("h3", f"What predicts {cost.label}{suffix}"))

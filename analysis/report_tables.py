@@ -12,10 +12,11 @@ from bench.analysis.families import best_at_budgets, family_table, study_box
 from bench.analysis.figure_style import source_words
 from bench.analysis.frame import tidy, usable
 from bench.analysis.headline import counted
-from bench.analysis.metrics import METRICS, MISSING, OBJECTIVES, Metric, Objectives
+from bench.analysis.metrics import OBJECTIVES, Objectives, intervals
 from bench.analysis.pareto import front
 from bench.analysis.report_page import Html, breakable, escape, table, tag
 from bench.analysis.statistics import MIN_NETWORKS
+from bench.results import METRICS, MISSING, Metric
 
 SIZES = ("macs", "params")
 
@@ -50,7 +51,7 @@ def networks_table(rows: pd.DataFrame, caption: str, source: str, objectives: Ob
         columns += [first, "latency source"] if place == 0 else [f">{metric.title}"]
     columns += [f">{metric.short} ({metric.unit})" for metric in after]
     columns += [*(f">{metric.title}" for metric in sizes), "id", "~network"]
-    bounds = {metric.key: metric.intervals(rows) for metric in (*before, *timed, *after)}
+    bounds = {metric.key: intervals(metric, rows) for metric in (*before, *timed, *after)}
     lines = []
     for place, (_, row) in enumerate(rows.iterrows()):
         cells = {key: _metric(METRICS[key], row[key], *bounds[key][place]) for key in bounds}

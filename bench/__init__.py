@@ -6,7 +6,7 @@
         networks = bench.sample(n=20, target="rk3399")
         bench.plot_front(networks).show()
 
-`bench.load(study)` reads a study as a DataFrame, one row a network; `bench.schema` documents its columns.
+`bench.load(study)` reads a study as a DataFrame, one row a network; `bench.results.COLUMNS` documents its columns.
 """
 
 from __future__ import annotations

@@ -54,6 +54,7 @@ for _command in (
     lists.spaces,
     lists.datasets,
     lists.runners,
+    lists.columns,
     doctor.doctor,
 ):
     app.command()(_command)

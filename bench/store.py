@@ -118,12 +118,12 @@ def open_study(storage: RDBStorage, name: str) -> Study:
 
 
 def load(study: str | Sequence[str], storage: str = DEFAULT_STORAGE) -> pd.DataFrame:
-    """One or several studies as a DataFrame, one row a network, columns as in `bench.schema`.
+    """One or several studies as a DataFrame, one row a network, columns as in `bench.results.COLUMNS`.
 
     Works on unfinished studies: what a network does not have yet is missing. Raises UsageError for a storage
     that does not open, an unknown study, and a study this suite did not make.
     """
-    from bench.rows import to_frame
+    from bench.results.table import to_frame
 
     with opened(storage) as opened_storage:
         names = [study] if isinstance(study, str) else list(study)
@@ -132,7 +132,7 @@ def load(study: str | Sequence[str], storage: str = DEFAULT_STORAGE) -> pd.DataF
 
 def load_all(storage: str = DEFAULT_STORAGE) -> pd.DataFrame:
     """Every study of the storage that this suite made, as one DataFrame."""
-    from bench.rows import to_frame
+    from bench.results.table import to_frame
 
     with opened(storage) as opened_storage:
         return to_frame(row for name in own_studies(opened_storage) for row in _rows(opened_storage, name))
@@ -204,14 +204,15 @@ def failures_in_one_line(storage: str) -> Iterator[None]:
 
 
 def _rows(storage: RDBStorage, name: str) -> Iterator[dict[str, object]]:
-    from bench.rows import trial_row
-    from bench.sweep.settings import read_settings
+    from bench.results.table import row_of
+    from bench.results.trial import read_result
+    from bench.sweep.settings import origin_of, read_settings
 
     study = open_study(storage, name)
-    settings = read_settings(study)
+    origin = origin_of(name, read_settings(study))
     for trial in study.get_trials(deepcopy=False):
         if trial.state.name != "PRUNED":
-            yield trial_row(name, settings, trial)
+            yield row_of(read_result(origin, trial))
 
 
 def _prepare_sqlite(url: URL, create: bool) -> None:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.rows import without_nan
+from bench.results.table import without_nan
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,7 +5,7 @@
 
 from bench.design_space.cnn import CnnNetwork
 from bench.design_space.cnn_space import DesignSpace
-from bench.design_space.cost import Cost, count_cost
+from bench.design_space.cost import count_cost
 from bench.design_space.dimension import Dimension, choice, integer
 from bench.design_space.loading import load_space
 from bench.design_space.network import Network

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from bench.design_space.cost import Cost
 from bench.errors import UsageError, unknown
+from bench.results.cost import Cost
 
 Constraints = Mapping[str, tuple[float, float]]
 

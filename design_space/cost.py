@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -20,25 +19,9 @@ from bench.blocks import create_block
 from bench.blocks.deployment import fuse_branches
 from bench.design_space.build import build_head, build_stem
 from bench.design_space.spec import Head, Options, StageSpec, Stem
+from bench.results.cost import Cost
 
 _LAYERS = {torch.ops.aten.convolution, torch.ops.aten.addmm, torch.ops.aten.mm}
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Size of one inference at batch 1.
-
-    `macs`: multiply-accumulates, half of torch's FLOPs; `params`: elements of all parameters;
-    `activations`: output elements of all convolutions and linear layers (Radosavovic et al. 2020,
-    arXiv:2003.13678).
-    """
-
-    macs: int
-    params: int
-    activations: int
-
-    def __add__(self, other: Cost) -> Cost:
-        return Cost(self.macs + other.macs, self.params + other.params, self.activations + other.activations)
 
 
 def count_cost(module: nn.Module, resolution: int) -> Cost:

@@ -12,10 +12,10 @@ from torch import nn
 
 from bench.blocks.deployment import fuse_branches
 from bench.blocks.tokens import Plan
-from bench.design_space.cost import Cost
 from bench.digest import digest
 from bench.errors import UsageError
 from bench.registry import Registry
+from bench.results.cost import Cost
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from typing import Protocol
 
 from bench.blocks import Scalar
 from bench.design_space.constraints import Constraints, broken_constraints, explain_refusals
-from bench.design_space.cost import Cost
 from bench.design_space.dimension import Dimension, draw, shuffled
 from bench.design_space.network import Network
 from bench.errors import UsageError
+from bench.results.cost import Cost
 
 ATTEMPTS = 1000
 ATTEMPTS_PER_FAMILY = 200

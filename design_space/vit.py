@@ -21,11 +21,11 @@ from bench.blocks.tokens import (
     reduce_tokens,
 )
 from bench.blocks.tokens.cropr import CroprReducer
-from bench.design_space.cost import Cost
 from bench.design_space.network import KINDS, Network
 from bench.design_space.reduction import LEARNED, ReductionSpec, family_of
 from bench.design_space.text import format_value, match_segment
 from bench.errors import UsageError
+from bench.results.cost import Cost
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 
 import torch as torch  # before TVM, whose part for GPUs needs the CUDA library that torch's package brings
 
+from bench.results.latency import KernelTime, Latency, Visit
 from bench.targets import catalogue as catalogue
 from bench.targets.accelerators import ACCELERATORS, Accelerator, find_hardware
 from bench.targets.compiling import compile_model
-from bench.targets.latency import KernelTime, Latency, Visit
 from bench.targets.program import Kernel, Program
 from bench.targets.runners import (
     RUNNERS,

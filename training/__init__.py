@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from . import digits, folders, hugging_face, torchvision_datasets  # noqa: F401  (each registers its data sets)
-from .accuracy import Accuracy
 from .datasets import DATASETS, Dataset, Pictures, Source, Tensors, get_dataset
 from .loop import evaluate, train
 from .placing import Feed, fed
@@ -12,7 +11,6 @@ from .seeding import seeded
 
 __all__ = [
     "DATASETS",
-    "Accuracy",
     "Dataset",
     "Feed",
     "Pictures",

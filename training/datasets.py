@@ -21,7 +21,8 @@ class Dataset:
     """A data set ready to train on: a reference that any process can open again, and its counts.
 
     `path` is the absolute folder its files lie in, None for built-in data. `resolution` is the input size in
-    pixels that suits it. `fingerprint` changes when the images do (12 hex digits).
+    pixels that suits it. `fingerprint` changes when the images do (12 hex digits). `task` is an entry of
+    `bench.tasks.TASKS`.
     """
 
     ref: str
@@ -31,6 +32,7 @@ class Dataset:
     train_images: int
     test_images: int
     fingerprint: str
+    task: str = "classification"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterable
 
 import torch
-import torch.nn.functional as F
 from timm.optim import create_optimizer_v2
 from timm.scheduler import create_scheduler_v2
 from timm.scheduler.scheduler import Scheduler
@@ -15,8 +14,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from bench.errors import RunError, UsageError
+from bench.results import Score, Training
+from bench.tasks import TASKS
 
-from .accuracy import Accuracy
 from .datasets import Dataset, find_source
 from .loaders import Loader, evaluation_loader, train_loader
 from .placing import choose_device, choose_views, fed, place, prepared
@@ -42,17 +42,18 @@ def train(
     workers: int = 0,
     loss: Loss | None = None,
     on_epoch: OnEpoch | None = None,
-) -> Accuracy:
-    """Train `module` in place and return its accuracy on the test images after the last epoch.
+) -> Training:
+    """Train `module` in place and return its scores on the test images after the last epoch.
 
     `resolution` is the input size in pixels, the data set's own by default. `device` is auto (CUDA where
     there is one), cpu, or cuda. On a CPU the same module, seed and threads give the same result in any
     process; build the module under `seeded(seed)` so that its initial weights repeat too. `workers` more
     processes load pictures. `loss(images, labels, criterion)` gives what is minimised, where that is more than
-    `criterion(logits, labels)`, such as losses of auxiliary heads. `on_epoch(epoch, epochs, top1)` is called
-    after each epoch, counted from 1. The process's threads and random generators, and the module's device and
-    mode, are restored. Raises `UsageError` for a device that is not there and a module with another number of
-    classes, `RunError` when training diverges, memory runs out or an image cannot be read.
+    `criterion(logits, labels)`, such as losses of auxiliary heads. `on_epoch(epoch, epochs, value)` is called
+    after each epoch, counted from 1, with the task's first metric. The process's threads and random generators, and
+    the module's device and mode, are restored. Raises `UsageError` for a device that is not there
+    and a module with another number of outputs, `RunError` when training diverges, memory runs out or an image cannot
+    be read.
     """
     where = choose_device(device)
     start = time.perf_counter()
@@ -66,7 +67,8 @@ def train(
         optimizer = _optimizer(module, recipe)
         scheduler = _scheduler(optimizer, recipe, len(batches))
         curve: list[float] = []
-        top5 = 0.0
+        scores: dict[str, Score] = {}
+        value = TASKS[dataset.task].value
         for epoch in range(recipe.epochs):
             done = epoch * len(batches)
             mean = _train_epoch(module, loss, batches, optimizer, scheduler, recipe, where, done, dataset)
@@ -75,13 +77,12 @@ def train(
                     f"training diverged in epoch {epoch + 1} of {recipe.epochs} (loss is {mean}); "
                     f"lower the learning rate ({recipe.lr:g})"
                 )
-            top1, top5 = _score(module, tests, where, dataset)
-            curve.append(top1)
+            scores = _score(module, tests, where, dataset)
+            curve.append(scores[value].value)
             if on_epoch is not None:
-                on_epoch(epoch + 1, recipe.epochs, top1)
-    return Accuracy(
-        top1=curve[-1],
-        top5=top5,
+                on_epoch(epoch + 1, recipe.epochs, curve[-1])
+    return Training(
+        scores=scores,
         test_images=dataset.test_images,
         curve=tuple(curve),
         dataset=dataset.ref,
@@ -101,13 +102,13 @@ def evaluate(
     device: str = "auto",
     threads: int = 1,
     workers: int = 0,
-) -> Accuracy:
-    """Accuracy of a module as it is (source `checkpoint`, no recipe, no epochs); arguments as in `train`."""
+) -> Training:
+    """Scores of a module as it is (source `checkpoint`, no recipe, no epochs); arguments as in `train`."""
     start = time.perf_counter()
     with fed(module, dataset, resolution=resolution, device=device, threads=threads, workers=workers) as feed:
-        top1, top5 = _score(module, feed.test(), feed.device, dataset)
+        scores = _score(module, feed.test(), feed.device, dataset)
     seconds = time.perf_counter() - start
-    return Accuracy(top1, top5, dataset.test_images, (), dataset.ref, "", 0, "checkpoint", seconds, 0)
+    return Training(scores, dataset.test_images, (), dataset.ref, "", 0, "checkpoint", seconds, 0)
 
 
 def _optimizer(module: nn.Module, recipe: Recipe) -> Optimizer:
@@ -149,10 +150,11 @@ def _train_epoch(
     """One pass over the training images after `done` steps; the mean loss."""
     module.train()
     total = torch.zeros((), device=device)
+    task = TASKS[dataset.task]
 
-    def criterion(logits: Tensor, labels: Tensor) -> Tensor:
-        _check_logits(logits, len(labels), dataset)
-        return F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
+    def criterion(outputs: Tensor, targets: Tensor) -> Tensor:
+        _check_outputs(outputs, len(targets), dataset)
+        return task.loss(outputs, targets, recipe.label_smoothing)
 
     for step, (images, labels) in enumerate(batches):
         scheduler.step_update(done + step)
@@ -170,28 +172,22 @@ def _train_epoch(
 
 def _score(
     module: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], device: torch.device, dataset: Dataset
-) -> tuple[float, float]:
-    """Top-1 and top-5 over all test images; with fewer than 5 classes top-5 counts all of them."""
+) -> dict[str, Score]:
+    """The task's metrics over all test images."""
     module.eval()
-    top1 = top5 = seen = 0
+    evaluator = TASKS[dataset.task].evaluator(dataset.num_classes)
     with torch.inference_mode():
-        for images, labels in batches:
-            logits = module(place(images, device))
-            _check_logits(logits, len(images), dataset)
-            if not torch.isfinite(logits).all():
-                raise RunError("the network's outputs are not finite; lower the learning rate")
-            best = logits.topk(min(5, dataset.num_classes), dim=1).indices.cpu()
-            hits = best == labels.cpu().unsqueeze(1)
-            top1 += int(hits[:, 0].sum())
-            top5 += int(hits.sum())
-            seen += len(labels)
-    return top1 / seen, top5 / seen
+        for images, targets in batches:
+            outputs = module(place(images, device))
+            _check_outputs(outputs, len(images), dataset)
+            evaluator.add(outputs, targets.to(device))
+    return evaluator.scores()
 
 
-def _check_logits(logits: Tensor, images: int, dataset: Dataset) -> None:
-    if logits.shape != (images, dataset.num_classes):
+def _check_outputs(outputs: Tensor, images: int, dataset: Dataset) -> None:
+    if outputs.shape != (images, dataset.num_classes):
         raise UsageError(
-            f"the network gives outputs of shape {tuple(logits.shape)} for {images} images of "
+            f"the network gives outputs of shape {tuple(outputs.shape)} for {images} images of "
             f"{dataset.ref}, not ({images}, {dataset.num_classes}); "
             f"build it for {dataset.num_classes} classes"
         )

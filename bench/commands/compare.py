@@ -33,7 +33,7 @@ def compare(
     """
     from bench.analysis import compare_targets, comparison_records, comparison_sentences, write_comparison
     from bench.export import require_folder
-    from bench.rows import without_nan
+    from bench.results.table import without_nan
     from bench.store import load, load_provenance
     from bench.tables import print_json
 

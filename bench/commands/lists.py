@@ -1,4 +1,4 @@
-"""`bench targets`, `blocks`, `spaces`, `datasets`, `runners`: what there is to name."""
+"""`bench targets`, `blocks`, `spaces`, `datasets`, `runners`, `columns`: what there is to name."""
 
 from __future__ import annotations
 
@@ -97,6 +97,13 @@ def runners(json: Json = False, debug: Debug = False) -> None:
         {"runner": name, "latency_source": runner.source, "title": runner.title} for name, runner in RUNNERS.items()
     ]
     _show(rows, json)
+
+
+def columns(json: Json = False, debug: Debug = False) -> None:
+    """List the columns of a study's table: names, units and meanings."""
+    from bench.results import COLUMNS
+
+    _show([{"column": name, "unit": column.unit, "meaning": column.title} for name, column in COLUMNS.items()], json)
 
 
 def _show(rows: Sequence[Mapping[str, Any]], json: bool) -> None:

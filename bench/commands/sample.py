@@ -130,7 +130,7 @@ def _best(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _print_document(study: str, request: Request, frame: pd.DataFrame, path: Path) -> None:
-    from bench.rows import to_records
+    from bench.results.table import to_records
     from bench.store import shown
     from bench.tables import failures_by_reason, print_json
 

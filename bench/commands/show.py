@@ -33,10 +33,10 @@ def show(
 
 def _print(found: dict[str, Any]) -> None:
     from bench.kernel_table import print_kernels
-    from bench.schema import COLUMNS
+    from bench.results import COLUMNS
     from bench.tables import print_line, print_table, print_visits
 
-    units = {column.name: column.unit for column in COLUMNS}
+    units = {name: column.unit for name, column in COLUMNS.items()}
     print_line(found["network"])
     rows = [(name, found[name], units[name]) for name in units if name != "network" and found[name] is not None]
     print_table(["", "", ""], [(name, f"{value}", unit) for name, value, unit in rows])

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from bench.sweep.settings import Settings, read_settings
+from bench.results import NetworkFacts, Result
+from bench.results.table import row_of
+from bench.results.trial import read_parts, read_result, write_part
+from bench.sweep.settings import Settings, origin_of, read_settings
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -20,21 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class Entry:
-    """One trial in work: its number, its network as JSON, and the results it has so far by key."""
+    """One trial in work: its number, its network, and what is known of it so far."""
 
     number: int
-    network: dict[str, Any]
-    results: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def network_id(self) -> str:
-        """Id of the network."""
-        return str(self.network["id"])
-
-    @property
-    def learns_counts(self) -> bool:
-        """Whether training decides what is compiled; a trial made before networks could do so does not say."""
-        return bool(self.network.get("learns_counts"))
+    network: NetworkFacts
+    result: Result
 
 
 class Journal:
@@ -49,6 +42,7 @@ class Journal:
         self.study = study
         self.settings = settings
         self._study_id = storage.get_study_id_from_name(study.study_name)
+        self._origin = origin_of(study.study_name, settings)
 
     def add(self, space: Space, draw: Draw) -> Entry:
         """A running trial for a drawn network."""
@@ -56,34 +50,35 @@ class Journal:
 
         fixed = FixedTrial(dict(draw.values))
         space.suggest(fixed)
-        network = describe_network(draw.network)
+        network = facts_of(draw.network)
         trial = create_trial(
             state=TrialState.RUNNING,
             params=fixed.params,
             distributions=fixed.distributions,
-            user_attrs={"index": draw.index, "network": network},
+            user_attrs={"index": draw.index, "network": write_part(network)},
         )
         trial_id = self.storage.create_new_trial(self._study_id, trial)
-        return Entry(self.storage.get_trial(trial_id).number, network)
+        return self._entry(self.storage.get_trial(trial_id).number, network)
 
     def adopt(self, number: int, network: Network) -> Entry:
         """Take a trial that a sampler proposed, now that its network is known."""
-        entry = Entry(number, describe_network(network))
+        entry = self._entry(number, facts_of(network))
         self._write(number, "network", entry.network)
         return entry
 
-    def record(self, entry: Entry, results: Mapping[str, Any]) -> None:
-        """Keep results of a stage, each under its key."""
-        for key, value in results.items():
-            self._write(entry.number, key, value)
-            entry.results[key] = value
+    def _entry(self, number: int, network: NetworkFacts) -> Entry:
+        return Entry(number, network, Result(self._origin, "running", number, network=network))
+
+    def record(self, entry: Entry, parts: Mapping[str, Any]) -> None:
+        """Keep what a stage found: parts of a `Result` by name, in this order."""
+        for name, part in parts.items():
+            self._write(entry.number, name, part)
+        entry.result = replace(entry.result, **parts)
 
     def complete(self, entry: Entry) -> None:
         """Tell the trial its values: the latency in ms, and the accuracy where the study trains."""
-        values = [entry.results["latency"]["median_ms"]]
-        if self.settings.trains:
-            values.append(entry.results["accuracy"]["top1"])
-        self.study.tell(entry.number, values)
+        row = row_of(entry.result)
+        self.study.tell(entry.number, [row[name] for name in self.settings.objectives])
 
     def fail(self, entry: Entry, stage: str, reason: str, traceback: str | None = None) -> None:
         """Tell the trial that it failed, with the stage and the reason in one line."""
@@ -91,7 +86,7 @@ class Journal:
 
         if traceback is not None:
             self._write(entry.number, "traceback", traceback)
-        if "error" not in entry.results:
+        if entry.result.error is None:
             self.record(entry, {"error": f"{stage}: {reason}"})
         self.study.tell(entry.number, state=TrialState.FAIL)
 
@@ -114,8 +109,10 @@ class Journal:
             if "network" not in trial.user_attrs:
                 self.prune(trial.number, "interrupted")
                 continue
-            entry = Entry(trial.number, trial.user_attrs["network"], dict(trial.user_attrs))
-            if "error" in entry.results:
+            result = read_result(self._origin, trial)
+            assert result.network is not None
+            entry = Entry(trial.number, result.network, result)
+            if result.error is not None:
                 self.fail(entry, "", "")
                 continue
             left.append(entry)
@@ -127,18 +124,12 @@ class Journal:
 
     def _write(self, number: int, key: str, value: Any) -> None:
         trial_id = self.storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
-        self.storage.set_trial_user_attr(trial_id, key, value)
+        self.storage.set_trial_user_attr(trial_id, key, write_part(value))
 
 
-def describe_network(network: Network) -> dict[str, Any]:
-    """A network as a trial keeps it: its identity, and the text that builds it again."""
-    return {
-        "id": network.id,
-        "text": str(network),
-        "family": network.family,
-        "resolution": network.resolution,
-        "learns_counts": network.learns_counts,
-    }
+def facts_of(network: Network) -> NetworkFacts:
+    """A network as a trial keeps it."""
+    return NetworkFacts(network.id, str(network), network.family, network.resolution, network.learns_counts)
 
 
 def taken(study: Study) -> dict[str, int]:
@@ -150,8 +141,8 @@ def taken(study: Study) -> dict[str, int]:
     }
 
 
-TRAINED = ("tokens", "accuracy")
-"""Keys of what training finds, in the order they are written: what has an accuracy is trained."""
+TRAINED = ("tokens", "trainings")
+"""Parts that training finds, in the order they are written: what has trainings is trained."""
 
 
 def known_accuracies(storage: RDBStorage, settings: Settings) -> dict[str, dict[str, Any]]:
@@ -162,8 +153,8 @@ def known_accuracies(storage: RDBStorage, settings: Settings) -> dict[str, dict[
     for name in _studies_training_alike(storage, settings):
         study = optuna.load_study(study_name=name, storage=storage)
         for trial in study.get_trials(deepcopy=False):
-            if "accuracy" in trial.user_attrs and "network" in trial.user_attrs:
-                found = {key: trial.user_attrs[key] for key in TRAINED if key in trial.user_attrs}
+            found = read_parts(trial.user_attrs, *TRAINED)
+            if "trainings" in found and "network" in trial.user_attrs:
                 known.setdefault(trial.user_attrs["network"]["id"], {"accuracy_from": name, **found})
     return known
 

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 if TYPE_CHECKING:
     from bench.blocks.tokens import ReducedTransformer
     from bench.training import Dataset, Recipe
@@ -26,13 +24,14 @@ def batch_of(images: int) -> int:
 def train_and_learn(
     module: ReducedTransformer, dataset: Dataset, recipe: Recipe, where: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Train the plain network, learn the thresholds in one pass, calibrate counts: accuracy and tokens as JSON.
+    """Train the plain network, learn the thresholds in one pass, calibrate counts: its training, and tokens as JSON.
 
-    The accuracy is the static network's, which is what is compiled. `tokens` holds the counts' plan, the top-1 of the
-    plain and of the dynamic network, and the share of the test images that dynamic and static give one class. `where`:
-    `train`'s arguments resolution, device, threads and seed.
+    The training's scores are the static network's, which is what is compiled. `tokens` holds the counts' plan, the
+    top-1 of the plain and of the dynamic network, and the share of the test images that dynamic and static give one
+    class. `where`: `train`'s arguments resolution, device, threads and seed.
     """
     from bench.blocks.tokens import calibrate, compare, learn_thresholds, make_static
+    from bench.results import counted_share
     from bench.training import fed, train
 
     start = time.perf_counter()
@@ -43,11 +42,12 @@ def train_and_learn(
         scores = compare({"dynamic": module, "static": make_static(module, plan)}, feed.test())
     dynamic, static = scores["dynamic"], scores["static"]
     seconds = time.perf_counter() - start
-    accuracy = replace(plain, top1=static.top1, top5=static.top5, seconds=seconds)
+    counted = {name: counted_share(getattr(static, name), static.images) for name in ("top1", "top5")}
+    training = replace(plain, scores=counted, seconds=seconds)
     tokens = {
         "plan": asdict(plan),
-        "plain_top1": plain.top1,
+        "plain_top1": plain.scores["top1"].value,
         "dynamic_top1": dynamic.top1,
         "agreement": static.agreement,
     }
-    return {"tokens": tokens, "accuracy": msgspec.to_builtins(accuracy)}
+    return {"tokens": tokens, "trainings": (training,)}

@@ -38,8 +38,8 @@ def profile(pool: Pool, plan: Plan, journal: Journal, entries: Sequence[Entry], 
 
     Raises RunError when there is no device any more; the entries without a latency stay as they are.
     """
-    ready = [entry for entry in entries if "latency" in entry.results]
-    lacking = [entry for entry in entries if "latency" not in entry.results]
+    ready = [entry for entry in entries if entry.result.latency is not None]
+    lacking = [entry for entry in entries if entry.result.latency is None]
     if not lacking:
         return ready
     by_number = {entry.number: entry for entry in lacking}
@@ -60,14 +60,14 @@ def job(plan: Plan, entry: Entry) -> Job:
     """The entry's network as a worker gets it."""
     from bench.blocks.tokens import Plan as TokenPlan
 
-    tokens = entry.results.get("tokens")
+    tokens = entry.result.tokens
     return Job(
-        network_id=entry.network_id,
-        network=entry.network["text"],
+        network_id=str(entry.network.id),
+        network=str(entry.network.text),
         space=_absolute(plan.request.space),
         seed=plan.request.seed,
         threads=plan.threads_per_worker,
-        tokens=tokens and msgspec.convert(tokens["plan"], TokenPlan),
+        tokens=None if tokens is None else msgspec.convert(tokens["plan"], TokenPlan),
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bench import claim
 from bench.errors import UsageError
+from bench.results import COLUMNS
 from bench.store import open_storage, opened, study_names
 from bench.sweep.cluster import embedded_cluster, existing_cluster
 from bench.sweep.drawing import Draw, draw
@@ -99,7 +100,7 @@ class _Sweep:
             entries = learn(pool, self.plan, self.journal, entries, self.progress)
         profiled = profile(pool, self.plan, self.journal, entries, self.progress)
         for entry in profiled:
-            if not self.journal.settings.trains or "accuracy" in entry.results:
+            if not self.journal.settings.trains or entry.result.trainings:
                 self.journal.complete(entry)
         if self.journal.settings.trains:
             train(pool, self.plan, self.journal, profiled, self.progress)
@@ -156,7 +157,8 @@ def _existing_study(plan: Plan) -> Study | None:
 def _open_study(storage: RDBStorage, plan: Plan) -> Study:
     import optuna
 
-    directions = ["minimize", "maximize"] if plan.settings.trains else ["minimize"]
+    metrics = [COLUMNS[name].metric for name in plan.settings.objectives]
+    directions = [metric.direction for metric in metrics if metric]
     study = optuna.create_study(
         study_name=plan.study,
         storage=storage,

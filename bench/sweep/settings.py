@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bench.errors import UsageError
-from bench.schema import SCHEMA_VERSION
+from bench.results import SCHEMA_VERSION, Origin
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -43,6 +43,11 @@ class Settings:
     schema_version: int = SCHEMA_VERSION
 
     @property
+    def objectives(self) -> tuple[str, ...]:
+        """Columns that the study's trials are told: what is to be small, and where it trains what is to be large."""
+        return ("latency_ms", "top1") if self.trains else ("latency_ms",)
+
+    @property
     def trains(self) -> bool:
         """Whether networks are trained, which adds the accuracy as a second objective."""
         return self.dataset is not None
@@ -60,6 +65,12 @@ def read_settings(study: Study) -> Settings:
             f"study {study.study_name!r} was made by another version of bench (schema "
             f"{kept.get('schema_version')}, here {SCHEMA_VERSION}): {error}"
         ) from error
+
+
+def origin_of(study: str, settings: Settings) -> Origin:
+    """What the results of a study share, as each of them says it. An accelerator has no threads to choose."""
+    threads = None if settings.runner == "simulated" else settings.threads
+    return Origin(study, settings.target, settings.runner, threads, settings.dataset, settings.seed)
 
 
 def require_same(study: str, kept: Settings, asked: Settings) -> None:

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from bench.errors import RunError
 from bench.python_file import import_file, is_file_reference
 
@@ -36,7 +34,8 @@ class Job:
 
 @dataclass(frozen=True)
 class Compiled:
-    """A network as its runner prepared it, such as a compiled program, and what else is known of it as JSON by key."""
+    """A network as its runner prepared it, such as a compiled program, and what else is known of it: parts of a
+    `Result` by name."""
 
     program: Any
     facts: dict[str, Any]
@@ -50,7 +49,7 @@ def profile_network(job: Job, runner: str, options: Options) -> dict[str, Any]:
     with seeded(job.seed, job.threads):
         compiled = _prepare(job, runner, options)
         latency = RUNNERS[runner].run(compiled.program, options)
-    return {**compiled.facts, "latency": msgspec.to_builtins(latency)}
+    return {**compiled.facts, "latency": latency}
 
 
 def compile_network(job: Job, runner: str, options: Options) -> Compiled:
@@ -69,15 +68,15 @@ def visit(compiled: Compiled, runner: str, options: Options) -> Visit:
 
 
 def finish(compiled: Compiled, runner: str, options: Options, visits: tuple[Visit, ...]) -> dict[str, Any]:
-    """Cost and latency, as JSON, from all visits."""
+    """Cost and latency from all visits."""
     from bench.targets import RUNNERS
 
     latency = RUNNERS[runner].finish(compiled.program, options, visits)
-    return {**compiled.facts, "latency": msgspec.to_builtins(latency)}
+    return {**compiled.facts, "latency": latency}
 
 
 def train_network(job: Job, dataset: Dataset, recipe: Recipe, device: str) -> dict[str, Any]:
-    """Train a network from scratch and test it: its accuracy as JSON, and the `tokens` of one that learns counts."""
+    """Train a network from scratch and test it: its `trainings`, and the `tokens` of one that learns counts."""
     from bench.blocks.tokens import ReducedTransformer
     from bench.sweep.learning import train_and_learn
     from bench.training import seeded, train
@@ -90,8 +89,7 @@ def train_network(job: Job, dataset: Dataset, recipe: Recipe, device: str) -> di
         if network.learns_counts:
             return train_and_learn(module, dataset, recipe, where)
         loss = module.loss if isinstance(module, ReducedTransformer) else None
-        accuracy = train(module, dataset, recipe, loss=loss, **where)
-    return {"accuracy": msgspec.to_builtins(accuracy)}
+        return {"trainings": (train(module, dataset, recipe, loss=loss, **where),)}
 
 
 def _prepare(job: Job, runner: str, options: Options) -> Compiled:
@@ -105,7 +103,7 @@ def _prepare(job: Job, runner: str, options: Options) -> Compiled:
     module: Any = network.deployed(job.tokens)
     program = RUNNERS[runner].prepare(module, network.resolution, options, job.seed)
     cost = count_cost(module, network.resolution) if job.tokens else network.cost
-    facts: dict[str, Any] = {"cost": msgspec.to_builtins(cost)}
+    facts: dict[str, Any] = {"cost": cost}
     if network.learns_counts:
         facts["token_counts"] = module.plan.origin
     return Compiled(program, facts)

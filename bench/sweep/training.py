@@ -19,27 +19,27 @@ if TYPE_CHECKING:
 
 def reuse(journal: Journal, entries: Sequence[Entry]) -> int:
     """Give entries the accuracies that the storage already holds for them; how many it did."""
-    lacking = [entry for entry in entries if "accuracy" not in entry.results]
+    lacking = [entry for entry in entries if not entry.result.trainings]
     if not lacking or not journal.settings.trains:
         return 0
     known = known_accuracies(journal.storage, journal.settings)
-    found = [entry for entry in lacking if entry.network_id in known]
+    found = [entry for entry in lacking if entry.network.id in known]
     for entry in found:
-        journal.record(entry, known[entry.network_id])
+        journal.record(entry, known[str(entry.network.id)])
     return len(found)
 
 
 def learn(pool: Pool, plan: Plan, journal: Journal, entries: Sequence[Entry], progress: Progress) -> list[Entry]:
     """Train the entries whose training decides what is compiled; gives all entries but those that fail."""
-    train(pool, plan, journal, [entry for entry in entries if entry.learns_counts], progress, title="learn")
-    return [entry for entry in entries if "error" not in entry.results]
+    train(pool, plan, journal, [entry for entry in entries if entry.network.learns_counts], progress, title="learn")
+    return [entry for entry in entries if entry.result.error is None]
 
 
 def train(
     pool: Pool, plan: Plan, journal: Journal, entries: Sequence[Entry], progress: Progress, title: str = "train"
 ) -> None:
     """Train the entries that lack an accuracy, and finish the trials of those that have a latency one by one."""
-    lacking = [entry for entry in entries if "accuracy" not in entry.results]
+    lacking = [entry for entry in entries if not entry.result.trainings]
     if not lacking:
         return
     by_number = {entry.number: entry for entry in lacking}
@@ -51,7 +51,7 @@ def train(
             entry = by_number[outcome.number]
             if outcome.reason is None:
                 journal.record(entry, outcome.result())
-                if "latency" in entry.results:
+                if entry.result.latency is not None:
                     journal.complete(entry)
             else:
                 journal.fail(entry, "train", outcome.reason, outcome.traceback)

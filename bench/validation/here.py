@@ -14,13 +14,13 @@ from bench.digest import digest
 from bench.errors import RunError, UsageError
 from bench.models import find_model
 from bench.profiling import build_model
+from bench.results.latency import Visit
 from bench.sweep.progress import Advance, Progress
 from bench.targets import TARGETS, Program, RunOptions, Target, compile_model
 from bench.targets.calibration import Calibration, Measured
 from bench.targets.calibration.calibration import build_micro_kernels, calibrate, measure, steps
 from bench.targets.content_store import cache_folder
 from bench.targets.kernel_cache import rules_version
-from bench.targets.latency import Visit
 from bench.targets.profiler import emulator_obstacle, plan, profile_kernels
 from bench.targets.profiler.native import harness_version, plugin_version
 from bench.targets.runners.local import LocalRunner

@@ -1,49 +1,10 @@
-"""What a program executed under emulation."""
+"""What a program executed under emulation, region by region."""
 
 from __future__ import annotations
 
 import msgspec
 
-
-class Counts(msgspec.Struct, frozen=True):
-    """What one core executed in one stretch of a program.
-
-    The first six are executed instructions by class; `vector` is all arithmetic on vectors and floats but
-    multiply-adds, and an instruction that computes with an operand in memory is a `load` as well; a division or a root
-    counts ten times. `load_bytes` and `store_bytes` are what they moved. `l1_misses` are lines fetched into the first
-    level of data cache, `l1_streamed` those of them that a stream prefetcher would have fetched ahead; so for the other
-    levels, with zeros for a third that there is not. `written_back` are dirty lines that left for memory. `chain` is
-    how many additions waited for one another: in each stretch without a branch, those to the register it adds to most.
-    """
-
-    multiply_add: int = 0
-    vector: int = 0
-    load: int = 0
-    store: int = 0
-    branch: int = 0
-    integer: int = 0
-    load_bytes: int = 0
-    store_bytes: int = 0
-    l1_misses: int = 0
-    l1_streamed: int = 0
-    l2_misses: int = 0
-    l2_streamed: int = 0
-    l3_misses: int = 0
-    l3_streamed: int = 0
-    written_back: int = 0
-    tlb_misses: int = 0
-    chain: int = 0
-
-    @property
-    def instructions(self) -> int:
-        """All executed instructions; one that computes with an operand in memory counts twice."""
-        return self.multiply_add + self.vector + self.load + self.store + self.branch + self.integer
-
-    def __mul__(self, times: int) -> Counts:
-        return Counts(*(times * count for count in msgspec.structs.astuple(self)))
-
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(*map(sum, zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True)))
+from bench.results.counts import Counts
 
 
 class Region(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ import msgspec
 
 from bench.digest import digest
 from bench.errors import UsageError
-from bench.targets.latency import Prediction
+from bench.results.latency import Prediction
 from bench.targets.prediction import CoreModel, core_model
 from bench.targets.profiler import Counts, architecture_of, find_emulator, profile_kernels
 from bench.targets.program import Program

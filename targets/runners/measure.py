@@ -15,8 +15,8 @@ import tvm
 from tvm import relax
 
 from bench.errors import DeviceUnavailable, RunError
+from bench.results.latency import Latency, Peak, Prediction, Source, Visit
 from bench.targets.compiling import TOLERANCE, compare
-from bench.targets.latency import Latency, Peak, Prediction, Source, Visit
 from bench.targets.program import Arguments, Kernel, Program
 from bench.targets.runners.peak import measure_peak
 from bench.targets.runners.predicting import kernel_times

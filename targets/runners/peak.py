@@ -13,9 +13,9 @@ from tvm import tirx
 from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as build
 
+from bench.results.latency import Peak
 from bench.targets.building import lower_kernel, object_code
 from bench.targets.kernel_cache import CompiledKernel
-from bench.targets.latency import Peak
 from bench.targets.linking import link_kernels
 from bench.targets.target import Target
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from bench.targets.latency import KernelTime, Latency, Peak, Prediction, Source, Visit
+from bench.results.latency import KernelTime, Latency, Peak, Prediction, Source, Visit
 from bench.targets.profiler.counts import Counts
 from bench.targets.program import Program
 from bench.targets.runners.runner import ProgramRunner, RunOptions

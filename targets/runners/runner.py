@@ -11,8 +11,8 @@ from torch import nn
 from bench.board.sockets import tracker_address
 from bench.errors import RunError, UsageError
 from bench.registry import Registry
+from bench.results.latency import Latency, Prediction, Source, Visit
 from bench.targets.compiling import compile_model
-from bench.targets.latency import Latency, Prediction, Source, Visit
 from bench.targets.program import Program
 from bench.targets.target import Target
 

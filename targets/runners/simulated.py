@@ -8,10 +8,10 @@ from torch import nn
 
 from bench.digest import digest
 from bench.errors import UsageError
+from bench.results.latency import Coverage, KernelTime, Latency, Peak, Prediction, Source, Visit
 from bench.targets.accelerators import Accelerator, Description, Workload, make_workload
 from bench.targets.accelerators.description import describe, load_model, zigzag_version
 from bench.targets.accelerators.simulator import layer_cost
-from bench.targets.latency import Coverage, KernelTime, Latency, Peak, Prediction, Source, Visit
 
 MJ_PER_PJ = 1e-9
 

@@ -27,7 +27,7 @@ def test_a_value_is_written_in_its_unit(key, value, text):
 
 
 def test_accuracy_is_maximised_and_everything_else_minimised():
-    assert {key for key, metric in METRICS.items() if metric.direction == "maximise"} == {
+    assert {key for key, metric in METRICS.items() if metric.direction == "maximize"} == {
         "top1",
         "top5",
         "plain_top1",

@@ -121,8 +121,8 @@ def test_a_comparison_names_its_pair(agreed):
 @pytest.mark.parametrize(
     ("cost", "value", "words"),
     [
-        ("top1", "top5", "top1 is not to be minimised"),
-        ("macs", "params", "params is not to be maximised"),
+        ("top1", "top5", "top1 is not to be minimized"),
+        ("macs", "params", "params is not to be maximized"),
         ("mac", "top1", "did you mean macs"),
     ],
 )

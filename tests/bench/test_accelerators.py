@@ -102,7 +102,7 @@ def test_a_report_weighs_networks_by_the_pair_it_is_asked_for(there):
     assert "<h1>Accuracy against energy, by block family</h1>" in Path("energy.html").read_text()
     refused = there("report", "tiny-mine", "--cost", "top1")
     assert refused.code == 2
-    assert "top1 is not to be minimised" in refused.errors
+    assert "top1 is not to be minimized" in refused.errors
 
 
 def test_studies_of_one_space_are_compared_across_targets(there):
@@ -124,7 +124,7 @@ def test_studies_of_one_space_are_compared_across_targets(there):
     [
         (("tiny-rk3399",), "name two studies or more"),
         (("tiny-rk3399", "tiny-mine", "--metric", "energy_mj"), "study tiny-rk3399 has no energy_mj"),
-        (("tiny-rk3399", "tiny-mine", "--metric", "top1"), "top1 is not to be minimised"),
+        (("tiny-rk3399", "tiny-mine", "--metric", "top1"), "top1 is not to be minimized"),
         (("tiny-rk3399", "tiny-mini"), "unknown study 'tiny-mini'; did you mean tiny-mine"),
     ],
 )

@@ -9,8 +9,8 @@ import pytest
 import bench
 from bench.commands.sample import require_success
 from bench.errors import RunError
-from bench.rows import to_frame
-from bench.schema import NAMES
+from bench.results import COLUMNS
+from bench.results.table import to_frame
 from bench.store import opened
 from bench.sweep.samplers import SAMPLERS
 
@@ -72,7 +72,7 @@ def test_a_network_that_fails_is_kept_with_its_reason_and_the_others_finish(comm
 
 
 def test_a_sweep_whose_networks_all_fail_ends_in_an_error_that_says_why():
-    row = dict.fromkeys(NAMES) | {"state": "failed", "error": "profile: no linker"}
+    row = dict.fromkeys(tuple(COLUMNS)) | {"state": "failed", "error": "profile: no linker"}
     with pytest.raises(RunError, match="all 2 networks failed; the first because: profile: no linker"):
         require_success(to_frame([row, row]))
     require_success(to_frame([row, row | {"state": "complete"}]))
@@ -101,7 +101,7 @@ def test_a_sampler_that_repeats_itself_puts_the_repeats_aside(commands):
         study = optuna.create_study(study_name="few", storage=storage, sampler=SAMPLERS["tpe"].make(0))
         journal = Journal(storage, study, settings)
         entries = propose(journal, space, 3)
-        assert len({entry.network_id for entry in entries}) == 3
+        assert len({entry.network.id for entry in entries}) == 3
         with pytest.raises(RunError, match="widen the space"):
             propose(journal, space, 1)
         states = [trial.state.name for trial in study.get_trials()]

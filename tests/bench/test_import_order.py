@@ -13,11 +13,13 @@ ROOT = Path(__file__).parents[2]
 BOARD = Path(__file__).parents[2] / "bench" / "board"
 LEAVES = {"bench.digest", "bench.errors", "bench.files", "bench.python_file", "bench.registry"}
 MAY_IMPORT = {
+    "bench/results": {"bench.results"},
+    "tasks": {"bench.tasks", "bench.results"},
     "blocks": {"bench.blocks"},
-    "design_space": {"bench.design_space", "bench.blocks"},
-    "targets": {"bench.targets", "bench.board"},
-    "training": {"bench.training"},
-    "analysis": {"bench.analysis"},
+    "design_space": {"bench.design_space", "bench.blocks", "bench.results"},
+    "targets": {"bench.targets", "bench.board", "bench.results"},
+    "training": {"bench.training", "bench.tasks", "bench.results"},
+    "analysis": {"bench.analysis", "bench.results"},
 }
 
 
@@ -36,8 +38,9 @@ def _imports(file: Path, package: str) -> set[str]:
 
 def _files(part: str) -> list[tuple[Path, str]]:
     folder = ROOT / part
+    package = part.removeprefix("bench/")
     return [
-        (file, ".".join(["bench", part, *file.parent.relative_to(folder).parts]))
+        (file, ".".join(["bench", package, *file.parent.relative_to(folder).parts]))
         for file in sorted(folder.rglob("*.py"))
     ]
 

@@ -57,7 +57,7 @@ def test_without_training_counts_are_assumed_and_called_so():
     job = Job(network.id, str(network), "vit", seed=0, threads=1)
     found = profile_network(job, "roofline", RunOptions(target=target, threads=1))
     assert found["token_counts"] == "assumed"
-    assert found["cost"]["macs"] == network.cost.macs
+    assert found["cost"].macs == network.cost.macs
 
 
 def test_thresholds_reach_their_target_and_lose_less_than_random_pruning_at_equal_macs():

@@ -6,7 +6,7 @@ import json
 import shutil
 
 import bench
-from bench.schema import NAMES
+from bench.results import COLUMNS
 from bench.sweep.drawing import draw
 
 
@@ -62,7 +62,7 @@ def test_a_finished_study_is_left_as_it_is_and_prints_json(finished):
     document = json.loads(again.stdout)
     assert document["study"] == finished.study
     assert document["failures"] == {}
-    assert [tuple(network) for network in document["networks"]] == [NAMES] * finished.n
+    assert [tuple(network) for network in document["networks"]] == [tuple(COLUMNS)] * finished.n
     assert document["networks"][0]["latency_ci95_low_ms"] is None
     assert "NaN" not in again.stdout
     assert bench.load(finished.study, finished.commands.storage).equals(before)

@@ -14,7 +14,7 @@ import pytest
 import bench
 from bench import claim
 from bench.errors import UsageError
-from bench.schema import NAMES
+from bench.results import COLUMNS
 from bench.store import load_all, open_storage, opened, shown, study_names
 
 FILL = """
@@ -82,7 +82,7 @@ def test_a_study_that_others_made_is_told_apart(tmp_path):
         assert study_names(opened_storage) == ["foreign"]
     with pytest.raises(UsageError, match="'foreign' was not made by bench"):
         bench.load("foreign", storage)
-    assert tuple(load_all(storage).columns) == NAMES
+    assert tuple(load_all(storage).columns) == tuple(COLUMNS)
     assert len(load_all(storage)) == 0
 
 

@@ -49,7 +49,7 @@ def test_a_users_own_data_set_trains_from_its_file(tmp_path: Path, small_net: Ca
     dataset = get_dataset(f"{file}:mine")
     assert (dataset.num_classes, dataset.train_images, dataset.test_images) == (2, 64, 16)
     recipe = Recipe(epochs=3, batch_size=8, augment=0)
-    assert train(small_net(2), dataset, recipe, device="cpu").top1 > 0.9
+    assert train(small_net(2), dataset, recipe, device="cpu").scores["top1"].value > 0.9
 
 
 def test_a_users_own_data_set_can_be_registered(register: Callable[[Source], Source]) -> None:
@@ -93,7 +93,7 @@ def test_a_users_own_pictures_may_be_arrays_of_any_size(
 
     register(Source("shades", "Dark and bright", "made here", opened, num_classes=2, resolution=24))
     accuracy = train(small_net(2), get_dataset("shades"), Recipe(epochs=12, batch_size=8), device="cpu")
-    assert accuracy.top1 == 1.0
+    assert accuracy.scores["top1"].value == 1.0
 
 
 def test_the_list_shows_how_each_reference_is_written() -> None:

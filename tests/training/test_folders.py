@@ -55,8 +55,8 @@ def test_a_network_learns_a_folder_of_pictures(
     picture_tree(tmp_path / "train", 16)
     picture_tree(tmp_path / "val", 8, first_seed=500)
     accuracy = train(small_net(3), get_dataset(f"folder:{tmp_path}"), LIGHT, resolution=32, device="cpu")
-    assert accuracy.top1 > 0.9
-    assert accuracy.top5 == 1.0
+    assert accuracy.scores["top1"].value > 0.9
+    assert accuracy.scores["top5"].value == 1.0
     assert accuracy.test_images == 24
 
 

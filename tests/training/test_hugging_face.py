@@ -28,7 +28,7 @@ def test_a_network_learns_a_folder_in_the_hubs_layout(
     dataset = get_dataset(f"hfds/{tmp_path}/pictures", data_dir=str(tmp_path / "cache"))
     assert (dataset.num_classes, dataset.train_images, dataset.test_images) == (3, 48, 24)
     recipe = Recipe(epochs=3, batch_size=8)
-    assert train(small_net(3), dataset, recipe, resolution=32, device="cpu").top1 > 0.9
+    assert train(small_net(3), dataset, recipe, resolution=32, device="cpu").scores["top1"].value > 0.9
 
 
 @pytest.mark.skipif(not installed, reason="needs the package datasets")

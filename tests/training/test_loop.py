@@ -14,7 +14,8 @@ import torch
 from torch import nn
 
 from bench.errors import RunError, UsageError
-from bench.training import Accuracy, Dataset, Recipe, Source, Tensors, evaluate, get_dataset, seeded, train
+from bench.results import Training
+from bench.training import Dataset, Recipe, Source, Tensors, evaluate, get_dataset, seeded, train
 from bench.training.digits import digits_split
 from bench.training.loop import Criterion, _scheduler
 from bench.training.recipe import Schedule
@@ -30,7 +31,7 @@ with seeded(3):
     net = nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.LazyLinear(10))
     net(torch.zeros(2, 3, 16, 16))
 accuracy = train(net, get_dataset("digits"), Recipe(epochs=1), resolution=16, device="cpu", seed=3)
-print(accuracy.curve, accuracy.top5, sum(p.double().sum().item() for p in net.parameters()).hex())
+print(accuracy.curve, accuracy.scores["top5"].value, sum(p.double().sum().item() for p in net.parameters()).hex())
 """
 
 
@@ -47,12 +48,12 @@ class Broken(nn.Module):
 
 def test_a_network_learns_digits(small_net: Build) -> None:
     accuracy = train(small_net(10), get_dataset("digits"), SHORT, resolution=24, device="cpu")
-    assert accuracy.top1 > 0.9
-    assert accuracy.top1 == accuracy.curve[-1] > accuracy.curve[0]
-    assert accuracy.top1 <= accuracy.top5 <= 1
+    assert accuracy.scores["top1"].value > 0.9
+    assert accuracy.scores["top1"].value == accuracy.curve[-1] > accuracy.curve[0]
+    assert accuracy.scores["top1"].value <= accuracy.scores["top5"].value <= 1
     assert (accuracy.test_images, accuracy.epochs, accuracy.seed) == (450, 5, 0)
     assert (accuracy.dataset, accuracy.recipe_hash, accuracy.source) == ("digits", SHORT.hash, "trained")
-    assert msgspec.convert(msgspec.to_builtins(accuracy), Accuracy) == accuracy
+    assert msgspec.convert(msgspec.to_builtins(accuracy), Training) == accuracy
 
 
 def test_a_networks_own_loss_is_what_is_minimised(small_net: Build) -> None:
@@ -78,7 +79,7 @@ def test_a_network_taught_shuffled_labels_learns_nothing(
         return Tensors(learn.images, learn.labels[order]), test
 
     register(Source("shuffled", "Control", "made here", shuffled, num_classes=10, resolution=24))
-    assert train(small_net(10), get_dataset("shuffled"), SHORT, device="cpu").top1 < 0.25
+    assert train(small_net(10), get_dataset("shuffled"), SHORT, device="cpu").scores["top1"].value < 0.25
 
 
 def test_accuracy_is_counted_as_a_person_would(small_net: Build) -> None:
@@ -88,8 +89,8 @@ def test_accuracy_is_counted_as_a_person_would(small_net: Build) -> None:
     with torch.no_grad():
         logits = net.eval()(((test.images - learn.images.mean()) / learn.images.std()).expand(-1, 3, -1, -1))
     ranks = (logits > logits.gather(1, test.labels[:, None])).sum(1)
-    assert accuracy.top1 == pytest.approx((ranks < 1).float().mean().item())
-    assert accuracy.top5 == pytest.approx((ranks < 5).float().mean().item())
+    assert accuracy.scores["top1"].value == pytest.approx((ranks < 1).float().mean().item())
+    assert accuracy.scores["top5"].value == pytest.approx((ranks < 5).float().mean().item())
     assert (accuracy.source, accuracy.epochs, accuracy.curve) == ("checkpoint", 0, ())
 
 
@@ -97,7 +98,10 @@ def test_evaluating_a_trained_network_gives_the_accuracy_it_was_trained_to(small
     net, digits = small_net(10), get_dataset("digits")
     trained = train(net, digits, replace(SHORT, epochs=1), resolution=16, device="cpu")
     again = evaluate(net, digits, resolution=16, device="cpu")
-    assert (again.top1, again.top5) == (trained.top1, trained.top5)
+    assert (again.scores["top1"].value, again.scores["top5"].value) == (
+        trained.scores["top1"].value,
+        trained.scores["top5"].value,
+    )
 
 
 def test_two_processes_train_the_same_network_to_the_last_bit(capsys: pytest.CaptureFixture[str]) -> None:
@@ -185,7 +189,7 @@ def test_a_device_that_is_not_there_is_refused(small_net: Build, device: str) ->
 @pytest.mark.parametrize("schedule", ["linear", "constant"])
 def test_other_optimizers_and_schedules_learn_too(small_net: Build, change: dict[str, Any], schedule: Schedule) -> None:
     recipe = Recipe(**{"epochs": 2, "schedule": schedule, **change})
-    assert train(small_net(10), get_dataset("digits"), recipe, resolution=16, device="cpu").top1 > 0.3
+    assert train(small_net(10), get_dataset("digits"), recipe, resolution=16, device="cpu").scores["top1"].value > 0.3
 
 
 @pytest.mark.parametrize("wrong", [{"resolution": 0}, {"workers": -1}])

@@ -27,7 +27,7 @@ def test_cifar10_is_read_from_its_own_files(cifar10_dir: Path) -> None:
 def test_a_network_learns_cifar10_pictures(cifar10_dir: Path, small_net: Callable[[int], nn.Module]) -> None:
     dataset = get_dataset("torch/cifar10", data_dir=str(cifar10_dir))
     accuracy = train(small_net(10), dataset, LIGHT, resolution=32, device="cpu")
-    assert accuracy.top1 > 0.9
+    assert accuracy.scores["top1"].value > 0.9
     assert accuracy.dataset == "torch/cifar10"
     assert len(accuracy.curve) == 2
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bench.targets.profiler.counts import Counts
+from bench.results.counts import Counts
 
 Source = Literal["measured", "predicted", "simulated"]
 

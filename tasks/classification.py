@@ -1,0 +1,57 @@
+"""One class an image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bench.errors import RunError
+from bench.results import Score, counted_share
+from bench.tasks.task import TASKS, Task
+
+
+class Classification(Task):
+    """One of several classes; networks give their logits."""
+
+    name = "classification"
+    title = "one class an image, by logits"
+    tag = "n"
+    metrics = ("top1", "top5")
+
+    def targets(self, values: list[object]) -> Tensor:
+        return torch.as_tensor(values, dtype=torch.int64)
+
+    def loss(self, outputs: Tensor, targets: Tensor, label_smoothing: float) -> Tensor:
+        return F.cross_entropy(outputs.float(), targets, label_smoothing=label_smoothing)
+
+    def evaluator(self, outputs: int) -> ClassCounts:
+        return ClassCounts(outputs)
+
+
+@dataclass
+class ClassCounts:
+    """Test images with the right class first, and among the first five; with fewer than 5 classes among all."""
+
+    classes: int
+    first: int = 0
+    among_five: int = 0
+    images: int = 0
+
+    def add(self, outputs: Tensor, targets: Tensor) -> None:
+        if not torch.isfinite(outputs).all():
+            raise RunError("the network's outputs are not finite; lower the learning rate")
+        best = outputs.topk(min(5, self.classes), dim=1).indices
+        hits = best == targets.unsqueeze(1)
+        self.first += int(hits[:, 0].sum())
+        self.among_five += int(hits.sum())
+        self.images += len(targets)
+
+    def scores(self) -> dict[str, Score]:
+        hits = {"top1": self.first, "top5": self.among_five}
+        return {name: counted_share(count / self.images, self.images) for name, count in hits.items()}
+
+
+TASKS.add("classification", Classification())
