@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
-PARTS = ("bench", "blocks", "design_space", "targets", "training", "analysis")
+PARTS = ("bench", "blocks", "design_space", "targets", "training", "analysis", "tasks")
 QUICKLY = ("--target", "rk3399", "--runner", "roofline", "--no-train", "--workers", "1", "--json", "--quiet")
 
 
