@@ -1,16 +1,16 @@
 """Fronts, comparisons, statistics, figures and the report, from a study's DataFrame (one row a network)."""
 
-from bench.analysis.comparison import Comparison, compare_targets, comparison_records, comparison_sentences
-from bench.analysis.comparison_page import render_comparison, write_comparison
-from bench.analysis.correlation import (
+from blockfront.analysis.comparison import Comparison, compare_targets, comparison_records, comparison_sentences
+from blockfront.analysis.comparison_page import render_comparison, write_comparison
+from blockfront.analysis.correlation import (
     compare_studies,
     middle_tercile,
     rank_correlations,
     spearman,
     spearman_interval,
 )
-from bench.analysis.error_edf import complexity_weights, edf
-from bench.analysis.families import (
+from blockfront.analysis.error_edf import complexity_weights, edf
+from blockfront.analysis.families import (
     Box,
     Lead,
     best_at_budgets,
@@ -19,20 +19,20 @@ from bench.analysis.families import (
     lead,
     study_box,
 )
-from bench.analysis.figure_correlation import plot_correlation
-from bench.analysis.figure_edf import plot_edf
-from bench.analysis.figure_front import plot_front
-from bench.analysis.figure_kernels import plot_kernels
-from bench.analysis.figure_share import plot_share
-from bench.analysis.figure_targets import plot_targets
-from bench.analysis.frame import split_sources, tidy, usable
-from bench.analysis.headline import headline
-from bench.analysis.metrics import OBJECTIVES, Objectives
-from bench.analysis.pareto import best_within, front, front_mask, hypervolume
-from bench.analysis.report import render_report, write_report
-from bench.analysis.speedup import accuracy_levels, speedups
-from bench.results import METRICS, Metric
-from bench.results.intervals import wilson95
+from blockfront.analysis.figure_correlation import plot_correlation
+from blockfront.analysis.figure_edf import plot_edf
+from blockfront.analysis.figure_front import plot_front
+from blockfront.analysis.figure_kernels import plot_kernels
+from blockfront.analysis.figure_share import plot_share
+from blockfront.analysis.figure_targets import plot_targets
+from blockfront.analysis.frame import split_sources, tidy, usable
+from blockfront.analysis.headline import headline
+from blockfront.analysis.metrics import OBJECTIVES, Objectives
+from blockfront.analysis.pareto import best_within, front, front_mask, hypervolume
+from blockfront.analysis.report import render_report, write_report
+from blockfront.analysis.speedup import accuracy_levels, speedups
+from blockfront.results import METRICS, Metric
+from blockfront.results.intervals import wilson95
 
 __all__ = [
     "METRICS",

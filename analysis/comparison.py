@@ -8,23 +8,23 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bench.analysis.correlation import compare_studies
-from bench.analysis.families import family_table
-from bench.analysis.figure_style import source_words
-from bench.analysis.frame import require_comparable, tidy, usable
-from bench.analysis.metrics import OBJECTIVES, Objectives
-from bench.analysis.pareto import front
-from bench.analysis.speedup import accuracy_levels, speedups
-from bench.errors import UsageError
-from bench.results import Metric
+from blockfront.analysis.correlation import compare_studies
+from blockfront.analysis.families import family_table
+from blockfront.analysis.figure_style import source_words
+from blockfront.analysis.frame import require_comparable, tidy, usable
+from blockfront.analysis.metrics import OBJECTIVES, Objectives
+from blockfront.analysis.pareto import front
+from blockfront.analysis.speedup import accuracy_levels, speedups
+from blockfront.errors import UsageError
+from blockfront.results import Metric
 
 
 @dataclass(frozen=True)
 class Comparison:
     """Studies of one space, by name; `studies` holds each one's table.
 
-    `speedups`: see `bench.analysis.speedup.speedups`, by study, at the accuracies `levels`, which are the same for all;
-    `families`: each study's `family_table`; `pairs`: `compare_studies`; all of them by `objectives`.
+    `speedups`: see `blockfront.analysis.speedup.speedups`, by study, at the accuracies `levels`, which are the same for
+    all; `families`: each study's `family_table`; `pairs`: `compare_studies`; all of them by `objectives`.
     """
 
     objectives: Objectives

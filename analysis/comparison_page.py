@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.analysis.comparison import Comparison, comparison_sentences
-from bench.analysis.figure_style import axis_title
-from bench.analysis.figure_targets import plot_targets
-from bench.analysis.frame import usable
-from bench.analysis.report_page import Figures, Html, check_page_path, definitions, page, tag
-from bench.analysis.report_page import table as html_table
-from bench.analysis.report_tables import comparison_table, front_table
-from bench.analysis.statistics import MIN_NETWORKS
-from bench.files import explaining, write_atomically
-from bench.results import MISSING, Metric
+from blockfront.analysis.comparison import Comparison, comparison_sentences
+from blockfront.analysis.figure_style import axis_title
+from blockfront.analysis.figure_targets import plot_targets
+from blockfront.analysis.frame import usable
+from blockfront.analysis.report_page import Figures, Html, check_page_path, definitions, page, tag
+from blockfront.analysis.report_page import table as html_table
+from blockfront.analysis.report_tables import comparison_table, front_table
+from blockfront.analysis.statistics import MIN_NETWORKS
+from blockfront.files import explaining, write_atomically
+from blockfront.results import MISSING, Metric
 
 SPEEDUP_NOTE = (
     "A family's cost at some {noun} is the least of its networks that have at least as much; families are compared "

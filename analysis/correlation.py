@@ -10,10 +10,10 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
-from bench.analysis.frame import require_comparable, tidy, usable
-from bench.analysis.metrics import OBJECTIVES, Objectives
-from bench.analysis.pareto import front
-from bench.analysis.statistics import MIN_NETWORKS, percentile95, resamples
+from blockfront.analysis.frame import require_comparable, tidy, usable
+from blockfront.analysis.metrics import OBJECTIVES, Objectives
+from blockfront.analysis.pareto import front
+from blockfront.analysis.statistics import MIN_NETWORKS, percentile95, resamples
 
 PROXIES = ("macs", "activations", "params")
 

@@ -18,10 +18,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench.analysis.frame import require_comparable, tidy, usable
-from bench.analysis.metrics import OBJECTIVES, Objectives
-from bench.analysis.pareto import front_mask, front_masks, hypervolume
-from bench.analysis.statistics import MIN_NETWORKS, percentile95, present
+from blockfront.analysis.frame import require_comparable, tidy, usable
+from blockfront.analysis.metrics import OBJECTIVES, Objectives
+from blockfront.analysis.pareto import front_mask, front_masks, hypervolume
+from blockfront.analysis.statistics import MIN_NETWORKS, percentile95, present
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import pandas as pd
 import plotly.graph_objects as go
 
-from bench.analysis.correlation import rank_correlations
-from bench.analysis.figure_style import (
+from blockfront.analysis.correlation import rank_correlations
+from blockfront.analysis.figure_style import (
     MUTED,
     TEMPLATE,
     Look,
@@ -21,9 +21,9 @@ from bench.analysis.figure_style import (
     safe,
     ticks,
 )
-from bench.analysis.frame import usable
-from bench.analysis.metrics import OBJECTIVES, Objectives
-from bench.results import METRICS, MISSING
+from blockfront.analysis.frame import usable
+from blockfront.analysis.metrics import OBJECTIVES, Objectives
+from blockfront.results import METRICS, MISSING
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from bench.analysis.error_edf import complexity_weights, edf
-from bench.analysis.figure_style import TEMPLATE, Look, axis_title, families_of, family_looks, safe
-from bench.analysis.frame import require_comparable, usable
-from bench.analysis.metrics import OBJECTIVES, Objectives
-from bench.analysis.statistics import MIN_NETWORKS
-from bench.errors import UsageError
+from blockfront.analysis.error_edf import complexity_weights, edf
+from blockfront.analysis.figure_style import TEMPLATE, Look, axis_title, families_of, family_looks, safe
+from blockfront.analysis.frame import require_comparable, usable
+from blockfront.analysis.metrics import OBJECTIVES, Objectives
+from blockfront.analysis.statistics import MIN_NETWORKS
+from blockfront.errors import UsageError
 
 
 @dataclass(frozen=True)

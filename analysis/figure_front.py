@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from bench.analysis.figure_style import (
+from blockfront.analysis.figure_style import (
     INK,
     TEMPLATE,
     Look,
@@ -22,10 +22,10 @@ from bench.analysis.figure_style import (
     spans_decade,
     ticks,
 )
-from bench.analysis.frame import require_comparable, split_sources, usable
-from bench.analysis.metrics import OBJECTIVES, intervals
-from bench.analysis.pareto import front
-from bench.results import METRICS
+from blockfront.analysis.frame import require_comparable, split_sources, usable
+from blockfront.analysis.metrics import OBJECTIVES, intervals
+from blockfront.analysis.pareto import front
+from blockfront.results import METRICS
 
 # Ring and dash of the first source's merged front, the second's, the third's.
 MERGED_LOOKS = (("circle-open", "solid"), ("square-open", "dash"), ("diamond-open", "dot"))

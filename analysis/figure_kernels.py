@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 import plotly.graph_objects as go
 
-from bench.analysis.figure_style import COLOURS, TEMPLATE, safe
+from blockfront.analysis.figure_style import COLOURS, TEMPLATE, safe
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import pandas as pd
 import plotly.graph_objects as go
 
-from bench.analysis.families import family_table
-from bench.analysis.figure_style import TEMPLATE, Look, families_of, family_looks, safe, source_words
-from bench.analysis.frame import usable
-from bench.analysis.metrics import OBJECTIVES, Objectives
-from bench.results import MISSING
+from blockfront.analysis.families import family_table
+from blockfront.analysis.figure_style import TEMPLATE, Look, families_of, family_looks, safe, source_words
+from blockfront.analysis.frame import usable
+from blockfront.analysis.metrics import OBJECTIVES, Objectives
+from blockfront.results import MISSING
 
 
 @dataclass(frozen=True)

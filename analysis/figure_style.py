@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import pandas as pd
 import plotly.graph_objects as go
 
-from bench.analysis.frame import SOURCES, tidy
-from bench.analysis.metrics import OBJECTIVES, intervals
-from bench.results import METRICS, MISSING, Metric
+from blockfront.analysis.frame import SOURCES, tidy
+from blockfront.analysis.metrics import OBJECTIVES, intervals
+from blockfront.results import METRICS, MISSING, Metric
 
 # Okabe and Ito's set without yellow and black, plus two of Paul Tol's: told apart with any colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#AA4499", "#E69F00", "#56B4E9", "#882255", "#7F7F3F")

@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from bench.analysis.figure_style import (
+from blockfront.analysis.figure_style import (
     TEMPLATE,
     Look,
     axis_title,
@@ -19,9 +19,9 @@ from bench.analysis.figure_style import (
     safe,
     ticks,
 )
-from bench.analysis.frame import require_comparable, usable
-from bench.analysis.metrics import OBJECTIVES, Objectives
-from bench.analysis.pareto import front
+from blockfront.analysis.frame import require_comparable, usable
+from blockfront.analysis.metrics import OBJECTIVES, Objectives
+from blockfront.analysis.pareto import front
 
 _PANEL_HEIGHT = 430
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from bench.analysis.metrics import OBJECTIVES
-from bench.errors import UsageError
-from bench.results import COLUMNS, METRICS
-from bench.results.intervals import wilson95
+from blockfront.analysis.metrics import OBJECTIVES
+from blockfront.errors import UsageError
+from blockfront.results import COLUMNS, METRICS
+from blockfront.results.intervals import wilson95
 
 SOURCES = ("measured", "predicted", "simulated")
 

@@ -6,14 +6,14 @@ import math
 
 import pandas as pd
 
-from bench.analysis.correlation import rank_correlations
-from bench.analysis.families import default_budgets, family_table, lead
-from bench.analysis.figure_style import source_words
-from bench.analysis.frame import tidy, usable
-from bench.analysis.metrics import OBJECTIVES, Objectives
-from bench.analysis.pareto import front
-from bench.analysis.statistics import MIN_NETWORKS
-from bench.results import METRICS, Metric
+from blockfront.analysis.correlation import rank_correlations
+from blockfront.analysis.families import default_budgets, family_table, lead
+from blockfront.analysis.figure_style import source_words
+from blockfront.analysis.frame import tidy, usable
+from blockfront.analysis.metrics import OBJECTIVES, Objectives
+from blockfront.analysis.pareto import front
+from blockfront.analysis.statistics import MIN_NETWORKS
+from blockfront.results import METRICS, Metric
 
 
 def headline(df: pd.DataFrame, objectives: Objectives = OBJECTIVES, draws: int = 1000, seed: int = 0) -> list[str]:

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from bench.analysis.figure_style import source_words
-from bench.analysis.frame import tidy
-from bench.analysis.headline import counted
-from bench.analysis.metrics import OBJECTIVES, Objectives
-from bench.analysis.report_page import Html, definitions, tag
-from bench.results import METRICS
+from blockfront.analysis.figure_style import source_words
+from blockfront.analysis.frame import tidy
+from blockfront.analysis.headline import counted
+from blockfront.analysis.metrics import OBJECTIVES, Objectives
+from blockfront.analysis.report_page import Html, definitions, tag
+from blockfront.results import METRICS
 
 SOURCE_MEANING = {
     "measured": "timed on the device named",

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench.errors import UsageError
-from bench.results import METRICS, Metric
+from blockfront.errors import UsageError
+from blockfront.results import METRICS, Metric
 
 
 def intervals(metric: Metric, rows: pd.DataFrame) -> NDArray[np.float64]:

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from bench.analysis.frame import require_comparable, usable
-from bench.analysis.metrics import OBJECTIVES, Objectives
-from bench.results import METRICS
+from blockfront.analysis.frame import require_comparable, usable
+from blockfront.analysis.metrics import OBJECTIVES, Objectives
+from blockfront.results import METRICS
 
 
 def front_mask(cost: ArrayLike, value: ArrayLike) -> NDArray[np.bool_]:

@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.analysis.correlation import compare_studies
-from bench.analysis.families import default_budgets
-from bench.analysis.figure_correlation import plot_correlation
-from bench.analysis.figure_front import plot_front
-from bench.analysis.figure_share import plot_share
-from bench.analysis.figure_style import families_of
-from bench.analysis.frame import split_sources, tidy, usable
-from bench.analysis.headline import headline
-from bench.analysis.method import method_pairs, study_facts
-from bench.analysis.metrics import OBJECTIVES, Objectives
-from bench.analysis.report_page import Figures, Html, check_page_path, definitions, page, tag
-from bench.analysis.report_tables import (
+from blockfront.analysis.correlation import compare_studies
+from blockfront.analysis.families import default_budgets
+from blockfront.analysis.figure_correlation import plot_correlation
+from blockfront.analysis.figure_front import plot_front
+from blockfront.analysis.figure_share import plot_share
+from blockfront.analysis.figure_style import families_of
+from blockfront.analysis.frame import split_sources, tidy, usable
+from blockfront.analysis.headline import headline
+from blockfront.analysis.method import method_pairs, study_facts
+from blockfront.analysis.metrics import OBJECTIVES, Objectives
+from blockfront.analysis.report_page import Figures, Html, check_page_path, definitions, page, tag
+from blockfront.analysis.report_tables import (
     cheapest_table,
     comparison_table,
     correlations_table,
@@ -28,10 +28,10 @@ from bench.analysis.report_tables import (
     families_table,
     front_table,
 )
-from bench.analysis.statistics import MIN_NETWORKS
-from bench.errors import UsageError
-from bench.files import explaining, write_atomically
-from bench.results import METRICS
+from blockfront.analysis.statistics import MIN_NETWORKS
+from blockfront.errors import UsageError
+from blockfront.files import explaining, write_atomically
+from blockfront.results import METRICS
 
 FRONT_CAPTION = (
     "Up and to the left is better. Each mark is a network: filled when its latency was measured, open when "

@@ -11,7 +11,7 @@ from pathlib import Path
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from bench.errors import UsageError
+from blockfront.errors import UsageError
 
 
 class Html(str):
@@ -69,7 +69,7 @@ class Figures:
 
 
 def _asset(name: str) -> str:
-    return files("bench.analysis").joinpath("assets", name).read_text(encoding="utf-8")
+    return files("blockfront.analysis").joinpath("assets", name).read_text(encoding="utf-8")
 
 
 def page(title: str, header: Html, body: Sequence[Html]) -> str:

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from bench.analysis.correlation import rank_correlations
-from bench.analysis.families import best_at_budgets, family_table, study_box
-from bench.analysis.figure_style import source_words
-from bench.analysis.frame import tidy, usable
-from bench.analysis.headline import counted
-from bench.analysis.metrics import OBJECTIVES, Objectives, intervals
-from bench.analysis.pareto import front
-from bench.analysis.report_page import Html, breakable, escape, table, tag
-from bench.analysis.statistics import MIN_NETWORKS
-from bench.results import METRICS, MISSING, Metric
+from blockfront.analysis.correlation import rank_correlations
+from blockfront.analysis.families import best_at_budgets, family_table, study_box
+from blockfront.analysis.figure_style import source_words
+from blockfront.analysis.frame import tidy, usable
+from blockfront.analysis.headline import counted
+from blockfront.analysis.metrics import OBJECTIVES, Objectives, intervals
+from blockfront.analysis.pareto import front
+from blockfront.analysis.report_page import Html, breakable, escape, table, tag
+from blockfront.analysis.statistics import MIN_NETWORKS
+from blockfront.results import METRICS, MISSING, Metric
 
 SIZES = ("macs", "params")
 

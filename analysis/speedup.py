@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench.analysis.frame import require_comparable, usable
-from bench.analysis.metrics import OBJECTIVES, Objectives
-from bench.analysis.statistics import MIN_NETWORKS, percentile95, present
-from bench.errors import UsageError
+from blockfront.analysis.frame import require_comparable, usable
+from blockfront.analysis.metrics import OBJECTIVES, Objectives
+from blockfront.analysis.statistics import MIN_NETWORKS, percentile95, present
+from blockfront.errors import UsageError
 
 LEVELS = 9
 """Accuracies that families are compared at: deciles of the networks' own."""

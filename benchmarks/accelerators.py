@@ -38,9 +38,9 @@ def kind_of(layer: Any) -> str:
 
 def read_networks(n: int) -> tuple[list[Any], float]:
     """The workloads of the first networks, and the seconds a network that took."""
-    from bench.blocks import deploy
-    from bench.design_space import load_space
-    from bench.targets.accelerators import make_workload
+    from blockfront.blocks import deploy
+    from blockfront.design_space import load_space
+    from blockfront.targets.latency.accelerators import make_workload
 
     space, start = load_space("mobile", resolution=RESOLUTION), time.process_time()
     networks = [space.sample(seed=0, index=i) for i in range(n)]
@@ -50,8 +50,8 @@ def read_networks(n: int) -> tuple[list[Any], float]:
 
 def simulate(workloads: list[Any], options: Any) -> tuple[dict[str, list[float]], float, float]:
     """Seconds of each distinct layer by kind, of all networks cold, and of all networks warm."""
-    from bench.targets import RUNNERS
-    from bench.targets.accelerators.simulator import layer_cost
+    from blockfront.targets import RUNNERS
+    from blockfront.targets.latency.accelerators.simulator import layer_cost
 
     seconds: dict[str, list[float]] = defaultdict(list)
     start = time.process_time()
@@ -70,7 +70,7 @@ def measure(target: str, n: int, simulated: int) -> str:
     """The tables, as text."""
     import torch
 
-    from bench.targets import ACCELERATORS, simulation_options
+    from blockfront.targets import ACCELERATORS, simulation_options
 
     torch.set_num_threads(1)
     workloads, reading = read_networks(n)
@@ -111,9 +111,9 @@ def check(target: str) -> str:
     from torchvision import models
     from zigzag.api import get_hardware_performance_zigzag
 
-    from bench.targets import ACCELERATORS, simulation_options
-    from bench.targets.accelerators import make_workload
-    from bench.targets.accelerators.simulator import simulate as cost_of
+    from blockfront.targets import ACCELERATORS, simulation_options
+    from blockfront.targets.latency.accelerators import make_workload
+    from blockfront.targets.latency.accelerators.simulator import simulate as cost_of
 
     logging.disable(logging.CRITICAL)
     inputs = Path(zigzag.__file__).parent / "inputs"

@@ -20,10 +20,10 @@ RATIOS = {"l1_lines": "lines into L1", "memory_lines": "lines from memory", "ms"
 
 def compare(text: str, threads: int) -> dict[str, Any]:
     """A row: the network, and alone over whole."""
-    from bench.design_space import Network
-    from bench.targets import compile_model, get_target
-    from bench.targets.prediction import core_model
-    from bench.targets.profiler import Counts, profile_kernels, profile_network
+    from blockfront.design_space import Network
+    from blockfront.targets import compile_model, get_target
+    from blockfront.targets.latency.prediction import core_model
+    from blockfront.targets.latency.profiler import Counts, profile_kernels, profile_network
 
     target, network = get_target("rk3399"), Network.parse(text)
     model = core_model(target)
@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
 
-    from bench.design_space import load_space
+    from blockfront.design_space import load_space
 
     space = load_space("mobile", resolution=224)
     texts = [str(space.sample(0, index)) for index in range(arguments.n)]

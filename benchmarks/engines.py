@@ -36,8 +36,8 @@ Call = Callable[[], Any]
 def bench(model: nn.Module, image: torch.Tensor, threads: int) -> Call:
     import tvm
 
-    from bench.targets import compile_model, get_target
-    from bench.targets.threads import use_threads
+    from blockfront.targets import compile_model, get_target
+    from blockfront.targets.compiler.threads import use_threads
 
     program = compile_model(model, image.shape[-1], get_target("host"), threads=threads)
     use_threads(threads)

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import msgspec
 
-from bench.sweep.progress import choose_progress
-from bench.targets.prediction.core_models import FILE
-from bench.validation.published import OWN, read_published
-from bench.validation.published_boards import observations_of
-from bench.validation.refit import refit
+from blockfront.console.progress import choose_progress
+from blockfront.targets.latency.prediction.core_models import FILE
+from blockfront.validation.published import OWN, read_published
+from blockfront.validation.published_boards import observations_of
+from blockfront.validation.refit import refit
 
 
 def main() -> None:

@@ -140,7 +140,7 @@ def emulate(engine: str, folder: Path, caches: bool) -> list[dict[str, Any]]:
 def compiled(name: str, resolution: int) -> tuple[Any, Any]:
     from networks import create
 
-    from bench.targets import compile_model, get_target
+    from blockfront.targets import compile_model, get_target
 
     model = create(name, resolution)
     return model, compile_model(model, resolution, get_target("rk3399"), threads=1)
@@ -151,8 +151,8 @@ def count_model(name: str, resolution: int, engines: list[str], caches: bool) ->
     import numpy as np
     from qemu_root import prepare
 
-    from bench.design_space import count_cost
-    from bench.errors import RunError
+    from blockfront.design_space import count_cost
+    from blockfront.errors import RunError
 
     model, program = compiled(name, resolution)
     expected = np.asarray(program.expected, "float32")
@@ -265,7 +265,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     engines = sorted(set(arguments.engines))
-    from bench.errors import RunError
+    from blockfront.errors import RunError
 
     try:
         if arguments.kernels:

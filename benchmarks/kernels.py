@@ -33,7 +33,7 @@ from typing import Any
 
 from latency_table import OURS, compare, table
 
-from bench.validation.subjects import MODELS, draw, preset_families
+from blockfront.validation.subjects import MODELS, draw, preset_families
 
 PACKAGES: dict[str, tuple[str, ...]] = {
     OURS: (),
@@ -174,7 +174,7 @@ def main() -> None:
     arguments = parser.parse_args()
     from networks import find
 
-    from bench.errors import UsageError
+    from blockfront.errors import UsageError
 
     engines = [engine for engine in PACKAGES if engine in arguments.engines]
     missing = [name for engine in engines for name in PACKAGES[engine] if find_spec(name) is None]

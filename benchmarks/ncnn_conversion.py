@@ -10,7 +10,7 @@ import torch
 from timm.models.vision_transformer import Attention
 from torch.nn.functional import scaled_dot_product_attention
 
-from bench.errors import RunError
+from blockfront.errors import RunError
 
 
 def replace_attention(model: Any) -> None:

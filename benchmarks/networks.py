@@ -8,9 +8,9 @@ from slicing import SUFFIX, find_sliced
 from torch import nn
 from torchvision import models as torchvision_models
 
-from bench.blocks.deployment import fuse_branches
-from bench.models import Model, find_model
-from bench.targets.randomize import randomize_statistics
+from blockfront.blocks.deployment import fuse_branches
+from blockfront.services.models import Model, find_model
+from blockfront.targets.compiler.randomize import randomize_statistics
 
 
 def find(name: str, resolution: int) -> Model:

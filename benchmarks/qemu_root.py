@@ -1,4 +1,4 @@
-"""What counting instructions needs beside an emulated Python (bench.targets.emulation): ncnn and pnnx.
+"""What counting instructions needs beside an emulated Python (blockfront.targets.latency.emulation): ncnn and pnnx.
 
 All of it is kept in the cache folder, and a change of what is wanted makes a new folder.
 """
@@ -10,13 +10,13 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.digest import digest
-from bench.targets import get_target
-from bench.targets.content_store import cache_folder
-from bench.targets.emulation.guest import Guest, find_guest, install
-from bench.targets.emulation.steps import publish
-from bench.targets.profiler import Profile, caches_of, find_emulator, run_profiled
-from bench.validation.ncnn_emulation import NCNN
+from blockfront.content_store import cache_folder
+from blockfront.digest import digest
+from blockfront.targets import get_target
+from blockfront.targets.latency.emulation.guest import Guest, find_guest, install
+from blockfront.targets.latency.emulation.steps import publish
+from blockfront.targets.latency.profiler import Profile, caches_of, find_emulator, run_profiled
+from blockfront.validation.ncnn_emulation import NCNN
 
 PNNX = "pnnx==20261020"
 

@@ -9,9 +9,9 @@ from dataclasses import replace
 
 from torch import nn
 
-from bench.blocks.tokens import ReducedTransformer, Reducer, Tokens
-from bench.blocks.tokens.attention import Attended
-from bench.models import Model, find_model
+from blockfront.blocks.tokens import ReducedTransformer, Reducer, Tokens
+from blockfront.blocks.tokens.attention import Attended
+from blockfront.services.models import Model, find_model
 
 SUFFIX = "/sliced"
 

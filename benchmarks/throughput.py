@@ -55,9 +55,9 @@ def start(ready: Any, warm_up: Callable[[str], Any], text: str) -> None:
     began = time.perf_counter()
     import torch
 
-    from bench.design_space import Network
-    from bench.targets import compiling, processor
-    from bench.targets.runners import emulated
+    from blockfront.design_space import Network
+    from blockfront.targets import compiling, processor
+    from blockfront.targets.latency.runners import emulated
 
     torch.set_num_threads(1)
     kind = type(Network.parse(text))
@@ -97,9 +97,9 @@ def _measured(work: Callable[[str], Any], text: str) -> dict[str, Any]:
 
 def profile(runner: str, text: str) -> None:
     """Build, compile, verify and predict one network, as a sweep's worker does."""
-    from bench.design_space import Network
-    from bench.sweep.stages import Job, profile_network
-    from bench.targets import RunOptions, get_target
+    from blockfront.design_space import Network
+    from blockfront.sweep.stages import Job, profile_network
+    from blockfront.targets import RunOptions, get_target
 
     target = get_target("rk3399")
     job = Job(Network.parse(text).id, text, "mobile", seed=0, threads=1)
@@ -112,8 +112,8 @@ def tvm_default(text: str) -> None:
     import tvm
     from tvm.relax.frontend.torch import from_exported_program
 
-    from bench.design_space import Network
-    from bench.targets import get_target
+    from blockfront.design_space import Network
+    from blockfront.targets import get_target
 
     network = Network.parse(text)
     image = torch.zeros(1, 3, network.resolution, network.resolution)
@@ -197,7 +197,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
 
-    from bench.design_space import load_space
+    from blockfront.design_space import load_space
 
     os.environ.update(OMP_NUM_THREADS="1", TVM_NUM_THREADS="1")
     space = load_space("mobile", resolution=arguments.resolution)

@@ -27,10 +27,10 @@ FINEST = 0.005
 
 def run(seed: int, targets: Sequence[float]) -> list[dict[str, Any]]:
     """A row a target and method: share of the blocks' MACs, and top-1 less the plain network's."""
-    from bench.blocks.tokens import calibrate, compare, learn_thresholds, make_static, reduce_tokens
-    from bench.design_space import Network
-    from bench.sweep.learning import batch_of
-    from bench.training import Recipe, fed, get_dataset, seeded, train
+    from blockfront.blocks.tokens import calibrate, compare, learn_thresholds, make_static, reduce_tokens
+    from blockfront.design_space import Network
+    from blockfront.sweep.learning import batch_of
+    from blockfront.training import Recipe, fed, get_dataset, seeded, train
 
     digits = get_dataset("digits")
     with seeded(seed, 1):
@@ -60,7 +60,7 @@ def run(seed: int, targets: Sequence[float]) -> list[dict[str, Any]]:
 
 def _nearest(backbone: Any, method: str, share: float, **options: Any) -> Any:
     """The method with the fewest MACs that are no fewer than `share` of the blocks'."""
-    from bench.blocks.tokens import count_macs, reduce_tokens
+    from blockfront.blocks.tokens import count_macs, reduce_tokens
 
     for step in range(int((1 - share) / FINEST) + 1):
         model = reduce_tokens(backbone, method, target=share + step * FINEST, **options)

@@ -3,7 +3,7 @@
     python benchmarks/tokens.py --device rk3399 --threads 1
     python benchmarks/tokens.py --device host --threads 1 --engines bench onnxruntime --save tokens.jsonl
 
-DeiT-Tiny and DeiT-Small at 224 pixels with every method of `bench.blocks.tokens`, at several shares of the blocks'
+DeiT-Tiny and DeiT-Small at 224 pixels with every method of `blockfront.blocks.tokens`, at several shares of the blocks'
 MACs. The gain that arrives is (1 - ms / plain ms) / (1 - MACs / plain MACs), MACs without the method's own: what
 scoring and matching cost is time only. `--overhead` adds, for the shares it names, a network that keeps as many tokens
 and merely slices; the difference is what scoring, matching, gathering and weighing cost. LTMP has assumed counts: time
@@ -80,8 +80,8 @@ def predict(job: Job, networks: list[str]) -> Iterator[Row]:
     """A row a network: its latency on the board that the job names in place of an engine."""
     from networks import create
 
-    from bench.errors import RunError
-    from bench.targets import RUNNERS, RunOptions, compile_model, get_target
+    from blockfront.errors import RunError
+    from blockfront.targets import RUNNERS, RunOptions, compile_model, get_target
 
     target, runner = get_target(job.engine), RUNNERS["emulated"]
     for network in networks:
@@ -96,8 +96,8 @@ def predict(job: Job, networks: list[str]) -> Iterator[Row]:
 
 def macs_of(text: str) -> float:
     """MACs of the layers; what a method itself multiplies is not in it."""
-    from bench.blocks.tokens import ReducedTransformer, count_macs
-    from bench.design_space import Network
+    from blockfront.blocks.tokens import ReducedTransformer, count_macs
+    from blockfront.design_space import Network
 
     network = Network.parse(text)
     module = network.deployed()

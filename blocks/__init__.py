@@ -2,7 +2,7 @@
 
 A block of your own needs no edit here::
 
-    from bench.blocks import register_block
+    from blockfront.blocks import register_block
 
     @register_block("my_block")
     class MyBlock(nn.Module):
@@ -10,9 +10,9 @@ A block of your own needs no edit here::
         def forward(self, x): ...
 """
 
-from bench.blocks import convnext, ghost, mixconv, mobilenet, mobileone, resnet, shufflenet, squeezenet
-from bench.blocks.deployment import deploy
-from bench.blocks.registry import BLOCKS, Block, Scalar, create_block, register_block
+from blockfront.blocks import convnext, ghost, mixconv, mobilenet, mobileone, resnet, shufflenet, squeezenet
+from blockfront.blocks.deployment import deploy
+from blockfront.blocks.registry import BLOCKS, Block, Scalar, create_block, register_block
 
 __all__ = [
     "BLOCKS",

@@ -6,7 +6,7 @@ from timm.layers import LayerNorm2d
 from timm.models.convnext import ConvNeXtBlock
 from torch import nn
 
-from bench.blocks.registry import register_block
+from blockfront.blocks.registry import register_block
 
 
 @register_block(

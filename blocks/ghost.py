@@ -6,7 +6,7 @@ from timm.layers import make_divisible
 from timm.models.ghostnet import GhostBottleneck
 from torch import nn
 
-from bench.blocks.registry import register_block
+from blockfront.blocks.registry import register_block
 
 
 @register_block("ghost", "ghost bottleneck (GhostNet)", "Han et al. 2020, arXiv:1911.11907")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import nn
 
-from bench.blocks.mobilenet import inverted_residual, squeeze
-from bench.blocks.registry import register_block
-from bench.errors import UsageError
+from blockfront.blocks.mobilenet import inverted_residual, squeeze
+from blockfront.blocks.registry import register_block
+from blockfront.errors import UsageError
 
 
 @register_block("mixconv", "mixed depthwise kernels (MixNet)", "Tan & Le 2019, arXiv:1907.09595")

@@ -14,8 +14,8 @@ from timm.models._efficientnet_blocks import (
 )
 from torch import nn
 
-from bench.blocks.registry import register_block
-from bench.errors import UsageError
+from blockfront.blocks.registry import register_block
+from blockfront.errors import UsageError
 
 
 @register_block("ds", "depthwise separable convolution (MobileNetV1)", "Howard et al. 2017, arXiv:1704.04861")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from timm.models.byobnet import MobileOneBlock
 from torch import nn
 
-from bench.blocks.registry import register_block
+from blockfront.blocks.registry import register_block
 
 
 @register_block("rep", "re-parameterised depthwise separable (MobileOne)", "Vasu et al. 2023, arXiv:2206.04040")

@@ -11,8 +11,8 @@ from typing import TypeVar
 
 from torch import nn
 
-from bench.errors import UsageError, unknown
-from bench.registry import Registry
+from blockfront.errors import UsageError, unknown
+from blockfront.registry import Registry
 
 Scalar = bool | int | float | str
 ModuleClass = TypeVar("ModuleClass", bound=type[nn.Module])

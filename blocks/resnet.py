@@ -7,8 +7,8 @@ import math
 from timm.models.resnet import BasicBlock, Bottleneck, downsample_conv
 from torch import nn
 
-from bench.blocks.registry import register_block
-from bench.errors import UsageError
+from blockfront.blocks.registry import register_block
+from blockfront.errors import UsageError
 
 
 @register_block("basic", "ResNet basic block: two 3x3 convolutions", "He et al. 2016, arXiv:1512.03385")

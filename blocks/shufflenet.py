@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torchvision.models.shufflenetv2 import InvertedResidual, channel_shuffle
 
-from bench.blocks.registry import register_block
-from bench.errors import UsageError
+from blockfront.blocks.registry import register_block
+from blockfront.errors import UsageError
 
 
 @register_block("shufflenet_v1", "grouped pointwise convolutions and a shuffle", "Zhang et al. 2018, arXiv:1707.01083")

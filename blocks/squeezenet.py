@@ -6,7 +6,7 @@ from timm.layers import make_divisible
 from torch import nn
 from torchvision.models.squeezenet import Fire
 
-from bench.blocks.registry import register_block
+from blockfront.blocks.registry import register_block
 
 
 @register_block("fire", "fire module (SqueezeNet)", "Iandola et al. 2016, arXiv:1602.07360")

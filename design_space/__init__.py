@@ -1,21 +1,21 @@
 """Design spaces: sets of networks, the networks as data, and what they cost.
 
->>> from bench.design_space import DesignSpace, Stage, choice, integer
+>>> from blockfront.design_space import DesignSpace, Stage, choice, integer
 """
 
-from bench.design_space.cnn import CnnNetwork
-from bench.design_space.cnn_space import DesignSpace
-from bench.design_space.cost import count_cost
-from bench.design_space.dimension import Dimension, choice, integer
-from bench.design_space.loading import load_space
-from bench.design_space.network import Network
-from bench.design_space.presets import SPACES, Preset
-from bench.design_space.reduction import Reduction, ReductionSpec
-from bench.design_space.space import Space
-from bench.design_space.spec import Head, StageSpec, Stem
-from bench.design_space.stage import Stage
-from bench.design_space.vit import VitNetwork
-from bench.design_space.vit_space import TransformerSpace
+from blockfront.design_space.cnn import CnnNetwork
+from blockfront.design_space.cnn_space import DesignSpace
+from blockfront.design_space.cost import count_cost
+from blockfront.design_space.dimension import Dimension, choice, integer
+from blockfront.design_space.loading import load_space
+from blockfront.design_space.network import Network
+from blockfront.design_space.presets import SPACES, Preset
+from blockfront.design_space.reduction import Reduction, ReductionSpec
+from blockfront.design_space.space import Space
+from blockfront.design_space.spec import Head, StageSpec, Stem
+from blockfront.design_space.stage import Stage
+from blockfront.design_space.vit import VitNetwork
+from blockfront.design_space.vit_space import TransformerSpace
 
 __all__ = [
     "SPACES",

@@ -8,9 +8,9 @@ import torch
 from timm.layers import create_act_layer
 from torch import nn
 
-from bench.blocks import create_block
-from bench.design_space.spec import Head, StageSpec, Stem
-from bench.errors import UsageError
+from blockfront.blocks import create_block
+from blockfront.design_space.spec import Head, StageSpec, Stem
+from blockfront.errors import UsageError
 
 
 class ConvolutionalNetwork(nn.Module):

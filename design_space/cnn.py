@@ -8,13 +8,13 @@ from typing import Literal
 
 from torch import nn
 
-from bench.design_space.build import ConvolutionalNetwork
-from bench.design_space.cost import sum_cost
-from bench.design_space.network import KINDS, Network
-from bench.design_space.spec import Head, StageSpec, Stem
-from bench.design_space.text import format_parts, parse_parts
-from bench.errors import UsageError
-from bench.results.cost import Cost
+from blockfront.design_space.build import ConvolutionalNetwork
+from blockfront.design_space.cost import sum_cost
+from blockfront.design_space.network import KINDS, Network
+from blockfront.design_space.spec import Head, StageSpec, Stem
+from blockfront.design_space.text import format_parts, parse_parts
+from blockfront.errors import UsageError
+from blockfront.results.cost import Cost
 
 
 @dataclass(frozen=True)

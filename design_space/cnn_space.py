@@ -8,13 +8,13 @@ from typing import Any
 
 from timm.layers import make_divisible
 
-from bench.blocks import BLOCKS
-from bench.design_space.cnn import CnnNetwork
-from bench.design_space.dimension import Field, check_whole, values_of
-from bench.design_space.space import Space, Take, describe
-from bench.design_space.spec import Head, StageSpec, Stem
-from bench.design_space.stage import Stage, check_stage
-from bench.errors import UsageError
+from blockfront.blocks import BLOCKS
+from blockfront.design_space.cnn import CnnNetwork
+from blockfront.design_space.dimension import Field, check_whole, values_of
+from blockfront.design_space.space import Space, Take, describe
+from blockfront.design_space.spec import Head, StageSpec, Stem
+from blockfront.design_space.stage import Stage, check_stage
+from blockfront.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class DesignSpace(Space):
     multiplier of MobileNet, arXiv:1704.04861), so that cheap and costly blocks reach the same costs. Raises
     `UsageError` for what no network could have.
 
-    >>> from bench.design_space import choice, integer
+    >>> from blockfront.design_space import choice, integer
     >>> stage = Stage(depth=integer(1, 3), width=integer(16, 32, step=8), stride=2)
     >>> space = DesignSpace("tiny", resolution=32, family=choice("ir", "ghost"), stages=[stage])
     >>> space.sample(seed=0, index=17).resolution

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from bench.errors import UsageError, unknown
-from bench.results.cost import Cost
+from blockfront.errors import UsageError, unknown
+from blockfront.results.cost import Cost
 
 Constraints = Mapping[str, tuple[float, float]]
 

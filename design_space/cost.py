@@ -15,11 +15,11 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from bench.blocks import create_block
-from bench.blocks.deployment import fuse_branches
-from bench.design_space.build import build_head, build_stem
-from bench.design_space.spec import Head, Options, StageSpec, Stem
-from bench.results.cost import Cost
+from blockfront.blocks import create_block
+from blockfront.blocks.deployment import fuse_branches
+from blockfront.design_space.build import build_head, build_stem
+from blockfront.design_space.spec import Head, Options, StageSpec, Stem
+from blockfront.results.cost import Cost
 
 _LAYERS = {torch.ops.aten.convolution, torch.ops.aten.addmm, torch.ops.aten.mm}
 

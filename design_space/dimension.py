@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from bench.blocks import Scalar
-from bench.digest import digest
-from bench.errors import UsageError
+from blockfront.blocks import Scalar
+from blockfront.digest import digest
+from blockfront.errors import UsageError
 
 
 @dataclass(frozen=True)

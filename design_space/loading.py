@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bench.design_space.presets import SPACES
-from bench.design_space.space import Space
-from bench.errors import UsageError
-from bench.python_file import is_file_reference, load_object
+from blockfront.design_space.presets import SPACES
+from blockfront.design_space.space import Space
+from blockfront.errors import UsageError
+from blockfront.python_file import is_file_reference, load_object
 
 
 def load_space(ref: str, resolution: int | None = None, num_classes: int | None = None) -> Space:

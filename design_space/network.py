@@ -10,12 +10,12 @@ from functools import cached_property
 import msgspec
 from torch import nn
 
-from bench.blocks.deployment import fuse_branches
-from bench.blocks.tokens import Plan
-from bench.digest import digest
-from bench.errors import UsageError
-from bench.registry import Registry
-from bench.results.cost import Cost
+from blockfront.blocks.deployment import fuse_branches
+from blockfront.blocks.tokens import Plan
+from blockfront.digest import digest
+from blockfront.errors import UsageError
+from blockfront.registry import Registry
+from blockfront.results.cost import Cost
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench.design_space.cnn_space import DesignSpace
-from bench.design_space.dimension import Dimension, choice, integer
-from bench.design_space.reduction import Reduction
-from bench.design_space.space import Space
-from bench.design_space.stage import Stage
-from bench.design_space.vit_space import TransformerSpace
-from bench.errors import UsageError
-from bench.registry import Registry
+from blockfront.design_space.cnn_space import DesignSpace
+from blockfront.design_space.dimension import Dimension, choice, integer
+from blockfront.design_space.reduction import Reduction
+from blockfront.design_space.space import Space
+from blockfront.design_space.stage import Stage
+from blockfront.design_space.vit_space import TransformerSpace
+from blockfront.errors import UsageError
+from blockfront.registry import Registry
 
 MOBILE_FAMILIES = (
     "ds",

@@ -11,13 +11,13 @@ from urllib.parse import unquote
 
 import msgspec
 
-from bench.blocks import Scalar
-from bench.blocks.tokens import METHODS
-from bench.blocks.tokens.transformer import make_options
-from bench.design_space.dimension import Field, values_of
-from bench.design_space.spec import Options
-from bench.design_space.text import format_value, match_segment
-from bench.errors import UsageError
+from blockfront.blocks import Scalar
+from blockfront.blocks.tokens import METHODS
+from blockfront.blocks.tokens.transformer import make_options
+from blockfront.design_space.dimension import Field, values_of
+from blockfront.design_space.spec import Options
+from blockfront.design_space.text import format_value, match_segment
+from blockfront.errors import UsageError
 
 NONE = "none"
 LEARNED = "ltmp"
@@ -73,7 +73,7 @@ class ReductionSpec:
 
 @dataclass(frozen=True, init=False)
 class Reduction:
-    """A token reduction of a space: a method of `bench.blocks.tokens`, or "none", and its options.
+    """A token reduction of a space: a method of `blockfront.blocks.tokens`, or "none", and its options.
 
     Every option is a constant or a dimension (`choice`, `integer`), as in `Reduction("tome", r=integer(1, 5))`.
     """

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Protocol
 
-from bench.blocks import Scalar
-from bench.design_space.constraints import Constraints, broken_constraints, explain_refusals
-from bench.design_space.dimension import Dimension, draw, shuffled
-from bench.design_space.network import Network
-from bench.errors import UsageError
-from bench.results.cost import Cost
+from blockfront.blocks import Scalar
+from blockfront.design_space.constraints import Constraints, broken_constraints, explain_refusals
+from blockfront.design_space.dimension import Dimension, draw, shuffled
+from blockfront.design_space.network import Network
+from blockfront.errors import UsageError
+from blockfront.results.cost import Cost
 
 ATTEMPTS = 1000
 ATTEMPTS_PER_FAMILY = 200

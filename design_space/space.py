@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-from bench.blocks import Scalar
-from bench.design_space.constraints import Constraints, broken_constraints, check_constraints
-from bench.design_space.dimension import Dimension, Field, check_whole
-from bench.design_space.network import Network
-from bench.design_space.sampling import Pick, Sampler, Values
-from bench.digest import digest
-from bench.errors import UsageError
+from blockfront.blocks import Scalar
+from blockfront.design_space.constraints import Constraints, broken_constraints, check_constraints
+from blockfront.design_space.dimension import Dimension, Field, check_whole
+from blockfront.design_space.network import Network
+from blockfront.design_space.sampling import Pick, Sampler, Values
+from blockfront.digest import digest
+from blockfront.errors import UsageError
 
 Take = Callable[[str, Field], Any]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench.blocks import BLOCKS, Scalar
-from bench.errors import UsageError
+from blockfront.blocks import BLOCKS, Scalar
+from blockfront.errors import UsageError
 
 Options = tuple[tuple[str, Scalar], ...]
 

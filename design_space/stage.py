@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench.blocks import BLOCKS
-from bench.design_space.dimension import Field, check_whole, values_of
-from bench.errors import UsageError
+from blockfront.blocks import BLOCKS
+from blockfront.design_space.dimension import Field, check_whole, values_of
+from blockfront.errors import UsageError
 
 
 @dataclass(frozen=True, init=False)

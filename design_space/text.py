@@ -12,9 +12,9 @@ import re
 from collections.abc import Sequence
 from urllib.parse import quote, unquote
 
-from bench.blocks import BLOCKS, Block, Scalar
-from bench.design_space.spec import Head, StageSpec, Stem
-from bench.errors import UsageError
+from blockfront.blocks import BLOCKS, Block, Scalar
+from blockfront.design_space.spec import Head, StageSpec, Stem
+from blockfront.errors import UsageError
 
 Parts = tuple[int, int, Stem, tuple[StageSpec, ...], Head]
 

@@ -10,8 +10,8 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
-from bench.blocks.deployment import fuse_branches
-from bench.blocks.tokens import (
+from blockfront.blocks.deployment import fuse_branches
+from blockfront.blocks.tokens import (
     Plan,
     ReducedTransformer,
     Reducer,
@@ -20,12 +20,12 @@ from bench.blocks.tokens import (
     make_static,
     reduce_tokens,
 )
-from bench.blocks.tokens.cropr import CroprReducer
-from bench.design_space.network import KINDS, Network
-from bench.design_space.reduction import LEARNED, ReductionSpec, family_of
-from bench.design_space.text import format_value, match_segment
-from bench.errors import UsageError
-from bench.results.cost import Cost
+from blockfront.blocks.tokens.cropr import CroprReducer
+from blockfront.design_space.network import KINDS, Network
+from blockfront.design_space.reduction import LEARNED, ReductionSpec, family_of
+from blockfront.design_space.text import format_value, match_segment
+from blockfront.errors import UsageError
+from blockfront.results.cost import Cost
 
 
 @dataclass(frozen=True)

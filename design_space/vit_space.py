@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.design_space.dimension import Dimension, Field, check_whole, values_of
-from bench.design_space.reduction import NONE, Reduction
-from bench.design_space.space import Space, Take, describe
-from bench.design_space.vit import VitNetwork
-from bench.errors import UsageError
+from blockfront.design_space.dimension import Dimension, Field, check_whole, values_of
+from blockfront.design_space.reduction import NONE, Reduction
+from blockfront.design_space.space import Space, Take, describe
+from blockfront.design_space.vit import VitNetwork
+from blockfront.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class TransformerSpace(Space):
     times as many. `reductions` are the families that are compared. Raises `UsageError` for what no network could have,
     such as patches that do not divide the resolution.
 
-    >>> from bench.design_space import choice, integer
+    >>> from blockfront.design_space import choice, integer
     >>> reductions = [Reduction("none"), Reduction("tome", r=integer(1, 4))]
     >>> sizes = {"patch": 4, "depth": 4, "width": choice(64, 96), "head_width": 32}
     >>> space = TransformerSpace("tiny", resolution=32, num_classes=10, reductions=reductions, **sizes)

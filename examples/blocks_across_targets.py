@@ -12,9 +12,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import bench
-from bench.analysis import compare_targets, comparison_sentences, write_comparison
-from bench.design_space import DesignSpace, Stage, choice, integer
+import blockfront
+from blockfront.analysis import compare_targets, comparison_sentences, write_comparison
+from blockfront.design_space import DesignSpace, Stage, choice, integer
 
 TARGETS = ("rk3399", "edge_tpu_like", "tpu_like", "meta_prototype")
 
@@ -46,7 +46,7 @@ def main() -> None:
     options = parser.parse_args()
     studies = {}
     for target in TARGETS:
-        networks = bench.sample(
+        networks = blockfront.sample(
             options.n,
             target,
             space=f"{Path(__file__).resolve()}:space",

@@ -2,8 +2,8 @@
 
 from torch import nn
 
-from bench.blocks import register_block
-from bench.design_space import DesignSpace, Stage, choice, integer
+from blockfront.blocks import register_block
+from blockfront.design_space import DesignSpace, Stage, choice, integer
 
 
 @register_block("my_block", title="pointwise, then depthwise")

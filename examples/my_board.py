@@ -1,6 +1,6 @@
 """A board of one's own, with a core that the catalogue knows."""
 
-from bench.targets.catalogue.cores import CORTEX_A53, FROM_MEMORY, KIB
+from blockfront.targets.hardware.catalogue.cores import CORTEX_A53, FROM_MEMORY, KIB
 
 mine = CORTEX_A53.target(
     "rock64",

@@ -1,6 +1,6 @@
 """A space of vision transformers of one's own: plain ones, and the same with tokens merged or pruned."""
 
-from bench.design_space import Reduction, TransformerSpace, choice, integer
+from blockfront.design_space import Reduction, TransformerSpace, choice, integer
 
 space = TransformerSpace(
     "my_transformers",

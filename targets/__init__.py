@@ -2,12 +2,13 @@
 
 import torch as torch  # before TVM, whose part for GPUs needs the CUDA library that torch's package brings
 
-from bench.results.latency import KernelTime, Latency, Visit
-from bench.targets import catalogue as catalogue
-from bench.targets.accelerators import ACCELERATORS, Accelerator, find_hardware
-from bench.targets.compiling import compile_model
-from bench.targets.program import Kernel, Program
-from bench.targets.runners import (
+from blockfront.results.latency import KernelTime, Latency, Visit
+from blockfront.targets.compiler.compiling import compile_model
+from blockfront.targets.compiler.program import Kernel, Program
+from blockfront.targets.hardware import catalogue as catalogue
+from blockfront.targets.hardware.target import FIGURES, TARGETS, Target, get_target
+from blockfront.targets.latency.accelerators import ACCELERATORS, Accelerator, find_hardware
+from blockfront.targets.latency.runners import (
     RUNNERS,
     Options,
     Runner,
@@ -16,7 +17,6 @@ from bench.targets.runners import (
     choose_runner,
     simulation_options,
 )
-from bench.targets.target import FIGURES, TARGETS, Target, get_target
 
 __all__ = [
     "ACCELERATORS",

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bench.errors import RunError
-from bench.results import Score, counted_share
-from bench.tasks.task import TASKS, Task
+from blockfront.errors import RunError
+from blockfront.results import Score, counted_share
+from blockfront.tasks.task import TASKS, Task
 
 
 class Classification(Task):

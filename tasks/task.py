@@ -7,8 +7,8 @@ from typing import ClassVar, Protocol
 
 from torch import Tensor, nn
 
-from bench.registry import Registry
-from bench.results import Score
+from blockfront.registry import Registry
+from blockfront.results import Score
 
 
 class Evaluator(Protocol):
@@ -25,8 +25,8 @@ class Task(ABC):
     """One task; an entry of `TASKS` is an instance.
 
     `tag` stands before the number of outputs in a network's text, such as `n` in `n10`. `metrics` are the columns that
-    its evaluator fills (see `bench.results.score_columns`); the first of them is the value that networks are compared
-    by. A network of a task gives (N, outputs) float32 from (N, channels, height, width) images.
+    its evaluator fills (see `blockfront.results.score_columns`); the first of them is the value that networks are
+    compared by. A network of a task gives (N, outputs) float32 from (N, channels, height, width) images.
     """
 
     name: ClassVar[str]

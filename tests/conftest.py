@@ -12,8 +12,8 @@ import hypothesis
 import psutil
 import pytest
 
-from bench.board.sockets import listen, shown
-from bench.board.tracker import read_summary
+from blockfront.board.sockets import listen, shown
+from blockfront.board.tracker import read_summary
 
 # How long an example takes says how busy the machine is.
 hypothesis.settings.register_profile("unhurried", deadline=None)
@@ -28,7 +28,7 @@ sys.modules.update(dict.fromkeys(absent.split()))
 TRACKER = """
 import signal, sys
 sys.modules["torch"] = None  # TVM would import it, for seconds
-from bench.board.tracker import run_tracker
+from blockfront.board.tracker import run_tracker
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 run_tracker("127.0.0.1", int(sys.argv[1]))
 """
@@ -36,7 +36,7 @@ SERVER = f"""
 {LIGHT}
 import time, tvm_ffi
 tvm_ffi.register_global_func("test.sleep", time.sleep)
-from bench.board.server import main
+from blockfront.board.server import main
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -46,7 +46,7 @@ def pytest_configure(config):
         return  # A worker of pytest-xdist shares what the process that started it has.
     # A schedule rule that fails is a bug: it ends the test, here and in the processes that a test starts.
     os.environ["BENCH_DEBUG"] = "1"
-    from bench.targets.content_store import cache_folder
+    from blockfront.content_store import cache_folder
 
     # What boards in software take is downloaded once, into the user's own cache folder.
     downloads = cache_folder() / "emulation"
@@ -150,9 +150,9 @@ def own_boards(tmp_path):
 @pytest.fixture(scope="session")
 def emulation():
     """All it takes to emulate an rk3399; tests are skipped where it cannot be had."""
-    from bench.errors import RunError
-    from bench.targets import get_target
-    from bench.targets.emulation import prepare
+    from blockfront.errors import RunError
+    from blockfront.targets import get_target
+    from blockfront.targets.latency.emulation import prepare
 
     try:
         return prepare(get_target("rk3399"))
@@ -163,7 +163,7 @@ def emulation():
 @pytest.fixture(scope="session")
 def emulated_board(emulation):
     """Address of a tracker with one rk3399 in software."""
-    from bench.targets.emulation import emulated_boards, own_tracker
+    from blockfront.targets.latency.emulation import emulated_boards, own_tracker
 
     tracker = own_tracker()
     with emulated_boards(emulation, tracker) as (board,):

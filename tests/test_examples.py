@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
-PARTS = ("bench", "blocks", "design_space", "targets", "training", "analysis", "tasks")
+PARTS = ("blockfront", "blocks", "design_space", "targets", "tasks", "training", "analysis")
 QUICKLY = ("--target", "rk3399", "--runner", "roofline", "--no-train", "--workers", "1", "--json", "--quiet")
 
 
@@ -26,7 +26,7 @@ def _modules_with_examples() -> list[str]:
     """Modules whose docstrings have examples, found in their text, so that collecting tests imports none."""
     files = (file for part in PARTS for file in sorted((ROOT / part).rglob("*.py")) if _has_examples(file))
     names = (".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for file in files)
-    return [name if name.split(".")[0] == "bench" else f"bench.{name}" for name in names]
+    return [name if name.split(".")[0] == "blockfront" else f"blockfront.{name}" for name in names]
 
 
 @pytest.mark.parametrize("name", _modules_with_examples())
@@ -48,7 +48,7 @@ def _run(folder: Path, *arguments: str) -> str:
 
 def _families(folder: Path, example: str, n: int) -> set[str]:
     """The families of the first `n` networks of an example's space, each compiled."""
-    said = _run(folder, "-m", "bench", "sample", "--n", str(n), "--space", f"{EXAMPLES / example}:space", *QUICKLY)
+    said = _run(folder, "-m", "blockfront", "sample", "--n", str(n), "--space", f"{EXAMPLES / example}:space", *QUICKLY)
     networks = json.loads(said)["networks"]
     assert [network["state"] for network in networks] == ["complete"] * n
     return {network["family"] for network in networks}
@@ -63,7 +63,7 @@ def _transformers(folder: Path) -> None:
 
 
 def _board(folder: Path) -> None:
-    said = _run(folder, "-m", "bench", "targets", f"{EXAMPLES / 'my_board.py'}:mine")
+    said = _run(folder, "-m", "blockfront", "targets", f"{EXAMPLES / 'my_board.py'}:mine")
     rows = {line.split()[0]: line for line in said.splitlines() if line.strip()}
     assert rows["cores"].split()[1] == "4"
     assert "1.31 GB/s, sbc-bench, single-thread memcpy" in rows["bandwidth_gbs"]

@@ -10,10 +10,10 @@ from typing import Any, Protocol
 
 import torch
 
-from bench.digest import digest
-from bench.errors import UsageError
-from bench.python_file import is_file_reference, load_object
-from bench.registry import Registry
+from blockfront.digest import digest
+from blockfront.errors import UsageError
+from blockfront.python_file import is_file_reference, load_object
+from blockfront.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Dataset:
 
     `path` is the absolute folder its files lie in, None for built-in data. `resolution` is the input size in
     pixels that suits it. `fingerprint` changes when the images do (12 hex digits). `task` is an entry of
-    `bench.tasks.TASKS`.
+    `blockfront.tasks.TASKS`.
     """
 
     ref: str
@@ -122,7 +122,7 @@ def get_dataset(ref: str, data_dir: str | None = None) -> Dataset:
 def find_source(ref: str) -> Source:
     """The `Source` behind a reference; raises `UsageError` with near names when there is none."""
     if is_file_reference(ref):
-        source: Source = load_object(ref, lambda value: isinstance(value, Source), "bench.training.Source")
+        source: Source = load_object(ref, lambda value: isinstance(value, Source), "blockfront.training.Source")
         return source
     head = re.split("[:/]", ref, maxsplit=1)[0]
     if head in DATASETS and DATASETS[head].takes is not None:

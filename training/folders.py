@@ -12,7 +12,7 @@ from PIL import Image
 from timm.data import create_dataset
 from timm.data.readers.img_extensions import get_img_extensions
 
-from bench.errors import UsageError
+from blockfront.errors import UsageError
 
 from .datasets import DATASETS, Dataset, Pictures, Source, fingerprint
 from .splits import stratified_split

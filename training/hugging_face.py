@@ -13,7 +13,7 @@ from unittest.mock import patch
 import huggingface_hub.constants
 from timm.data import create_dataset
 
-from bench.errors import UsageError
+from blockfront.errors import UsageError
 
 from .datasets import DATASETS, Dataset, Pictures, Source, fingerprint
 

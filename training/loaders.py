@@ -14,7 +14,7 @@ from timm.data import create_loader, resolve_data_config
 from torch import Tensor, nn
 from torch.utils.data import Dataset as TorchDataset
 
-from bench.errors import RunError
+from blockfront.errors import RunError
 
 from .datasets import Images, Pictures, Tensors
 from .recipe import Recipe

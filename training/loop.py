@@ -13,9 +13,9 @@ from timm.scheduler.scheduler import Scheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from bench.errors import RunError, UsageError
-from bench.results import Score, Training
-from bench.tasks import TASKS
+from blockfront.errors import RunError, UsageError
+from blockfront.results import Score, Training
+from blockfront.tasks import TASKS
 
 from .datasets import Dataset, find_source
 from .loaders import Loader, evaluation_loader, train_loader

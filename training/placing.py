@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from bench.errors import RunError, UsageError
+from blockfront.errors import RunError, UsageError
 
 from .datasets import Dataset, Images, find_source
 from .loaders import EVAL_BATCH, Loader, Views, evaluation_loader, shuffled, views_for

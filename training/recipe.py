@@ -9,8 +9,8 @@ from typing import Literal, get_args
 
 from timm.optim import list_optimizers
 
-from bench.digest import digest
-from bench.errors import UsageError, unknown
+from blockfront.digest import digest
+from blockfront.errors import UsageError, unknown
 
 Schedule = Literal["cosine", "linear", "constant"]
 

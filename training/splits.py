@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from bench.digest import digest
+from blockfront.digest import digest
 
 
 def stratified_split(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from timm.data import create_dataset
 
-from bench.errors import UsageError
+from blockfront.errors import UsageError
 
 from .datasets import DATASETS, Dataset, Pictures, Source, fingerprint
 

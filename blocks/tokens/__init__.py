@@ -1,19 +1,26 @@
 """Token reduction: methods that take tokens out of a timm VisionTransformer between its blocks.
 
-from bench.blocks.tokens import reduce_tokens
+from blockfront.blocks.tokens import reduce_tokens
 
 reduced = reduce_tokens(timm.create_model("deit_small_patch16_224", pretrained=True), "ltmp", target=0.75)
 """
 
-from bench.blocks.tokens import cropr, ltmp, pruning, tome
-from bench.blocks.tokens.checkpoints import load_reduction, save_reduction
-from bench.blocks.tokens.evaluation import Score, compare
-from bench.blocks.tokens.learning import clamp_thresholds, learn_thresholds, threshold_groups
-from bench.blocks.tokens.macs import TransformerMacs
-from bench.blocks.tokens.planning import Plan, assume_counts, calibrate, calibrate_capacity, make_dynamic, make_static
-from bench.blocks.tokens.reducer import METHODS, Method, Reducer
-from bench.blocks.tokens.state import Run, Tokens
-from bench.blocks.tokens.transformer import ReducedTransformer, count_macs, reduce_tokens
+from blockfront.blocks.tokens import cropr, ltmp, pruning, tome
+from blockfront.blocks.tokens.checkpoints import load_reduction, save_reduction
+from blockfront.blocks.tokens.evaluation import Score, compare
+from blockfront.blocks.tokens.learning import clamp_thresholds, learn_thresholds, threshold_groups
+from blockfront.blocks.tokens.macs import TransformerMacs
+from blockfront.blocks.tokens.planning import (
+    Plan,
+    assume_counts,
+    calibrate,
+    calibrate_capacity,
+    make_dynamic,
+    make_static,
+)
+from blockfront.blocks.tokens.reducer import METHODS, Method, Reducer
+from blockfront.blocks.tokens.state import Run, Tokens
+from blockfront.blocks.tokens.transformer import ReducedTransformer, count_macs, reduce_tokens
 
 __all__ = [
     "METHODS",

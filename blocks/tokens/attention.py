@@ -10,7 +10,7 @@ from timm.models.vision_transformer import Block, ResPostBlock
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.blocks.tokens.state import Tokens
+from blockfront.blocks.tokens.state import Tokens
 
 
 @dataclass(frozen=True)

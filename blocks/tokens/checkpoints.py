@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench.blocks.tokens.planning import Plan, make_static
-from bench.blocks.tokens.transformer import ReducedTransformer, reduce_tokens
-from bench.errors import UsageError
-from bench.files import explaining, write_atomically
+from blockfront.blocks.tokens.planning import Plan, make_static
+from blockfront.blocks.tokens.transformer import ReducedTransformer, reduce_tokens
+from blockfront.errors import UsageError
+from blockfront.files import explaining, write_atomically
 
 
 def save_reduction(model: ReducedTransformer, path: Path) -> None:

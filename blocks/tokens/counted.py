@@ -5,11 +5,11 @@ from __future__ import annotations
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
-from bench.blocks.tokens.attention import Attended
-from bench.blocks.tokens.matching import MatchingMacs, match, merge_most_alike, sources_of
-from bench.blocks.tokens.reducer import Reducer, with_prefix
-from bench.blocks.tokens.selection import gather, top
-from bench.blocks.tokens.state import Tokens
+from blockfront.blocks.tokens.attention import Attended
+from blockfront.blocks.tokens.matching import MatchingMacs, match, merge_most_alike, sources_of
+from blockfront.blocks.tokens.reducer import Reducer, with_prefix
+from blockfront.blocks.tokens.selection import gather, top
+from blockfront.blocks.tokens.state import Tokens
 
 MERGE, PRUNE = "merge", "prune"
 

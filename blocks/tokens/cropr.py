@@ -16,8 +16,8 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from bench.blocks.tokens.macs import TransformerMacs, fit
-from bench.blocks.tokens.reducer import (
+from blockfront.blocks.tokens.macs import TransformerMacs, fit
+from blockfront.blocks.tokens.reducer import (
     METHODS,
     Method,
     Reducer,
@@ -27,9 +27,9 @@ from bench.blocks.tokens.reducer import (
     evenly,
     with_prefix,
 )
-from bench.blocks.tokens.selection import divide
-from bench.blocks.tokens.state import Run, Tokens
-from bench.errors import UsageError
+from blockfront.blocks.tokens.selection import divide
+from blockfront.blocks.tokens.state import Run, Tokens
+from blockfront.errors import UsageError
 
 _MLP_RATIO = 4
 

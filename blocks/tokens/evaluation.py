@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from bench.blocks.tokens.macs import TransformerMacs
-from bench.blocks.tokens.transformer import ReducedTransformer, evaluating
-from bench.errors import RunError, UsageError
+from blockfront.blocks.tokens.macs import TransformerMacs
+from blockfront.blocks.tokens.transformer import ReducedTransformer, evaluating
+from blockfront.errors import RunError, UsageError
 
 
 @dataclass(frozen=True)

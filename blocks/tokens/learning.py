@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.blocks.tokens.counted import MERGE
-from bench.blocks.tokens.ltmp import LTMPReducer, learned_thresholds
-from bench.blocks.tokens.transformer import ReducedTransformer, evaluating
-from bench.errors import UsageError
+from blockfront.blocks.tokens.counted import MERGE
+from blockfront.blocks.tokens.ltmp import LTMPReducer, learned_thresholds
+from blockfront.blocks.tokens.transformer import ReducedTransformer, evaluating
+from blockfront.errors import UsageError
 
 MERGE_RATE = 5e-3
 PRUNE_RATE = 5e-6

@@ -16,14 +16,14 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from bench.blocks.tokens.attention import Attended
-from bench.blocks.tokens.counted import MERGE, PRUNE
-from bench.blocks.tokens.macs import TransformerMacs
-from bench.blocks.tokens.matching import MatchingMacs, match, merge_masked, sources_of
-from bench.blocks.tokens.reducer import METHODS, Method, Reducer, check_target
-from bench.blocks.tokens.selection import gather, leading, ranks
-from bench.blocks.tokens.state import Run, Tokens
-from bench.errors import UsageError
+from blockfront.blocks.tokens.attention import Attended
+from blockfront.blocks.tokens.counted import MERGE, PRUNE
+from blockfront.blocks.tokens.macs import TransformerMacs
+from blockfront.blocks.tokens.matching import MatchingMacs, match, merge_masked, sources_of
+from blockfront.blocks.tokens.reducer import METHODS, Method, Reducer, check_target
+from blockfront.blocks.tokens.selection import gather, leading, ranks
+from blockfront.blocks.tokens.state import Run, Tokens
+from blockfront.errors import UsageError
 
 # Steps between attention and MLP, and where the papers start the merge thresholds: at 1, thresholds that also prune
 # would learn to do nothing but that.

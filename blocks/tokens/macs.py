@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from bench.errors import UsageError
+from blockfront.errors import UsageError
 
 Counts = Sequence[float] | Sequence[int] | Tensor
 

@@ -13,8 +13,8 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
-from bench.blocks.tokens.selection import divide, gather
-from bench.blocks.tokens.state import Tokens
+from blockfront.blocks.tokens.selection import divide, gather
+from blockfront.blocks.tokens.state import Tokens
 
 _UNLIKE = -2.0  # below any cosine
 

@@ -17,13 +17,13 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
-from bench.blocks.tokens.counted import MERGE, PRUNE, CountedReducer
-from bench.blocks.tokens.ltmp import LTMPReducer, learned_thresholds
-from bench.blocks.tokens.macs import fit
-from bench.blocks.tokens.matching import sources_of
-from bench.blocks.tokens.state import Tokens
-from bench.blocks.tokens.transformer import ReducedTransformer, evaluating
-from bench.errors import UsageError
+from blockfront.blocks.tokens.counted import MERGE, PRUNE, CountedReducer
+from blockfront.blocks.tokens.ltmp import LTMPReducer, learned_thresholds
+from blockfront.blocks.tokens.macs import fit
+from blockfront.blocks.tokens.matching import sources_of
+from blockfront.blocks.tokens.state import Tokens
+from blockfront.blocks.tokens.transformer import ReducedTransformer, evaluating
+from blockfront.errors import UsageError
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
-from bench.blocks.tokens.attention import Attended
-from bench.blocks.tokens.macs import TransformerMacs, fit
-from bench.blocks.tokens.reducer import (
+from blockfront.blocks.tokens.attention import Attended
+from blockfront.blocks.tokens.macs import TransformerMacs, fit
+from blockfront.blocks.tokens.reducer import (
     METHODS,
     Method,
     Reducer,
@@ -22,9 +22,9 @@ from bench.blocks.tokens.reducer import (
     evenly,
     with_prefix,
 )
-from bench.blocks.tokens.selection import divide, gather, top
-from bench.blocks.tokens.state import Tokens
-from bench.errors import UsageError
+from blockfront.blocks.tokens.selection import divide, gather, top
+from blockfront.blocks.tokens.state import Tokens
+from blockfront.errors import UsageError
 
 
 @dataclass(frozen=True)

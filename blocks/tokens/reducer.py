@@ -11,10 +11,10 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from bench.blocks.tokens.attention import Attended
-from bench.blocks.tokens.state import Run, Tokens
-from bench.errors import UsageError
-from bench.registry import Registry
+from blockfront.blocks.tokens.attention import Attended
+from blockfront.blocks.tokens.state import Run, Tokens
+from blockfront.errors import UsageError
+from blockfront.registry import Registry
 
 
 class Reducer(nn.Module):

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.blocks.tokens.selection import gather
+from blockfront.blocks.tokens.selection import gather
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from timm.models.vision_transformer import VisionTransformer
 
-from bench.blocks.tokens.counted import CountedReducer
-from bench.blocks.tokens.macs import TransformerMacs, fit
-from bench.blocks.tokens.reducer import METHODS, Method, check_count, check_one_of, check_target, evenly
-from bench.errors import UsageError
+from blockfront.blocks.tokens.counted import CountedReducer
+from blockfront.blocks.tokens.macs import TransformerMacs, fit
+from blockfront.blocks.tokens.reducer import METHODS, Method, check_count, check_one_of, check_target, evenly
+from blockfront.errors import UsageError
 
 
 @dataclass(frozen=True)

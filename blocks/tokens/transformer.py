@@ -12,11 +12,11 @@ from timm.layers import Attention
 from timm.models.vision_transformer import Block, ResPostBlock, VisionTransformer
 from torch import Tensor, nn
 
-from bench.blocks.tokens.attention import Attended, attention_branch, mlp_branch
-from bench.blocks.tokens.macs import TransformerMacs
-from bench.blocks.tokens.reducer import METHODS, Method, Reducer
-from bench.blocks.tokens.state import Run, Stage, Tokens
-from bench.errors import UsageError, unknown
+from blockfront.blocks.tokens.attention import Attended, attention_branch, mlp_branch
+from blockfront.blocks.tokens.macs import TransformerMacs
+from blockfront.blocks.tokens.reducer import METHODS, Method, Reducer
+from blockfront.blocks.tokens.state import Run, Stage, Tokens
+from blockfront.errors import UsageError, unknown
 
 _POOLS = ("token", "avg", "avgmax", "max")
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import tvm
 
-from bench.targets.building import lower_kernel, object_code
-from bench.targets.kernel_cache import CompiledKernel
-from bench.targets.linking import link_kernels
-from bench.targets.program import Arguments
-from bench.targets.runners import RunOptions
-from bench.targets.runners.measure import MeasuringRunner, kernel_seconds
-from bench.targets.tuning.processes import Failure, Processes
+from blockfront.targets.compiler.building import lower_kernel, object_code
+from blockfront.targets.compiler.kernel_cache import CompiledKernel
+from blockfront.targets.compiler.linking import link_kernels
+from blockfront.targets.compiler.program import Arguments
+from blockfront.targets.latency.runners import RunOptions
+from blockfront.targets.latency.runners.measure import MeasuringRunner, kernel_seconds
+from blockfront.targets.tuning.processes import Failure, Processes
 
 _SYMBOL = "candidate"
 _BUILD_S = 60

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import tvm
 
-from bench.errors import RunError
-from bench.targets.compiling import TOLERANCE, compare
-from bench.targets.kernel_cache import CompiledKernel
-from bench.targets.kernels import pack
-from bench.targets.linking import link_kernels
-from bench.targets.program import Arguments
-from bench.targets.runners.measure import Session, kernel_seconds
-from bench.targets.statistics import median
+from blockfront.errors import RunError
+from blockfront.targets.compiler.compiling import TOLERANCE, compare
+from blockfront.targets.compiler.kernel_cache import CompiledKernel
+from blockfront.targets.compiler.kernels import pack
+from blockfront.targets.compiler.linking import link_kernels
+from blockfront.targets.compiler.program import Arguments
+from blockfront.targets.latency.runners.measure import Session, kernel_seconds
+from blockfront.targets.latency.statistics import median
 
 _ROUNDS = 20
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import msgspec
 from msgspec import structs
 
-from bench.digest import digest
-from bench.errors import RunError, UsageError
-from bench.targets.content_store import cache_folder
-from bench.targets.kernel_cache import rules_version
-from bench.targets.statistics import median_interval
-from bench.targets.target import Target
+from blockfront.content_store import cache_folder
+from blockfront.digest import digest
+from blockfront.errors import RunError, UsageError
+from blockfront.targets.compiler.kernel_cache import rules_version
+from blockfront.targets.hardware.target import Target
+from blockfront.targets.latency.statistics import median_interval
 
 
 class Setting(msgspec.Struct, frozen=True):

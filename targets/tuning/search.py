@@ -15,10 +15,10 @@ import tvm
 from tvm import tirx
 from tvm.s_tir import meta_schedule as ms
 
-from bench.errors import RunError
-from bench.targets.tuning.candidates import Measured
-from bench.targets.tuning.processes import Failure
-from bench.targets.tuning.traces import apply_trace, as_workload, trace_to_json
+from blockfront.errors import RunError
+from blockfront.targets.compiler.traces import apply_trace, as_workload, trace_to_json
+from blockfront.targets.tuning.candidates import Measured
+from blockfront.targets.tuning.processes import Failure
 
 # A quarter of MetaSchedule's population: breeding 512 schedules for every batch takes longer than measuring it.
 _POPULATION = 128

@@ -9,16 +9,16 @@ import torch
 from torch import nn
 from tvm import tirx
 
-from bench.targets.compiling import arguments_of, describe_kernels
-from bench.targets.exporting import export_module
-from bench.targets.kernel_cache import CompiledKernel, KernelCache
-from bench.targets.kernels import compile_kernels, kernel_functions
-from bench.targets.linking import link_kernels
-from bench.targets.lowering import lower
-from bench.targets.program import Arguments, Kernel
-from bench.targets.runners.measure import Session, kernel_seconds
-from bench.targets.statistics import median
-from bench.targets.target import Target
+from blockfront.targets.compiler.compiling import arguments_of, describe_kernels
+from blockfront.targets.compiler.exporting import export_module
+from blockfront.targets.compiler.kernel_cache import CompiledKernel, KernelCache
+from blockfront.targets.compiler.kernels import compile_kernels, kernel_functions
+from blockfront.targets.compiler.linking import link_kernels
+from blockfront.targets.compiler.lowering import lower
+from blockfront.targets.compiler.program import Arguments, Kernel
+from blockfront.targets.hardware.target import Target
+from blockfront.targets.latency.runners.measure import Session, kernel_seconds
+from blockfront.targets.latency.statistics import median
 
 
 @dataclass(frozen=True)

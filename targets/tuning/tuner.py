@@ -10,19 +10,19 @@ from typing import Any
 
 import tvm
 
-from bench.targets.building import lower_kernel, object_code
-from bench.targets.kernel_cache import CompiledKernel
-from bench.targets.program import TUNED
-from bench.targets.runners import RunOptions
-from bench.targets.runners.measure import MeasuringRunner
-from bench.targets.statistics import median
-from bench.targets.tuning.candidates import Candidates
-from bench.targets.tuning.comparing import Variant, compare_variants
-from bench.targets.tuning.cost_model import TransferModel
-from bench.targets.tuning.database import TuningDatabase, TuningRecord
-from bench.targets.tuning.search import search
-from bench.targets.tuning.tasks import Task
-from bench.targets.tuning.traces import apply_trace
+from blockfront.targets.compiler.building import lower_kernel, object_code
+from blockfront.targets.compiler.kernel_cache import CompiledKernel
+from blockfront.targets.compiler.program import TUNED
+from blockfront.targets.compiler.traces import apply_trace
+from blockfront.targets.latency.runners import RunOptions
+from blockfront.targets.latency.runners.measure import MeasuringRunner
+from blockfront.targets.latency.statistics import median
+from blockfront.targets.tuning.candidates import Candidates
+from blockfront.targets.tuning.comparing import Variant, compare_variants
+from blockfront.targets.tuning.cost_model import TransferModel
+from blockfront.targets.tuning.database import TuningDatabase, TuningRecord
+from blockfront.targets.tuning.search import search
+from blockfront.targets.tuning.tasks import Task
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
-from bench.analysis import compare_studies, middle_tercile, rank_correlations, spearman, spearman_interval
-from bench.errors import UsageError
+from blockfront.analysis import compare_studies, middle_tercile, rank_correlations, spearman, spearman_interval
+from blockfront.errors import UsageError
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=3, max_size=30))

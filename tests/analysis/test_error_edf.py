@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.analysis import complexity_weights, edf
-from bench.analysis.error_edf import edf_at
-from bench.errors import UsageError
+from blockfront.analysis import complexity_weights, edf
+from blockfront.analysis.error_edf import edf_at
+from blockfront.errors import UsageError
 
 
 @given(st.lists(st.integers(0, 8), min_size=1, max_size=30), st.integers(-1, 9))

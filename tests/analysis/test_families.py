@@ -5,8 +5,8 @@ import math
 import pandas as pd
 import pytest
 
-from bench.analysis import best_at_budgets, default_budgets, family_table, front, lead, study_box
-from bench.errors import UsageError
+from blockfront.analysis import best_at_budgets, default_budgets, family_table, front, lead, study_box
+from blockfront.errors import UsageError
 
 
 def two_families(n: int = 8) -> pd.DataFrame:

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.analysis import front, plot_correlation, plot_edf, plot_front, plot_kernels, plot_share, wilson95
-from bench.analysis.figure_style import axis_title, family_looks, wrap
-from bench.errors import UsageError
+from blockfront.analysis import front, plot_correlation, plot_edf, plot_front, plot_kernels, plot_share, wilson95
+from blockfront.analysis.figure_style import axis_title, family_looks, wrap
+from blockfront.errors import UsageError
 
 
 def markers(figure):

@@ -5,8 +5,8 @@ import math
 import pandas as pd
 import pytest
 
-from bench.analysis import split_sources, tidy, usable
-from bench.errors import UsageError
+from blockfront.analysis import split_sources, tidy, usable
+from blockfront.errors import UsageError
 
 
 def test_missing_columns_and_values_become_nan_and_empty_text():

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from bench.analysis import family_table, headline
+from blockfront.analysis import family_table, headline
 
 
 def test_the_first_sentence_says_who_owns_the_front_and_how_sure_that_is(study):

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from bench.analysis import METRICS
-from bench.errors import UsageError
+from blockfront.analysis import METRICS
+from blockfront.errors import UsageError
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from bench.analysis import (
+from blockfront.analysis import (
     METRICS,
     Objectives,
     best_at_budgets,
@@ -27,7 +27,7 @@ from bench.analysis import (
     study_box,
     wilson95,
 )
-from bench.errors import UsageError
+from blockfront.errors import UsageError
 
 PAIR = Objectives("macs", "agreement")
 ENERGY = Objectives("energy_mj", "top1")

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.analysis import best_within, front, front_mask, hypervolume
-from bench.analysis.pareto import front_masks
-from bench.errors import UsageError
+from blockfront.analysis import best_within, front, front_mask, hypervolume
+from blockfront.analysis.pareto import front_masks
+from blockfront.errors import UsageError
 
 # Few distinct values, so that ties and duplicates are common.
 COORDINATES = st.one_of(st.integers(0, 6).map(float), st.just(math.nan), st.just(math.inf))

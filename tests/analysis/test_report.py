@@ -10,8 +10,8 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
-from bench.analysis import front, render_report, write_report
-from bench.errors import RunError, UsageError
+from blockfront.analysis import front, render_report, write_report
+from blockfront.errors import RunError, UsageError
 
 ATTACK = '<script>alert("x")</script><img src=x onerror=alert(1)>'
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.analysis import Objectives, accuracy_levels, compare_targets, comparison_sentences, speedups
-from bench.errors import UsageError
+from blockfront.analysis import Objectives, accuracy_levels, compare_targets, comparison_sentences, speedups
+from blockfront.errors import UsageError
 
 
 def table(families, target="t", **more):

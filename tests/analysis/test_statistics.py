@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from bench.analysis import wilson95
-from bench.analysis.statistics import percentile95, present, resamples
-from bench.errors import UsageError
+from blockfront.analysis import wilson95
+from blockfront.analysis.statistics import percentile95, present, resamples
+from blockfront.errors import UsageError
 
 
 @given(st.integers(1, 20_000), st.floats(0, 1))

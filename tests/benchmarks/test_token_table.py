@@ -57,8 +57,8 @@ def test_a_network_that_slices_has_the_counts_of_the_reduced_one_and_runs(monkey
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     from slicing import find_sliced
 
-    from bench.blocks.tokens import count_macs
-    from bench.design_space import Network
+    from blockfront.blocks.tokens import count_macs
+    from blockfront.design_space import Network
 
     for method in ("ltmp", "cropr"):
         text = f"vit_32_n10/p4_d4_w32_h2_m4/{method}_target0.6"

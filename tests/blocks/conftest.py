@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from bench.blocks import BLOCKS
+from blockfront.blocks import BLOCKS
 
 
 @pytest.fixture(autouse=True)

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from bench.blocks import BLOCKS
-from bench.errors import UsageError
-from bench.testing import check_block
+from blockfront.blocks import BLOCKS
+from blockfront.errors import UsageError
+from blockfront.testing import check_block
 
 ALL_WIDTHS = [(a, b) for a in (8, 16, 24, 40, 112) for b in (8, 16, 24, 40, 112)]
 OTHER_OPTIONS = [

@@ -8,7 +8,7 @@ import torch
 import torchvision
 from torch import nn
 
-from bench.blocks import create_block, deploy
+from blockfront.blocks import create_block, deploy
 
 
 def shapes(module: nn.Module) -> list[tuple[int, ...]]:

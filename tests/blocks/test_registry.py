@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from bench.blocks import BLOCKS, create_block, register_block
-from bench.errors import UsageError
+from blockfront.blocks import BLOCKS, create_block, register_block
+from blockfront.errors import UsageError
 
 
 def test_a_block_of_ten_lines_becomes_known_with_its_options() -> None:

@@ -9,7 +9,7 @@ import torchvision
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench.design_space import Cost, Network, count_cost
+from blockfront.design_space import Cost, Network, count_cost
 
 MOBILENET_V1 = (
     "cnn_224_n1000/stem_k3_s2_c32_nrelu/ds_r1_s1_c64/ds_r2_s2_c128/ds_r2_s2_c256/ds_r6_s2_c512/ds_r2_s2_c1024/head"

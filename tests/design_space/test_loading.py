@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from bench.design_space import SPACES, load_space
-from bench.errors import UsageError
+from blockfront.design_space import SPACES, load_space
+from blockfront.errors import UsageError
 
 SOURCE = """
 import torch
 from torch import nn
 
-from bench.blocks import register_block
-from bench.design_space import DesignSpace, Stage, choice, integer
+from blockfront.blocks import register_block
+from blockfront.design_space import DesignSpace, Stage, choice, integer
 
 
 @register_block("{block}")

@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench.design_space import DesignSpace, Stage, choice, integer, load_space
-from bench.errors import UsageError
+from blockfront.design_space import DesignSpace, Stage, choice, integer, load_space
+from blockfront.errors import UsageError
 
 SMALL = DesignSpace(
     "small",
@@ -41,7 +41,7 @@ def test_the_same_networks_come_out_everywhere() -> None:
 
 def test_another_process_with_other_hashing_samples_the_same() -> None:
     code = (
-        "from bench.design_space import load_space; s = load_space('mobile', 32, 10);"
+        "from blockfront.design_space import load_space; s = load_space('mobile', 32, 10);"
         "print(*[s.sample(3, i).id for i in range(5)])"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "12345"}

@@ -6,9 +6,9 @@ from dataclasses import replace
 import optuna
 import pytest
 
-from bench.blocks import Scalar
-from bench.design_space import DesignSpace, Dimension, Stage, choice, integer
-from bench.errors import UsageError
+from blockfront.blocks import Scalar
+from blockfront.design_space import DesignSpace, Dimension, Stage, choice, integer
+from blockfront.errors import UsageError
 
 SPACE = DesignSpace(
     "mine",

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from bench.blocks import BLOCKS, Scalar, register_block
-from bench.blocks.registry import SHAPE_PARAMETERS, STAGE_FIELDS
-from bench.design_space import CnnNetwork, Head, Network, StageSpec, Stem, load_space
-from bench.errors import UsageError
+from blockfront.blocks import BLOCKS, Scalar, register_block
+from blockfront.blocks.registry import SHAPE_PARAMETERS, STAGE_FIELDS
+from blockfront.design_space import CnnNetwork, Head, Network, StageSpec, Stem, load_space
+from blockfront.errors import UsageError
 
 RESERVED = {*SHAPE_PARAMETERS, *STAGE_FIELDS, "self"}
 texts = st.text(st.characters(codec="utf-8"), max_size=8)

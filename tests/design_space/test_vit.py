@@ -7,10 +7,10 @@ import pytest
 import timm
 import torch
 
-from bench.blocks import deploy
-from bench.blocks.tokens import Plan, assume_counts
-from bench.design_space import Network, ReductionSpec, VitNetwork, count_cost
-from bench.errors import UsageError
+from blockfront.blocks import deploy
+from blockfront.blocks.tokens import Plan, assume_counts
+from blockfront.design_space import Network, ReductionSpec, VitNetwork, count_cost
+from blockfront.errors import UsageError
 
 PLAIN = "vit_32_n10/p4_d4_w64_h2_m3"
 REDUCED = [f"{PLAIN}/{method}" for method in ("tome_r5", "cropr_r5", "evit_keep0.7", "random_r5", "ltmp_target0.6")]

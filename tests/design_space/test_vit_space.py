@@ -8,8 +8,8 @@ from dataclasses import replace
 import optuna
 import pytest
 
-from bench.design_space import Network, Reduction, TransformerSpace, VitNetwork, choice, integer, load_space
-from bench.errors import UsageError
+from blockfront.design_space import Network, Reduction, TransformerSpace, VitNetwork, choice, integer, load_space
+from blockfront.errors import UsageError
 
 SPACE = TransformerSpace(
     "mine",

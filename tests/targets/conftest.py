@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from bench.blocks import BLOCKS
-from bench.design_space import CnnNetwork, Head, StageSpec, Stem
-from bench.errors import RunError, UsageError
-from bench.targets import RUNNERS, RunOptions, compile_model, get_target
-from bench.targets.profiler import find_emulator
+from blockfront.blocks import BLOCKS
+from blockfront.design_space import CnnNetwork, Head, StageSpec, Stem
+from blockfront.errors import RunError, UsageError
+from blockfront.targets import RUNNERS, RunOptions, compile_model, get_target
+from blockfront.targets.latency.profiler import find_emulator
 
 
 def tiny_network() -> nn.Module:
@@ -35,7 +35,7 @@ def tiny():
 @pytest.fixture(scope="session")
 def all_families():
     """One small network with a stage of every family of ours."""
-    families = [name for name, block in BLOCKS.items() if block.cls.__module__.startswith("bench.blocks")]
+    families = [name for name, block in BLOCKS.items() if block.cls.__module__.startswith("blockfront.blocks")]
     return CnnNetwork(
         resolution=32,
         num_classes=10,

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import nn
 from torchvision.datasets import CIFAR10
 
-from bench.training import DATASETS, Source
+from blockfront.training import DATASETS, Source
 
 COLOURS = ((220, 40, 40), (40, 200, 40), (40, 40, 220))
 

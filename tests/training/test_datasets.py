@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import nn
 
-from bench.errors import UsageError
-from bench.training import DATASETS, Dataset, Pictures, Recipe, Source, Tensors, get_dataset, train
+from blockfront.errors import UsageError
+from blockfront.training import DATASETS, Dataset, Pictures, Recipe, Source, Tensors, get_dataset, train
 
 OWN = """
 import torch
-from bench.training import Source, Tensors
+from blockfront.training import Source, Tensors
 
 def stripes(count):
     labels = torch.arange(count) % 2
@@ -66,8 +66,8 @@ def test_a_users_own_data_set_can_be_registered(register: Callable[[Source], Sou
     ("text", "reason"),
     [
         ("import nothing_of_this_name", "does not import \\(line 1\\): ModuleNotFoundError"),
-        ("other = 1", "defines no bench.training.Source 'mine'; it has none"),
-        (OWN.replace("mine", "ours"), "defines no bench.training.Source 'mine'"),
+        ("other = 1", "defines no blockfront.training.Source 'mine'; it has none"),
+        (OWN.replace("mine", "ours"), "defines no blockfront.training.Source 'mine'"),
         (OWN.replace("num_classes=2", "num_classes=1"), "has 1 class"),
         (OWN.replace("stripes(64)", "stripes(1)"), "has 1 training and 16 test images"),
     ],

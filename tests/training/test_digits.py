@@ -5,9 +5,9 @@ import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
 
-from bench.training import Dataset, Recipe, Tensors, get_dataset
-from bench.training.digits import digits_split
-from bench.training.loaders import TensorBatches, evaluation_loader, train_loader, views_for, warp
+from blockfront.training import Dataset, Recipe, Tensors, get_dataset
+from blockfront.training.digits import digits_split
+from blockfront.training.loaders import TensorBatches, evaluation_loader, train_loader, views_for, warp
 
 
 def test_digits_are_split_into_1347_and_450_images_of_ten_classes() -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from bench.errors import RunError, UsageError
-from bench.training import Recipe, get_dataset, train
-from bench.training.datasets import find_source
-from bench.training.folders import FolderImages
+from blockfront.errors import RunError, UsageError
+from blockfront.training import Recipe, get_dataset, train
+from blockfront.training.datasets import find_source
+from blockfront.training.folders import FolderImages
 
 Tree = Callable[..., Path]
 LIGHT = Recipe(optimizer="adamw", lr=5e-3, epochs=2, batch_size=8)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from bench.errors import UsageError
-from bench.training import Recipe, get_dataset, train
+from blockfront.errors import UsageError
+from blockfront.training import Recipe, get_dataset, train
 
 installed = importlib.util.find_spec("datasets") is not None
 

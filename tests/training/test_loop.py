@@ -13,19 +13,19 @@ import pytest
 import torch
 from torch import nn
 
-from bench.errors import RunError, UsageError
-from bench.results import Training
-from bench.training import Dataset, Recipe, Source, Tensors, evaluate, get_dataset, seeded, train
-from bench.training.digits import digits_split
-from bench.training.loop import Criterion, _scheduler
-from bench.training.recipe import Schedule
+from blockfront.errors import RunError, UsageError
+from blockfront.results import Training
+from blockfront.training import Dataset, Recipe, Source, Tensors, evaluate, get_dataset, seeded, train
+from blockfront.training.digits import digits_split
+from blockfront.training.loop import Criterion, _scheduler
+from blockfront.training.recipe import Schedule
 
 Build = Callable[[int], nn.Module]
 SHORT = Recipe(epochs=5)
 REPEAT = """
 import torch
 from torch import nn
-from bench.training import Recipe, get_dataset, seeded, train
+from blockfront.training import Recipe, get_dataset, seeded, train
 
 with seeded(3):
     net = nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.LazyLinear(10))

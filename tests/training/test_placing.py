@@ -7,8 +7,8 @@ from collections import Counter
 import pytest
 import torch
 
-from bench.errors import RunError, UsageError
-from bench.training import fed, get_dataset
+from blockfront.errors import RunError, UsageError
+from blockfront.training import fed, get_dataset
 
 
 @pytest.fixture(params=["digits", "folder"])

@@ -6,8 +6,8 @@ from dataclasses import fields, replace
 import msgspec
 import pytest
 
-from bench.errors import UsageError
-from bench.training import Recipe
+from blockfront.errors import UsageError
+from blockfront.training import Recipe
 
 OTHER = {
     "optimizer": "sgd",

@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.training.splits import stratified_split
+from blockfront.training.splits import stratified_split
 
 LABELS = st.lists(st.integers(0, 4), min_size=1, max_size=60)
 

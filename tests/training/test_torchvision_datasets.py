@@ -10,10 +10,10 @@ import torch
 from torch import nn
 from torchvision.datasets import CIFAR10
 
-from bench.errors import UsageError
-from bench.training import DATASETS, Recipe, get_dataset, train
-from bench.training.datasets import find_source
-from bench.training.loaders import evaluation_loader, train_loader, views_for
+from blockfront.errors import UsageError
+from blockfront.training import DATASETS, Recipe, get_dataset, train
+from blockfront.training.datasets import find_source
+from blockfront.training.loaders import evaluation_loader, train_loader, views_for
 
 LIGHT = Recipe(optimizer="adamw", lr=5e-3, epochs=2, batch_size=8)
 

@@ -11,8 +11,8 @@ from timm.layers import DiffAttention
 from timm.models.vision_transformer import ParallelScalingBlock
 from torch import nn
 
-from bench.blocks.tokens import reduce_tokens
-from bench.errors import UsageError
+from blockfront.blocks.tokens import reduce_tokens
+from blockfront.errors import UsageError
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pickle
 import pytest
 import torch
 
-from bench.blocks.tokens import (
+from blockfront.blocks.tokens import (
     calibrate,
     calibrate_capacity,
     load_reduction,
@@ -15,7 +15,7 @@ from bench.blocks.tokens import (
     reduce_tokens,
     save_reduction,
 )
-from bench.errors import UsageError
+from blockfront.errors import UsageError
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bench.blocks import deploy
-from bench.blocks.tokens import reduce_tokens
-from bench.blocks.tokens.cropr import AuxiliaryHead
+from blockfront.blocks import deploy
+from blockfront.blocks.tokens import reduce_tokens
+from blockfront.blocks.tokens.cropr import AuxiliaryHead
 
 
 def _parameters(module: nn.Module) -> int:

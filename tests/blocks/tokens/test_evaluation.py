@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bench.blocks.tokens import compare, count_macs, reduce_tokens
-from bench.blocks.tokens.macs import TransformerMacs
-from bench.errors import RunError, UsageError
+from blockfront.blocks.tokens import compare, count_macs, reduce_tokens
+from blockfront.blocks.tokens.macs import TransformerMacs
+from blockfront.errors import RunError, UsageError
 
 
 def test_scores_are_those_of_all_images_counted_by_hand(vit, images):

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from bench.blocks.tokens import learn_thresholds, reduce_tokens, threshold_groups
-from bench.blocks.tokens.ltmp import learned_thresholds
-from bench.errors import UsageError
+from blockfront.blocks.tokens import learn_thresholds, reduce_tokens, threshold_groups
+from blockfront.blocks.tokens.ltmp import learned_thresholds
+from blockfront.errors import UsageError
 
 
 def _batches(count: int, generator: torch.Generator | None = None):

@@ -9,11 +9,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bench.blocks.tokens import TransformerMacs, count_macs, reduce_tokens
-from bench.blocks.tokens.attention import Attended
-from bench.blocks.tokens.ltmp import VARIANTS, threshold_mask
-from bench.blocks.tokens.state import Tokens
-from bench.errors import UsageError
+from blockfront.blocks.tokens import TransformerMacs, count_macs, reduce_tokens
+from blockfront.blocks.tokens.attention import Attended
+from blockfront.blocks.tokens.ltmp import VARIANTS, threshold_mask
+from blockfront.blocks.tokens.state import Tokens
+from blockfront.errors import UsageError
 
 THRESHOLDS = [(0.5, 0.012), (0.8, 0.015), (0.2, 0.005), (math.inf, 0.013), (0.4, -math.inf)]
 GRID = [

@@ -8,9 +8,9 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench.blocks.tokens import Plan, TransformerMacs, count_macs, make_static, reduce_tokens
-from bench.design_space.cost import count_cost
-from bench.errors import UsageError
+from blockfront.blocks.tokens import Plan, TransformerMacs, count_macs, make_static, reduce_tokens
+from blockfront.design_space.cost import count_cost
+from blockfront.errors import UsageError
 
 
 def _on_meta(name: str):

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 import torch
 
-from bench.blocks.tokens import (
+from blockfront.blocks.tokens import (
     Plan,
     assume_counts,
     calibrate,
@@ -20,8 +20,8 @@ from bench.blocks.tokens import (
     make_static,
     reduce_tokens,
 )
-from bench.blocks.tokens.ltmp import VARIANTS
-from bench.errors import UsageError
+from blockfront.blocks.tokens.ltmp import VARIANTS
+from blockfront.errors import UsageError
 
 THRESHOLDS = {
     "merge-prune": {"merge_threshold": 0.5, "prune_threshold": 0.0125},

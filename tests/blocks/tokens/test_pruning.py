@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from bench.blocks.tokens import reduce_tokens
+from blockfront.blocks.tokens import reduce_tokens
 
 
 def test_evit_keeps_what_the_class_token_attends_to_and_fuses_the_rest(vit, images):

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.blocks.tokens.selection import divide, gather, leading, ranks, top
+from blockfront.blocks.tokens.selection import divide, gather, leading, ranks, top
 
 scores = st.lists(st.integers(-3, 3).map(float), min_size=1, max_size=20)
 

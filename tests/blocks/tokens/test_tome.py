@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from bench.blocks.tokens import reduce_tokens
-from bench.blocks.tokens.matching import match, merge_most_alike
-from bench.blocks.tokens.state import Tokens
-from bench.blocks.tokens.tome import merge_schedule
+from blockfront.blocks.tokens import reduce_tokens
+from blockfront.blocks.tokens.matching import match, merge_most_alike
+from blockfront.blocks.tokens.state import Tokens
+from blockfront.blocks.tokens.tome import merge_schedule
 
 
 def test_the_decreasing_schedule_is_the_papers():

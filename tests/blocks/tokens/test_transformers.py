@@ -12,8 +12,8 @@ from timm.models.deit import VisionTransformerDistilled
 from timm.models.vision_transformer import ResPostBlock
 from torch import nn
 
-from bench.blocks import deploy
-from bench.blocks.tokens import METHODS, calibrate, make_static, reduce_tokens
+from blockfront.blocks import deploy
+from blockfront.blocks.tokens import METHODS, calibrate, make_static, reduce_tokens
 
 BACKBONES = {
     "class token": {},

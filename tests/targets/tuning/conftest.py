@@ -2,11 +2,11 @@ import pytest
 import torch
 from torch import nn
 
-from bench.targets import get_target
-from bench.targets.tuning.cost_model import TransferModel
-from bench.targets.tuning.database import TuningDatabase, TuningRecord
-from bench.targets.tuning.search import search
-from bench.targets.tuning.tasks import tasks_of
+from blockfront.targets import get_target
+from blockfront.targets.tuning.cost_model import TransferModel
+from blockfront.targets.tuning.database import TuningDatabase, TuningRecord
+from blockfront.targets.tuning.search import search
+from blockfront.targets.tuning.tasks import tasks_of
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,9 @@
 import tvm
 from tvm.script import tirx as T
 
-from bench.targets import RUNNERS, RunOptions
-from bench.targets.tuning.candidates import open_candidates
-from bench.targets.tuning.processes import Failure
+from blockfront.targets import RUNNERS, RunOptions
+from blockfront.targets.tuning.candidates import open_candidates
+from blockfront.targets.tuning.processes import Failure
 
 ARGUMENTS = (("float32", (16,)),)
 

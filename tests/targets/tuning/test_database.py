@@ -4,9 +4,9 @@ import sys
 import pytest
 from msgspec import structs
 
-from bench.errors import RunError, UsageError
-from bench.targets import get_target
-from bench.targets.tuning.database import TuningDatabase, traces_hash
+from blockfront.errors import RunError, UsageError
+from blockfront.targets import get_target
+from blockfront.targets.tuning.database import TuningDatabase, traces_hash
 
 
 def test_a_record_comes_back_as_it_was_kept(database, record):
@@ -84,8 +84,8 @@ WRITER = """
 import sys
 from pathlib import Path
 from msgspec import structs
-from bench.targets import get_target
-from bench.targets.tuning.database import TuningDatabase
+from blockfront.targets import get_target
+from blockfront.targets.tuning.database import TuningDatabase
 
 database = TuningDatabase(get_target("host"), 1, Path(sys.argv[1]))
 record = next(iter(database.records().values()))

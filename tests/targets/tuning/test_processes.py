@@ -4,7 +4,7 @@ import time
 import psutil
 import pytest
 
-from bench.targets.tuning.processes import Failure, Processes
+from blockfront.targets.tuning.processes import Failure, Processes
 
 
 def test_results_come_in_the_order_of_the_calls():

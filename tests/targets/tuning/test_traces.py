@@ -3,8 +3,8 @@ import json
 import pytest
 import tvm
 
-from bench.targets.kernels import structure_of
-from bench.targets.tuning.traces import apply_trace, as_workload
+from blockfront.targets.compiler.kernels import structure_of
+from blockfront.targets.compiler.traces import apply_trace, as_workload
 
 
 def renamed(function):

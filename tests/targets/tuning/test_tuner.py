@@ -3,12 +3,12 @@ from dataclasses import replace
 import pytest
 from msgspec import structs
 
-from bench.errors import RunError
-from bench.targets import RUNNERS, RunOptions, compile_model, get_target
-from bench.targets.tuning.candidates import open_candidates
-from bench.targets.tuning.database import TuningDatabase
-from bench.targets.tuning.tasks import by_time, merge, tasks_of
-from bench.targets.tuning.tuner import Tuner
+from blockfront.errors import RunError
+from blockfront.targets import RUNNERS, RunOptions, compile_model, get_target
+from blockfront.targets.tuning.candidates import open_candidates
+from blockfront.targets.tuning.database import TuningDatabase
+from blockfront.targets.tuning.tasks import by_time, merge, tasks_of
+from blockfront.targets.tuning.tuner import Tuner
 
 TRIALS = 4
 

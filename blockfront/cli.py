@@ -1,0 +1,122 @@
+"""The command line: which commands there are, and how each kind of error ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import typer
+from typer.exceptions import TyperException
+
+import blockfront
+from blockfront.commands import (
+    board,
+    calibrate,
+    compare,
+    doctor,
+    lists,
+    profile,
+    results,
+    sample,
+    show,
+    tokens,
+    tune,
+    validate,
+    verify,
+)
+from blockfront.commands.stopping import INTERRUPTED
+from blockfront.errors import RunError, UsageError
+
+app = typer.Typer(
+    name="bench",
+    help="Which neural building block is fastest on your hardware?",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for _command in (
+    sample.sample,
+    results.studies,
+    results.report,
+    compare.compare,
+    results.export,
+    show.show,
+    profile.profile,
+    tune.tune,
+    calibrate.calibrate,
+    verify.verify,
+    lists.targets,
+    lists.blocks,
+    lists.spaces,
+    lists.datasets,
+    lists.runners,
+    lists.columns,
+    doctor.doctor,
+):
+    app.command()(_command)
+app.add_typer(board.app)
+app.add_typer(validate.app)
+app.add_typer(tokens.app)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"blockfront {blockfront.__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
+    return
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit: 0 done, 1 the work failed, 2 the call is wrong, 130 interrupted."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(run(given))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; gives the exit code, with one line on standard error for an error."""
+    try:
+        code = app(args=list(arguments), prog_name="bench", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except BrokenPipeError:
+        # The reader, such as `head`, has seen enough; a later flush must not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:
+        if "--debug" in arguments and not isinstance(error, TyperException):
+            import traceback
+
+            traceback.print_exc()
+        line, code = _verdict(error)
+        print(f"error: {line}", file=sys.stderr)
+        return code
+
+
+def _verdict(error: Exception) -> tuple[str, int]:
+    """What to say about an error, in one line, and the exit code."""
+    if isinstance(error, TyperException):
+        return f"{_one_line(error.format_message())} (see bench --help)", error.exit_code
+    if isinstance(error, UsageError):
+        return _one_line(str(error)), 2
+    if isinstance(error, RunError):
+        return _one_line(str(error)), 1
+    return f"{type(error).__name__}: {_one_line(str(error))} (run with --debug for the traceback)", 1
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

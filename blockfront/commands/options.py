@@ -1,0 +1,45 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from blockfront.study.storage import DEFAULT_STORAGE
+
+if TYPE_CHECKING:
+    from blockfront.analysis import Objectives
+
+Storage = Annotated[
+    str,
+    typer.Option(help=f"Where studies are kept: an SQLite file or a database URL (default {DEFAULT_STORAGE})."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+Tracker = Annotated[
+    str | None,
+    typer.Option(metavar="HOST:PORT", help="TVM tracker that boards are registered with."),
+]
+Database = Annotated[
+    Path | None,
+    typer.Option(help="File of tuned kernels (default: tuning/TARGET.jsonl in the cache folder, ~/.cache/bench)."),
+]
+Tuned = Annotated[bool, typer.Option("--tuned", help="Use the kernels that `bench tune` found to be faster.")]
+Cooldown = Annotated[float, typer.Option(metavar="SECONDS", help="Rest of the device before each measurement.")]
+Cost = Annotated[
+    str | None, typer.Option(metavar="COLUMN", help="What networks are to have little of (default latency_ms).")
+]
+Value = Annotated[str | None, typer.Option(metavar="COLUMN", help="What they are to have much of (default top1).")]
+
+
+def objectives(cost: str | None, value: str | None) -> Objectives:
+    """The pair of metrics that options name, the default where they do not.
+
+    Raises UsageError for an unknown metric, and for one that is of the other direction.
+    """
+    from blockfront.analysis import OBJECTIVES, Objectives
+
+    return Objectives(cost or OBJECTIVES.cost, value or OBJECTIVES.value)

@@ -1,0 +1,79 @@
+"""`bench profile`: the latency of one model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from blockfront.commands.options import Cooldown, Database, Debug, Json, Quiet, Tracker, Tuned
+
+
+def profile(
+    model: Annotated[
+        str, typer.Argument(help="A timm name, torchvision:NAME, file.py:factory, or the text of a network.")
+    ],
+    target: Annotated[str, typer.Option(help="Hardware: a name of `bench targets`, or file.py:name.")] = "host",
+    threads: Annotated[int | None, typer.Option(help="Threads on the target (default: all of its cores).")] = None,
+    runner: Annotated[str, typer.Option(help="How to get the latency: auto, or a name of `bench runners`.")] = "auto",
+    tracker: Tracker = None,
+    cooldown: Cooldown = 0,
+    tuned: Tuned = False,
+    database: Database = None,
+    resolution: Annotated[int | None, typer.Option(help="Input size in pixels (default: the model's own).")] = None,
+    reduction: Annotated[
+        Path | None, typer.Option(help="File of `bench tokens` by which a transformer's tokens are reduced.")
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Compile one model for a target, compare it with torch, and show its latency and its kernels by time."""
+    from blockfront.console.progress import choose_progress
+    from blockfront.console.tables import print_json
+    from blockfront.services.models import find_model
+    from blockfront.services.profile import profile_model
+    from blockfront.sweep.request import choose_means
+
+    progress = choose_progress(quiet=quiet)
+    chosen, options, notice = choose_means(target, runner, tracker, threads, tuned, database, cooldown)
+    found = find_model(model, resolution, reduction)
+    if notice:
+        progress.note(notice)
+    profiled = profile_model(found, chosen, options, progress)
+    if json:
+        print_json(profiled)
+    else:
+        _print(profiled)
+
+
+def _print(profiled: dict[str, Any]) -> None:
+    from blockfront.console.kernel_table import print_kernels
+    from blockfront.console.tables import error_line, print_line, print_visits
+
+    made_by = profiled["predictor"] or profiled["runner"]
+    interval = ""
+    if profiled["latency_ci95_low_ms"] is not None:
+        low, high = profiled["latency_ci95_low_ms"], profiled["latency_ci95_high_ms"]
+        interval = f", 95 % interval {low:.4g} to {high:.4g}"
+    print_line(f"{profiled['model']} at {profiled['resolution']} pixels on {profiled['target']}")
+    print_line(f"latency      {profiled['latency_ms']:.4g} ms ({profiled['latency_source']}, {made_by}){interval}")
+    if profiled["prediction_basis"] is not None:
+        print_line(f"error        {error_line(profiled)}")
+    if profiled["energy_mj"] is not None:
+        print_line(f"energy       {profiled['energy_mj']:.4g} mJ, in {profiled['precision']}")
+    if profiled["verified_on"] is not None:
+        print_line(f"threads      {profiled['threads']}")
+        print_line(f"against torch  relative error {profiled['max_rel_error']:.1e}, on {profiled['verified_on']}")
+    print_line(f"MACs         {profiled['macs'] / 1e6:.1f} M, {profiled['params'] / 1e6:.2f} M parameters")
+    if profiled["token_counts"] is not None:
+        print_line(f"tokens       counts {profiled['token_counts']}")
+    if profiled["peak_memory_bytes"] is not None:
+        print_line(f"peak memory  {profiled['peak_memory_bytes'] / 2**20:.2f} MiB of activations")
+    if profiled["unscheduled_kernel_names"]:
+        print_line(f"no schedule  {', '.join(profiled['unscheduled_kernel_names'])}")
+    if profiled["tuned_kernels"]:
+        print_line(f"tuned        {profiled['tuned_kernels']} of {len(profiled['kernels'])} kernels")
+    print_visits(profiled["visits"])
+    print_kernels(profiled)

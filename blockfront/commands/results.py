@@ -1,0 +1,73 @@
+"""`bench studies`, `report`, `export`: what to do with studies that exist, finished or not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from blockfront.commands.options import Cost, Debug, Json, Storage, Value, objectives
+from blockfront.study.storage import DEFAULT_STORAGE
+
+Names = Annotated[list[str], typer.Argument(metavar="STUDY...", help="Names of `bench studies`.")]
+
+
+def studies(storage: Storage = DEFAULT_STORAGE, json: Json = False, debug: Debug = False) -> None:
+    """List the studies of a storage and how far they are."""
+    from blockfront.console.tables import print_json, print_table
+    from blockfront.study.storage import list_studies
+
+    found = list_studies(storage)
+    if json:
+        print_json(found)
+    else:
+        print_table(list(found[0]) if found else ["study"], [list(row.values()) for row in found])
+
+
+def report(
+    names: Names,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path("report.html"),
+    cost: Cost = None,
+    value: Value = None,
+    storage: Storage = DEFAULT_STORAGE,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Write one self-contained HTML file about one study or several; unfinished ones are fine."""
+    from blockfront.analysis import write_report
+    from blockfront.console.tables import print_json, print_line
+    from blockfront.study.export import require_folder
+    from blockfront.study.storage import load, load_provenance
+
+    require_folder(output)
+    chosen = objectives(cost, value)
+    frame = load(names, storage)
+    write_report(frame, output, objectives=chosen, provenance=load_provenance(names, storage))
+    if json:
+        print_json({"report": str(output), "studies": names, "networks": len(frame)})
+    else:
+        print_line(f"{output}: {len(frame)} networks of {', '.join(names)}")
+
+
+def export(
+    study: Annotated[str, typer.Argument(help="A name of `bench studies`.")],
+    output: Annotated[Path, typer.Argument(help="The file to write: .csv or .parquet.")],
+    storage: Storage = DEFAULT_STORAGE,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Write a study's table, one row a network, as CSV or Parquet by the file's extension."""
+    from blockfront.console.tables import print_json, print_line
+    from blockfront.files import explaining, fill_atomically
+    from blockfront.study.export import export_format
+    from blockfront.study.storage import load
+
+    write = export_format(output)
+    frame = load(study, storage)
+    with explaining(output):
+        fill_atomically(output, lambda path: write(frame, path))
+    if json:
+        print_json({"file": str(output), "study": study, "networks": len(frame)})
+    else:
+        print_line(f"{output}: {len(frame)} networks, {len(frame.columns)} columns")

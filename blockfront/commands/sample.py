@@ -1,0 +1,174 @@
+"""`bench sample`: from a design space to a front."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from blockfront.commands.options import Cooldown, Database, Debug, Json, Quiet, Storage, Tracker, Tuned
+from blockfront.commands.stopping import stoppable
+from blockfront.errors import RunError
+from blockfront.study.storage import DEFAULT_STORAGE
+from blockfront.sweep.samplers import SAMPLERS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from blockfront.console.progress import Progress
+    from blockfront.sweep.request import Plan, Request
+
+_CHOSEN = f"How networks are chosen. {'; '.join(f'{name}: {SAMPLERS[name].description}' for name in SAMPLERS)}."
+
+
+def sample(
+    n: Annotated[int, typer.Option("--n", "-n", help="Networks in the study, in all.")] = 20,
+    target: Annotated[str, typer.Option(help="Hardware: a name of `bench targets`, or file.py:name.")] = "host",
+    space: Annotated[str, typer.Option(help="Design space: a name of `bench spaces`, or file.py:name.")] = "mobile",
+    dataset: Annotated[
+        str, typer.Option(help="Data to train on: a name of `bench datasets`, or folder:PATH.")
+    ] = "digits",
+    data_dir: Annotated[str | None, typer.Option(help="Folder that holds the files of a named data set.")] = None,
+    resolution: Annotated[int | None, typer.Option(help="Input size in pixels (default: the data set's).")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training images (default: the recipe's).")] = None,
+    device: Annotated[str, typer.Option(help="Where to train: auto, cpu or cuda.")] = "auto",
+    no_train: Annotated[bool, typer.Option("--no-train", help="Latency alone.")] = False,
+    runner: Annotated[str, typer.Option(help="How to get latencies: auto, or a name of `bench runners`.")] = "auto",
+    tracker: Tracker = None,
+    threads: Annotated[int | None, typer.Option(help="Threads on the target (default: all of its cores).")] = None,
+    cooldown: Cooldown = 0,
+    tuned: Tuned = False,
+    database: Database = None,
+    workers: Annotated[int | None, typer.Option(help="Worker processes here (default: one a core).")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Use the Dask cluster at tcp://HOST:PORT.")
+    ] = None,
+    storage: Storage = DEFAULT_STORAGE,
+    study: Annotated[str | None, typer.Option(help="Name of the study (default: SPACE-TARGET[-tuned]).")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of sampling, weights and training.")] = 0,
+    sampler: Annotated[str, typer.Option(help=_CHOSEN)] = "random",
+    profile_minutes: Annotated[float, typer.Option(help="Limit for compiling and timing one network.")] = 20,
+    train_minutes: Annotated[float, typer.Option(help="Limit for training one network.")] = 24 * 60,
+    report: Annotated[Path, typer.Option(help="The report to write.")] = Path("report.html"),
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Sample networks, compile, time and train them, and print the front of accuracy against latency.
+
+    The same command again goes on where it was stopped; a larger --n extends the study.
+    """
+    from blockfront.console.progress import choose_progress
+    from blockfront.study.export import require_folder
+    from blockfront.study.storage import load
+    from blockfront.sweep.request import Request, resolve
+
+    request = Request(
+        n=n,
+        target=target,
+        space=space,
+        dataset=dataset,
+        data_dir=data_dir,
+        resolution=resolution,
+        epochs=epochs,
+        device=device,
+        train=not no_train,
+        runner=runner,
+        tracker=tracker,
+        threads=threads,
+        cooldown=cooldown,
+        tuned=tuned,
+        database=database,
+        workers=workers,
+        scheduler=scheduler,
+        storage=storage,
+        study=study,
+        seed=seed,
+        sampler=sampler,
+        profile_minutes=profile_minutes,
+        train_minutes=train_minutes,
+    )
+    progress = choose_progress(quiet=quiet)
+    require_folder(report)
+    plan = resolve(request)
+    _sweep(plan, progress, debug)
+    frame = load(plan.study, storage)
+    _write_report(plan.study, request, frame, report)
+    if json:
+        _print_document(plan.study, request, frame, report)
+    else:
+        _print_summary(plan.study, request, frame, report)
+    require_success(frame)
+
+
+def _sweep(plan: Plan, progress: Progress, debug: bool) -> None:
+    from blockfront.sweep.run import run_sweep
+
+    with stoppable():
+        done = run_sweep(plan, progress, debug=debug)
+    if done.worked_on == 0:
+        progress.note(f"study {plan.study} has its {plan.request.n} networks already")
+    if done.reused:
+        progress.note(f"{done.reused} accuracies were in the storage already and are reused")
+
+
+def _write_report(study: str, request: Request, frame: pd.DataFrame, path: Path) -> None:
+    from blockfront.analysis import write_report
+    from blockfront.study.storage import load_provenance
+
+    write_report(frame, path, provenance=load_provenance([study], request.storage))
+
+
+def _best(frame: pd.DataFrame) -> pd.DataFrame:
+    """The front; without training, the networks by latency."""
+    from blockfront.analysis import front
+
+    complete = frame[frame["state"] == "complete"]
+    return front(complete) if complete["top1"].notna().any() else complete.sort_values("latency_ms").head(10)
+
+
+def _print_document(study: str, request: Request, frame: pd.DataFrame, path: Path) -> None:
+    from blockfront.console.tables import failures_by_reason, print_json
+    from blockfront.results.table import to_records
+    from blockfront.study.storage import shown
+
+    document: dict[str, Any] = {
+        "study": study,
+        "storage": shown(request.storage),
+        "report": str(path),
+        "front": [str(network_id) for network_id in _best(frame)["network_id"]] if request.train else [],
+        "failures": failures_by_reason(frame),
+        "networks": to_records(frame),
+    }
+    print_json(document)
+
+
+def _print_summary(study: str, request: Request, frame: pd.DataFrame, path: Path) -> None:
+    from blockfront.console import tables
+    from blockfront.study.storage import shown
+
+    best = _best(frame)
+    states = frame["state"].value_counts()
+    counted = ", ".join(f"{states[state]} {state}" for state in ("complete", "failed", "running") if state in states)
+    kind = f"front of top-1 on {request.dataset} against latency" if request.train else "fastest networks"
+    tables.print_line(f"{study}: {len(frame)} networks, {counted}")
+    if len(best):
+        tables.print_line()
+        tables.print_table(tables.front_columns(frame), tables.front_rows(best), title=kind)
+    for reason, count in tables.failures_by_reason(frame).items():
+        tables.print_line(f"{count} failed: {reason}")
+    elsewhere = "" if request.storage == DEFAULT_STORAGE else f" --storage {shlex.quote(shown(request.storage))}"
+    tables.print_line()
+    tables.print_line(f"report   {path}")
+    tables.print_line(f"study    {study} in {shown(request.storage)}")
+    if len(best):
+        tables.print_line(f"next     bench show {best.iloc[0]['network_id']}{elsewhere}")
+    tables.print_line(f"         bench export {shlex.quote(study)} networks.csv{elsewhere}")
+
+
+def require_success(frame: pd.DataFrame) -> None:
+    """Raise RunError when no network of a study came through, with the first one's reason."""
+    if (frame["state"] == "failed").all():
+        raise RunError(f"all {len(frame)} networks failed; the first because: {frame['error'].iloc[0]}")

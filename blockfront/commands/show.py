@@ -1,0 +1,48 @@
+"""`bench show`: everything known of one network."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from blockfront.commands.options import Debug, Json, Storage
+from blockfront.study.storage import DEFAULT_STORAGE
+
+
+def show(
+    network_id: Annotated[str, typer.Argument(metavar="ID", help="Id of a network, or its first digits.")],
+    study: Annotated[str | None, typer.Option(help="Look in this study only.")] = None,
+    storage: Storage = DEFAULT_STORAGE,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show a network: its text, sizes, latency and its samples, accuracy, and kernels by time with their rates."""
+    from blockfront.console.tables import print_json, print_line
+    from blockfront.study.lookup import find_network
+
+    found = find_network(network_id, storage, study)
+    if json:
+        print_json(found)
+        return
+    for i, one in enumerate(found):
+        if i:
+            print_line()
+        _print(one)
+
+
+def _print(found: dict[str, Any]) -> None:
+    from blockfront.console.kernel_table import print_kernels
+    from blockfront.console.tables import print_line, print_table, print_visits
+    from blockfront.results import COLUMNS
+
+    units = {name: column.unit for name, column in COLUMNS.items()}
+    print_line(found["network"])
+    rows = [(name, found[name], units[name]) for name in units if name != "network" and found[name] is not None]
+    print_table(["", "", ""], [(name, f"{value}", unit) for name, value, unit in rows])
+    samples = found["latency_samples_ms"]
+    if samples:
+        spread = f"{min(samples):.4g} to {max(samples):.4g} ms"
+        print_line(f"{len(samples)} samples, {spread}")
+    print_visits(found["visits"])
+    print_kernels(found)

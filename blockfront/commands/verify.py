@@ -1,0 +1,75 @@
+"""`bench verify`: is the code that a board runs right?"""
+
+from __future__ import annotations
+
+import signal
+from typing import Annotated, Any
+
+import typer
+
+from blockfront.commands.options import Database, Debug, Json, Quiet, Storage, Tracker, Tuned
+from blockfront.errors import RunError
+from blockfront.study.storage import DEFAULT_STORAGE
+
+
+def verify(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="STUDY|NETWORK",
+            help="A study (all its networks), a network's id or text, or a model as `bench profile` takes it.",
+        ),
+    ],
+    target: Annotated[str, typer.Option(help="Hardware: a name of `bench targets`, or file.py:name.")],
+    threads: Annotated[int | None, typer.Option(help="Threads on the target (default: all of its cores).")] = None,
+    tracker: Tracker = None,
+    tuned: Tuned = False,
+    database: Database = None,
+    resolution: Annotated[int | None, typer.Option(help="Input size in pixels (default: the model's own).")] = None,
+    space: Annotated[
+        str | None, typer.Option(help="file.py:space whose file defines the networks' blocks, when they are not ours.")
+    ] = None,
+    storage: Storage = DEFAULT_STORAGE,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Run a board's very code and compare its outputs with torch; exit code 1 when one differs.
+
+    It runs on the boards attached to --tracker, or else on boards in software, which take a download once.
+    """
+    from blockfront.console.progress import choose_progress
+    from blockfront.console.tables import print_json
+    from blockfront.services.verify import find_subjects
+    from blockfront.services.verify import verify as verify_all
+    from blockfront.sweep.request import choose_measurement
+
+    _, options, _ = choose_measurement(target, "auto", tracker, threads, tuned, database)
+    subjects = find_subjects(what, storage, resolution, space)
+    # What a batch system sends ends boards in software as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    rows = verify_all(subjects, options, choose_progress(quiet=quiet))
+    if json:
+        print_json({"target": options.target.name, "threads": options.threads, "networks": rows})
+    else:
+        _print(rows)
+    wrong = [row for row in rows if row["verdict"] != "agrees"]
+    if wrong:
+        raise RunError(f"{len(wrong)} of {len(rows)} networks could not be verified for {options.target.name}")
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
+    from blockfront.console.tables import print_table
+
+    print_table(
+        ["network", "family", "relative error", "verdict"],
+        [
+            (
+                row["network_id"] or row["network"],
+                row["family"],
+                "" if row["max_rel_error"] is None else f"{row['max_rel_error']:.1e}",
+                f"{row['verdict']}: {row['error']}" if row["error"] else row["verdict"],
+            )
+            for row in rows
+        ],
+    )

@@ -1,0 +1,114 @@
+"""A network's kernels as a table: their times, and the rates they reach against the device's peak."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from blockfront.console.tables import print_line, print_table
+
+INSTRUCTIONS = ("multiply_add", "vector", "load", "store", "branch", "integer")
+LINE_BYTES = 64
+
+
+def print_kernels(profiled: Mapping[str, Any]) -> None:
+    """The table of a profiled network's `kernels`, the longest first, and under it what its peaks are."""
+    kernels = sorted(profiled["kernels"], key=lambda kernel: -kernel["ms"])
+    if not kernels:
+        return
+    rows = [kernel_row(kernel, profiled["peak"]) for kernel in kernels]
+    print_line()
+    print_table(list(rows[0]), [list(row.values()) for row in rows])
+    print_line(peak_line(profiled))
+    for kernel in kernels:
+        if kernel.get("reason"):
+            print_line(reason_line(kernel))
+    if profiled.get("coverage"):
+        print_line(coverage_line(profiled["coverage"]))
+
+
+def kernel_row(kernel: Mapping[str, Any], peak: Mapping[str, Any] | None) -> dict[str, str]:
+    """Header to cell. A multiply-add is two operations; bytes are every tensor's, read or written once.
+
+    Of a kernel counted under emulation, what it executes and what its caches fetch are there too.
+
+    With a peak, "bound" names the part of it that takes longer over the kernel's work, and "lost ms" is the measured
+    time beyond that (the roofline of Williams et al., 2009).
+    """
+    ms, rule = kernel["ms"], kernel.get("rule", "")
+    row = {
+        "kernel": kernel["name"],
+        "rule": "none" if rule is None else rule,
+        "calls": f"{kernel['calls']}",
+        "ms": f"{ms:.4f}",
+        "share %": f"{100 * kernel['share']:.1f}",
+        "GFLOP/s": f"{2 * kernel['macs'] / ms / 1e6:.1f}",
+        "GB/s": f"{kernel['bytes'] / ms / 1e6:.1f}",
+    }
+    if kernel.get("energy_mj") is not None:
+        row["mJ"] = f"{kernel['energy_mj']:.4g}"
+    counts = kernel.get("counts")
+    if counts:
+        instructions = sum(counts[name] for name in INSTRUCTIONS)
+        memory = counts["l3_misses"] or counts["l2_misses"]
+        row |= {
+            "instructions M": f"{instructions / 1e6:.2f}",
+            "multiply-adds %": f"{100 * counts['multiply_add'] / instructions:.0f}",
+            "beyond L1 MB": f"{LINE_BYTES * counts['l1_misses'] / 1e6:.2f}",
+            "from memory MB": f"{LINE_BYTES * memory / 1e6:.2f}",
+        }
+    if peak is None:
+        return row
+    compute_ms, memory_ms = _least_ms(kernel, peak)
+    row |= {
+        "GFLOP/s %": f"{100 * compute_ms / ms:.0f}",
+        "GB/s %": f"{100 * memory_ms / ms:.0f}",
+        "bound": "compute" if compute_ms > memory_ms else "memory",
+    }
+    return row | {"lost ms": f"{_lost_ms(kernel, peak):.4f}"} if peak["source"] == "measured" else row
+
+
+def peak_line(profiled: Mapping[str, Any]) -> str:
+    """What the percentages are of, and where that is from; for measured kernels, what they lose to it."""
+    peak = profiled["peak"]
+    if peak is None:
+        return "No peak was kept with this latency; `bench profile` compares kernels on a processor with one."
+    figures = f"{peak['gflops']:.1f} GFLOP/s (a multiply-add is two), {peak['gbs']:.1f} GB/s"
+    if profiled.get("coverage"):
+        return f"% of the array's peak and of what the outermost memory reads: {figures}, in {profiled['precision']}."
+    percent = f"% of the peak with --threads {profiled['threads']}: {figures},"
+    if peak["source"] != "measured":
+        return f"{percent} the catalogue's figures for {profiled['target']}."
+    lost = sum(_lost_ms(kernel, peak) for kernel in profiled["kernels"])
+    total = sum(kernel["ms"] for kernel in profiled["kernels"])
+    return f"{percent} measured on {profiled['device']}. Kernels lose {lost:.4g} of their {total:.4g} ms to it."
+
+
+def reason_line(kernel: Mapping[str, Any]) -> str:
+    """Why a kernel has no schedule, or one of dlight's later ones."""
+    scheduled = "unscheduled" if kernel["rule"] is None else f"scheduled by {kernel['rule']}"
+    return f"{kernel['name']} is {scheduled}: {kernel['reason']}"
+
+
+def coverage_line(coverage: Mapping[str, Any]) -> str:
+    """What a simulation models of the network, and what costs nothing in it."""
+
+    def counted(key: str) -> str:
+        return ", ".join(f"{count} {name}" for name, count in coverage[key].items()) or "nothing"
+
+    return (
+        f"Layers (zigzag) have {coverage['macs']:.2%} of the MACs and write {coverage['activations']:.1%} of the "
+        f"activations' bytes; other operators (moves) cost the data they move, their arithmetic is not modelled. "
+        f"Not modelled, at no cost: {counted('fused')} applied by the operator before; {counted('addressing')} as "
+        "addressing."
+    )
+
+
+def _least_ms(kernel: Mapping[str, Any], peak: Mapping[str, Any]) -> tuple[float, float]:
+    """Milliseconds the kernel's arithmetic and its traffic take at the peak."""
+    return 2 * kernel["macs"] / peak["gflops"] / 1e6, kernel["bytes"] / peak["gbs"] / 1e6
+
+
+def _lost_ms(kernel: Mapping[str, Any], peak: Mapping[str, Any]) -> float:
+    """Milliseconds beyond both; none for a kernel that its caches serve faster than memory could."""
+    return max(0.0, float(kernel["ms"]) - max(_least_ms(kernel, peak)))

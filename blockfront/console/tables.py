@@ -1,0 +1,118 @@
+"""What the commands print; text from outside is never read as markup."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from blockfront.results.table import without_nan
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_PIPE_WIDTH = 160
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on standard output; NaN and infinities become null."""
+    print(json.dumps(without_nan(document), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def console() -> Console:
+    """Standard output; lines are not cut to 80 columns where it is no terminal."""
+    width = None if sys.stdout.isatty() else _PIPE_WIDTH
+    return Console(width=width, markup=False, highlight=False, soft_wrap=False)
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
+    """A table whose numeric cells stand right."""
+    rows = [[cell if cell is not None else "" for cell in row] for row in rows]
+    table = Table(title=None if title is None else Text(title), title_justify="left", box=None, pad_edge=False)
+    for i, column in enumerate(columns):
+        numeric = bool(rows) and all(_is_number(row[i]) for row in rows)
+        table.add_column(Text(column, style="bold"), justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    console().print(table)
+
+
+def _is_number(cell: object) -> bool:
+    try:
+        float(str(cell))
+    except ValueError:
+        return False
+    return True
+
+
+def print_line(line: str = "") -> None:
+    """One line on standard output, as it is."""
+    console().print(line, soft_wrap=True)
+
+
+def print_visits(visits: Sequence[Mapping[str, Any]]) -> None:
+    """One line a visit: on which device, and what is known of the state it was in."""
+    for i, visit in enumerate(visits, 1):
+        known = "".join(f"; {label}: {text}" for label, text in visit["conditions"].items())
+        print_line(f"visit {i}      {len(visit['samples_ms'])} samples on {visit['device']}{known}")
+
+
+def latency_header(frame: pd.DataFrame) -> str:
+    """Header of the latency column, with the source of the figures: latency ms (predicted, roofline).
+
+    A known error of a prediction stands there too.
+    """
+    rows = frame[frame["latency_ms"].notna()]
+    sources = sorted({(str(r.latency_source), _by(r)) for r in rows.itertuples()})
+    if not sources:
+        return "latency ms"
+    return "latency ms (" + "; ".join(", ".join(part for part in pair if part) for pair in sources) + ")"
+
+
+def error_line(row: Mapping[str, Any]) -> str:
+    """What is known of a prediction's error, of a row that has a `prediction_basis`."""
+    if row["prediction_error"] is None:
+        return f"unknown; {row['prediction_basis']}"
+    median, p90 = (f"{row[name]:.0%}" for name in ("prediction_error", "prediction_error_p90"))
+    return f"median {median}, 90th percentile {p90}; {row['prediction_basis']}"
+
+
+def front_rows(front: pd.DataFrame) -> list[list[object]]:
+    """Rows of the front's table, in the order of `front_columns`."""
+    energy = bool(front["energy_mj"].notna().any())
+    return [
+        [
+            str(row["network_id"]),
+            str(row["family"]),
+            f"{row['latency_ms']:.3g}",
+            *([f"{row['energy_mj']:.3g}"] if energy else []),
+            "" if row["top1"] is None else f"{100 * row['top1']:.1f}",
+            f"{row['macs'] / 1e6:.1f}",
+            f"{row['params'] / 1e6:.2f}",
+        ]
+        for row in without_nan(front.to_dict("records"))
+    ]
+
+
+def front_columns(frame: pd.DataFrame) -> list[str]:
+    """Headers of the front's table."""
+    energy = ["energy mJ"] if frame["energy_mj"].notna().any() else []
+    return ["network", "family", latency_header(frame), *energy, "top-1 %", "MACs M", "params M"]
+
+
+def failures_by_reason(frame: pd.DataFrame) -> dict[str, int]:
+    """Reason to how many networks failed for it, the commonest first."""
+    failed = frame.loc[frame["state"] == "failed", "error"]
+    return dict(Counter(str(reason) for reason in failed).most_common())
+
+
+def _by(row: Any) -> str:
+    predictor = row.predictor if isinstance(row.predictor, str) else ""
+    error = f", median error {row.prediction_error:.0%}" if row.prediction_error == row.prediction_error else ""
+    return f"{predictor or row.runner}{error}"

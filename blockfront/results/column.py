@@ -1,0 +1,95 @@
+"""What a column is, and the ways in which one follows from a result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from blockfront.results.latency import Latency
+from blockfront.results.metric import Metric
+from blockfront.results.result import Result
+from blockfront.results.training import Score, Training, counted_share, mean_score
+
+Kind = Literal["text", "whole", "real"]
+DTYPES: dict[Kind, str] = {"text": "str", "whole": "Int64", "real": "float64"}
+"""The pandas type of each kind of column."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: `kind` is text, whole (integer, may be missing) or real (float64, NaN when missing).
+
+    `of` gives the value from a result, None where the result has none. A column that networks are compared by has a
+    `metric`.
+    """
+
+    name: str
+    kind: Kind
+    unit: str
+    title: str
+    of: Callable[[Result], Any]
+    metric: Metric | None = None
+
+
+def path(names: str) -> Callable[[Result], Any]:
+    """What stands in a result under names joined by dots; None as soon as one of them is None."""
+    fields = names.split(".")
+
+    def of(result: Result) -> Any:
+        value: Any = result
+        for field in fields:
+            if value is None:
+                return None
+            value = getattr(value, field)
+        return value
+
+    return of
+
+
+def score_columns(unit: str, title: str, metric: Metric) -> tuple[Column, Column, Column]:
+    """The columns of a metric that a task's evaluator fills: its mean over the trainings, and its interval's ends."""
+    assert metric.interval is not None
+    return _with_interval(unit, title, metric, lambda result: mean_score(result.trainings, metric.key))
+
+
+def token_columns(title: str, metric: Metric) -> tuple[Column, Column, Column]:
+    """The same of a share of test images that learning a token reduction found."""
+
+    def of(result: Result) -> Score | None:
+        if not result.tokens or not result.trainings:
+            return None
+        share = result.tokens[metric.key]
+        return counted_share(share, result.trainings[0].test_images)
+
+    return _with_interval("0 to 1", title, metric, of)
+
+
+def _with_interval(
+    unit: str, title: str, metric: Metric, of: Callable[[Result], Score | None]
+) -> tuple[Column, Column, Column]:
+    assert metric.interval is not None
+    low, high = metric.interval
+    return (
+        Column(metric.key, "real", unit, title, lambda r: (score := of(r)) and score.value, metric),
+        Column(
+            low, "real", unit, f"lower end of {metric.key}'s 95 % interval", lambda r: (score := of(r)) and score.low
+        ),
+        Column(
+            high, "real", unit, f"upper end of {metric.key}'s 95 % interval", lambda r: (score := of(r)) and score.high
+        ),
+    )
+
+
+def compiled(result: Result, of: Callable[[Latency], Any]) -> Any:
+    """Nothing is compiled for a simulation, which is what has a coverage."""
+    return of(result.latency) if result.latency and not result.latency.coverage else None
+
+
+def latency_end(result: Result, end: int) -> float | None:
+    return result.latency.ci95_ms[end] if result.latency and result.latency.ci95_ms else None
+
+
+def of_training(result: Result, of: Callable[[Training], Any]) -> Any:
+    """What all trainings of a network share."""
+    return of(result.trainings[0]) if result.trainings else None

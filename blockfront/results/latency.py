@@ -1,0 +1,132 @@
+"""Latency of one network on one target: what was measured or predicted, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from blockfront.results.counts import Counts
+
+Source = Literal["measured", "predicted", "simulated"]
+
+
+@dataclass(frozen=True)
+class KernelTime:
+    """One distinct kernel of a network: `calls` executions of it take `ms` milliseconds together.
+
+    `macs` and `bytes` are those of all calls too; `rule` is the schedule's name, None when no rule covered it, and
+    `reason` why none did, or which of dlight's rules failed before it; `counts` is what all calls execute, where that
+    was counted. Of a simulated network a kernel is a layer, `rule` "zigzag", or another operator, costed by the data
+    it moves, `rule` "moves"; `energy_mj` is of all calls.
+    """
+
+    name: str
+    calls: int
+    ms: float
+    macs: int
+    bytes: int
+    share: float
+    rule: str | None = None
+    counts: Counts | None = None
+    energy_mj: float | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Peak:
+    """The most a device does with a latency's threads: 10⁹ operations (a multiply-add is two) and bytes a second.
+
+    `source` says whether the device itself showed it, or the catalogue's figures for its target give it.
+    """
+
+    source: Literal["measured", "catalogue"]
+    gflops: float
+    gbs: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The model of a core that made a latency, and how far off it was elsewhere.
+
+    `model` is a hash of its coefficients and of the board's figures that go with them. `median_error` and `p90_error`
+    are of |predicted / measured - 1| over `n` latencies that no coefficient was fitted on; None, with an `n` of 0, when
+    there are none. `basis` says which those were and where the coefficients are from.
+    """
+
+    model: str
+    basis: str
+    median_error: float | None = None
+    p90_error: float | None = None
+    n: int = 0
+
+    def __str__(self) -> str:
+        if self.median_error is None or self.p90_error is None:
+            return f"error unknown; {self.basis}"
+        return f"median error {self.median_error:.0%}, 90th percentile {self.p90_error:.0%}; {self.basis}"
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What a simulator itself models of a network: shares of its MACs and of the activation bytes it writes.
+
+    Of the rest: `fused` counts operators that cost nothing because their producer applies them, `addressing` those
+    that move nothing, both by name; `foreign` are MACs of operators that are not simulated but by what they move.
+    """
+
+    macs: float
+    activations: float
+    fused: dict[str, int]
+    addressing: dict[str, int]
+    foreign: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Visit:
+    """Samples taken in one go, in milliseconds: on which device, and in which state that was before and after."""
+
+    device: str
+    samples_ms: tuple[float, ...]
+    conditions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Time of one inference at batch 1, in milliseconds, with every raw sample it came from.
+
+    `visits` hold the samples as they were taken, and `conditions` what they say of the device, together; `device`
+    names all devices they are from. `ci95_ms` is the 95 % confidence interval of the median; a prediction has no
+    samples and its interval is None. `max_rel_error` is max|y - y_torch| / max|y_torch| of the compiled network, run
+    on `verified_on`. `peak_memory_bytes` is the activation memory TVM planned, weights excluded. `tuned_kernels` are
+    those whose schedule is from a tuning database; `prediction` tells of the model of a core or of an accelerator,
+    where one was asked. Nothing is compiled for a simulation: it has no error against torch, no planned memory, but
+    `energy_mj` and the `coverage` of its simulator. `precision` is the number format of weights and activations.
+    """
+
+    source: Source
+    runner: str
+    target: str
+    device: str
+    threads: int
+    median_ms: float
+    ci95_ms: tuple[float, float] | None
+    visits: tuple[Visit, ...]
+    kernels: tuple[KernelTime, ...]
+    unscheduled_kernels: tuple[str, ...]
+    peak_memory_bytes: int | None
+    max_abs_error: float | None
+    max_rel_error: float | None
+    verified_on: str | None
+    predictor: str | None = None
+    prediction: Prediction | None = None
+    peak: Peak | None = None
+    tuned_kernels: tuple[str, ...] = ()
+    versions: dict[str, str] = field(default_factory=dict)
+    conditions: dict[str, str] = field(default_factory=dict)
+    energy_mj: float | None = None
+    precision: str = "float32"
+    coverage: Coverage | None = None
+
+    @property
+    def samples_ms(self) -> tuple[float, ...]:
+        """The samples of all visits; none for a prediction."""
+        return tuple(sample for visit in self.visits for sample in visit.samples_ms)

@@ -1,0 +1,128 @@
+"""Tuning the kernels of networks: which networks a name means, and the kernels worth tuning in them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from blockfront.errors import RunError, UsageError, near_names, unknown
+
+if TYPE_CHECKING:
+    from blockfront.console.progress import Progress
+    from blockfront.services.models import Model
+    from blockfront.targets import Kernel, RunOptions
+    from blockfront.targets.latency.runners.measure import MeasuringRunner
+    from blockfront.targets.tuning.database import TuningDatabase, TuningRecord
+    from blockfront.targets.tuning.tasks import Task
+
+_CANDIDATE_S = 20
+_SESSION_S = 3600
+
+
+def find_models(ref: str, storage: str, resolution: int | None = None) -> list[Model]:
+    """The networks `ref` means: a study's complete ones, the network of that id, or a model as `bench profile` takes.
+
+    Raises UsageError for what is none of these, with near names.
+    """
+    from blockfront.services.models import find_model
+
+    studies = known_studies(storage)
+    if ref in studies:
+        return [find_model(text, resolution) for text in _networks(ref, storage)]
+    if studies and re.fullmatch("[0-9a-f]{4,12}", ref):
+        from blockfront.study.lookup import find_network
+
+        return [find_model(find_network(ref, storage)[0]["network"], resolution)]
+    try:
+        return [find_model(ref, resolution)]
+    except UsageError as error:
+        if near_names(ref, studies):
+            raise unknown("study", ref, studies) from error
+        raise
+
+
+def longest_tasks(
+    models: Sequence[Model], runner: MeasuringRunner, options: RunOptions, kernels: int, progress: Progress
+) -> tuple[list[tuple[Task, float]], float]:
+    """The `kernels` kernels that take most time in all the models together, with their ms, and the share they cover."""
+    from blockfront.services.profile import build_model
+    from blockfront.targets.tuning.tasks import by_time, merge, tasks_of
+
+    tasks: list[Task] = []
+    with progress.stage("networks", len(models)) as advance:
+        for model in models:
+            module, _ = build_model(model)
+            tasks = merge([*tasks, *tasks_of(module, model.resolution, options.target, options.threads)])
+            advance()
+    with runner.session(replace(options, timeout_s=_SESSION_S)) as session:
+        ranked = by_time(tasks, session)
+    longest = ranked[:kernels]
+    return longest, sum(ms for _, ms in longest) / sum(ms for _, ms in ranked)
+
+
+def tune_tasks(
+    tasks: Sequence[tuple[Task, float]],
+    runner: MeasuringRunner,
+    options: RunOptions,
+    database: TuningDatabase,
+    trials: int,
+    progress: Progress,
+) -> Iterator[dict[str, Any]]:
+    """Tune each kernel with `trials` candidates in all; for each what came out, or why nothing did."""
+    from blockfront.study.provenance import usable_cores
+    from blockfront.targets.tuning.candidates import open_candidates
+    from blockfront.targets.tuning.tuner import Tuner
+
+    candidate_options = replace(options, timeout_s=_CANDIDATE_S)
+    with open_candidates(runner, candidate_options, usable_cores()) as candidates:
+        tuner = Tuner(runner, replace(options, timeout_s=_SESSION_S), database, candidates)
+        with progress.stage("trials", sum(tuner.missing(task, trials) for task, _ in tasks)) as advance:
+            for task, ms in tasks:
+                try:
+                    yield _row(task.kernel, ms, tuner.tune(task, trials, advance), None)
+                except RunError as error:
+                    yield _row(task.kernel, ms, None, str(error))
+
+
+def _row(kernel: Kernel, ms: float, record: TuningRecord | None, error: str | None) -> dict[str, Any]:
+    low, high = record.ratio_ci95 if record else (None, None)
+    return {
+        "kernel": kernel.name,
+        "symbol": kernel.symbol,
+        "calls": kernel.calls,
+        "ms": ms,
+        "trials": record.trials if record else None,
+        "rule_ms": median(record.rule_ms) if record else None,
+        "tuned_ms": median(record.tuned_ms) if record else None,
+        "ratio": median(record.ratios) if record else None,
+        "ratio_ci95_low": low,
+        "ratio_ci95_high": high,
+        "max_rel_error": record.max_rel_error if record else None,
+        "kept": record.kept if record else False,
+        "device": record.device if record else None,
+        "date": record.date if record else None,
+        "error": error,
+    }
+
+
+def known_studies(storage: str) -> list[str]:
+    """Names of the studies in a storage; none when there is no storage."""
+    from blockfront.study.storage import opened, own_studies, storage_exists
+
+    if not storage_exists(storage):
+        return []
+    with opened(storage) as opened_storage:
+        return own_studies(opened_storage)
+
+
+def _networks(study: str, storage: str) -> list[str]:
+    from blockfront.study.storage import load
+
+    rows = load(study, storage)
+    texts = [str(text) for text in rows.loc[rows["state"] == "complete", "network"]]
+    if not texts:
+        raise UsageError(f"study {study!r} has no complete network yet; finish one with bench sample")
+    return texts

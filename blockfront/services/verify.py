@@ -1,0 +1,200 @@
+"""Whether the code a board runs computes what torch does: networks compiled, run there, and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blockfront.errors import UsageError
+from blockfront.python_file import import_file, is_file_reference
+from blockfront.study.provenance import usable_cores
+
+if TYPE_CHECKING:
+    from blockfront.console.progress import Progress
+    from blockfront.targets import RunOptions
+    from blockfront.targets.latency.emulation import EmulatedBoard
+
+_LIMIT_S = 20 * 60
+_SESSION_S = 600
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network to verify: what `bench profile` would take for it, and the file that defines its blocks, if one does.
+
+    Its id and family are empty for a model that is none of ours.
+    """
+
+    ref: str
+    network_id: str = ""
+    family: str = ""
+    resolution: int | None = None
+    file: Path | None = None
+
+
+def find_subjects(what: str, storage: str, resolution: int | None, space: str | None) -> list[Subject]:
+    """All networks of a study, failed ones included, or the one network that `what` means as in `bench tune`.
+
+    `space` names the file whose blocks the networks are made of. Raises UsageError for what is none of these, with
+    near names.
+    """
+    from blockfront.design_space import Network
+    from blockfront.services.tune import find_models, known_studies
+
+    file = _blocks(space)
+    if what in known_studies(storage):
+        if resolution is not None:
+            raise UsageError("--resolution is for a single model: the networks of a study have their own")
+        return [Subject(*row, file=file) for row in _networks(what, storage)]
+    (model,) = find_models(what, storage, resolution)
+    if "/" not in model.name or is_file_reference(model.name):
+        return [Subject(model.name, resolution=resolution, file=file)]
+    network = Network.parse(model.name)
+    return [Subject(model.name, network.id, network.family, file=file)]
+
+
+def verify(subjects: Sequence[Subject], options: RunOptions, progress: Progress) -> list[dict[str, Any]]:
+    """A row for each network, in order, with the verdict `agrees`, `differs` or `failed`.
+
+    Networks are compiled here, several at a time, and run on the devices of the options' tracker; without one, on
+    boards in software that end with this call. Raises UsageError for a target that cannot be emulated, and RunError
+    when boards in software cannot be made or stop.
+    """
+    from blockfront.sweep.cluster import embedded_cluster
+    from blockfront.sweep.pool import Pool, Task
+
+    rows: dict[int, dict[str, Any]] = {}
+    with _devices(options, len(subjects), progress) as devices:
+        threads = max(1, usable_cores() // devices.count)
+        with embedded_cluster(devices.count, threads, tvm_threads=threads) as client:
+            devices.await_start()
+            tasks = [Task(i, verify_network, (subject, devices.options)) for i, subject in enumerate(subjects)]
+            outcomes = Pool(client, devices.count).run(tasks, _LIMIT_S)
+            with closing(outcomes), progress.stage("verify", len(subjects)) as advance:
+                for outcome in outcomes:
+                    if outcome.reason is None:
+                        found = outcome.result()
+                    else:
+                        devices.check()
+                        found = {"verdict": "failed", "error": outcome.reason}
+                    rows[outcome.number] = _row(subjects[outcome.number], **found)
+                    advance()
+    return [rows[i] for i in range(len(subjects))]
+
+
+def verify_network(subject: Subject, options: RunOptions) -> dict[str, Any]:
+    """Compile a network, run the very code on a device, and compare its output with torch's; a worker's task."""
+    from blockfront.services.models import find_model
+    from blockfront.services.profile import build_model
+    from blockfront.targets import compile_model
+    from blockfront.targets.compiler.compiling import TOLERANCE
+    from blockfront.targets.latency.runners import RpcRunner
+    from blockfront.targets.latency.runners.measure import run_program
+    from blockfront.training import seeded
+
+    if subject.file is not None:
+        import_file(subject.file)
+    model = find_model(subject.ref, subject.resolution)
+    with seeded(0):
+        module, _ = build_model(model)
+        program = compile_model(
+            module, model.resolution, options.target, threads=options.threads, seed=0, tuned=options.tuned
+        )
+    with RpcRunner().session(options) as session:
+        _, absolute, relative = run_program(program, session)
+    return {
+        "verdict": "agrees" if relative <= TOLERANCE else "differs",
+        "max_abs_error": absolute,
+        "max_rel_error": relative,
+        "device": session.name,
+        "emulated": session.emulated,
+    }
+
+
+def _row(
+    subject: Subject,
+    verdict: str,
+    max_abs_error: float | None = None,
+    max_rel_error: float | None = None,
+    device: str | None = None,
+    emulated: bool | None = None,
+    error: str | None = None,
+) -> dict[str, Any]:
+    return {
+        "network_id": subject.network_id or None,
+        "network": subject.ref,
+        "family": subject.family or None,
+        "verdict": verdict,
+        "max_abs_error": max_abs_error,
+        "max_rel_error": max_rel_error,
+        "device": device,
+        "emulated": emulated,
+        "error": error,
+    }
+
+
+def _blocks(space: str | None) -> Path | None:
+    """The file of a space of the user's own, imported, so that its blocks are known; None for one of ours."""
+    if space is None:
+        return None
+    if not is_file_reference(space):
+        raise UsageError(f"--space {space!r}: name the file that defines the networks' blocks, as file.py:space")
+    file = Path(space.rpartition(":")[0]).resolve()
+    import_file(file)
+    return file
+
+
+def _networks(study: str, storage: str) -> list[tuple[str, str, str]]:
+    """Text, id and family of each network of a study, once."""
+    from blockfront.study.storage import load
+
+    rows = load(study, storage)
+    rows = rows[rows["network"].notna()]
+    found = dict.fromkeys(
+        (str(text), str(network_id), str(family))
+        for text, network_id, family in zip(rows["network"], rows["network_id"], rows["family"], strict=True)
+    )
+    if not found:
+        raise UsageError(f"study {study!r} has no network yet; draw some with bench sample")
+    return list(found)
+
+
+@dataclass(frozen=True)
+class _Devices:
+    """Where networks run: options that reach `count` devices, and the boards among them that are ours."""
+
+    options: RunOptions
+    count: int
+    boards: Sequence[EmulatedBoard] = ()
+
+    def await_start(self) -> None:
+        """Wait until the tracker knows our boards."""
+        for board in self.boards:
+            board.await_registration()
+
+    def check(self) -> None:
+        """Raise RunError when one of our boards has stopped."""
+        for board in self.boards:
+            board.check()
+
+
+@contextmanager
+def _devices(options: RunOptions, networks: int, progress: Progress) -> Iterator[_Devices]:
+    """The tracker's devices, or as many boards in software as there are cores and networks for."""
+    from blockfront.board.sockets import shown, tracker_address
+    from blockfront.targets import RUNNERS
+    from blockfront.targets.latency.emulation import emulated_boards, own_tracker, prepare
+
+    count = min(networks, usable_cores())
+    options = replace(options, timeout_s=_SESSION_S)
+    if tracker_address(options.tracker):
+        yield _Devices(options, max(1, min(count, RUNNERS["rpc"].devices(options))))
+        return
+    emulation = prepare(options.target)
+    progress.note(f"emulating {options.target.name}: {emulation.title}")
+    tracker = own_tracker()
+    with emulated_boards(emulation, tracker, devices=count) as boards:
+        yield _Devices(replace(options, tracker=shown(tracker)), count, boards)

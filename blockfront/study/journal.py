@@ -1,0 +1,189 @@
+"""Everything the orchestrator writes into a study, each step in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from blockfront.results import NetworkFacts, Result
+from blockfront.results.table import row_of
+from blockfront.results.trial import read_parts, read_result, write_part
+from blockfront.study.settings import Settings, origin_of, read_settings
+
+if TYPE_CHECKING:
+    from optuna.storages import RDBStorage
+    from optuna.study import Study
+
+    from blockfront.design_space import Network, Space
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The network of one sample index, and the dimension values it came from."""
+
+    index: int
+    values: Mapping[str, Any]
+    network: Network
+
+
+@dataclass
+class Entry:
+    """One trial in work: its number, its network, and what is known of it so far."""
+
+    number: int
+    network: NetworkFacts
+    result: Result
+
+
+class Journal:
+    """A study as the one process that writes it sees it.
+
+    Results go into a running trial the moment they exist; the trial is told its values when it has them all.
+    A process killed between two writes leaves a study from which `unfinished` goes on.
+    """
+
+    def __init__(self, storage: RDBStorage, study: Study, settings: Settings) -> None:
+        self.storage = storage
+        self.study = study
+        self.settings = settings
+        self._study_id = storage.get_study_id_from_name(study.study_name)
+        self._origin = origin_of(study.study_name, settings)
+
+    def add(self, space: Space, draw: Draw) -> Entry:
+        """A running trial for a drawn network."""
+        from optuna.trial import FixedTrial, TrialState, create_trial
+
+        fixed = FixedTrial(dict(draw.values))
+        space.suggest(fixed)
+        network = facts_of(draw.network)
+        trial = create_trial(
+            state=TrialState.RUNNING,
+            params=fixed.params,
+            distributions=fixed.distributions,
+            user_attrs={"index": draw.index, "network": write_part(network)},
+        )
+        trial_id = self.storage.create_new_trial(self._study_id, trial)
+        return self._entry(self.storage.get_trial(trial_id).number, network)
+
+    def adopt(self, number: int, network: Network) -> Entry:
+        """Take a trial that a sampler proposed, now that its network is known."""
+        entry = self._entry(number, facts_of(network))
+        self._write(number, "network", entry.network)
+        return entry
+
+    def _entry(self, number: int, network: NetworkFacts) -> Entry:
+        return Entry(number, network, Result(self._origin, "running", number, network=network))
+
+    def record(self, entry: Entry, parts: Mapping[str, Any]) -> None:
+        """Keep what a stage found: parts of a `Result` by name, in this order."""
+        for name, part in parts.items():
+            self._write(entry.number, name, part)
+        entry.result = replace(entry.result, **parts)
+
+    def complete(self, entry: Entry) -> None:
+        """Tell the trial its values: the latency in ms, and the accuracy where the study trains."""
+        row = row_of(entry.result)
+        self.study.tell(entry.number, [row[name] for name in self.settings.objectives])
+
+    def fail(self, entry: Entry, stage: str, reason: str, traceback: str | None = None) -> None:
+        """Tell the trial that it failed, with the stage and the reason in one line."""
+        from optuna.trial import TrialState
+
+        if traceback is not None:
+            self._write(entry.number, "traceback", traceback)
+        if entry.result.error is None:
+            self.record(entry, {"error": f"{stage}: {reason}"})
+        self.study.tell(entry.number, state=TrialState.FAIL)
+
+    def prune(self, number: int, reason: str) -> None:
+        """Put aside a proposal of a sampler that is no network of this study."""
+        from optuna.trial import TrialState
+
+        self._write(number, "reason", reason)
+        self.study.tell(number, state=TrialState.PRUNED)
+
+    def unfinished(self) -> list[Entry]:
+        """Trials that an earlier run left in work, with the results they have.
+
+        One killed before its network was known is put aside; one killed while failing fails now.
+        """
+        from optuna.trial import TrialState
+
+        left: list[Entry] = []
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            if "network" not in trial.user_attrs:
+                self.prune(trial.number, "interrupted")
+                continue
+            result = read_result(self._origin, trial)
+            assert result.network is not None
+            entry = Entry(trial.number, result.network, result)
+            if result.error is not None:
+                self.fail(entry, "", "")
+                continue
+            left.append(entry)
+        return left
+
+    def taken(self) -> dict[str, int]:
+        """Network id to sample index, of every network the study holds."""
+        return taken(self.study)
+
+    def _write(self, number: int, key: str, value: Any) -> None:
+        trial_id = self.storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
+        self.storage.set_trial_user_attr(trial_id, key, write_part(value))
+
+
+def facts_of(network: Network) -> NetworkFacts:
+    """A network as a trial keeps it."""
+    return NetworkFacts(network.id, str(network), network.family, network.resolution, network.learns_counts)
+
+
+def taken(study: Study) -> dict[str, int]:
+    """Network id to sample index (the trial's number where a sampler chose), of every network of a study."""
+    return {
+        trial.user_attrs["network"]["id"]: trial.user_attrs.get("index", trial.number)
+        for trial in study.get_trials(deepcopy=False)
+        if "network" in trial.user_attrs and trial.state.name != "PRUNED"
+    }
+
+
+TRAINED = ("tokens", "trainings")
+"""Parts that training finds, in the order they are written: what has trainings is trained."""
+
+
+def known_accuracies(storage: RDBStorage, settings: Settings) -> dict[str, dict[str, Any]]:
+    """Network id to the results of every training in the storage that would be repeated, with the study's name."""
+    import optuna
+
+    known: dict[str, dict[str, Any]] = {}
+    for name in _studies_training_alike(storage, settings):
+        study = optuna.load_study(study_name=name, storage=storage)
+        for trial in study.get_trials(deepcopy=False):
+            found = read_parts(trial.user_attrs, *TRAINED)
+            if "trainings" in found and "network" in trial.user_attrs:
+                known.setdefault(trial.user_attrs["network"]["id"], {"accuracy_from": name, **found})
+    return known
+
+
+def _studies_training_alike(storage: RDBStorage, settings: Settings) -> Iterable[str]:
+    def training(kept: Mapping[str, Any]) -> tuple[Any, ...]:
+        return tuple(kept.get(key) for key in ("dataset", "dataset_fingerprint", "recipe_hash", "seed"))
+
+    asked = training(msgspec.to_builtins(settings))
+    return [
+        study.study_name
+        for study in storage.get_all_studies()
+        if "settings" in study.user_attrs and training(study.user_attrs["settings"]) == asked
+    ]
+
+
+def keep_settings(study: Study, settings: Settings) -> None:
+    """Write the settings of a new study, or check those of an old one."""
+    from blockfront.study.settings import KEY, require_same
+
+    if KEY in study.user_attrs:
+        require_same(study.study_name, read_settings(study), settings)
+    else:
+        study.set_user_attr(KEY, msgspec.to_builtins(settings))

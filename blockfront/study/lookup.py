@@ -1,0 +1,41 @@
+"""Finding one network in the studies of a storage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from blockfront.errors import UsageError, unknown
+from blockfront.results.description import described
+from blockfront.results.trial import read_result
+from blockfront.study.settings import origin_of, read_settings
+from blockfront.study.storage import open_study, opened, own_studies
+
+
+def find_network(prefix: str, storage: str, study: str | None = None) -> list[dict[str, Any]]:
+    """Every trial of the network whose id starts with `prefix`: its row, and what a row has no column for.
+
+    Raises UsageError when no network or several have such an id, naming near ones.
+    """
+    if not prefix:
+        raise UsageError("give the id of a network, or its first digits")
+    found: list[dict[str, Any]] = []
+    known: set[str] = set()
+    with opened(storage) as opened_storage:
+        for name in [study] if study else own_studies(opened_storage):
+            optuna_study = open_study(opened_storage, name)
+            origin = origin_of(name, read_settings(optuna_study))
+            for trial in optuna_study.get_trials(deepcopy=False):
+                if "network" not in trial.user_attrs or trial.state.name == "PRUNED":
+                    continue
+                network_id = trial.user_attrs["network"]["id"]
+                known.add(network_id)
+                if network_id.startswith(prefix):
+                    found.append(described(read_result(origin, trial)))
+    matching = sorted({row["network_id"] for row in found})
+    if len(matching) > 1:
+        raise UsageError(f"{prefix!r} starts the ids of several networks: {', '.join(matching[:5])}; give more digits")
+    if not matching:
+        near = {network_id[: len(prefix)] for network_id in known}
+        listing = "bench export lists all of a study's networks"
+        raise unknown("network", prefix, near, within=f"{storage} has", otherwise=listing)
+    return found

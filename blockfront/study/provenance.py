@@ -1,0 +1,75 @@
+"""How and where a run of a study happened, so that a reader can repeat it."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import psutil
+
+PACKAGES = (
+    "blockfront",
+    "apache-tvm",
+    "apache-tvm-ffi",
+    "torch",
+    "torchvision",
+    "timm",
+    "optuna",
+    "distributed",
+    "numpy",
+    "pandas",
+    "plotly",
+    "scikit-learn",
+    "zigzag-dse",
+)
+
+
+def describe_run(command: str | None = None) -> dict[str, Any]:
+    """Command, start in UTC, machine and package versions of this process."""
+    return {
+        "command": command or shlex.join(["bench", *sys.argv[1:]]),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(),
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that can change a result; those not installed are left out."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> dict[str, Any]:
+    """This machine: system, processor, cores this process may use, memory."""
+    return {
+        "system": f"{platform.system()} {platform.release()}",
+        "architecture": platform.machine(),
+        "processor": _processor(),
+        "cores": usable_cores(),
+        "memory_bytes": psutil.virtual_memory().total,
+    }
+
+
+def usable_cores() -> int:
+    """Cores this process may use; a container's quota or `taskset` may allow fewer than the machine has."""
+    from dask.system import CPU_COUNT
+
+    return int(CPU_COUNT)
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
+    except OSError:
+        return platform.processor()

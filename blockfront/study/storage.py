@@ -1,0 +1,258 @@
+"""Optuna storages: opening them, finding studies in them, reading studies as tables."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from blockfront.errors import RunError, UsageError, unknown
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from optuna.storages import RDBStorage
+    from optuna.study import Study
+    from sqlalchemy import URL
+
+DEFAULT_STORAGE = "sqlite:///bench.db"
+_BUSY_SECONDS = 30
+_CONNECT_SECONDS = 5
+_CONNECT_ATTEMPTS = 5
+
+
+def open_storage(storage: str = DEFAULT_STORAGE, *, create: bool = False) -> RDBStorage:
+    """Open an SQLAlchemy URL, or the path of an SQLite file.
+
+    Without `create` a missing SQLite file is an error and is not made. Raises UsageError in seconds when the
+    storage cannot be opened.
+    """
+    import optuna
+    from sqlalchemy.exc import SQLAlchemyError
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    url = storage_url(storage)
+    try:
+        if url.get_backend_name() == "sqlite":
+            _prepare_sqlite(url, create)
+        return _connect(url, create)
+    except UsageError:
+        raise
+    except ImportError as error:
+        raise UsageError(f"cannot open storage {shown(storage)}: its driver is not installed ({error})") from error
+    except (SQLAlchemyError, optuna.exceptions.OptunaError, sqlite3.Error, OSError, RuntimeError) as error:
+        raise UsageError(f"cannot open storage {shown(storage)}: {_cause(error)}") from error
+
+
+def _connect(url: URL, create: bool) -> RDBStorage:
+    """Optuna's storage; of two processes that make its tables at the same moment, one has to try again."""
+    import optuna
+    from sqlalchemy.exc import DatabaseError
+
+    for attempt in range(_CONNECT_ATTEMPTS):
+        try:
+            return optuna.storages.RDBStorage(
+                url.render_as_string(hide_password=False), engine_kwargs=_engine_options(url)
+            )
+        except DatabaseError as error:
+            if not create or attempt + 1 == _CONNECT_ATTEMPTS or "already exists" not in str(error):
+                raise
+            time.sleep(0.5)
+    raise AssertionError("unreachable")
+
+
+def storage_url(storage: str) -> URL:
+    """The URL a storage option means; a plain path is an SQLite file."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        return make_url(storage if "://" in storage else f"sqlite:///{storage}")
+    except (SQLAlchemyError, ValueError) as error:
+        raise UsageError(f"cannot open storage {storage!r}: not a path or a URL like {DEFAULT_STORAGE}") from error
+
+
+def shown(storage: str) -> str:
+    """A storage as it may be printed and kept: without a password."""
+    return storage_url(storage).render_as_string(hide_password=True)
+
+
+def storage_exists(storage: str) -> bool:
+    """Whether opening the storage would find tables: in an SQLite file that is there, or on any server.
+
+    Raises UsageError for an SQLite file that cannot be read or made.
+    """
+    url = storage_url(storage)
+    if url.get_backend_name() != "sqlite":
+        return True
+    path = _sqlite_path(url)
+    if not path.exists():
+        if not os.access(path.parent, os.W_OK):
+            raise UsageError(f"cannot open storage {path}: no permission to write in {path.parent}")
+        return False
+    try:
+        return _has_tables(path)
+    except sqlite3.Error as error:
+        raise UsageError(f"cannot open storage {path}: {error}") from error
+
+
+def study_names(storage: RDBStorage) -> list[str]:
+    """Names of all studies in a storage, sorted."""
+    return sorted(study.study_name for study in storage.get_all_studies())
+
+
+def open_study(storage: RDBStorage, name: str) -> Study:
+    """A study of the storage; UsageError with near names when it has none of that name."""
+    import optuna
+
+    known = study_names(storage)
+    if not known:
+        raise UsageError("the storage holds no study yet; make one with: bench sample")
+    if name not in known:
+        raise unknown("study", name, known)
+    return optuna.load_study(study_name=name, storage=storage)
+
+
+def load(study: str | Sequence[str], storage: str = DEFAULT_STORAGE) -> pd.DataFrame:
+    """One or several studies as a DataFrame, one row a network, columns as in `blockfront.results.COLUMNS`.
+
+    Works on unfinished studies: what a network does not have yet is missing. Raises UsageError for a storage
+    that does not open, an unknown study, and a study this suite did not make.
+    """
+    from blockfront.results.table import to_frame
+
+    with opened(storage) as opened_storage:
+        names = [study] if isinstance(study, str) else list(study)
+        return to_frame(row for name in names for row in _rows(opened_storage, name))
+
+
+def load_all(storage: str = DEFAULT_STORAGE) -> pd.DataFrame:
+    """Every study of the storage that this suite made, as one DataFrame."""
+    from blockfront.results.table import to_frame
+
+    with opened(storage) as opened_storage:
+        return to_frame(row for name in own_studies(opened_storage) for row in _rows(opened_storage, name))
+
+
+def own_studies(storage: RDBStorage) -> list[str]:
+    """Names of the studies that this suite made; a storage may hold others."""
+    return sorted(s.study_name for s in storage.get_all_studies() if "settings" in s.user_attrs)
+
+
+def list_studies(storage: str = DEFAULT_STORAGE) -> list[dict[str, object]]:
+    """The studies this suite made: what each is of, and how many networks are in which state."""
+    from blockfront.study.settings import read_settings
+
+    listed: list[dict[str, object]] = []
+    with opened(storage) as opened_storage:
+        for name in own_studies(opened_storage):
+            study = open_study(opened_storage, name)
+            settings = read_settings(study)
+            states = Counter(trial.state.name for trial in study.get_trials(deepcopy=False))
+            listed.append(
+                {
+                    "study": name,
+                    "space": settings.space,
+                    "target": settings.target,
+                    "dataset": settings.dataset,
+                    "runner": settings.runner,
+                    "seed": settings.seed,
+                    "complete": states["COMPLETE"],
+                    "failed": states["FAIL"],
+                    "running": states["RUNNING"] + states["WAITING"],
+                }
+            )
+    return listed
+
+
+def load_provenance(studies: Sequence[str], storage: str = DEFAULT_STORAGE) -> dict[str, dict[str, object]]:
+    """Study name to what it takes to repeat it: settings, and command, machine and versions of each run."""
+    with opened(storage) as opened_storage:
+        kept = {name: open_study(opened_storage, name).user_attrs for name in studies}
+        return {name: {key: attrs[key] for key in ("settings", "runs") if key in attrs} for name, attrs in kept.items()}
+
+
+@contextmanager
+def opened(storage: str, *, create: bool = False) -> Iterator[RDBStorage]:
+    """`open_storage`, with every connection closed at the end; storage failures inside become RunError."""
+    opened_storage = open_storage(storage, create=create)
+    try:
+        with failures_in_one_line(storage):
+            yield opened_storage
+    finally:
+        opened_storage.remove_session()
+        opened_storage.engine.dispose()
+
+
+@contextmanager
+def failures_in_one_line(storage: str) -> Iterator[None]:
+    """Turn a failed read or write, such as on a full disk, into a RunError that says how to go on."""
+    import optuna
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        raise RunError(
+            f"storage {shown(storage)} failed: {_cause(error)}; what was finished is kept, "
+            "so put the cause right and run the same command again"
+        ) from error
+
+
+def _rows(storage: RDBStorage, name: str) -> Iterator[dict[str, object]]:
+    from blockfront.results.table import row_of
+    from blockfront.results.trial import read_result
+    from blockfront.study.settings import origin_of, read_settings
+
+    study = open_study(storage, name)
+    origin = origin_of(name, read_settings(study))
+    for trial in study.get_trials(deepcopy=False):
+        if trial.state.name != "PRUNED":
+            yield row_of(read_result(origin, trial))
+
+
+def _prepare_sqlite(url: URL, create: bool) -> None:
+    """Check the file, and let readers read while a sweep writes (write-ahead log, where it is possible)."""
+    path = _sqlite_path(url)
+    if create:
+        with closing(sqlite3.connect(path, timeout=_CONNECT_SECONDS)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+    elif not path.exists():
+        raise UsageError(f"there is no storage {path}; make one with bench sample, or name another with --storage")
+    elif not _has_tables(path):
+        # Opening it would make the tables, under the hands of a sweep that is making them.
+        raise UsageError(f"storage {path} holds no study yet; make one with: bench sample")
+
+
+def _has_tables(path: Path) -> bool:
+    with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection:
+        names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        complete = {"studies", "trials", "alembic_version"} <= names
+        return complete and connection.execute("SELECT count(*) FROM alembic_version").fetchone() != (0,)
+
+
+def _sqlite_path(url: URL) -> Path:
+    if not url.database or url.database == ":memory:":
+        raise UsageError("a storage in memory is lost at the end; name a file: --storage results.db")
+    path = Path(url.database)
+    if not path.parent.is_dir():
+        raise UsageError(f"cannot open storage {path}: there is no folder {path.parent}")
+    if path.exists() and not path.is_file():
+        raise UsageError(f"cannot open storage {path}: it is not a file")
+    return path
+
+
+def _engine_options(url: URL) -> dict[str, object]:
+    if url.get_backend_name() == "sqlite":
+        return {"connect_args": {"timeout": _BUSY_SECONDS}}
+    return {"connect_args": {"connect_timeout": _CONNECT_SECONDS}, "pool_pre_ping": True}
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason in one line; SQLAlchemy and Optuna wrap the driver's own."""
+    original = getattr(error, "orig", None) or getattr(error.__cause__, "orig", None)
+    return " ".join(str(original or error).split("\n")[0].split())

@@ -1,0 +1,164 @@
+"""The first stage: cost and latency of every network."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from blockfront.errors import DeviceLost, DeviceUnavailable, RunError
+from blockfront.sweep.cluster import MEASURE
+from blockfront.sweep.pool import Outcome, Pool, Task
+from blockfront.sweep.stages import Job, compile_network, finish, profile_network, visit
+
+if TYPE_CHECKING:
+    from distributed import Future
+
+    from blockfront.console.progress import Progress
+    from blockfront.study.journal import Entry, Journal
+    from blockfront.sweep.request import Plan
+    from blockfront.targets import Visit
+
+BATCH = 16
+"""Networks compiled before their measurements: their programs wait in the workers' memory."""
+VISITS = 3
+"""Measurements of each network of a batch, in an order shuffled anew each time: drift hits all alike."""
+TRIES = 3
+"""Times a network is sent to a device before a device that goes away counts as the network's doing."""
+
+
+def profile(pool: Pool, plan: Plan, journal: Journal, entries: Sequence[Entry], progress: Progress) -> list[Entry]:
+    """Profile the entries that lack a latency, keep each result at once; gives the entries that have one.
+
+    Raises RunError when there is no device any more; the entries without a latency stay as they are.
+    """
+    ready = [entry for entry in entries if entry.result.latency is not None]
+    lacking = [entry for entry in entries if entry.result.latency is None]
+    if not lacking:
+        return ready
+    by_number = {entry.number: entry for entry in lacking}
+    outcomes = _measured(pool, plan, lacking) if plan.exclusive else _predicted(pool, plan, lacking)
+    with closing(outcomes), progress.stage("profile", len(lacking)) as advance:
+        for outcome in outcomes:
+            entry = by_number[outcome.number]
+            if outcome.reason is None:
+                journal.record(entry, outcome.result())
+                ready.append(entry)
+            else:
+                journal.fail(entry, "profile", outcome.reason, outcome.traceback)
+            advance()
+    return sorted(ready, key=lambda entry: entry.number)
+
+
+def job(plan: Plan, entry: Entry) -> Job:
+    """The entry's network as a worker gets it."""
+    from blockfront.blocks.tokens import Plan as TokenPlan
+
+    tokens = entry.result.tokens
+    return Job(
+        network_id=str(entry.network.id),
+        network=str(entry.network.text),
+        space=_absolute(plan.request.space),
+        seed=plan.request.seed,
+        threads=plan.threads_per_worker,
+        tokens=None if tokens is None else msgspec.convert(tokens["plan"], TokenPlan),
+    )
+
+
+def _absolute(space: str) -> str:
+    """A reference that means the same in a worker whose folder is another."""
+    path, colon, name = space.rpartition(":")
+    return f"{Path(path).resolve()}:{name}" if colon else space
+
+
+def _predicted(pool: Pool, plan: Plan, entries: Sequence[Entry]) -> Generator[Outcome, None, None]:
+    arguments = (plan.settings.runner, plan.options)
+    tasks = [Task(entry.number, profile_network, (job(plan, entry), *arguments)) for entry in entries]
+    return pool.run(tasks, plan.profile_seconds)
+
+
+def _measured(pool: Pool, plan: Plan, entries: Sequence[Entry]) -> Generator[Outcome, None, None]:
+    """Compile a batch in parallel, then measure it."""
+    for first in range(0, len(entries), BATCH):
+        batch = entries[first : first + BATCH]
+        compiled: dict[int, Future] = {}
+        tasks = [
+            Task(entry.number, compile_network, (job(plan, entry), plan.settings.runner, plan.options))
+            for entry in batch
+        ]
+        for outcome in pool.run(tasks, plan.profile_seconds):
+            if outcome.future is None:
+                yield outcome
+            else:
+                compiled[outcome.number] = outcome.future
+        yield from _visit_all(pool, plan, compiled)
+
+
+def _visit_all(pool: Pool, plan: Plan, compiled: dict[int, Future]) -> Generator[Outcome, None, None]:
+    arguments = (plan.settings.runner, plan.options)
+    shuffler = random.Random(f"{plan.request.seed}:{sorted(compiled)}")
+    rounds = [number for _ in range(VISITS) for number in shuffler.sample(sorted(compiled), len(compiled))]
+    visits: dict[int, tuple[Visit, ...]] = dict.fromkeys(compiled, ())
+    failed: set[int] = set()
+
+    def visiting(number: int) -> Task:
+        return Task(number, visit, (compiled[number], *arguments))
+
+    def finishing(number: int) -> Task:
+        return Task(number, finish, (compiled[number], *arguments, visits[number]))
+
+    for outcome in _on_devices(pool, plan, compiled, visiting, (n for n in rounds if n not in failed)):
+        if outcome.reason is None:
+            visits[outcome.number] += (outcome.result(),)
+        elif outcome.number not in failed:
+            failed.add(outcome.number)
+            yield outcome
+    yield from _on_devices(pool, plan, compiled, finishing, sorted(set(compiled) - failed))
+
+
+def _on_devices(
+    pool: Pool, plan: Plan, compiled: dict[int, Future], task: Callable[[int], Task], numbers: Iterable[int]
+) -> Generator[Outcome, None, None]:
+    """Outcomes of the networks' tasks; one whose device goes away gets another try, on whichever is free then."""
+    lost: Counter[int] = Counter()
+    again: deque[int] = deque()
+    first = iter(numbers)
+
+    def tasks() -> Iterator[Task]:
+        yield from map(task, first)
+        while again:
+            number = again.popleft()
+            if lost[number] < TRIES:
+                yield task(number)
+
+    waiting: Iterator[Task] = tasks()
+    while True:
+        with closing(_run(pool, plan, compiled, waiting)) as outcomes:
+            for outcome in outcomes:
+                if isinstance(outcome.error, DeviceUnavailable):
+                    raise RunError(f"{outcome.reason}; run the same command again to go on")
+                if isinstance(outcome.error, DeviceLost):
+                    lost[outcome.number] += 1
+                    if lost[outcome.number] < TRIES:
+                        again.append(outcome.number)
+                        continue
+                    outcome = replace(outcome, reason=f"{outcome.reason}, {TRIES} times")
+                yield outcome
+        if not again:
+            return
+        waiting = tasks()
+
+
+def _run(pool: Pool, plan: Plan, compiled: dict[int, Future], tasks: Iterable[Task]) -> Generator[Outcome, None, None]:
+    """This machine measures alone, with nothing else running; boards need no quiet here, and all work at once."""
+    if plan.quiet:
+        for task in tasks:
+            yield pool.run_alone(task, plan.profile_seconds, MEASURE, list(compiled.values()))
+    else:
+        yield from pool.run(tasks, plan.profile_seconds, MEASURE, plan.devices)

@@ -1,0 +1,175 @@
+"""A sweep from a checked plan to a finished study: the one process that holds the study runs this."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from blockfront.errors import UsageError
+from blockfront.results import COLUMNS
+from blockfront.study import claim
+from blockfront.study.journal import Draw, Entry, Journal, keep_settings, taken
+from blockfront.study.provenance import describe_run
+from blockfront.study.settings import KEY, read_settings, require_same
+from blockfront.study.storage import open_storage, opened, study_names
+from blockfront.sweep.accuracies import learn, reuse, train
+from blockfront.sweep.cluster import embedded_cluster, existing_cluster
+from blockfront.sweep.drawing import draw
+from blockfront.sweep.latencies import profile
+from blockfront.sweep.pool import Pool
+from blockfront.sweep.proposing import propose
+from blockfront.sweep.samplers import SAMPLERS
+
+if TYPE_CHECKING:
+    from distributed import Client
+    from optuna.storages import RDBStorage
+    from optuna.study import Study
+
+    from blockfront.console.progress import Progress
+    from blockfront.sweep.request import Plan
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a run of a study did: how many networks it worked on, and how many accuracies it reused."""
+
+    study: str
+    worked_on: int
+    reused: int
+
+
+def run_sweep(plan: Plan, progress: Progress, *, command: str | None = None, debug: bool = False) -> Done:
+    """Bring the plan's study to `n` finished networks, going on from what it holds.
+
+    Raises UsageError, with nothing written, when the study is of something else, is being run by another
+    process, or the space cannot give `n` networks; RunError when the storage or the cluster fails.
+    """
+    draws = _draw_missing(plan)
+    if plan.request.scheduler:
+        with existing_cluster(plan.request.scheduler, measures=plan.exclusive):
+            pass
+    with opened(plan.request.storage, create=True) as storage:
+        study = _open_study(storage, plan)
+        with claim.hold(storage, plan.study):
+            keep_settings(study, plan.settings)
+            _add_run(study, command)
+            return _Sweep(plan, Journal(storage, study, plan.settings), progress, debug).run(draws)
+
+
+class _Sweep:
+    def __init__(self, plan: Plan, journal: Journal, progress: Progress, debug: bool) -> None:
+        self.plan = plan
+        self.journal = journal
+        self.progress = progress
+        self.debug = debug
+        self.worked_on = 0
+        self.reused = 0
+
+    def run(self, draws: Sequence[Draw]) -> Done:
+        left = self.journal.unfinished()
+        missing = max(0, self.plan.request.n - len(self.journal.taken()))
+        if left or missing:
+            if self.plan.notice:
+                self.progress.note(self.plan.notice)
+            with self._pool() as pool:
+                generation = SAMPLERS[self.plan.settings.sampler].generation
+                if generation is None:
+                    self._finish(pool, left + [self.journal.add(self.plan.space, d) for d in draws[:missing]])
+                else:
+                    self._search(pool, left, missing, generation)
+        return Done(self.plan.study, self.worked_on, self.reused)
+
+    def _search(self, pool: Pool, left: list[Entry], missing: int, generation: int) -> None:
+        self._finish(pool, left)
+        while missing > 0:
+            count = min(generation, missing)
+            self._finish(pool, propose(self.journal, self.plan.space, count))
+            missing -= count
+
+    def _finish(self, pool: Pool, entries: list[Entry]) -> None:
+        """Do the stages that the entries lack, and tell their trials.
+
+        All are profiled before any is trained, but for those that training gives the counts to compile.
+        """
+        self.worked_on += len(entries)
+        self.reused += reuse(self.journal, entries)
+        if self.journal.settings.trains:
+            entries = learn(pool, self.plan, self.journal, entries, self.progress)
+        profiled = profile(pool, self.plan, self.journal, entries, self.progress)
+        for entry in profiled:
+            if not self.journal.settings.trains or entry.result.trainings:
+                self.journal.complete(entry)
+        if self.journal.settings.trains:
+            train(pool, self.plan, self.journal, profiled, self.progress)
+
+    @contextmanager
+    def _pool(self) -> Iterator[Pool]:
+        with self._client() as client:
+            slots = self.plan.workers
+            if self.plan.request.scheduler:
+                slots = sum(client.nthreads().values())
+            yield Pool(client, slots)
+
+    def _client(self) -> AbstractContextManager[Client]:
+        if self.plan.request.scheduler:
+            return existing_cluster(self.plan.request.scheduler, measures=self.plan.exclusive)
+        # A visit to a board keeps a worker waiting and its core idle: there may be more boards than cores.
+        return embedded_cluster(
+            max(self.plan.workers, self.plan.devices),
+            self.plan.threads_per_worker,
+            tvm_threads=self.plan.tvm_threads,
+            debug=self.debug,
+        )
+
+
+def _draw_missing(plan: Plan) -> list[Draw]:
+    """The networks that a study still lacks if it draws them, drawn before anything is written; checks its settings."""
+    known: dict[str, int] = {}
+    study = _existing_study(plan)
+    if study is not None:
+        require_same(plan.study, read_settings(study), plan.settings)
+        known = taken(study)
+    if SAMPLERS[plan.settings.sampler].generation is not None:
+        next(draw(plan.space, plan.request.seed, known))
+        return []
+    missing = max(0, plan.request.n - len(known))
+    return list(islice(draw(plan.space, plan.request.seed, known), missing))
+
+
+def _existing_study(plan: Plan) -> Study | None:
+    """The plan's study if the storage has it with settings; opens nothing into being."""
+    import optuna
+
+    from blockfront.study.storage import storage_exists
+
+    if not storage_exists(plan.request.storage):
+        return None
+    storage = open_storage(plan.request.storage)
+    if plan.study not in study_names(storage):
+        return None
+    study = optuna.load_study(study_name=plan.study, storage=storage)
+    return study if KEY in study.user_attrs or study.get_trials(deepcopy=False) else None
+
+
+def _open_study(storage: RDBStorage, plan: Plan) -> Study:
+    import optuna
+
+    metrics = [COLUMNS[name].metric for name in plan.settings.objectives]
+    directions = [metric.direction for metric in metrics if metric]
+    study = optuna.create_study(
+        study_name=plan.study,
+        storage=storage,
+        directions=directions,
+        sampler=SAMPLERS[plan.settings.sampler].make(plan.request.seed),
+        load_if_exists=True,
+    )
+    if len(study.directions) != len(directions):
+        raise UsageError(f"study {plan.study!r} has other objectives; name another with --study")
+    return study
+
+
+def _add_run(study: Study, command: str | None) -> None:
+    study.set_user_attr("runs", [*study.user_attrs.get("runs", []), describe_run(command)])

@@ -1,0 +1,128 @@
+"""The work of a sweep on one network, as functions that a worker process runs. They hold no study."""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from blockfront.errors import RunError
+from blockfront.python_file import import_file, is_file_reference
+
+if TYPE_CHECKING:
+    from blockfront.blocks.tokens import Plan as TokenPlan
+    from blockfront.design_space import Network
+    from blockfront.targets import Options, Visit
+    from blockfront.training import Dataset, Recipe
+
+
+@dataclass(frozen=True)
+class Job:
+    """One network to work on, by id and text. `space` is its space, whose file may define its blocks.
+
+    `tokens` has the counts that a network's training found, for one that learns them.
+    """
+
+    network_id: str
+    network: str
+    space: str
+    seed: int
+    threads: int
+    tokens: TokenPlan | None = None
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A network as its runner prepared it, such as a compiled program, and what else is known of it: parts of a
+    `Result` by name."""
+
+    program: Any
+    facts: dict[str, Any]
+
+
+def profile_network(job: Job, runner: str, options: Options) -> dict[str, Any]:
+    """Count, prepare and time a network with a runner that needs no quiet: cost and latency."""
+    from blockfront.targets import RUNNERS
+    from blockfront.training import seeded
+
+    with seeded(job.seed, job.threads):
+        compiled = _prepare(job, runner, options)
+        latency = RUNNERS[runner].run(compiled.program, options)
+    return {**compiled.facts, "latency": latency}
+
+
+def compile_network(job: Job, runner: str, options: Options) -> Compiled:
+    """Count, compile and verify a network for a runner that measures later, alone."""
+    from blockfront.training import seeded
+
+    with seeded(job.seed, job.threads):
+        return _prepare(job, runner, options)
+
+
+def visit(compiled: Compiled, runner: str, options: Options) -> Visit:
+    """One visit's raw samples. Nothing else may run on the measured processor."""
+    from blockfront.targets import RUNNERS
+
+    return RUNNERS[runner].visit(compiled.program, options)
+
+
+def finish(compiled: Compiled, runner: str, options: Options, visits: tuple[Visit, ...]) -> dict[str, Any]:
+    """Cost and latency from all visits."""
+    from blockfront.targets import RUNNERS
+
+    latency = RUNNERS[runner].finish(compiled.program, options, visits)
+    return {**compiled.facts, "latency": latency}
+
+
+def train_network(job: Job, dataset: Dataset, recipe: Recipe, device: str) -> dict[str, Any]:
+    """Train a network from scratch and test it: its `trainings`, and the `tokens` of one that learns counts."""
+    from blockfront.blocks.tokens import ReducedTransformer
+    from blockfront.sweep.learning import train_and_learn
+    from blockfront.training import seeded, train
+
+    with seeded(job.seed, job.threads):
+        network = _network(job)
+        module: Any = network.build()
+        where: dict[str, Any] = {"device": device, "threads": job.threads, "seed": job.seed}
+        where["resolution"] = network.resolution
+        if network.learns_counts:
+            return train_and_learn(module, dataset, recipe, where)
+        loss = module.loss if isinstance(module, ReducedTransformer) else None
+        return {"trainings": (train(module, dataset, recipe, loss=loss, **where),)}
+
+
+def _prepare(job: Job, runner: str, options: Options) -> Compiled:
+    from blockfront.design_space import count_cost
+    from blockfront.targets import RUNNERS
+    from blockfront.targets.compiler.threads import use_threads
+
+    network = _network(job)
+    use_threads(job.threads)
+    _settle()
+    module: Any = network.deployed(job.tokens)
+    program = RUNNERS[runner].prepare(module, network.resolution, options, job.seed)
+    cost = count_cost(module, network.resolution) if job.tokens else network.cost
+    facts: dict[str, Any] = {"cost": cost}
+    if network.learns_counts:
+        facts["token_counts"] = module.plan.origin
+    return Compiled(program, facts)
+
+
+@cache
+def _settle() -> None:
+    """Once the libraries are imported: Python's collector need not walk their million objects again and again."""
+    gc.collect()
+    gc.freeze()
+
+
+def _network(job: Job) -> Network:
+    from blockfront.design_space import Network
+
+    if is_file_reference(job.space):
+        # The file may register the blocks that the network is made of.
+        import_file(job.space.rpartition(":")[0])
+    network = Network.parse(job.network)
+    if network.id != job.network_id:
+        raise RunError(f"{job.space} no longer means what it meant: a block's defaults changed since the sampling")
+    return network

@@ -1,0 +1,144 @@
+"""The conformance suite of blocks, for this project's and for anybody's own.
+
+>>> from blockfront.testing import check_block
+>>> check_block("ir")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+from blockfront.blocks import BLOCKS, Scalar, deploy
+from blockfront.errors import RunError
+
+TOLERANCE = 1e-4
+
+
+def check_block(
+    block: str | type[nn.Module],
+    in_chs: int = 16,
+    out_chs: int = 24,
+    resolution: int = 16,
+    options: Mapping[str, Scalar] | None = None,
+) -> None:
+    """Check that a block, a registered name or a class, can be part of a network; silent when it can.
+
+    With the width kept and changed and with strides 1 and 2: the output's shape; gradients that reach the
+    input and every parameter; evaluation that is deterministic, treats each image by itself and leaves input
+    and state alone; `deploy`, `torch.export` and the code compiled for this machine that agree with it to a
+    relative error of 1e-4. Normalisation statistics and layer scales are random, so that none hides a branch.
+
+    Raises `AssertionError` that names the case, and `UsageError` for an unknown name. `resolution` is that of
+    the block's input, in pixels.
+    """
+    cls = BLOCKS[block].cls if isinstance(block, str) else block
+    name = block if isinstance(block, str) else cls.__name__
+    for case in ((in_chs, out_chs, 1), (in_chs, out_chs, 2), (in_chs, in_chs, 1), (out_chs, in_chs, 1)):
+        where = f"block {name} from {case[0]} to {case[1]} channels with stride {case[2]}"
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            module = _build(cls, case, dict(options or {}), where)
+            images = torch.randn(4, case[0], resolution, resolution)
+            _check_shape(module, images, case, where)
+            _check_gradients(module, images, where)
+            _check_evaluation(module, images, where)
+            _check_deployment(module, images, where)
+            _check_compiled(module, case[0], resolution, where)
+
+
+def _build(cls: type[nn.Module], case: tuple[int, int, int], options: dict[str, Scalar], where: str) -> nn.Module:
+    from blockfront.targets.compiler.randomize import randomize_statistics
+
+    try:
+        module = cls(*case, **options)
+    except Exception as error:
+        raise AssertionError(f"{where} cannot be built: {_reason(error)}") from error
+    randomize_statistics(module, seed=0)
+    return module
+
+
+def _check_shape(module: nn.Module, images: torch.Tensor, case: tuple[int, int, int], where: str) -> None:
+    size = -(-images.shape[-1] // case[2])
+    expected = (images.shape[0], case[1], size, size)
+    for mode in (module.train(), module.eval()):
+        try:
+            output = mode(images.clone())
+        except Exception as error:
+            raise AssertionError(f"{where} fails on {tuple(images.shape)}: {_reason(error)}") from error
+        assert tuple(output.shape) == expected, f"{where} gives {tuple(output.shape)} instead of {expected}"
+        assert output.dtype == images.dtype, f"{where} gives {output.dtype} instead of {images.dtype}"
+        assert output.isfinite().all(), f"{where} gives values that are not finite"
+
+
+def _check_gradients(module: nn.Module, images: torch.Tensor, where: str) -> None:
+    # In training mode batch norm hides a bias in front of it, so that only evaluation can ask for non-zero.
+    for training in (True, False):
+        module.train(training).zero_grad()
+        source = images.clone().requires_grad_()
+        output = module(source * 1.0)
+        assert output.requires_grad, f"{where} cuts the gradient"
+        (output * torch.randn_like(output)).sum().backward()
+        gradients = {"its input": source.grad}
+        gradients |= {key: parameter.grad for key, parameter in module.named_parameters() if parameter.requires_grad}
+        for key, gradient in gradients.items():
+            assert gradient is not None, f"{where}: no gradient reaches {key}"
+            assert gradient.isfinite().all(), f"{where}: the gradient of {key} is not finite"
+            assert training or gradient.any(), f"{where}: the gradient of {key} is zero everywhere"
+    module.zero_grad()
+
+
+def _check_evaluation(module: nn.Module, images: torch.Tensor, where: str) -> None:
+    module.eval()
+    before = {key: value.clone() for key, value in module.state_dict().items()}
+    given = images.clone()
+    with torch.no_grad():
+        first, second, alone = module(given), module(images.clone()), module(images[:1].clone())
+    assert torch.equal(given, images), f"{where} changes its input in place"
+    assert torch.equal(first, second), f"{where} gives another output for the same input in evaluation mode"
+    error = relative_error(alone, first[:1])
+    assert error <= TOLERANCE, f"{where} treats an image differently in a batch: relative error {error:.1e}"
+    changed = [key for key, value in module.state_dict().items() if not torch.equal(value, before[key])]
+    assert not changed, f"{where} changes {', '.join(changed)} in evaluation mode"
+
+
+def _check_deployment(module: nn.Module, images: torch.Tensor, where: str) -> None:
+    module.eval()
+    try:
+        deployed = deploy(module)
+        with torch.no_grad():
+            error = relative_error(deployed(images.clone()), module(images.clone()))
+    except Exception as failure:
+        raise AssertionError(f"{where} cannot be re-parameterised: {_reason(failure)}") from failure
+    assert error <= TOLERANCE, f"{where} changes when re-parameterised: relative error {error:.1e}"
+
+
+def _check_compiled(module: nn.Module, in_chs: int, resolution: int, where: str) -> None:
+    # TVM takes seconds to import.
+    from blockfront.targets import compile_model, get_target
+
+    network = nn.Sequential(nn.Conv2d(3, in_chs, 1), deploy(module)).eval()
+    try:
+        with torch.no_grad():
+            torch.export.export(network, (torch.zeros(1, 3, resolution, resolution),))
+    except Exception as error:
+        raise AssertionError(f"{where} cannot be exported by torch.export: {_reason(error)}") from error
+    try:
+        program = compile_model(network, resolution, get_target("host"))
+    except RunError as error:
+        raise AssertionError(f"{where}: {error}") from error
+    compiled = program.max_rel_error
+    assert compiled <= TOLERANCE, f"{where} differs from torch when compiled: relative error {compiled:.1e}"
+
+
+def relative_error(output: torch.Tensor, expected: torch.Tensor) -> float:
+    """max|output - expected| over max|expected|; infinite where a value is not a number."""
+    error = (output - expected).abs().max() / expected.abs().max().clamp(min=1e-30)
+    return float(error.nan_to_num(nan=float("inf")))
+
+
+def _reason(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

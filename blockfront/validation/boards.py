@@ -1,0 +1,145 @@
+"""Predictions against published times of boards: fits that leave out what they are judged on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from blockfront.targets.latency.prediction.core_model import work_of
+from blockfront.targets.latency.prediction.core_models import core_models
+from blockfront.targets.latency.prediction.fitting import Observation, leave_one_out
+from blockfront.targets.latency.prediction.guides import GUIDES, LEAST
+from blockfront.targets.latency.profiler import Profile
+from blockfront.validation.accuracy import Accuracy, accuracy, rank_correlation
+from blockfront.validation.cases import Case
+from blockfront.validation.ncnn_macs import count_macs
+
+GOALS = {"median_abs_error": 0.08, "p90_abs_error": 0.20, "spearman": 0.98, "board_median_abs_error": 0.15}
+"""What a board should reach: the first three for the network left out, the last for the board left out."""
+
+
+class Observed(Observation, frozen=True):
+    """An observation and the row it is from."""
+
+    case: Case
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A published time beside two predictions: by a fit without its network, and by one without its board.
+
+    The first saw the network on no board, the second saw the board with no network; None where nothing was left to
+    fit on.
+    """
+
+    case: Case
+    network_ms: float | None
+    board_ms: float | None
+
+
+@dataclass(frozen=True)
+class BoardReport:
+    """A board and core setting, and how good predictions are whose fit left out the network on all boards.
+
+    `spearman_macs` ranks the same networks by MACs. `board` is of predictions whose fit left out the whole board, None
+    where its core is known from no other. Numbers are None where no prediction was possible.
+    """
+
+    target: str
+    device: str
+    cores_threads: str
+    core: str
+    precision: str
+    n: int
+    median_abs_error: float | None
+    p90_abs_error: float | None
+    geomean_ratio: float | None
+    spearman: float | None
+    spearman_macs: float | None
+    board: Accuracy | None
+    unverified_bandwidth: bool
+
+
+def observe(cases: Sequence[Case], profiles: Sequence[Profile]) -> list[Observed]:
+    """Cases with their profiles, ready to be fitted."""
+    found = []
+    for case, profile in zip(cases, profiles, strict=True):
+        known, board = GUIDES[case.core].prior, case.setting.target
+        work = work_of(profile, board, known.overlap, known.pairs)
+        found.append(Observed(work, case.published.milliseconds, case.network.name, board.name, case))
+    return found
+
+
+def predict(observations: Sequence[Observed]) -> list[Prediction]:
+    """Both predictions of every observation. A board that the kept model was not fitted on is predicted by that."""
+    networks: dict[int, float] = {}
+    boards: dict[int, float] = {}
+    for core in dict.fromkeys(one.case.core for one in observations):
+        group = [one for one in observations if one.case.core == core]
+        networks |= _left_out(group, lambda one: one.network, core)
+        boards |= _left_out(group, lambda one: one.board, core)
+        kept = core_models().get(core)
+        if kept is not None and kept.boards:
+            coefficients = kept.coefficients.array()
+            new = [one for one in group if one.board not in kept.boards]
+            boards |= {id(one): one.work.milliseconds(coefficients) for one in new}
+    return [Prediction(one.case, networks.get(id(one)), boards.get(id(one))) for one in observations]
+
+
+def _left_out(group: Sequence[Observed], name: Callable[[Observed], str], core: str) -> Mapping[int, float]:
+    if len({name(one) for one in learned(group)}) < 2:
+        return {}
+    known = set(map(id, learned(group)))
+    found = leave_one_out(group, name, GUIDES[core].prior, LEAST, lambda one: id(one) in known)
+    return {id(one): ms for one, ms in found}
+
+
+def learned(group: Sequence[Observed]) -> list[Observed]:
+    """What a core is fitted on: times of one thread, where there are any.
+
+    With several, the memory of the board decides as much as the core, and of that little is known.
+    """
+    return [one for one in group if one.case.setting.threads == 1] or list(group)
+
+
+def report(predictions: Sequence[Prediction]) -> list[BoardReport]:
+    """One entry a board and core setting, in the order they come."""
+
+    def key(one: Prediction) -> tuple[str, str, str, str]:
+        row = one.case.published
+        return row.device, row.chip, row.cores_threads, row.precision
+
+    order = {setting: i for i, setting in enumerate(dict.fromkeys(map(key, predictions)))}
+    ordered = sorted(predictions, key=lambda one: order[key(one)])
+    return [_entry(list(members)) for _, members in groupby(ordered, key)]
+
+
+def _entry(members: Sequence[Prediction]) -> BoardReport:
+    case = members[0].case
+    by_network = [one for one in members if one.network_ms is not None]
+    measured = [one.case.published.milliseconds for one in by_network]
+    found = accuracy([one.network_ms or 0.0 for one in by_network], measured)
+    macs = [float(count_macs(one.case.network.param.read_text(), one.case.network.shape[:2])) for one in by_network]
+    target, row = case.setting.target, case.published
+    return BoardReport(
+        target=target.name,
+        device=row.device,
+        cores_threads=row.cores_threads,
+        core=case.core,
+        precision="fp16" if row.precision.startswith("fp16") else "fp32",
+        n=len(by_network),
+        median_abs_error=found.median_abs_error if found else None,
+        p90_abs_error=found.p90_abs_error if found else None,
+        geomean_ratio=found.geomean_ratio if found else None,
+        spearman=found.spearman if found else None,
+        spearman_macs=rank_correlation(macs, measured),
+        board=board_accuracy(members),
+        unverified_bandwidth="unverified" in target.source_of("bandwidth_gbs"),
+    )
+
+
+def board_accuracy(members: Sequence[Prediction]) -> Accuracy | None:
+    """Of the predictions whose fit left out the board."""
+    found = [(one.board_ms, one.case.published.milliseconds) for one in members if one.board_ms is not None]
+    return accuracy([predicted for predicted, _ in found], [measured for _, measured in found])

@@ -1,0 +1,68 @@
+"""The report on published boards as text, with what it is measured against."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from blockfront.console.tables import print_line, print_table
+from blockfront.validation.boards import GOALS, BoardReport
+
+_HEADS = [
+    *("target", "device", "setting", "precision", "n", "median", "90th", "ratio", "Spearman", "of MACs"),
+    *("board out: median", "90th", "ratio"),
+]
+
+
+def print_boards(reports: Sequence[BoardReport], skipped: Mapping[str, int]) -> None:
+    """A line a board and setting, and what was skipped for which reason."""
+    print_table(_HEADS, map(_cells, reports))
+    print_line()
+    print_line("median, 90th: of |predicted / published - 1|, by a fit without the network, on any board of the core;")
+    print_line("board out: by a fit that saw no time of the board. ratio: geometric mean of predicted / published.")
+    print_line("* the memory's bandwidth is an estimate.")
+    goal = f"median ≤ {GOALS['median_abs_error']:.0%}, 90th ≤ {GOALS['p90_abs_error']:.0%}, "
+    met = sum(map(_meets, reports))
+    print_line(f"{met} of {len(reports)} settings reach {goal}Spearman ≥ {GOALS['spearman']}")
+    others = [one.board.median_abs_error for one in reports if one.board is not None]
+    reached = sum(error <= GOALS["board_median_abs_error"] for error in others)
+    limit = f"{GOALS['board_median_abs_error']:.0%}"
+    print_line(f"{reached} of {len(others)} reach a median ≤ {limit} with the board left out")
+    if skipped:
+        print_line()
+        print_table(["rows skipped", "because"], [(count, reason) for reason, count in skipped.items()])
+
+
+def _meets(one: BoardReport) -> bool:
+    return (
+        one.median_abs_error is not None
+        and one.p90_abs_error is not None
+        and one.spearman is not None
+        and one.median_abs_error <= GOALS["median_abs_error"]
+        and one.p90_abs_error <= GOALS["p90_abs_error"]
+        and one.spearman >= GOALS["spearman"]
+    )
+
+
+def _cells(one: BoardReport) -> tuple[object, ...]:
+    board = one.board
+    return (
+        one.target + "*" * one.unverified_bandwidth,
+        one.device,
+        one.cores_threads,
+        one.precision,
+        one.n,
+        *map(_percent, (one.median_abs_error, one.p90_abs_error)),
+        _number(one.geomean_ratio, 2),
+        _number(one.spearman, 3),
+        _number(one.spearman_macs, 3),
+        *(map(_percent, (board.median_abs_error, board.p90_abs_error)) if board else ("-", "-")),
+        _number(board.geomean_ratio, 2) if board else "-",
+    )
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.0f} %"
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"

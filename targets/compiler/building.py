@@ -1,0 +1,66 @@
+"""Scheduled kernels to object code: TVM's lowering passes that CPU kernels need, then LLVM for each target."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import tvm
+from tvm import tirx
+from tvm.s_tir import transform as scheduling
+from tvm.tirx import transform as lowering
+
+from blockfront.targets.compiler.rewrites import keep_on_stack, shuffle_lanes, skip_borders
+
+# The part of TVM's default pipeline that concerns loops on a CPU: what it has for threads of a GPU, for bfloat16 and
+# for an entry point of its own costs time in every kernel and does nothing here; common subexpressions LLVM finds.
+_LOOPS = tvm.transform.Sequential(
+    [
+        scheduling.CanonicalizeLoop(),
+        scheduling.LowerInitBlock(),
+        scheduling.PlanAndUpdateBufferAllocationLocation(),
+        scheduling.ConvertBlocksToOpaque(),
+        scheduling.CompactBufferAllocation(),
+        scheduling.StmtSimplify(),
+        scheduling.LowerOpaqueBlock(),
+        lowering.FlattenBuffer(),
+        skip_borders,
+        scheduling.LoopPartition(),
+        lowering.NarrowDataType(32),
+        lowering.VectorizeLoop(True),
+        shuffle_lanes,
+        lowering.StorageRewrite(),
+        keep_on_stack,
+        lowering.UnrollLoop(),
+        lowering.StmtSimplify(),
+        scheduling.RewriteUnsafeSelect(),
+    ]
+)
+
+
+def lower_kernel(function: tirx.PrimFunc, symbol: str) -> tvm.IRModule:
+    """Flat loops over flat buffers under `symbol`, the same for every target; accumulators stay on the stack."""
+    return _LOOPS(tvm.IRModule({symbol: function.with_attr("global_symbol", symbol)}))
+
+
+def object_code(module: tvm.IRModule, target: tvm.target.Target) -> bytes:
+    """An ELF object of a module that `lower_kernel` made.
+
+    The callers pass what memory planning gave them: checking every argument on every call, as TVM's wrappers do by
+    default, doubles the time to compile a kernel and triples its code.
+    """
+    ready = tvm.transform.Sequential(
+        [
+            lowering.BindTarget(target.with_host(target)),
+            lowering.SplitHostDevice(),
+            lowering.MakePackedAPI(),
+            lowering.LowerTVMBuiltin(),
+            lowering.LowerIntrin(),
+            lowering.SkipAssert(),
+        ]
+    )(module)
+    library = tvm.get_global_func("target.build.llvm")(ready, target)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "kernel.o")
+        library.write_to_file(str(path))
+        return path.read_bytes()

@@ -1,0 +1,210 @@
+"""torch module to a graph of ATen operators, with batch normalisation folded into the weights before it."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from torch import nn
+from torch.fx import Graph, Node
+from torch.fx.node import map_aggregate
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from blockfront.targets.compiler.importing import converts
+
+_aten = torch.ops.aten
+_CONVOLUTIONS = (_aten.conv2d.default, _aten.linear.default)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A module's operators for one image, and the tensors its `get_attr` nodes name.
+
+    Operators stand as the module calls them, before decomposition; `meta["val"]` of a node is a tensor, or a list
+    of tensors, of its shape and type on torch's meta device.
+    """
+
+    graph: Graph
+    constants: dict[str, torch.Tensor]
+
+    def constant(self, tensor: torch.Tensor) -> Node:
+        """A new node for a constant."""
+        name = f"constant_{len(self.constants)}"
+        self.constants[name] = tensor
+        return _described(self.graph.get_attr(name), tensor)
+
+
+class _Unproven(RuntimeError):
+    """What was recorded need not be what the module computes for another image."""
+
+
+def export_module(module: nn.Module, resolution: int) -> Trace:
+    """Trace `module` on one (1, 3, resolution, resolution) float32 image and fold its batch norms.
+
+    The operators are recorded while the module runs, which takes a tenth of torch.export's time. torch.export is
+    asked where the record alone proves nothing: a tensor changed in place while another shares its memory, or
+    an operator that TVM lacks.
+    """
+    image = torch.zeros(1, 3, resolution, resolution)
+    module = module.eval()
+    try:
+        trace = _record(module, image)
+    except RuntimeError:
+        with torch.no_grad():
+            functional = torch.export.export(module, (image,)).run_decompositions({})
+        trace = _record(functional.module(), image)
+    with torch.no_grad():
+        _fold_batch_norms(trace)
+    return trace
+
+
+def _record(module: nn.Module, image: torch.Tensor) -> Trace:
+    # In inference mode composite operators such as conv2d reach the recorder whole.
+    with torch.inference_mode():
+        recorder = _Recorder(image)
+        with recorder:
+            output = module(image)
+    if not isinstance(output, torch.Tensor):
+        raise TypeError(f"the module returns a {type(output).__name__}, not one tensor")
+    recorder.trace.graph.output(recorder.node(output))
+    return recorder.trace
+
+
+class _Recorder(TorchDispatchMode):
+    """Writes down every operator that depends on the image; what does not is a constant."""
+
+    def __init__(self, image: torch.Tensor) -> None:
+        super().__init__()
+        self.trace = Trace(Graph(), {})
+        # Weak, so that activations are freed as they are without a recorder.
+        self._nodes = WeakTensorKeyDictionary({image: _described(self.trace.graph.placeholder("image"), image)})
+        self._constants = WeakTensorKeyDictionary()
+        self._constant_memory: set[int] = set()
+
+    def node(self, tensor: torch.Tensor) -> Node:
+        """The node that computes `tensor`, or that holds it."""
+        node = self._nodes.get(tensor) or self._constants.get(tensor)
+        if node is None:
+            node = self._constants[tensor] = self.trace.constant(tensor)
+            self._constant_memory.add(_memory(tensor))
+        return node
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        tensors: list[torch.Tensor] = []
+        _each_tensor((args, kwargs), tensors.append)
+        depends = any(tensor in self._nodes for tensor in tensors)
+        if depends and not converts(func):
+            return self._decomposed(func, args, kwargs)
+        if func._schema.is_mutable:
+            self._check_change(func, args, depends)
+        result = func(*args, **kwargs)
+        if depends:
+            node = self.trace.graph.call_function(func, *_each_tensor((args, kwargs), self.node))
+            self._bind(_described(node, result), result)
+        return result
+
+    def _decomposed(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        table = _decompositions()
+        with self:
+            result = table[func](*args, **kwargs) if func in table else func.decompose(*args, **kwargs)
+        if result is NotImplemented:
+            raise _Unproven(f"operator {func} has neither a converter nor a decomposition")
+        return result
+
+    def _check_change(self, func: Any, args: tuple[Any, ...], depends: bool) -> None:
+        changed = args[0]
+        if not (func._schema.name.endswith("_") and isinstance(changed, torch.Tensor)):
+            raise _Unproven(f"operator {func} changes tensors that it does not return")
+        if depends and changed not in self._nodes:
+            raise _Unproven(f"operator {func} writes what depends on the image into a constant")
+        others = {_memory(tensor) for tensor in self._nodes if tensor is not changed}
+        if _memory(changed) in others | self._constant_memory:
+            raise _Unproven(f"operator {func} changes a tensor whose memory another shares")
+
+    def _bind(self, node: Node, result: Any) -> None:
+        if isinstance(result, torch.Tensor):
+            self._nodes[result] = node
+            return
+        if not isinstance(result, list | tuple):
+            raise _Unproven(f"operator {node.target} gives {result!r}, which depends on the image")
+        for index, item in enumerate(result):
+            part = self.trace.graph.call_function(operator.getitem, (node, index))
+            self._bind(_described(part, item), item)
+
+
+@cache
+def _decompositions() -> Any:
+    return torch.export.default_decompositions()
+
+
+def _described(node: Node, value: Any) -> Node:
+    """`node` with the shape and type of its value."""
+    node.meta["val"] = _each_tensor(value, lambda tensor: torch.empty_like(tensor, device="meta"))
+    return node
+
+
+def _each_tensor(value: Any, function: Callable[[torch.Tensor], Any]) -> Any:
+    return map_aggregate(value, lambda leaf: function(leaf) if isinstance(leaf, torch.Tensor) else leaf)
+
+
+def _memory(tensor: torch.Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
+
+
+def _fold_batch_norms(trace: Trace) -> None:
+    """Rewrite y = γ(conv(x) - μ)/√(σ² + ε) + β as one convolution, and any other batch norm as x·s + t.
+
+    Done on torch's own tensors: TVM's pass for it compiles a kernel for every constant, which takes longer
+    than the rest of the compilation together.
+    """
+
+    def tensor(node: Any) -> torch.Tensor:
+        return trace.constants[node.target]
+
+    for node in list(trace.graph.nodes):
+        if node.target != _aten.batch_norm.default:
+            continue
+        source, weight, bias, mean, variance, training, _momentum, eps = node.args[:8]
+        if training or any(part is not None and part.op != "get_attr" for part in (weight, bias, mean, variance)):
+            continue
+        scale = torch.rsqrt(tensor(variance) + eps)
+        if weight is not None:
+            scale = scale * tensor(weight)
+        shift = -tensor(mean) * scale
+        if bias is not None:
+            shift = shift + tensor(bias)
+        if _foldable(source):
+            kernel, old_bias = source.args[1], source.args[2] if len(source.args) > 2 else None
+            if old_bias is not None:
+                shift = shift + tensor(old_bias) * scale
+            weights = tensor(kernel)
+            with trace.graph.inserting_before(source):
+                folded = trace.constant(weights * scale.reshape(-1, *[1] * (weights.dim() - 1)))
+                source.args = (source.args[0], folded, trace.constant(shift), *source.args[3:])
+            node.replace_all_uses_with(source)
+        else:
+            shape = (1, -1, *[1] * (source.meta["val"].dim() - 2))
+            with trace.graph.inserting_before(node):
+                factor, term = trace.constant(scale.reshape(shape)), trace.constant(shift.reshape(shape))
+                scaled = trace.graph.call_function(_aten.mul.Tensor, (source, factor))
+                shifted = trace.graph.call_function(_aten.add.Tensor, (scaled, term))
+            scaled.meta["val"] = shifted.meta["val"] = node.meta["val"]
+            node.replace_all_uses_with(shifted)
+        trace.graph.erase_node(node)
+
+
+def _foldable(source: Any) -> bool:
+    """Whether a batch norm's input is a convolution with constant weights that nobody else reads."""
+    if source.target not in _CONVOLUTIONS or len(source.users) != 1:
+        return False
+    # A linear layer's channels are its last dimension, a batch norm's the second.
+    channels_second = source.target == _aten.conv2d.default or source.meta["val"].dim() == 2
+    return channels_second and all(part is None or part.op == "get_attr" for part in source.args[1:3])

@@ -1,0 +1,79 @@
+"""Element-wise operators: they keep the order their input is stored in."""
+
+from __future__ import annotations
+
+from tvm import relax
+
+from blockfront.targets.compiler.importing.importer import Importer, Node, both, dtype_of, rule
+from blockfront.targets.compiler.importing.reshaping import identity
+
+_UNARY = [
+    *["relu", "silu", "gelu", "sigmoid", "tanh", "leaky_relu", "elu"],
+    *["exp", "sqrt", "rsqrt", "abs", "neg", "erf", "softplus", "mish"],
+]
+_NOTHING = ["dropout", "dropout_", "contiguous", "alias", "clone", "detach"]
+
+
+@rule(*(f"{name}.default" for name in _NOTHING))
+def keep(importer: Importer, node: Node) -> None:
+    source = node.args[0]
+    importer.env[node] = importer.env[source]
+    if source in importer.order:
+        importer.order[node] = importer.order[source]
+    if source in importer.padded:
+        importer.padded[node] = importer.padded[source]
+
+
+@rule(*both(*_UNARY))
+def _unary(importer: Importer, node: Node) -> None:
+    importer.converted(node, importer.order_of(node.args[0]))
+
+
+@rule(*both("clamp", "hardtanh", "relu6"))
+def _clamp(importer: Importer, node: Node) -> None:
+    # As maximum and minimum rather than clip, which has a slow select in its kernel for NaN.
+    value, limits = importer.env[node.args[0]], list(node.args[1:3])
+    name, dtype = node.target.__name__, dtype_of(node)
+    if name.startswith("relu6"):
+        limits = [0.0, 6.0]
+    elif name.startswith("hardtanh") and not limits:
+        limits = [-1.0, 1.0]
+    bounds = [*limits, *[None] * (2 - len(limits))]
+    for bound, op in zip(bounds, (relax.op.maximum, relax.op.minimum), strict=True):
+        if bound is not None:
+            value = importer.block_builder.emit(op(value, relax.const(bound, dtype)))
+    importer.emit(node, value, importer.order_of(node.args[0]))
+
+
+@rule(*both("hardswish", "hardsigmoid"))
+def _hard(importer: Importer, node: Node) -> None:
+    x = importer.env[node.args[0]]
+    inner = relax.op.add(relax.op.multiply(x, relax.const(1 / 6, "float32")), relax.const(0.5, "float32"))
+    zero, one = relax.const(0.0, "float32"), relax.const(1.0, "float32")
+    gate = relax.op.minimum(relax.op.maximum(inner, zero), one)
+    value = relax.op.multiply(x, gate) if "swish" in node.target.__name__ else gate
+    importer.emit(node, value, importer.order_of(node.args[0]))
+
+
+@rule(*both("add", "sub", "mul", "div", overload="Tensor"))
+def _binary(importer: Importer, node: Node) -> None:
+    operands = node.all_input_nodes
+    rank = node.meta["val"].dim()
+    full = [operand for operand in operands if operand.meta["val"].dim() == rank]
+    order = next((importer.order[operand] for operand in full if operand in importer.order), identity(rank))
+    narrow = {}
+    for operand in operands:
+        tensor = operand.meta["val"]
+        if tensor.dim() < rank and tensor.dim() > 0:
+            importer.restore(operand)
+            if order != identity(rank):
+                narrow[operand] = importer.env[operand]
+                shape = [1] * (rank - tensor.dim()) + list(tensor.shape)
+                wide = importer.block_builder.emit(relax.op.reshape(importer.env[operand], shape))
+                importer.env[operand] = importer.block_builder.emit(relax.op.permute_dims(wide, list(order)))
+        elif tensor.dim() == rank:
+            importer.env[operand] = importer.stored(operand, order)
+            importer.order[operand] = order
+    importer.converted(node, order)
+    # Other readers get an operand of fewer dimensions as it was.
+    importer.env.update(narrow)

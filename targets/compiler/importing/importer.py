@@ -1,0 +1,140 @@
+"""The importer: TVM's converters, with channels-last rules in front of them."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import tvm
+from tvm import relax
+from tvm.relax.frontend.torch.exported_program_translator import ExportedProgramImporter
+
+from blockfront.targets.compiler.constants import constant
+from blockfront.targets.compiler.importing.reshaping import Order, identity
+from blockfront.targets.compiler.legalizing import KernelBuilder, Legalize
+
+if TYPE_CHECKING:
+    from blockfront.targets.compiler.exporting import Trace
+
+# A torch.fx.Node: its stub types every argument as one of twenty kinds, which no rule could use unchecked.
+Node: TypeAlias = Any
+Rule = Callable[["Importer", Node], None]
+
+RULES: dict[str, Rule] = {}
+
+
+def rule(*names: str) -> Callable[[Rule], Rule]:
+    """Register a rule for operators, by the name and overload torch gives them."""
+
+    def register(function: Rule) -> Rule:
+        RULES.update(dict.fromkeys(names, function))
+        return function
+
+    return register
+
+
+def rule_of(node: Node) -> Rule | None:
+    """The rule for a call, or None where TVM's own converter serves."""
+    if node.op != "call_function":
+        return None
+    return RULES.get("getitem" if node.target is operator.getitem else node.target.__name__)
+
+
+def argument(node: Node, position: int, name: str, default: Any = None) -> Any:
+    """An argument of a call, given by position or by name."""
+    return node.args[position] if len(node.args) > position else node.kwargs.get(name, default)
+
+
+def dtype_of(node: Node) -> str:
+    """TVM's name of the type of a call's elements."""
+    return str(node.meta["val"].dtype).removeprefix("torch.")
+
+
+def both(*names: str, overload: str = "default") -> list[str]:
+    """The names with and without the underscore of the in-place version."""
+    return [f"{name}{suffix}.{overload}" for name in names for suffix in ("", "_")]
+
+
+@cache
+def _converted_by_tvm() -> frozenset[str]:
+    return frozenset(ExportedProgramImporter().convert_map)
+
+
+def converts(operator: Any) -> bool:
+    """Whether an ATen operator can be imported as it is."""
+    return operator.__name__ in RULES or operator.__name__ in _converted_by_tvm()
+
+
+class Importer(ExportedProgramImporter):
+    """TVM's converters, with channels-last rules in front of them.
+
+    `order`: how a node's value is stored, where that is not torch's own order; `padded`: attention weights and their
+    means with spare columns of zeros, beside the value without.
+    """
+
+    def __init__(self, rules: Mapping[str, Legalize]) -> None:
+        super().__init__()
+        self.block_builder = KernelBuilder(rules)
+        self.order: dict[Node, Order] = {}
+        self.padded: dict[Node, relax.Expr] = {}
+
+    def module(self, trace: Trace) -> tvm.IRModule:
+        """A Relax module whose function `main` takes the image in torch's NCHW order and gives the output so."""
+        *nodes, output = trace.graph.nodes
+        image = next(node for node in nodes if node.op == "placeholder")
+        parameter = relax.Var("image", relax.TensorType(list(image.meta["val"].shape), "float32"))
+        with self.block_builder.function("main", [parameter]):
+            with self.block_builder.dataflow():
+                for node in nodes:
+                    if node.op == "placeholder":
+                        self.env[node] = parameter
+                    elif node.op == "get_attr" and node.users:
+                        self.env[node] = constant(trace.constants[node.target])
+                    elif node.op == "call_function":
+                        self._convert(node)
+                (result,) = output.args
+                self.restore(result)
+                value = self.block_builder.emit_output(self.env[result])
+            self.block_builder.emit_func_output(value)
+        return self.block_builder.get()
+
+    def _convert(self, node: Node) -> None:
+        rule = rule_of(node)
+        if rule is not None:
+            rule(self, node)
+            return
+        for source in node.all_input_nodes:
+            self.restore(source)
+        self.env[node] = self.convert_map[node.target.__name__](node)
+
+    def emit(self, node: Node, value: relax.Expr, order: Order | None = None) -> None:
+        """Bind `node` to `value`, stored in `order` (torch's own by default)."""
+        self.env[node] = self.block_builder.emit(value)
+        if order is not None and order != identity(len(order)):
+            self.order[node] = order
+
+    def order_of(self, node: Node) -> Order:
+        return self.order.get(node) or identity(node.meta["val"].dim())
+
+    def stored(self, node: Node, order: Order) -> relax.Expr:
+        """`node`'s value stored in `order`; a permutation is emitted where it is stored otherwise."""
+        current = self.order_of(node)
+        if current == order:
+            return self.env[node]
+        axes = [current.index(dimension) for dimension in order]
+        return self.block_builder.emit(relax.op.permute_dims(self.env[node], axes))
+
+    def restore(self, node: Node) -> None:
+        """Store `node` in torch's own order from here on."""
+        if node in self.order:
+            self.env[node] = self.stored(node, identity(len(self.order[node])))
+            del self.order[node]
+
+    def converted(self, node: Node, order: Order) -> None:
+        """Apply TVM's converter to the stored values as they are."""
+        name = node.target.__name__
+        # TVM lacks some in-place versions; here they are the same, because every value is bound anew.
+        converter = self.convert_map.get(name) or self.convert_map[name.replace("_.", ".")]
+        self.emit(node, converter(node), order)

@@ -1,0 +1,36 @@
+"""Linear layers and normalisation, on tensors whose features are stored innermost."""
+
+from __future__ import annotations
+
+from tvm import relax
+
+from blockfront.targets.compiler.importing.importer import Importer, Node, argument, rule
+from blockfront.targets.compiler.importing.reshaping import identity
+
+
+@rule("linear.default")
+def _linear(importer: Importer, node: Node) -> None:
+    data, weight, bias = node.args[0], node.args[1], argument(node, 2, "bias")
+    rank = data.meta["val"].dim()
+    if importer.order_of(data)[-1] != rank - 1:
+        importer.restore(data)
+    value = relax.op.matmul(importer.env[data], importer.stored(weight, (1, 0)))
+    if bias is not None:
+        value = relax.op.add(importer.block_builder.emit(value), importer.env[bias])
+    importer.emit(node, value, importer.order_of(data))
+
+
+@rule("layer_norm.default")
+def _layer_norm(importer: Importer, node: Node) -> None:
+    data, shape = node.args[0], node.args[1]
+    weight, bias = importer.env.get(argument(node, 2, "weight")), importer.env.get(argument(node, 3, "bias"))
+    rank = data.meta["val"].dim()
+    count = len(shape)
+    if importer.order_of(data)[-count:] != identity(rank)[-count:]:
+        importer.restore(data)
+    dtype = "float32"
+    gamma = weight if weight is not None else relax.op.ones(shape, dtype)
+    beta = bias if bias is not None else relax.op.zeros(shape, dtype)
+    axes = list(range(rank - count, rank))
+    eps = float(argument(node, 4, "eps", 1e-5))
+    importer.emit(node, relax.op.nn.layer_norm(importer.env[data], gamma, beta, axes, eps), importer.order_of(data))

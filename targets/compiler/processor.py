@@ -1,0 +1,45 @@
+"""A lowered network as code for a processor: kernels by our schedules, each compiled once, linked with the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import tvm
+
+from blockfront.targets.compiler.code import Code
+from blockfront.targets.compiler.kernel_cache import KernelCache
+from blockfront.targets.compiler.kernels import call_by_symbol, compile_kernels, unoptimized
+from blockfront.targets.compiler.linking import link_program, load_library, load_program
+from blockfront.targets.compiler.lowering import finalize
+from blockfront.targets.compiler.planning import planned_bytes, planned_calls
+from blockfront.targets.hardware.target import TARGETS, Target
+
+
+def code_for_processor(lowered: tvm.IRModule, target: Target, threads: int, tuned: Mapping[str, str] | None) -> Code:
+    """Compile a lowered network for `threads` cores of `target`. `tuned`: see `RunOptions`.
+
+    What cannot run here is verified by the same scheduled kernels, compiled for this machine as well.
+    """
+    machine, store = target.machine(threads), KernelCache()
+    here = unoptimized(TARGETS["host"].compiler())
+    compilers = [target.compiler()] if target.is_host else [target.compiler(), here]
+    compiled, *copies = compile_kernels(lowered, machine, compilers, store, tuned)
+    executable, planned = finalize(call_by_symbol(lowered, compiled))
+    library = link_program(executable, list(compiled.values()), target.compiler())
+    return Code(
+        library=library,
+        objects=tuple(dict.fromkeys(kernel.code for kernel in compiled.values())),
+        kernels=compiled,
+        peak_memory_bytes=planned_bytes(planned),
+        calls=planned_calls(planned),
+        runnable=load_program(executable, list(copies[0].values())) if copies else load_library(library),
+        verified_on="host" if copies else "device",
+    )
+
+
+def copy_for_host(lowered: tvm.IRModule) -> tvm.runtime.Module:
+    """A lowered network as this machine's processor runs it, by the schedules for this machine."""
+    host = TARGETS["host"]
+    (compiled,) = compile_kernels(lowered, host.machine(1), [unoptimized(host.compiler())], KernelCache())
+    executable, _ = finalize(call_by_symbol(lowered, compiled))
+    return load_program(executable, list(compiled.values()))

@@ -1,0 +1,82 @@
+"""A network compiled for a target, ready to be sent to a device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from blockfront.targets.compiler.linking import link_objects
+from blockfront.targets.compiler.planning import Call
+
+Arguments = tuple[tuple[str, tuple[int, ...]], ...]
+"""(dtype, shape) of each argument of a kernel, outputs last."""
+
+TUNED = "tuned"
+"""The rule of a kernel whose schedule was searched for instead."""
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One fused, scheduled function of a network.
+
+    `name` says what was fused and numbers kernels within their network; `symbol` is the kernel's own everywhere.
+    `calls`: executions in one inference; `macs` and `bytes` of one execution, bytes being every tensor read and
+    written once; `arguments`: (dtype, shape) of each, outputs last, `constants` the positions of weights among them;
+    `rule`: the schedule's name, None when no rule covered it; `reason`: why none did, or which of dlight's rules failed
+    before the one that did.
+    """
+
+    name: str
+    symbol: str
+    calls: int
+    macs: int
+    bytes: int
+    arguments: Arguments
+    rule: str | None
+    constants: tuple[int, ...] = ()
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Program:
+    """A shared library for `target`, with what was checked and counted when it was made.
+
+    `library` is an ELF file that holds kernels, weights and call order; `objects` hold the kernels alone.
+    `max_abs_error` and `max_rel_error` compare its output on `sample` with torch's `expected`; `verified_on` is
+    "device" when the library itself ran here, "host" when it cannot and the same schedules were compiled for and
+    run on this machine instead; for the GPU of a board it is this machine's own schedules that ran. `source` holds
+    the kernels of a GPU in CUDA C or OpenCL C, which the device compiles when it loads them; otherwise it is empty.
+    `calls` are the kernels in the order a processor runs them, each on its part of the planned memory.
+    """
+
+    library: bytes
+    objects: tuple[bytes, ...]
+    target: str
+    threads: int
+    resolution: int
+    kernels: tuple[Kernel, ...]
+    peak_memory_bytes: int
+    max_abs_error: float
+    max_rel_error: float
+    verified_on: str
+    sample: bytes
+    expected: tuple[float, ...]
+    versions: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
+    calls: tuple[Call, ...] = ()
+
+    @cached_property
+    def kernel_library(self) -> bytes:
+        """An ELF file of the kernels alone, linked when it is asked for: only measuring calls them one by one."""
+        return link_objects(self.objects)
+
+    @property
+    def unscheduled_kernels(self) -> tuple[str, ...]:
+        """Names of kernels that no rule covered: their time says nothing about the network."""
+        return tuple(kernel.name for kernel in self.kernels if kernel.rule is None)
+
+    @property
+    def tuned_kernels(self) -> tuple[str, ...]:
+        """Names of kernels whose schedule is from a tuning database."""
+        return tuple(kernel.name for kernel in self.kernels if kernel.rule == TUNED)

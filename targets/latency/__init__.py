@@ -1,0 +1,1 @@
+"""What a program takes on hardware: measured, predicted from its code, or simulated."""

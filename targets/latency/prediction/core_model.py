@@ -1,0 +1,185 @@
+"""The model of a core: coefficients that turn a profile into milliseconds on a board."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+import numpy as np
+
+from blockfront.targets.latency.profiler.counts import Counts, Profile
+
+LINE_BYTES = 64
+UNITS = {
+    "multiply_add": "cycles a vector multiply-add",
+    "other": "cycles any other instruction that touches no memory",
+    "word": "cycles a vector loaded; a store takes as many as the core loads in a cycle",
+    "wait": "cycles that an addition to a register waits for the one before it",
+    "l1_line": "cycles a line that L1 lacks and L2 or L3 has",
+    "l2_line": "cycles more for one that L3 has and L2 lacks",
+    "memory_line_ns": "ns a line from memory that no prefetcher had asked for, beside its transfer",
+    "transfer": "times the transfer of a line at the board's copy bandwidth",
+}
+"""What each coefficient is."""
+_IN_CORE = 4
+"""The first of them are work of the core itself."""
+
+
+class Coefficients(msgspec.Struct, frozen=True):
+    """What work costs a core, in the units of `UNITS`; none is negative.
+
+    `overlap`: how the core's own work adds up, (Σ cycles^overlap)^(1 / overlap) over the first four units: 1 where one
+    kind of work waits for the other, more where they overlap, as on a core that executes out of order.
+
+    `pairs`: the core issues two instructions at a time in order, as a Cortex-A53 does: a branch or a hint goes beside
+    another and costs nothing, and half a vector takes half a load's time. Code written for such a core has its loads in
+    halves and no-operations between them, so that they pair.
+    """
+
+    multiply_add: float
+    other: float
+    word: float
+    l1_line: float
+    memory_line_ns: float
+    transfer: float
+    wait: float = 0.0
+    l2_line: float = 0.0
+    overlap: float = 1.0
+    pairs: bool = False
+
+    def array(self) -> np.ndarray:
+        """The coefficients in the order of `UNITS`: float64 [8]."""
+        return np.array([getattr(self, name) for name in UNITS])
+
+
+class Error(msgspec.Struct, frozen=True):
+    """How far predictions were from `n` published or measured times that no coefficient was fitted on.
+
+    `median` and `p90` are of |predicted / measured - 1|; `data` says what was predicted.
+    """
+
+    median: float
+    p90: float
+    n: int
+    data: str
+
+
+class Board(Protocol):
+    """What the model needs to know of a board; a `Target` has it."""
+
+    @property
+    def clock_ghz(self) -> float:
+        """Cycles in 10⁹ a second."""
+
+    @property
+    def bandwidth_gbs(self) -> float:
+        """10⁹ bytes a second that one core copies, each byte counted once."""
+
+    @property
+    def traffic_gbs(self) -> float:
+        """10⁹ bytes a second that memory gives or takes from all cores together."""
+
+    @property
+    def launch_us(self) -> float:
+        """What a parallel region costs beside its tasks."""
+
+    @property
+    def simd_bits(self) -> int:
+        """Bits of a vector, the most that one load gets."""
+
+    @property
+    def loads_per_cycle(self) -> int:
+        """Loads a core starts in a cycle, of which it stores one."""
+
+    @property
+    def l3_bytes(self) -> int:
+        """0 where memory comes after the second level."""
+
+
+class CoreModel(msgspec.Struct, frozen=True):
+    """A core's coefficients, where they are from, and their known error; None where there is no data for one.
+
+    `boards` are the boards whose times the coefficients were fitted on.
+    """
+
+    core: str
+    coefficients: Coefficients
+    provenance: str
+    error: Error | None = None
+    boards: tuple[str, ...] = ()
+
+    def milliseconds(self, profile: Profile, target: Board) -> float:
+        """The time of `profile` on the cores of `target`: see `work_of` and `Work.milliseconds`."""
+        known = self.coefficients
+        return work_of(profile, target, known.overlap, known.pairs).milliseconds(known.array())
+
+
+class Work(msgspec.Struct, frozen=True):
+    """A profile on a board, ready for any coefficients.
+
+    `tasks`: milliseconds of each task a unit of each coefficient, float64 [tasks, 8]; `starts`: where a region's tasks
+    begin, int [regions]; `traffic_ms`: a region's bytes at the bandwidth of the memory, [regions]; `overhead_ms`: what
+    starting the parallel regions costs; `overlap`: see `Coefficients`.
+    """
+
+    tasks: np.ndarray
+    starts: np.ndarray
+    traffic_ms: np.ndarray
+    overhead_ms: float
+    overlap: float
+
+    def milliseconds(self, coefficients: np.ndarray) -> float:
+        """A region takes as long as its slowest task, and no less than its traffic takes the memory."""
+        times, _ = task_times(self.tasks, coefficients, self.overlap)
+        slowest = np.maximum.reduceat(times, self.starts)
+        return float(np.maximum(slowest, self.traffic_ms).sum()) + self.overhead_ms
+
+
+def task_times(tasks: np.ndarray, coefficients: np.ndarray, overlap: float) -> tuple[np.ndarray, np.ndarray]:
+    """Milliseconds of each row of `Work.tasks`, and what a unit more of each coefficient adds to them."""
+    if overlap == 1:
+        return tasks @ coefficients, tasks
+    costs = tasks * coefficients
+    core = costs[:, :_IN_CORE]
+    inside = (core**overlap).sum(axis=1) ** (1 / overlap)
+    shares = core / np.where(inside > 0, inside, 1)[:, None]
+    slopes = np.concatenate([tasks[:, :_IN_CORE] * shares ** (overlap - 1), tasks[:, _IN_CORE:]], axis=1)
+    return inside + costs[:, _IN_CORE:].sum(axis=1), slopes
+
+
+def work_of(profile: Profile, target: Board, overlap: float = 1.0, pairs: bool = False) -> Work:
+    """`profile` on `target`, in milliseconds a unit of each coefficient; see `Coefficients` for the other two."""
+    counts = [task for region in profile.regions for task in region.tasks]
+    sizes = [len(region.tasks) for region in profile.regions]
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(int) if sizes else np.zeros(0, int)
+    cycle_ms = 1e-6 / target.clock_ghz
+    line_ms = LINE_BYTES * 1e-6 / target.bandwidth_gbs
+    units = np.array([*[cycle_ms] * 6, 1e-6, line_ms])
+    tasks = np.array([_amounts(task, target, pairs) for task in counts]).reshape(-1, len(UNITS)) * units
+    lines = np.array([_memory_lines(task, target)[0] + task.written_back for task in counts], float)
+    traffic = np.add.reduceat(lines, starts) * LINE_BYTES * 1e-6 / target.traffic_gbs if sizes else np.zeros(0)
+    return Work(tasks, starts, traffic, sum(size > 1 for size in sizes) * target.launch_us * 1e-3, overlap)
+
+
+def _amounts(task: Counts, target: Board, pairs: bool) -> list[float]:
+    """What the task has of each unit."""
+    vector_bytes = target.simd_bits // 8
+    least = 0.5 if pairs else 1
+    loads = max(least * task.load, task.load_bytes / vector_bytes)
+    stores = max(least * task.store, task.store_bytes / vector_bytes)
+    memory, streamed = _memory_lines(task, target)
+    return [
+        task.multiply_add,
+        task.vector + task.integer + (0 if pairs else task.branch),
+        loads + target.loads_per_cycle * stores,
+        task.chain,
+        task.l1_misses - memory,
+        task.l2_misses - memory if target.l3_bytes else 0,
+        memory - streamed,
+        memory,
+    ]
+
+
+def _memory_lines(task: Counts, target: Board) -> tuple[int, int]:
+    """Lines from memory, and those of them that a prefetcher had asked for."""
+    return (task.l3_misses, task.l3_streamed) if target.l3_bytes else (task.l2_misses, task.l2_streamed)

@@ -1,0 +1,85 @@
+"""The profiler's own C: QEMU's plugin and the kernels' harness, compiled once a machine by the linker's package."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from importlib import resources
+from importlib.metadata import version
+from pathlib import Path
+
+from blockfront.content_store import cache_folder
+from blockfront.digest import digest
+from blockfront.targets.latency.emulation.steps import publish, run_step
+
+ZIG = str(resources.files("ziglang") / "zig")
+SOURCES = Path(__file__).with_name("native")
+"""The folder of the C."""
+ARCHITECTURES = ("aarch64", "riscv64", "x86_64")
+"""What the plugin can tell the instructions of."""
+_PLUGIN = ("plugin", "caches", *ARCHITECTURES)
+_COUNTING = ("plugin.c", "caches.c", "caches.h", "decode.h")
+# No C library: the plugin finds QEMU's, and the harness needs none.
+_OPTIONS = ["-O2", "-std=c11", "-fno-sanitize=all", "-fno-stack-protector", "-c"]
+_ABI = {"riscv64": ["-mabi=lp64d", "-mcpu=baseline_rv64"]}
+
+
+@cache
+def plugin_version(architecture: str) -> str:
+    """A hash of the C by which the plugin counts what an architecture's code does."""
+    sources = (SOURCES / name for name in (*_COUNTING, f"{architecture}.c"))
+    return digest(b"".join(path.read_bytes() for path in sources))
+
+
+@cache
+def harness_version() -> str:
+    """A hash of the harness's C and of what compiles it: kernels copy and clear memory by its code."""
+    return digest(version("ziglang").encode() + (SOURCES / "harness.c").read_bytes())
+
+
+def plugin() -> Path:
+    """The plugin for this machine's QEMU; raises `RunError` when it does not compile."""
+    return _made("plugin.so", _build_plugin, version("ziglang"), *map(plugin_version, ARCHITECTURES))
+
+
+def harness(architecture: str) -> Path:
+    """The harness as an object for aarch64, riscv64 or x86_64; raises `RunError` when it does not compile."""
+
+    def build(output: Path) -> None:
+        options = [*_OPTIONS, *_ABI.get(architecture, []), "-target", f"{architecture}-freestanding"]
+        _compile("harness", output, *options, "-ffreestanding", "-fno-builtin")
+
+    return _made(f"harness-{architecture}.o", build, harness_version())
+
+
+def link(output: Path, *arguments: str) -> None:
+    """Link; raises `RunError` with the linker's reason."""
+    run_step("linking the profiler", ZIG, "ld.lld", "-o", str(output), *arguments, limit_s=120)
+
+
+def _build_plugin(output: Path) -> None:
+    objects = [output.with_name(f"{name}.o") for name in _PLUGIN]
+    for name, path in zip(_PLUGIN, objects, strict=True):
+        _compile(name, path, *_OPTIONS, "-fPIC", "-fvisibility=hidden")
+    link(output, "-shared", *map(str, objects))
+
+
+def _compile(name: str, output: Path, *options: str) -> None:
+    command = [ZIG, "cc", *options, "-o", str(output), str(SOURCES / f"{name}.c")]
+    # The compiler keeps what it makes, and without a home it asks where.
+    places = {f"ZIG_{place}_CACHE_DIR": str(cache_folder() / "zig") for place in ("GLOBAL", "LOCAL")}
+    run_step(f"compiling the profiler's {name}", *command, environment={**os.environ, **places}, limit_s=600)
+
+
+def _made(name: str, build: Callable[[Path], None], *versions: str) -> Path:
+    key = digest("\n".join(versions), 16)
+    path = cache_folder() / "profiler" / key / name
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            made = Path(folder, name)
+            build(made)
+            publish(made, path)
+    return path

@@ -1,0 +1,67 @@
+"""A prediction from the target's own code: what it executes under emulation, and a model of the core."""
+
+from __future__ import annotations
+
+import msgspec
+
+from blockfront.digest import digest
+from blockfront.errors import UsageError
+from blockfront.results.latency import Prediction
+from blockfront.targets.compiler.program import Program
+from blockfront.targets.hardware.target import Target
+from blockfront.targets.latency.prediction import CoreModel, core_model
+from blockfront.targets.latency.profiler import Counts, architecture_of, find_emulator, profile_kernels
+from blockfront.targets.latency.runners.predicting import PredictingRunner
+from blockfront.targets.latency.runners.runner import RunOptions
+
+
+class EmulatedRunner(PredictingRunner):
+    """Per kernel the time of what it executes and fetches under QEMU, by the model of the target's core.
+
+    A kernel is profiled once a machine, alone: its input and output are in the caches as far as they fit, its weights
+    in memory.
+    """
+
+    name = "emulated"
+    predictor: str | None = "emulated"
+    title = "predicted: the target's own code counted under emulation, timed by a model of its core"
+
+    def check(self, options: RunOptions) -> None:
+        """There must be a model of the core and a QEMU for it, which may be fetched."""
+        architecture_of(options.target)
+        _basis(options)
+        find_emulator(options.target)
+
+    def predict(self, program: Program, options: RunOptions) -> tuple[list[float], list[Counts] | None]:
+        """By `CoreModel.milliseconds`."""
+        (model, board), profiles = _basis(options), profile_kernels(program, options.target)
+        found = [profiles[kernel.symbol] for kernel in program.kernels]
+        times = [
+            kernel.calls * model.milliseconds(profile, board)
+            for kernel, profile in zip(program.kernels, found, strict=True)
+        ]
+        return times, [profile.total for profile in found]
+
+    def prediction(self, options: RunOptions) -> Prediction | None:
+        """Where the model of the core is from, and the error it had elsewhere."""
+        model, board = _basis(options)
+        figures = model.coefficients, board.clock_ghz, board.bandwidth_gbs, board.launch_us
+        model_digest = digest(msgspec.json.encode(figures), 12)
+        error = model.error
+        if error is None:
+            return Prediction(model_digest, model.provenance)
+        return Prediction(model_digest, f"{error.data}; {model.provenance}", error.median, error.p90, error.n)
+
+
+def _basis(options: RunOptions) -> tuple[CoreModel, Target]:
+    """The model, and the board it is used with: both as calibrated, where there is a calibration."""
+    if options.calibration is not None:
+        return options.calibration.model, options.calibration.apply(options.target)
+    model = core_model(options.target)
+    if model is None:
+        name = options.target.name
+        raise UsageError(
+            f"there is no model of the core of {name}: bench calibrate --target {name} makes one where a device is "
+            "attached, and --runner roofline needs none"
+        )
+    return model, options.target

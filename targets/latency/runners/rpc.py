@@ -1,0 +1,177 @@
+"""Measuring on a board through TVM's RPC tracker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import Any
+
+from packaging.version import Version
+
+from blockfront.board.connection import Connection, ask_tracker, connect, unknown
+from blockfront.board.sockets import Address, parse_address, tracker_address
+from blockfront.board.state import conditions
+from blockfront.digest import digest
+from blockfront.errors import DeviceUnavailable, RunError, UsageError
+from blockfront.targets.hardware.target import Target
+from blockfront.targets.latency.runners.gpu import find_gpu
+from blockfront.targets.latency.runners.measure import MeasuringRunner, Session
+from blockfront.targets.latency.runners.runner import RunOptions
+
+_CHECK_S = 5.0
+_BIG_CORES = 1
+
+
+class RpcRunner(MeasuringRunner):
+    """Upload, run and time on a device that a tracker hands out; the session is closed whatever happens."""
+
+    name = "rpc"
+    title = "measured on a board attached to a TVM RPC tracker"
+
+    def check(self, options: RunOptions) -> None:
+        """Raise `UsageError` unless the tracker answers within seconds and knows a device that fits the target.
+
+        Whether a device fits is asked of one that is free; a busy one is asked when its turn comes.
+        """
+        tracker, key = _tracker(options), options.target.tracker_key
+        summary = ask_tracker(tracker)
+        if summary.count(key) == 0:
+            raise UsageError(unknown(tracker, key))
+        if summary.free.get(key, 0) == 0:
+            return
+        try:
+            connection = connect(tracker, key, _CHECK_S, _CHECK_S)
+        except DeviceUnavailable:
+            return
+        try:
+            check_fit(connection, options.target)
+        except DeviceUnavailable as error:
+            raise UsageError(str(error)) from error
+        finally:
+            connection.close()
+
+    def devices(self, options: RunOptions) -> int:
+        """How many devices of the target's key the tracker knows, busy ones included."""
+        return ask_tracker(_tracker(options)).count(options.target.tracker_key)
+
+    @contextmanager
+    def session(self, options: RunOptions) -> Iterator[Session]:
+        """Wait for a device that fits the target, and set its threads; libraries are uploaded.
+
+        Raises `DeviceUnavailable` when there is none, `DeviceLost` when it goes away, `DeviceTimeout` when it takes
+        too long, and `RunError` with what else the device reports.
+        """
+        limit_s = options.timeout_s + options.cooldown_s
+        connection = connect(_tracker(options), options.target.tracker_key, options.wait_s, limit_s)
+        try:
+            check_fit(connection, options.target)
+            cpus = () if options.target.is_gpu else _use_threads(connection, options)
+            yield Session(
+                _device(connection, options.target),
+                lambda name, library: connection.load(_kept_name(name, library), library),
+                name=connection.name,
+                conditions=_conditions(connection, options.threads, cpus),
+                state=lambda: _state(connection, cpus),
+                memory_bytes=connection.board.memory_bytes if connection.board else 0,
+                emulated=bool(connection.board and connection.board.emulated),
+            )
+        except Exception as error:
+            raise connection.failure(error) from error
+        finally:
+            connection.close()
+
+
+def _device(connection: Connection, target: Target) -> Any:
+    if target.is_gpu:
+        return find_gpu(connection.remote, target, f"device {connection.name}")
+    return connection.remote.cpu()
+
+
+def check_fit(connection: Connection, target: Target) -> None:
+    """Raise `DeviceUnavailable` unless code for `target` can run on the device, as far as its server tells."""
+    board = connection.board
+    if board is None:
+        return
+    needed, offered = _architecture(target.triple), _architecture(board.machine)
+    if needed and needed != offered:
+        raise DeviceUnavailable(
+            f"device {connection.name} is {board.machine}, and code for target {target.name} runs on {needed}; "
+            f"serve it under another key, or name its target"
+        )
+    cores = {core.cpu for core in board.cores}
+    if not board.emulated and not set(target.cpus) <= cores:
+        raise DeviceUnavailable(
+            f"device {connection.name} has cores {_numbers(sorted(cores))}, and target {target.name} is cores "
+            f"{_numbers(target.cpus)}; serve it under another key, or name its target"
+        )
+    ours = version("apache-tvm")
+    if Version(board.tvm).release != Version(ours).release:
+        raise DeviceUnavailable(
+            f"device {connection.name} has apache-tvm {board.tvm}, here is {ours}; on the board run: "
+            f"pip install apache-tvm=={ours}"
+        )
+
+
+def _architecture(name: str) -> str:
+    """The instruction set that a machine's name or a target triple begins with."""
+    first = name.partition("-")[0].lower()
+    if first.startswith("armv"):
+        return "arm"
+    return {"amd64": "x86_64", "arm64": "aarch64"}.get(first, first)
+
+
+def _use_threads(connection: Connection, options: RunOptions) -> tuple[int, ...]:
+    """Set the device's threads; the cores they may use, empty when TVM's own server runs there and does not tell."""
+    target, threads = options.target, options.threads
+    used = connection.configure(target.cpus, threads)
+    if used is not None:
+        count, cpus = used.threads, used.cpus
+    elif target.cpus:
+        raise DeviceUnavailable(
+            f"device {connection.name} runs TVM's own server, which cannot choose the cores of {target.name}; "
+            "start bench board serve there"
+        )
+    else:
+        connection.remote.get_function("runtime.config_threadpool")(_BIG_CORES, threads)
+        count, cpus = int(connection.remote.get_function("runtime.NumThreads")()), ()
+    if count != threads:
+        raise RunError(
+            f"device {connection.name} uses {count} threads, not {threads}; "
+            "set TVM_NUM_THREADS on the board before starting the RPC server"
+        )
+    emulated = connection.board is not None and connection.board.emulated
+    if target.cpus and not emulated and not set(cpus) <= set(target.cpus):
+        raise DeviceUnavailable(
+            f"device {connection.name} runs on cores {_numbers(cpus)}, not on {_numbers(target.cpus)} "
+            f"as target {target.name} asks"
+        )
+    return cpus
+
+
+def _conditions(connection: Connection, threads: int, cpus: tuple[int, ...]) -> dict[str, str]:
+    found = {"threads read back": str(threads)}
+    if connection.board:
+        cores = {core.cpu: core.part for core in connection.board.cores}
+        found["cores"] = _numbers(cpus)
+        found["processor"] = ", ".join(dict.fromkeys(cores[cpu] for cpu in cpus if cpu in cores))
+        found["apache-tvm"] = connection.board.tvm
+    return {label: text for label, text in found.items() if text}
+
+
+def _state(connection: Connection, cpus: tuple[int, ...]) -> dict[str, str]:
+    state = connection.state()
+    return conditions(state, cpus) if state else {}
+
+
+def _numbers(cpus: Sequence[int]) -> str:
+    return ", ".join(str(cpu) for cpu in cpus)
+
+
+def _kept_name(name: str, library: bytes) -> str:
+    """A name that stands for this library alone, so that a board can keep it from one session to the next."""
+    return f"{digest(library, 24)}-{name}"
+
+
+def _tracker(options: RunOptions) -> Address:
+    return parse_address(tracker_address(options.tracker) or "")

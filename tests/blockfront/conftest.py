@@ -1,0 +1,122 @@
+"""A tiny design space, the real command, and one finished study for tests that only read."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from blockfront import cli
+
+SPACE = """
+from blockfront.design_space import DesignSpace, Stage, choice, integer
+
+space = DesignSpace(
+    "tiny",
+    resolution=32,
+    num_classes=10,
+    stem=8,
+    family=choice("ds", "ir"),
+    stages=[
+        Stage(depth=1, width=integer(8, 32, step=8), stride=2),
+        Stage(depth=integer(1, 2), width=integer(8, 32, step=8), stride=2),
+    ],
+)
+"""
+OPTIONS = ("--target", "rk3399", "--space", "tiny.py:space", "--runner", "roofline", "--epochs", "1")
+
+
+@dataclass(frozen=True)
+class Commands:
+    """Runs `bench` in a folder that holds tiny.py, in processes of its own."""
+
+    folder: Path
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """A command that goes on by itself; end it or wait for it."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "blockfront", *arguments],
+            cwd=self.folder,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # A shell that started the tests in the background had them ignore Ctrl-C.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A command, waited for."""
+        with self.start(*arguments) as process:
+            output, errors = process.communicate(timeout=300)
+            return subprocess.CompletedProcess(arguments, process.returncode, output, errors)
+
+    def sample(self, n: int, *more: str) -> subprocess.CompletedProcess[str]:
+        """`bench sample` over the tiny space."""
+        return self.run(*self.sampling(n, *more))
+
+    def sampling(self, n: int, *more: str) -> tuple[str, ...]:
+        """The arguments of `sample`."""
+        return ("sample", "--n", str(n), *OPTIONS, *more)
+
+    @property
+    def storage(self) -> str:
+        """URL of the storage the commands write."""
+        return f"sqlite:///{self.folder / 'bench.db'}"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A study that `bench sample` finished, and what the command printed."""
+
+    commands: Commands
+    printed: subprocess.CompletedProcess[str]
+    study: str = "tiny-rk3399"
+    n: int = 3
+
+
+def _folder(path: Path) -> Commands:
+    (path / "tiny.py").write_text(SPACE)
+    return Commands(path)
+
+
+@pytest.fixture
+def commands(tmp_path: Path) -> Commands:
+    return _folder(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    commands = _folder(tmp_path_factory.mktemp("finished"))
+    printed = commands.sample(Finished.n)
+    assert printed.returncode == 0, printed.stderr
+    return Finished(commands, printed)
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command in this process gave: its exit code and its two streams."""
+
+    code: int
+    output: str
+    errors: str
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+    """Run a command in this process, in an empty folder but for tiny.py."""
+    _folder(tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> Said:
+        code = cli.run(arguments)
+        captured = capsys.readouterr()
+        return Said(code, captured.out, captured.err)
+
+    return run

@@ -1,0 +1,175 @@
+"""Wrong calls: one line that says what to correct, exit code 2, nothing written."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+FILES = {
+    "broken.py": "import no_such_module\n",
+    "other.py": "from blockfront.design_space import DesignSpace, Stage\nspace = 7\n",
+    "narrow.py": (
+        "from blockfront.design_space import DesignSpace, Stage, integer\n"
+        "space = DesignSpace('narrow', resolution=32, num_classes=10, family='ds',\n"
+        "    stages=[Stage(depth=1, width=integer(8, 16, step=8), stride=2)])\n"
+        "impossible = DesignSpace('impossible', resolution=32, num_classes=10, family='ds',\n"
+        "    stages=[Stage(depth=1, width=integer(8, 64, step=8), stride=2)],\n"
+        "    constraints={'macs': (1e12, 2e12)})\n"
+        "unknown = lambda: None\n"
+    ),
+}
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> set[str]:
+    """User files to name, an image folder without images and a text file; gives all names in the folder."""
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "empty").mkdir()
+    unreadable = tmp_path / "unreadable"
+    for split in ("train", "val"):
+        for label in ("a", "b"):
+            folder = unreadable / split / label
+            folder.mkdir(parents=True)
+            for i in range(3):
+                (folder / f"{i}.png").write_bytes(b"no picture")
+    (tmp_path / "not-a-database.txt").write_text("hello\n" * 100)
+    return {path.name for path in tmp_path.iterdir()} | {"tiny.py"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("--target rk3398", ["unknown target 'rk3398'", "rk3399"]),
+        ("--space mobil", ["'mobil'", "mobile"]),
+        ("--dataset digit", ["unknown data set 'digit'", "digits"]),
+        ("--runner rooflin", ["'rooflin'", "roofline"]),
+        ("--sampler nsga", ["unknown sampler 'nsga'", "nsga2"]),
+        ("--device gpu", ["unknown device 'gpu'", "cuda"]),
+        ("--space broken.py:space", ["broken.py", "no_such_module"]),
+        ("--space other.py:space", ["design space"]),
+        ("--space narrow.py:spaces", ["narrow.py", "spaces"]),
+        ("--space missing.py:space", ["missing.py"]),
+        ("--space narrow.py:impossible --n 2", ["macs"]),
+        ("--space narrow.py:space --n 3", ["2"]),
+        ("--n 0", ["--n must be 1 or more, not 0"]),
+        ("--n -3", ["--n must be 1 or more, not -3"]),
+        ("--n three", ["--n", "integer"]),
+        ("--resolution 0", ["--resolution"]),
+        ("--epochs 0", ["epochs"]),
+        ("--threads 99", ["--threads", "rk3399"]),
+        ("--workers 0", ["--workers"]),
+        ("--workers 100000", ["usable cores"]),
+        ("--seed -1", ["--seed"]),
+        ("--profile-minutes 0", ["--profile-minutes"]),
+        ("--train-minutes nan", ["--train-minutes"]),
+        ("--storage sqlite:////no/such/folder/bench.db", ["no folder /no/such/folder"]),
+        ("--storage not-a-database.txt", ["not-a-database.txt", "not a database"]),
+        ("--storage empty", ["empty", "not a file"]),
+        ("--storage sqlite://", ["in memory"]),
+        ("--storage nonsense://host/name", ["nonsense"]),
+        ("--dataset folder:empty", ["empty"]),
+        ("--dataset folder:unreadable", ["unreadable"]),
+        ("--dataset folder:missing", ["missing"]),
+        ("--report nowhere/report.html", ["nowhere"]),
+        ("--no-such-option", ["--no-such-option"]),
+    ],
+)
+def test_a_wrong_call_is_one_line_and_writes_nothing(bench, files, tmp_path, arguments, expected):
+    words = arguments.split()
+    defaults = [] if "--target" in words else ["--target", "rk3399"]
+    defaults += [] if "--n" in words else ["--n", "1"]
+    said = bench("sample", *words, *defaults)
+    assert said.code == 2, said
+    assert said.errors.startswith("error: ")
+    assert said.errors.count("\n") == 1
+    for part in expected:
+        assert part in said.errors
+    assert said.output == ""
+    assert {path.name for path in tmp_path.iterdir()} == files
+
+
+def test_a_silent_tracker_is_told_in_one_line_in_seconds(commands):
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        call = commands.sampling(1, "--runner", "rpc", "--tracker", address)
+        with commands.start(*call) as process:
+            try:
+                _, errors = process.communicate(timeout=60)
+            finally:
+                process.kill()
+    assert process.returncode == 2
+    assert address in errors
+    assert errors.count("\n") == 1
+    assert [path.name for path in commands.folder.iterdir()] == ["tiny.py"]
+
+
+def test_a_scheduler_that_is_not_there_is_told_in_one_line(bench, files, tmp_path):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{unused.getsockname()[1]}"
+        said = bench("sample", "--n", "1", "--target", "rk3399", "--runner", "roofline", "--scheduler", address)
+    assert said.code == 2
+    assert said.errors == f"error: no Dask scheduler answers at {address}; start one with: dask scheduler\n"
+    assert {path.name for path in tmp_path.iterdir()} == files
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        (("--space", "narrow.py:space"), ("tiny", "narrow")),
+        (("--dataset", "folder:pictures"), ("digits", "pictures")),
+        (("--target", "host"), ("rk3399", "host")),
+        (("--epochs", "2"), ("recipe", "1 epochs", "2 epochs")),
+        (("--seed", "5"), ("seed 0", "5")),
+        (("--no-train",), ("digits", "none")),
+        (("--threads", "1"), ("thread count", "1")),
+        (("--sampler", "tpe"), ("random", "tpe")),
+    ],
+)
+def test_a_study_of_something_else_is_refused_naming_both(bench, files, finished, tmp_path, changed, expected):
+    from PIL import Image
+
+    for split in ("train", "val"):
+        for shade, label in ((0, "a"), (255, "b")):
+            folder = tmp_path / "pictures" / split / label
+            folder.mkdir(parents=True)
+            for i in range(4):
+                Image.new("RGB", (8, 8), (shade, shade, i)).save(folder / f"{i}.png")
+    storage = finished.commands.storage
+    before = (finished.commands.folder / "bench.db").read_bytes()
+    call = {"--target": "rk3399", "--space": "tiny.py:space", "--epochs": "1", "--runner": "roofline"}
+    call |= dict([changed]) if len(changed) == 2 else {}
+    words = [word for pair in call.items() for word in pair] + (list(changed) if len(changed) == 1 else [])
+    said = bench("sample", "--n", "1", *words, "--study", finished.study, "--storage", storage)
+    assert said.code == 2, said
+    assert said.errors.count("\n") == 1
+    assert finished.study in said.errors
+    for part in expected:
+        assert part in said.errors
+    assert (finished.commands.folder / "bench.db").read_bytes() == before
+
+
+def test_an_unexpected_error_is_one_line_that_names_debug(bench, monkeypatch):
+    def fail(*arguments: object) -> None:
+        raise ZeroDivisionError("by\nzero")
+
+    monkeypatch.setattr("blockfront.study.storage.list_studies", fail)
+    said = bench("studies")
+    assert (said.code, said.errors) == (
+        1,
+        "error: ZeroDivisionError: by zero (run with --debug for the traceback)\n",
+    )
+    assert "Traceback" in bench("studies", "--debug").errors
+
+
+@pytest.mark.parametrize("command", ["boards", "host"])
+def test_a_picture_that_cannot_be_written_is_told_before_anything_is_validated(bench, files, tmp_path, command):
+    said = bench("validate", command, "--plot", "nowhere/times.svg")
+    assert said.code == 2
+    assert said.errors == f"error: cannot write nowhere/times.svg: there is no folder {tmp_path / 'nowhere'}\n"
+    assert {path.name for path in tmp_path.iterdir()} == files

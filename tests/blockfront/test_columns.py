@@ -1,0 +1,43 @@
+"""One table of columns, from which everything that shows results follows."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from blockfront import load
+from blockfront.results import COLUMNS, Column, Metric, path
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "columns.md"
+
+
+@pytest.fixture
+def one_more_metric(monkeypatch: pytest.MonkeyPatch) -> Column:
+    """What adding a metric takes: one line."""
+    monkeypatch.setattr(COLUMNS, "_items", dict(COLUMNS.items()))
+    metric = Metric("double_ms", "double latency", "ms", "minimize", depends_on="target")
+    column = Column("double_ms", "real", "ms", "twice the latency", lambda r: 2 * path("latency.median_ms")(r), metric)
+    return COLUMNS.add("double_ms", column)
+
+
+def test_a_metric_that_was_added_is_found_everywhere(bench, finished, one_more_metric, tmp_path):
+    storage = ("--storage", finished.commands.storage)
+    frame = load(finished.study, finished.commands.storage)
+    assert (frame["double_ms"] == 2 * frame["latency_ms"]).all()
+    assert bench("export", finished.study, "networks.csv", *storage).code == 0
+    assert "double_ms" in (tmp_path / "networks.csv").read_text().splitlines()[0]
+    (found,) = json.loads(bench("show", frame["network_id"][0], "--json", *storage).output)
+    assert found["double_ms"] == 2 * found["latency_ms"]
+    assert "double_ms" in bench("show", frame["network_id"][0], *storage).output
+    assert "twice the latency" in bench("columns").output
+    report = bench("report", finished.study, "--cost", "double_ms", *storage)
+    assert report.code == 0, report.errors
+    assert "double latency" in (tmp_path / "report.html").read_text()
+
+
+def test_the_document_lists_the_columns_and_nothing_else():
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*) \|$", DOCUMENT.read_text(), flags=re.MULTILINE)
+    assert rows == [(name, column.unit, column.title) for name, column in COLUMNS.items()]

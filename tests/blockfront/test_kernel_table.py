@@ -1,0 +1,105 @@
+"""Kernels against the device's peak: rates, percentages and what they are of."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import optuna
+import pytest
+
+from blockfront import load
+from blockfront.console.kernel_table import kernel_row, peak_line, print_kernels
+
+MEASURED = {"source": "measured", "gflops": 200.0, "gbs": 20.0}
+CATALOGUE = {**MEASURED, "source": "catalogue"}
+# In 2 ms 100 million multiply-adds are 100 GFLOP/s, and 8 million bytes 4 GB/s.
+DENSE = {
+    "name": "dense",
+    "calls": 3,
+    "ms": 2.0,
+    "macs": 100_000_000,
+    "bytes": 8_000_000,
+    "share": 0.8,
+    "rule": "contraction",
+}
+# In 0.5 ms 9 million bytes are 18 GB/s.
+POOL = {"name": "pool", "calls": 1, "ms": 0.5, "macs": 0, "bytes": 9_000_000, "share": 0.2, "rule": None}
+
+
+def profiled(peak, *kernels):
+    return {"kernels": list(kernels), "peak": peak, "threads": 2, "device": "board 7", "target": "rk3399"}
+
+
+def test_rates_percentages_and_losses_are_those_computed_by_hand():
+    assert kernel_row(DENSE, MEASURED) == {
+        "kernel": "dense",
+        "rule": "contraction",
+        "calls": "3",
+        "ms": "2.0000",
+        "share %": "80.0",
+        "GFLOP/s": "100.0",
+        "GB/s": "4.0",
+        "GFLOP/s %": "50",
+        "GB/s %": "20",
+        "bound": "compute",
+        "lost ms": "1.0000",
+    }
+    pool = kernel_row(POOL, MEASURED)
+    assert (pool["rule"], pool["bound"]) == ("none", "memory")
+    assert (pool["GFLOP/s"], pool["GB/s"], pool["GB/s %"], pool["lost ms"]) == ("0.0", "18.0", "90", "0.0500")
+
+
+def test_a_kernel_served_by_its_caches_passes_memorys_peak_and_loses_nothing():
+    row = kernel_row({**POOL, "ms": 0.3}, MEASURED)
+    assert row["GB/s %"] == "150"
+    assert row["lost ms"] == "0.0000"
+
+
+def test_the_line_says_what_was_measured_and_the_sum_of_the_losses():
+    line = peak_line(profiled(MEASURED, DENSE, POOL))
+    assert line == (
+        "% of the peak with --threads 2: 200.0 GFLOP/s (a multiply-add is two), 20.0 GB/s, measured on board 7. "
+        "Kernels lose 1.05 of their 2.5 ms to it."
+    )
+
+
+def test_a_prediction_is_compared_with_the_catalogue_and_loses_nothing():
+    assert "lost ms" not in kernel_row(DENSE, CATALOGUE)
+    line = peak_line(profiled(CATALOGUE, DENSE))
+    assert line.endswith("the catalogue's figures for rk3399.")
+    assert "measured" not in line
+
+
+def test_kernels_are_printed_longest_first(capsys):
+    print_kernels(profiled(MEASURED, POOL, DENSE))
+    printed = capsys.readouterr().out
+    assert printed.index("dense") < printed.index("pool")
+
+
+def test_a_study_keeps_the_peak_and_its_kernels_rules(bench, finished):
+    row = load(finished.study, finished.commands.storage).iloc[0]
+    (found,) = json.loads(bench("show", row["network_id"], "--json", "--storage", finished.commands.storage).output)
+    assert found["peak"] == {"source": "catalogue", "gflops": pytest.approx(28.8), "gbs": 4.1}
+    assert {kernel["rule"] for kernel in found["kernels"]} >= {"contraction", "window"}
+    said = bench("show", row["network_id"], "--storage", finished.commands.storage)
+    assert "28.8 GFLOP/s (a multiply-add is two), 4.1 GB/s, the catalogue's figures for rk3399" in said.output
+
+
+def test_a_study_kept_before_there_were_peaks_still_shows(bench, finished, tmp_path):
+    study = optuna.load_study(study_name=finished.study, storage=finished.commands.storage)
+    trial = copy.deepcopy(study.trials[0])
+    del trial.user_attrs["latency"]["peak"]
+    for kernel in trial.user_attrs["latency"]["kernels"]:
+        del kernel["rule"]
+    old = optuna.create_study(
+        study_name="old", storage=f"sqlite:///{tmp_path / 'bench.db'}", directions=study.directions
+    )
+    for key, value in study.user_attrs.items():
+        old.set_user_attr(key, value)
+    old.add_trial(trial)
+    said = bench("show", trial.user_attrs["network"]["id"])
+    assert said.code == 0, said.errors
+    assert "GFLOP/s" in said.output
+    assert "GFLOP/s %" not in said.output
+    assert "No peak was kept with this latency" in said.output

@@ -1,0 +1,62 @@
+"""Whoever asks for a network's kernels is told why one has no schedule."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+
+import optuna
+import pytest
+
+from blockfront.targets.compiler.schedules import rules
+from blockfront.targets.compiler.schedules.rule import Rule
+
+NETWORK = "cnn_32_n10/stem_k3_s2_c8_nrelu/ds_r1_k3_s2_c16_nrelu/head"
+PROFILE = ("profile", NETWORK, "--target", "rk3399", "--runner", "roofline", "--quiet")
+REASON = re.compile(r"^(\S+) is unscheduled: (picky failed: ValueError: \w+ is not to my taste)$", re.MULTILINE)
+
+
+def fail(schedule, block, machine, constants):
+    raise ValueError(f"{block.name} is not to my taste")
+
+
+@pytest.fixture
+def picky(monkeypatch, tmp_path):
+    """Windows get a rule that fails; no kernel is known yet, and nothing is being debugged."""
+    window = next(rule for rule in rules.RULES if rule.name == "window")
+    monkeypatch.setattr(rules, "RULES", (Rule("picky", window.matches, fail), *rules.RULES))
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path))
+    monkeypatch.delenv("BENCH_DEBUG", raising=False)
+
+
+def test_a_rules_failure_is_shown_under_the_table_also_when_the_kernel_is_from_the_cache(picky, bench, monkeypatch):
+    first = bench(*PROFILE)
+    assert first.code == 0, first.errors
+    named = REASON.findall(first.output)
+    profiled = json.loads(bench(*PROFILE, "--json").output)
+    assert named
+    assert sorted(profiled["unscheduled_kernel_names"]) == sorted(name for name, _ in named)
+    assert {kernel["name"]: kernel["reason"] for kernel in profiled["kernels"] if kernel["reason"]} == dict(named)
+    # The rule has gone: what is shown now was kept.
+    monkeypatch.setattr(rules, "RULES", rules.RULES[1:])
+    assert REASON.findall(bench(*PROFILE).output) == named
+
+
+def test_a_studys_network_shows_the_reasons_kept_with_it(bench, finished, tmp_path):
+    study = optuna.load_study(study_name=finished.study, storage=finished.commands.storage)
+    trial = copy.deepcopy(study.trials[0])
+    kernel, other = trial.user_attrs["latency"]["kernels"][:2]
+    kernel.update(rule=None, reason="picky failed: ValueError: conv is not to my taste")
+    other.update(rule="dlight Fallback", reason="dlight GEMV failed: KeyError: 3")
+    kept = optuna.create_study(
+        study_name="kept", storage=f"sqlite:///{tmp_path / 'bench.db'}", directions=study.directions
+    )
+    for key, value in study.user_attrs.items():
+        kept.set_user_attr(key, value)
+    kept.add_trial(trial)
+    said = bench("show", trial.user_attrs["network"]["id"])
+    assert said.code == 0, said.errors
+    assert REASON.findall(said.output) == [(kernel["name"], kernel["reason"])]
+    assert f"{other['name']} is scheduled by dlight Fallback: dlight GEMV failed: KeyError: 3" in said.output
+    assert said.output.count("scheduled") == 3

@@ -1,0 +1,148 @@
+"""`bench validate boards`: reading tables, what is skipped and why, and that judged rows stay out of their fits."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from blockfront.cli import app
+from blockfront.errors import UsageError
+from blockfront.targets.latency.profiler import Counts, Profile, Region
+from blockfront.validation.accuracy import accuracy
+from blockfront.validation.boards import observe, predict, report
+from blockfront.validation.cases import cases_of
+from blockfront.validation.devices import Setting, setting_of
+from blockfront.validation.ncnn_macs import count_macs
+from blockfront.validation.ncnn_networks import NETWORKS
+from blockfront.validation.published import COLUMNS, read_published
+
+ROW = {
+    "device": "NanoPC-T4",
+    "chip": "RK3399 (2x Cortex-A72 1.8GHz + 4x Cortex-A53 1.5GHz + Mali-T860MP4)",
+    "cores_threads": "1T big cores",
+    "framework": "ncnn",
+    "precision": "fp32",
+    "model": "blazeface",
+    "input": "1x3x128x128",
+    "latency_ms": "12.48",
+    "source": "a table (avg of 8 loops; min 12.28 max 13.0)",
+}
+
+
+def table(path: Path, *rows: dict[str, str]) -> Path:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows({**ROW, **row} for row in rows)
+    return path
+
+
+def test_the_minimum_is_taken_where_the_source_has_one(tmp_path: Path) -> None:
+    first, second = read_published(table(tmp_path / "t.csv", {}, {"source": "a blog"}))
+    assert (first.milliseconds, second.milliseconds) == (12.28, 12.48)
+
+
+@pytest.mark.parametrize("text", ["", "fast", "-1", "0", "nan", "inf"])
+def test_a_time_that_is_none_is_named_with_its_line(tmp_path: Path, text: str) -> None:
+    path = table(tmp_path / "t.csv", {}, {"latency_ms": text, "source": ""})
+    with pytest.raises(UsageError, match=r"line 3: .* is no latency"):
+        read_published(path)
+
+
+def test_a_file_without_the_columns_or_without_existence_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("device,latency_ms\nx,1\n")
+    with pytest.raises(UsageError, match="lacks chip, cores_threads"):
+        read_published(path)
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_published(tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"device": "Toaster", "chip": "T1"}, "Toaster is not known"),
+        ({"precision": "int8"}, "int8"),
+        ({"framework": "TensorFlow Lite"}, "measured with TensorFlow Lite"),
+        ({"cores_threads": "6T all cores"}, "two kinds"),
+        ({"cores_threads": "4T big cores"}, "more threads than its 2"),
+        ({"cores_threads": "many"}, "many"),
+        ({"model": "my_net"}, "no network of ncnn's benchmark"),
+        ({"precision": "fp16 storage+arith"}, "compute nothing in fp16"),
+    ],
+)
+def test_a_row_that_cannot_be_predicted_is_skipped_with_a_reason(
+    tmp_path: Path, change: dict[str, str], reason: str
+) -> None:
+    cases, skipped = cases_of(read_published(table(tmp_path / "t.csv", change)))
+    assert not cases
+    assert [reason in found for found in skipped] == [True]
+
+
+def test_a_table_of_unknown_devices_ends_well_and_says_so(tmp_path: Path) -> None:
+    path = table(tmp_path / "t.csv", {"device": "Toaster", "chip": "T1"})
+    found = CliRunner().invoke(app, ["validate", "boards", "--data", str(path), "--json", "--quiet"])
+    assert found.exit_code == 0
+    assert json.loads(found.stdout) == []
+    assert "Toaster is not known" in CliRunner().invoke(app, ["validate", "boards", "--data", str(path)]).stdout
+
+
+def test_settings_name_the_cores_they_ran_on() -> None:
+    chip = ROW["chip"]
+    big, little = setting_of("NanoPC-T4", chip, "1T big cores"), setting_of("NanoPC-T4", chip, "4T little cores")
+    assert isinstance(big, Setting)
+    assert isinstance(little, Setting)
+    assert (big.target.name, big.threads) == ("rk3399", 1)
+    assert (little.target.name, little.threads) == ("rk3399_little", 4)
+
+
+# Published by the networks' authors, in millions.
+@pytest.mark.parametrize(
+    ("name", "millions"),
+    [("mobilenet_v2", 300), ("mobilenet", 569), ("resnet18", 1820), ("resnet50", 3860), ("vgg16", 15470)],
+)
+def test_macs_are_those_of_the_papers(name: str, millions: float) -> None:
+    network = NETWORKS[name]
+    assert count_macs(network.param.read_text(), network.shape[:2]) == pytest.approx(millions * 1e6, rel=0.05)
+
+
+def test_accuracy_is_that_of_its_definition() -> None:
+    found = accuracy([1.1, 0.8, 3.0], [1.0, 1.0, 3.0])
+    assert found is not None
+    assert found.median_abs_error == pytest.approx(0.1)
+    assert found.geomean_ratio == pytest.approx((1.1 * 0.8) ** (1 / 3))
+    assert accuracy([], []) is None
+
+
+def test_no_published_time_reaches_its_own_prediction(tmp_path: Path) -> None:
+    """Ten networks on two boards; one network's times are made absurd, and its predictions stay."""
+
+    def predicted(factor: float) -> dict[tuple[str, str], tuple[float | None, float | None]]:
+        rows = []
+        for i, model in enumerate(sorted(NETWORKS)[:10]):
+            for device, chip in (("Jetson Nano", "NVIDIA Tegra X1"), ("Snapdragon 810 device", "MSM8994")):
+                ms = (i + 1) * 10 * (factor if i == 0 else 1)
+                rows.append({"device": device, "chip": chip, "model": model, "latency_ms": str(ms), "source": ""})
+        cases, _ = cases_of(read_published(table(tmp_path / "t.csv", *rows)))
+        names = sorted(NETWORKS)
+        profiles = [
+            Profile((Region((Counts(multiply_add=10**7 * (names.index(case.network.name) + 1)),)),)) for case in cases
+        ]
+        found = predict(observe(cases, profiles))
+        return {(one.case.published.device, one.case.network.name): (one.network_ms, one.board_ms) for one in found}
+
+    name = sorted(NETWORKS)[0]
+    sane, absurd = predicted(1), predicted(50)
+    for device in ("Jetson Nano", "Snapdragon 810 device"):
+        assert absurd[device, name][0] == pytest.approx(sane[device, name][0], rel=0.01)
+
+
+def test_a_report_has_an_entry_a_board_and_setting(tmp_path: Path) -> None:
+    rows = [{"model": model, "latency_ms": str(10 + i), "source": ""} for i, model in enumerate(sorted(NETWORKS)[:4])]
+    cases, _ = cases_of(read_published(table(tmp_path / "t.csv", *rows)))
+    profiles = [Profile((Region((Counts(multiply_add=10**7 * (i + 1)),)),)) for i in range(4)]
+    (entry,) = report(predict(observe(cases, profiles)))
+    assert (entry.target, entry.n, entry.precision) == ("rk3399", 4, "fp32")
+    assert entry.spearman_macs is not None

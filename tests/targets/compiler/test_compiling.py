@@ -1,0 +1,100 @@
+import copy
+import struct
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from blockfront.errors import RunError, UsageError
+from blockfront.targets import compile_model, get_target
+
+_ELF_MACHINES = {"host": {62, 183}, "rk3399": {183}}
+
+
+def elf_machine(library):
+    assert library[:4] == b"\x7fELF"
+    return struct.unpack_from("<H", library, 18)[0]
+
+
+def test_the_library_for_an_rk3399_is_aarch64_code(board_program, host_program):
+    assert elf_machine(board_program.library) in _ELF_MACHINES["rk3399"]
+    assert elf_machine(board_program.kernel_library) in _ELF_MACHINES["rk3399"]
+    assert elf_machine(host_program.library) in _ELF_MACHINES["host"]
+
+
+def test_a_program_says_where_it_was_compared_with_torch(board_program, host_program):
+    assert board_program.verified_on == "host"
+    assert host_program.verified_on == "device"
+    for program in (board_program, host_program):
+        assert 0 <= program.max_rel_error <= 1e-4
+
+
+def test_macs_are_counted_per_kernel(host_program):
+    macs = sum(kernel.macs * kernel.calls for kernel in host_program.kernels)
+    assert macs == 8 * 8 * 16 * 27 + 8 * 8 * 16 * 9 + 160
+    assert host_program.unscheduled_kernels == ()
+
+
+def test_peak_memory_holds_the_image_and_the_largest_two_tensors(host_program):
+    image, first, second = 3 * 16 * 16 * 4, 8 * 8 * 16 * 4, 8 * 8 * 16 * 4
+    everything = 2 * image + first + second + 4 * (16 + 16 + 10)
+    assert first + second <= host_program.peak_memory_bytes <= everything + 4096
+
+
+def test_random_statistics_are_gone_after_compiling_and_after_failing(tiny):
+    before = copy.deepcopy(tiny.state_dict())
+    compile_model(tiny, 16, get_target("host"), threads=1, seed=3)
+    assert all(torch.equal(value, before[name]) for name, value in tiny.state_dict().items())
+    with pytest.raises(RunError):
+        compile_model(nn.Sequential(tiny, nn.Linear(3, 4)), 16, get_target("host"), seed=3)
+    assert all(torch.equal(value, before[name]) for name, value in tiny.state_dict().items())
+
+
+def test_a_module_with_two_outputs_is_refused_in_one_line():
+    class Two(nn.Module):
+        def forward(self, x):
+            return x, x + 1
+
+    with pytest.raises(RunError, match="returns a tuple, not one tensor"):
+        compile_model(Two(), 8, get_target("host"))
+
+
+def test_without_a_seed_the_modules_own_weights_are_compiled(tiny):
+    program = compile_model(tiny, 16, get_target("host"), threads=1)
+    sample = torch.from_numpy(np.frombuffer(program.sample, dtype="float32").reshape(1, 3, 16, 16).copy())
+    with torch.no_grad():
+        assert torch.allclose(torch.tensor(program.expected), tiny.eval()(sample).ravel(), atol=1e-6)
+
+
+def test_an_output_that_differs_from_torchs_is_an_error_not_a_latency():
+    class Unsteady(nn.Module):
+        """The traced constant is not the one torch computed with before."""
+
+        def __init__(self):
+            super().__init__()
+            self.calls = 0
+
+        def forward(self, x):
+            self.calls += 1
+            return x * float(self.calls)
+
+    with pytest.raises(RunError, match=r"differs from torch: relative error .* > 0\.0001"):
+        compile_model(Unsteady(), 8, get_target("host"))
+
+
+def test_a_module_that_does_not_export_fails_in_one_line():
+    class Refuses(nn.Module):
+        def forward(self, x):
+            if x.sum() > 0:
+                return x
+            return -x
+
+    with pytest.raises(RunError, match="compiling for host failed") as caught:
+        compile_model(Refuses(), 8, get_target("host"))
+    assert "\n" not in str(caught.value)
+
+
+def test_more_threads_than_cores_are_a_wrong_call(tiny):
+    with pytest.raises(UsageError, match="has 2 cores"):
+        compile_model(tiny, 16, get_target("rk3399"), threads=3)

@@ -1,0 +1,45 @@
+import gc
+from pathlib import Path
+
+import pytest
+
+from blockfront.errors import RunError
+from blockfront.targets import compile_model, get_target
+from blockfront.targets.compiler.linking import link_objects, load_library
+
+_MAPS = Path("/proc/self/maps")
+
+
+def loaded_libraries():
+    gc.collect()
+    return sum("library.so" in line for line in _MAPS.read_text().splitlines())
+
+
+@pytest.mark.skipif(not _MAPS.exists(), reason="Linux tells what a process has loaded")
+def test_a_library_is_unloaded_with_its_module(host_program):
+    before = loaded_libraries()
+    module = load_library(host_program.library)
+    assert loaded_libraries() > before
+    del module
+    assert loaded_libraries() == before
+
+
+@pytest.mark.skipif(not _MAPS.exists(), reason="Linux tells what a process has loaded")
+@pytest.mark.parametrize("target", ["host", "rk3399"])
+def test_compiling_leaves_no_library_loaded(tiny, target):
+    before = loaded_libraries()
+    program = compile_model(tiny, 16, get_target(target))
+    assert loaded_libraries() == before
+    assert program.kernels
+
+
+def test_the_library_of_kernels_has_each_by_its_symbol(host_program):
+    kernels = load_library(host_program.kernel_library)
+    assert all(kernels.implements_function(kernel.symbol) for kernel in host_program.kernels)
+    assert not kernels.implements_function("k_unknown")
+
+
+def test_what_is_no_object_code_fails_in_one_line():
+    with pytest.raises(RunError, match=r"^linking failed: ld.lld: error: ") as caught:
+        link_objects([b"not an object"])
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,79 @@
+"""The model of a core against closed forms."""
+
+import msgspec
+import pytest
+
+from blockfront.targets import get_target
+from blockfront.targets.latency.prediction.core_model import Coefficients, CoreModel, work_of
+from blockfront.targets.latency.prediction.core_models import core_model, core_models, model_name
+from blockfront.targets.latency.prediction.guides import GUIDES
+from blockfront.targets.latency.profiler import Counts, Profile, Region
+
+NOTHING = Coefficients(multiply_add=0, other=0, word=0, l1_line=0, memory_line_ns=0, transfer=0)
+BOARD = get_target("rk3399")  # 1.8 GHz, 4.1 GB/s, 5 µs a parallel region, no third level
+
+
+def serial(**counts: int) -> Profile:
+    return Profile((Region((Counts(**counts),)),))
+
+
+def milliseconds(profile: Profile, **coefficients: float) -> float:
+    known = msgspec.structs.replace(NOTHING, **coefficients)
+    return CoreModel("cortex-a72", known, "test").milliseconds(profile, BOARD)
+
+
+def test_a_multiply_add_takes_its_cycles() -> None:
+    assert milliseconds(serial(multiply_add=1_800_000), multiply_add=2) == pytest.approx(2.0)
+
+
+def test_other_instructions_are_vectors_integers_and_branches() -> None:
+    assert milliseconds(serial(vector=600_000, integer=600_000, branch=600_000), other=1) == pytest.approx(1.0)
+
+
+def test_a_load_of_four_registers_is_four_words_and_a_scalar_is_one() -> None:
+    assert milliseconds(serial(load=450_000, load_bytes=64 * 450_000), word=1) == pytest.approx(1.0)
+    assert milliseconds(serial(load=1_800_000, load_bytes=4 * 1_800_000), word=1) == pytest.approx(1.0)
+
+
+def test_a_core_that_pairs_takes_half_a_word_for_half_a_vector_and_nothing_for_branches() -> None:
+    halves = serial(load=3_600_000, load_bytes=8 * 3_600_000, branch=10_000_000)
+    assert milliseconds(halves, word=1, other=1, pairs=True) == pytest.approx(1.0)
+
+
+def test_a_line_that_nobody_asked_for_costs_its_latency() -> None:
+    lines = serial(l1_misses=1000, l2_misses=1000, l2_streamed=400)
+    assert milliseconds(lines, memory_line_ns=100, transfer=1) == pytest.approx(600 * 100e-6 + 1000 * 64 / 4.1e9 * 1e3)
+
+
+def test_a_region_takes_as_long_as_its_slowest_task_and_its_start() -> None:
+    region = Region((Counts(multiply_add=1_800_000), Counts(multiply_add=900_000)))
+    assert milliseconds(Profile((region,)), multiply_add=1) == pytest.approx(1.0 + BOARD.launch_us * 1e-3)
+
+
+def test_two_cores_do_not_get_more_from_memory_than_it_has() -> None:
+    task = Counts(l1_misses=100_000, l2_misses=100_000, l2_streamed=100_000, written_back=50_000)
+    found = milliseconds(Profile((Region((task, task)),)), transfer=0.01)
+    # What its memory takes from a memset.
+    assert found == pytest.approx(300_000 * 64 / 9.04e9 * 1e3 + BOARD.launch_us * 1e-3)
+
+
+def test_more_work_never_takes_less_time() -> None:
+    prior = GUIDES["cortex-a72"].prior.array()
+    less = Counts(multiply_add=1000, vector=100, load=500, load_bytes=8000, l1_misses=50, l2_misses=5)
+    for name in ("multiply_add", "vector", "load_bytes", "integer"):
+        more = msgspec.structs.replace(less, **{name: 2 * getattr(less, name) + 9})
+        before, after = (work_of(Profile((Region((one,)),)), BOARD).milliseconds(prior) for one in (less, more))
+        assert after >= before
+
+
+@pytest.mark.parametrize("core", GUIDES)
+def test_every_core_has_a_model_with_a_provenance_and_no_negative_coefficient(core: str) -> None:
+    model = core_models()[core]
+    assert model.provenance
+    assert (model.coefficients.array() >= 0).all()
+    assert model.error is None or 0 < model.error.median <= model.error.p90
+
+
+def test_a_core_shares_its_twins_model_and_an_unknown_one_has_none() -> None:
+    assert model_name(get_target("jetson_orin_nano")) == "cortex-a76"
+    assert core_model(get_target("odroid_xu4")) is None
