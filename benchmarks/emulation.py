@@ -23,13 +23,13 @@ def compare(text: str, threads: int) -> dict[str, Any]:
     from blockfront.design_space import Network
     from blockfront.targets import compile_model, get_target
     from blockfront.targets.latency.prediction import core_model
-    from blockfront.targets.latency.profiler import Counts, profile_kernels, profile_network
+    from blockfront.targets.latency.profiler import Counts, profile_calls, profile_kernels
 
     target, network = get_target("rk3399"), Network.parse(text)
     model = core_model(target)
     program = compile_model(network.deployed(), network.resolution, target, threads=threads, seed=0)
     kernels = profile_kernels(program, target)
-    alone, whole = [kernels[call.symbol] for call in program.calls], profile_network(program, target)
+    alone, whole = [kernels[call.symbol] for call in program.calls], profile_calls(program, target)
     one, other = (sum((profile.total for profile in profiles), Counts()) for profiles in (alone, whole))
     assert one.instructions == other.instructions, "a kernel executes other instructions alone"
     times = [sum(model.milliseconds(profile, target) for profile in profiles) for profiles in (alone, whole)]

@@ -33,7 +33,7 @@ from typing import Any
 
 from latency_table import OURS, compare, table
 
-from blockfront.validation.subjects import MODELS, draw, preset_families
+from blockfront.validation.subjects import MODELS, draw_family, preset_families
 
 PACKAGES: dict[str, tuple[str, ...]] = {
     OURS: (),
@@ -187,7 +187,7 @@ def main() -> None:
         if arguments.sampled:
             spaces = preset_families(arguments.resolution)
             for family in arguments.families or spaces:
-                groups.append((family, tuple(draw(family, spaces[family], arguments.sampled))))
+                groups.append((family, tuple(draw_family(family, spaces[family], arguments.sampled))))
     except UsageError as error:
         parser.error(str(error))
     jobs = plan(groups, engines, arguments)

@@ -27,7 +27,7 @@ FINEST = 0.005
 
 def run(seed: int, targets: Sequence[float]) -> list[dict[str, Any]]:
     """A row a target and method: share of the blocks' MACs, and top-1 less the plain network's."""
-    from blockfront.blocks.tokens import calibrate, compare, learn_thresholds, make_static, reduce_tokens
+    from blockfront.blocks.tokens import calibrate, learn_thresholds, make_static, reduce_tokens, score_transformers
     from blockfront.design_space import Network
     from blockfront.sweep.learning import batch_of
     from blockfront.training import Recipe, fed, get_dataset, seeded, train
@@ -46,7 +46,7 @@ def run(seed: int, targets: Sequence[float]) -> list[dict[str, Any]]:
             others = {method: _nearest(backbone, method, share) for method in ("tome", "evit")}
             pruned = {f"random {n}": _nearest(backbone, "random", share, seed=n) for n in range(RANDOM_SETS)}
             models = {"plain": backbone, "ltmp dynamic": model, "ltmp": make_static(model, plan), **others, **pruned}
-            scores = compare(models, feed.test())
+            scores = score_transformers(models, feed.test())
         found = {name: (score.top1, model.macs.share_of(score.macs)) for name, score in scores.items()}
         drawn = [found.pop(name) for name in pruned]
         found["random"] = (statistics.mean(top1 for top1, _ in drawn), drawn[0][1])

@@ -16,6 +16,7 @@ from blockfront.design_space.spec import Head, StageSpec, Stem
 from blockfront.design_space.stage import Stage
 from blockfront.design_space.vit import VitNetwork
 from blockfront.design_space.vit_space import TransformerSpace
+from blockfront.results import Cost
 
 __all__ = [
     "SPACES",

@@ -11,7 +11,7 @@ from timm.layers import make_divisible
 from blockfront.blocks import BLOCKS
 from blockfront.design_space.cnn import CnnNetwork
 from blockfront.design_space.dimension import Field, check_whole, values_of
-from blockfront.design_space.space import Space, Take, describe
+from blockfront.design_space.space import Space, Take, describe_field
 from blockfront.design_space.spec import Head, StageSpec, Stem
 from blockfront.design_space.stage import Stage, check_stage
 from blockfront.errors import UsageError
@@ -91,10 +91,10 @@ class DesignSpace(Space):
 
     def parts(self) -> dict[str, Any]:
         stages = [
-            {name: describe(getattr(stage, name)) for name in ("block", "depth", "width", "stride")}
-            | {"options": {name: describe(value) for name, value in stage.options}}
+            {name: describe_field(getattr(stage, name)) for name in ("block", "depth", "width", "stride")}
+            | {"options": {name: describe_field(value) for name, value in stage.options}}
             for stage in self.stages
         ]
         fields = ["stem", "stem_kernel", "stem_stride", "stem_act", "stem_pool"]
         fields += ["family", "multiplier", "head", "head_act"]
-        return {**{name: describe(getattr(self, name)) for name in fields}, "stages": stages}
+        return {**{name: describe_field(getattr(self, name)) for name in fields}, "stages": stages}

@@ -18,7 +18,7 @@ from torch.utils.flop_counter import flop_registry
 from blockfront.blocks import create_block
 from blockfront.blocks.deployment import fuse_branches
 from blockfront.design_space.build import build_head, build_stem
-from blockfront.design_space.spec import Head, Options, StageSpec, Stem
+from blockfront.design_space.spec import BlockOptions, Head, StageSpec, Stem
 from blockfront.results.cost import Cost
 
 _LAYERS = {torch.ops.aten.convolution, torch.ops.aten.addmm, torch.ops.aten.mm}
@@ -48,7 +48,9 @@ def _stem_cost(stem: Stem, resolution: int) -> tuple[Cost, int]:
 
 
 @lru_cache(maxsize=65536)
-def _block_cost(name: str, in_chs: int, out_chs: int, stride: int, options: Options, size: int) -> tuple[Cost, int]:
+def _block_cost(
+    name: str, in_chs: int, out_chs: int, stride: int, options: BlockOptions, size: int
+) -> tuple[Cost, int]:
     return _count_on_meta(lambda: create_block(name, in_chs, out_chs, stride, **dict(options)), in_chs, size)
 
 

@@ -51,12 +51,12 @@ def check_whole(what: str, field: Field, least: int = 1) -> None:
             raise UsageError(f"{what} is a whole number of at least {least}, not {value!r}")
 
 
-def draw(dimension: Dimension, *key: Scalar) -> Scalar:
+def draw_value(dimension: Dimension, *key: Scalar) -> Scalar:
     """The value that `key` picks, each equally likely; the same on every machine, in every process."""
     return dimension.values[_hash(*key) * len(dimension.values) >> 64]
 
 
-def shuffled(dimension: Dimension, *key: Scalar) -> tuple[Scalar, ...]:
+def shuffled_values(dimension: Dimension, *key: Scalar) -> tuple[Scalar, ...]:
     """The values in the random order that `key` picks."""
     return tuple(sorted(dimension.values, key=lambda value: _hash(*key, value)))
 

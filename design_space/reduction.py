@@ -15,7 +15,7 @@ from blockfront.blocks import Scalar
 from blockfront.blocks.tokens import METHODS
 from blockfront.blocks.tokens.transformer import make_options
 from blockfront.design_space.dimension import Field, values_of
-from blockfront.design_space.spec import Options
+from blockfront.design_space.spec import BlockOptions
 from blockfront.design_space.text import format_value, match_segment
 from blockfront.errors import UsageError
 
@@ -34,7 +34,7 @@ class ReductionSpec:
     """
 
     method: str
-    options: Options
+    options: BlockOptions
 
     @classmethod
     def of(cls, method: str, **options: Any) -> ReductionSpec:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from blockfront.blocks import Scalar
 from blockfront.design_space.constraints import Constraints, broken_constraints, explain_refusals
-from blockfront.design_space.dimension import Dimension, draw, shuffled
+from blockfront.design_space.dimension import Dimension, draw_value, shuffled_values
 from blockfront.design_space.network import Network
 from blockfront.errors import UsageError
 from blockfront.results.cost import Cost
@@ -22,7 +22,7 @@ Pick = Callable[[str, Dimension], Scalar]
 
 
 class Samplable(Protocol):
-    """What a sampler needs of a design space."""
+    """What a sequence of networks needs of a design space."""
 
     @property
     def name(self) -> str: ...
@@ -32,7 +32,7 @@ class Samplable(Protocol):
     def enumerate(self) -> Iterator[tuple[Values, Network]]: ...
 
 
-class Sampler:
+class NetworkSequence:
     """The sequence of distinct networks that one seed draws from a space; remembers what it drew.
 
     Each value is drawn from a hash of (seed, index, attempt, dimension name), so that another dimension,
@@ -65,9 +65,9 @@ class Sampler:
             def pick(name: str, dimension: Dimension, attempt: int = attempt) -> Scalar:
                 nonlocal families
                 if name != "family":
-                    return draw(dimension, self._seed, index, attempt, name)
+                    return draw_value(dimension, self._seed, index, attempt, name)
                 families = len(dimension.values)
-                order = shuffled(dimension, self._seed, index // families, name)
+                order = shuffled_values(dimension, self._seed, index // families, name)
                 return order[(index + attempt // ATTEMPTS_PER_FAMILY) % families]
 
             values, network = self._space.compose(pick)
@@ -93,7 +93,7 @@ class Sampler:
             refused = []
             left = {network.id: (values, network) for values, network in networks if self._accepts(network, refused)}
             if left:
-                key = draw(Dimension(tuple(sorted(left))), self._seed, index, "last resort")
+                key = draw_value(Dimension(tuple(sorted(left))), self._seed, index, "last resort")
                 return left[str(key)]
         where = f"design space {self._space.name!r}"
         if not self._ids:

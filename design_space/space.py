@@ -12,7 +12,7 @@ from blockfront.blocks import Scalar
 from blockfront.design_space.constraints import Constraints, broken_constraints, check_constraints
 from blockfront.design_space.dimension import Dimension, Field, check_whole
 from blockfront.design_space.network import Network
-from blockfront.design_space.sampling import Pick, Sampler, Values
+from blockfront.design_space.sampling import NetworkSequence, Pick, Values
 from blockfront.digest import digest
 from blockfront.errors import UsageError
 
@@ -31,7 +31,7 @@ class Space(ABC):
     resolution: Field = field(default=224, kw_only=True)
     num_classes: Field = field(default=1000, kw_only=True)
     constraints: Constraints = field(default_factory=dict, kw_only=True)
-    _samplers: dict[int, Sampler] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _sequences: dict[int, NetworkSequence] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_whole("resolution", self.resolution)
@@ -64,8 +64,8 @@ class Space(ABC):
         if index < 0:
             raise UsageError(f"index is at least 0, not {index}")
         # int() since draws hash the text of the seed, and NumPy's integers print in another way.
-        sampler = self._samplers.setdefault(int(seed), Sampler(self, int(seed)))
-        values, network = sampler[int(index)]
+        sequence = self._sequences.setdefault(int(seed), NetworkSequence(self, int(seed)))
+        values, network = sequence[int(index)]
         return dict(values), network
 
     def suggest(self, trial: Any) -> Network:
@@ -137,7 +137,7 @@ class Space(ABC):
     def definition(self) -> dict[str, Any]:
         """The space as JSON: constants as they are, a dimension as {"choice": values}."""
         constraints = {name: [float(low), float(high)] for name, (low, high) in sorted(self.constraints.items())}
-        shared = {name: describe(getattr(self, name)) for name in ("resolution", "num_classes")}
+        shared = {name: describe_field(getattr(self, name)) for name in ("resolution", "num_classes")}
         return {"name": self.name, **shared, **self.parts(), "constraints": constraints}
 
     @property
@@ -148,6 +148,6 @@ class Space(ABC):
         return digest(canonical, 12)
 
 
-def describe(value: Field | None) -> Any:
+def describe_field(value: Field | None) -> Any:
     """A field as JSON."""
     return {"choice": list(value.values)} if isinstance(value, Dimension) else value

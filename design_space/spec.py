@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from blockfront.blocks import BLOCKS, Scalar
 from blockfront.errors import UsageError
 
-Options = tuple[tuple[str, Scalar], ...]
+BlockOptions = tuple[tuple[str, Scalar], ...]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class StageSpec:
     depth: int
     width: int
     stride: int = 1
-    options: Options = ()
+    options: BlockOptions = ()
 
     @classmethod
     def of(cls, block: str, depth: int, width: int, stride: int = 1, **options: Scalar) -> StageSpec:

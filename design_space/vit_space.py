@@ -8,7 +8,7 @@ from typing import Any
 
 from blockfront.design_space.dimension import Dimension, Field, check_whole, values_of
 from blockfront.design_space.reduction import NONE, Reduction
-from blockfront.design_space.space import Space, Take, describe
+from blockfront.design_space.space import Space, Take, describe_field
 from blockfront.design_space.vit import VitNetwork
 from blockfront.errors import UsageError
 
@@ -79,9 +79,9 @@ class TransformerSpace(Space):
         )
 
     def parts(self) -> dict[str, Any]:
-        fields = {name: describe(getattr(self, name)) for name in ("patch", "depth", "width", "head_width")}
+        fields = {name: describe_field(getattr(self, name)) for name in ("patch", "depth", "width", "head_width")}
         reductions = [
-            {"method": reduction.method, "options": {name: describe(value) for name, value in reduction.options}}
+            {"method": reduction.method, "options": {name: describe_field(value) for name, value in reduction.options}}
             for reduction in self.reductions
         ]
-        return {**fields, "mlp_ratio": describe(self.mlp_ratio), "reductions": reductions}
+        return {**fields, "mlp_ratio": describe_field(self.mlp_ratio), "reductions": reductions}

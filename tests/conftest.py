@@ -12,7 +12,7 @@ import hypothesis
 import psutil
 import pytest
 
-from blockfront.board.sockets import listen, shown
+from blockfront.board.sockets import format_address, listen
 from blockfront.board.tracker import read_summary
 
 # How long an example takes says how busy the machine is.
@@ -69,7 +69,7 @@ class Tracker:
         self._folder = folder
         with listen("127.0.0.1", range(1)) as listener:
             self._parsed = listener.getsockname()
-        self.address = shown(self._parsed)
+        self.address = format_address(self._parsed)
         self.start()
 
     def start(self):
@@ -152,10 +152,10 @@ def emulation():
     """All it takes to emulate an rk3399; tests are skipped where it cannot be had."""
     from blockfront.errors import RunError
     from blockfront.targets import get_target
-    from blockfront.targets.latency.emulation import prepare
+    from blockfront.targets.latency.emulation import prepare_emulation
 
     try:
-        return prepare(get_target("rk3399"))
+        return prepare_emulation(get_target("rk3399"))
     except RunError as error:
         pytest.skip(f"no board can be emulated here: {error}")
 
@@ -168,4 +168,4 @@ def emulated_board(emulation):
     tracker = own_tracker()
     with emulated_boards(emulation, tracker) as (board,):
         board.await_registration()
-        yield shown(tracker)
+        yield format_address(tracker)

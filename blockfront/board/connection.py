@@ -21,7 +21,7 @@ from tvm import rpc
 
 from blockfront.board.description import Board, Threads
 from blockfront.board.offers import PREFIX
-from blockfront.board.sockets import Address, keep_alive, shown
+from blockfront.board.sockets import Address, format_address, keep_alive
 from blockfront.board.state import State
 from blockfront.board.tracker import Grant, Summary, read_summary, request
 from blockfront.errors import DeviceLost, DeviceTimeout, DeviceUnavailable, RunError, UsageError
@@ -41,7 +41,7 @@ class Connection:
     """
 
     def __init__(self, grant: Grant, limit_s: float) -> None:
-        self.address = shown(grant.address)
+        self.address = format_address(grant.address)
         self._limit_s = limit_s
         self._end = time.monotonic() + limit_s
         self.remote, self._socket = _open_session(grant, limit_s)
@@ -183,7 +183,7 @@ def connect(tracker: Address, key: str, wait_s: float, limit_s: float) -> Connec
             except RunError:
                 raise
             except Exception as error:
-                reason = f"device {shown(grant.address)} with key {key} does not answer: {_last_line(error)}"
+                reason = f"device {format_address(grant.address)} with key {key} does not answer: {_last_line(error)}"
         if time.monotonic() + _PAUSE_S > end:
             raise DeviceUnavailable(reason)
         time.sleep(_PAUSE_S)
@@ -201,15 +201,15 @@ def silent(tracker: Address, error: OSError) -> str:
     """What to say of a tracker that does not answer."""
     host, port = tracker
     return (
-        f"no tracker answers at {shown(tracker)} ({error.strerror or error}); start one: "
+        f"no tracker answers at {format_address(tracker)} ({error.strerror or error}); start one: "
         f"bench board tracker --host {host} --port {port}"
     )
 
 
-def unknown(tracker: Address, key: str) -> str:
+def no_such_device(tracker: Address, key: str) -> str:
     """What to say of a tracker without a device of that key."""
     return (
-        f"the tracker at {shown(tracker)} has no device with key {key}; on the board run: "
+        f"the tracker at {format_address(tracker)} has no device with key {key}; on the board run: "
         f"bench board serve --tracker HOST:PORT --key {key}"
     )
 
@@ -220,9 +220,9 @@ def _none_free(tracker: Address, key: str, wait_s: float) -> str:
     except OSError as error:
         return silent(tracker, error)
     if count == 0:
-        return unknown(tracker, key)
+        return no_such_device(tracker, key)
     which = f"the device with key {key}" if count == 1 else f"all {count} devices with key {key}"
-    return f"{which} stayed busy for {wait_s:g} s; see bench board list --tracker {shown(tracker)}"
+    return f"{which} stayed busy for {wait_s:g} s; see bench board list --tracker {format_address(tracker)}"
 
 
 def _last_line(error: Exception) -> str:

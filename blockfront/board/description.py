@@ -6,7 +6,7 @@ import platform
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from blockfront.board.state import Core, State, machine, memory_bytes, model, read_cores, read_state
+from blockfront.board.state import Cpu, State, architecture, memory_bytes, model, read_cores, read_state
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Board:
     tvm: str
     emulated: bool
     memory_bytes: int
-    cores: tuple[Core, ...]
+    cores: tuple[Cpu, ...]
     state: State
 
 
@@ -36,11 +36,11 @@ class Threads:
     cpus: tuple[int, ...]
 
 
-def describe(name: str, emulated: bool = False) -> Board:
+def describe_board(name: str, emulated: bool = False) -> Board:
     """This machine as a board called `name`."""
     return Board(
         name=name,
-        machine=machine(),
+        machine=architecture(),
         model=model(),
         system=f"{platform.system()} {platform.release()}",
         tvm=version("apache-tvm"),

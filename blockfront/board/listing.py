@@ -8,7 +8,7 @@ from typing import Literal
 
 from blockfront.board.connection import Connection
 from blockfront.board.description import Board
-from blockfront.board.sockets import Address, shown
+from blockfront.board.sockets import Address, format_address
 from blockfront.board.tracker import read_summary, request
 from blockfront.errors import RunError
 
@@ -38,7 +38,7 @@ def attached(tracker: Address) -> list[Attached]:
     """
     summary = read_summary(tracker)
     found: dict[tuple[str, str], Attached] = {
-        (key, shown(address)): Attached(key, shown(address), "busy")
+        (key, format_address(address)): Attached(key, format_address(address), "busy")
         for key, addresses in summary.devices.items()
         for address in addresses
     }
@@ -57,7 +57,7 @@ def _next(tracker: Address, key: str, held: ExitStack) -> Attached | None:
     grant = request(tracker, key, _WAIT_S)
     if grant is None:
         return None
-    address = shown(grant.address)
+    address = format_address(grant.address)
     try:
         connection = held.enter_context(closing(Connection(grant, _SESSION_S)))
     except RunError as error:

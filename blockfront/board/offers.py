@@ -10,7 +10,7 @@ from pathlib import Path
 
 import tvm_ffi
 
-from blockfront.board.description import Threads, describe
+from blockfront.board.description import Threads, describe_board
 from blockfront.board.state import read_state
 from blockfront.files import write_atomically
 
@@ -33,11 +33,11 @@ def offer(name: str, folder: Path, *, emulated: bool = False) -> None:
     - `keep(library, data)`: keep it; gives its path.
     """
     functions: dict[str, Callable[..., str]] = {
-        "describe": lambda: json.dumps(asdict(describe(name, emulated))),
+        "describe": lambda: json.dumps(asdict(describe_board(name, emulated))),
         "state": lambda: json.dumps(asdict(read_state())),
         "configure": lambda cpus, threads: json.dumps(asdict(configure("" if emulated else str(cpus), int(threads)))),
         "find": lambda library: find(folder, str(library)),
-        "keep": lambda library, data: keep(folder, str(library), bytes(data)),
+        "keep": lambda library, data: keep_library(folder, str(library), bytes(data)),
     }
     for function_name, function in functions.items():
         tvm_ffi.register_global_func(PREFIX + function_name, function, override=True)
@@ -68,7 +68,7 @@ def find(folder: Path, library: str) -> str:
     return str(path)
 
 
-def keep(folder: Path, library: str, data: bytes) -> str:
+def keep_library(folder: Path, library: str, data: bytes) -> str:
     """Write a library where `find` finds it, whole or not at all, and make room for it."""
     path = folder / library
     # The folder goes with the server, so that nothing of it need outlive a power cut.

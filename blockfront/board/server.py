@@ -30,7 +30,7 @@ from tvm.rpc.server import _server_env
 from tvm.support import utils
 
 from blockfront.board.offers import offer
-from blockfront.board.sockets import Address, is_loopback, keep_alive, listen, parse_address, shown
+from blockfront.board.sockets import Address, format_address, is_loopback, keep_alive, listen, parse_address
 from blockfront.errors import UsageError
 
 PORTS = range(9091, 9190)
@@ -76,7 +76,7 @@ def serve(
         libraries.mkdir()
         offer(name, libraries, emulated=emulated)
         with closing(listen(host, PORTS if port is None else range(port, port + 1))) as listener:
-            _say(f"{name} serves as {key} at {shown(listener.getsockname()[:2])}; Ctrl-C ends it")
+            _say(f"{name} serves as {key} at {format_address(listener.getsockname()[:2])}; Ctrl-C ends it")
             if is_loopback(host) and not is_loopback(tracker[0]):
                 _say("only this machine can reach it there: tunnel the port, or pass --host")
             _Server(listener, tracker, key, None if host in _ANY or is_loopback(host) else host).run()
@@ -104,7 +104,7 @@ class _Server:
                 why = getattr(error, "strerror", None) or str(error)
                 if why != said:
                     said = why
-                    _say(f"not registered at {shown(self._tracker)}: {said}; trying every {_RETRY_S:g} s")
+                    _say(f"not registered at {format_address(self._tracker)}: {said}; trying every {_RETRY_S:g} s")
                 time.sleep(_RETRY_S)
 
     def _register(self, tracker: socket.socket) -> None:

@@ -30,7 +30,7 @@ def parse_address(text: str) -> Address:
     return host.strip("[]"), int(port)
 
 
-def shown(address: Address) -> str:
+def format_address(address: Address) -> str:
     """An address as HOST:PORT."""
     host, port = address
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

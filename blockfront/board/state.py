@@ -49,7 +49,7 @@ _FIRMWARE = "sys/devices/platform/soc*/*firmware/get_throttled"
 
 
 @dataclass(frozen=True)
-class Core:
+class Cpu:
     """One core: its number, what it is called, and its highest frequency in MHz where Linux tells."""
 
     cpu: int
@@ -76,11 +76,11 @@ class State:
         return max(self.temperatures.values(), default=None)
 
 
-def read_cores(root: Path = ROOT) -> tuple[Core, ...]:
+def read_cores(root: Path = ROOT) -> tuple[Cpu, ...]:
     """The cores that are switched on."""
     parts = _parts(root)
     return tuple(
-        Core(cpu, parts.get(cpu, platform.machine()), _mhz(root, cpu, "cpuinfo_max_freq")) for cpu in _online(root)
+        Cpu(cpu, parts.get(cpu, platform.machine()), _mhz(root, cpu, "cpuinfo_max_freq")) for cpu in _online(root)
     )
 
 
@@ -109,7 +109,7 @@ def conditions(state: State, cpus: Sequence[int]) -> dict[str, str]:
     return {label: text for label, text in found.items() if text}
 
 
-def machine() -> str:
+def architecture() -> str:
     """The architecture this Python runs on; a 32-bit system on a 64-bit kernel counts as what it is."""
     name = platform.machine().lower()
     return "armv7l" if name == "aarch64" and struct.calcsize("P") == 4 else name

@@ -11,7 +11,7 @@ from typing import Any
 
 from tvm.rpc import base
 
-from blockfront.board.sockets import Address, listen, shown
+from blockfront.board.sockets import Address, format_address, listen
 
 ANSWER_S = 3.0
 """How long a tracker may take to answer what it knows."""
@@ -40,7 +40,7 @@ class Summary:
 def run_tracker(host: str, port: int) -> None:
     """Be TVM's tracker until interrupted. Raises UsageError when the port is taken."""
     listener = listen(host, range(port, port + 1))
-    print(f"tracker at {shown((host, port))}; Ctrl-C ends it", flush=True)
+    print(f"tracker at {format_address((host, port))}; Ctrl-C ends it", flush=True)
     serve_tracker(listener)
 
 

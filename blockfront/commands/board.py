@@ -15,7 +15,7 @@ from blockfront.errors import UsageError
 
 if TYPE_CHECKING:
     from blockfront.board.listing import Attached
-    from blockfront.board.state import Core
+    from blockfront.board.state import Cpu
 
 app = typer.Typer(name="board", help="Attach boards, and list those attached.", no_args_is_help=True)
 app.command("emulate")(emulate)
@@ -103,7 +103,7 @@ def _row(one: Attached) -> dict[str, str]:
     }
 
 
-def _cores(cores: Sequence[Core]) -> str:
+def _cores(cores: Sequence[Cpu]) -> str:
     """Equal cores counted: 4 × Cortex-A53 at 1416 MHz, 2 × Cortex-A72 at 1800 MHz."""
     counted: dict[str, int] = {}
     for core in cores:

@@ -24,15 +24,21 @@ def emulate(
     The first call downloads an arm64 Python and TVM. Without --tracker a tracker is started too, on loopback.
     """
     from blockfront.board.connection import ask_tracker
-    from blockfront.board.sockets import is_loopback, parse_address, shown
+    from blockfront.board.sockets import format_address, is_loopback, parse_address
     from blockfront.console.tables import print_line
     from blockfront.targets import get_target
-    from blockfront.targets.latency.emulation import await_end, check_target, emulated_boards, own_tracker, prepare
+    from blockfront.targets.latency.emulation import (
+        await_end,
+        check_emulable,
+        emulated_boards,
+        own_tracker,
+        prepare_emulation,
+    )
 
     if devices < 1:
         raise UsageError(f"--devices must be 1 or more, not {devices}")
     chosen = get_target(target)
-    check_target(chosen)
+    check_emulable(chosen)
     given = parse_address(tracker) if tracker else None
     if given and is_loopback(host) and not is_loopback(given[0]):
         raise UsageError("boards at a tracker elsewhere need an address that is reached from there: pass --host")
@@ -40,14 +46,16 @@ def emulate(
         ask_tracker(given)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        emulation = prepare(chosen)
+        emulation = prepare_emulation(chosen)
         address = given or own_tracker()
         print_line(f"emulating {chosen.name}: {emulation.title}")
         with emulated_boards(emulation, address, key=key, devices=devices, host=host) as boards:
             for number, board in enumerate(boards, 1):
                 board.await_registration()
-                print_line(f"device {number} of {devices} is {board.key} at {shown(board.address)}")
-            print_line(f"tracker {shown(address)}, for example: bench board list --tracker {shown(address)}")
+                print_line(f"device {number} of {devices} is {board.key} at {format_address(board.address)}")
+            print_line(
+                f"tracker {format_address(address)}, for example: bench board list --tracker {format_address(address)}"
+            )
             print_line("Ctrl-C ends it")
             await_end(boards)
     except KeyboardInterrupt:

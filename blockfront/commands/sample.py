@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from blockfront.console.progress import Progress
-    from blockfront.sweep.request import Plan, Request
+    from blockfront.sweep.request import Request, SweepPlan
 
 _CHOSEN = f"How networks are chosen. {'; '.join(f'{name}: {SAMPLERS[name].description}' for name in SAMPLERS)}."
 
@@ -103,7 +103,7 @@ def sample(
     require_success(frame)
 
 
-def _sweep(plan: Plan, progress: Progress, debug: bool) -> None:
+def _sweep(plan: SweepPlan, progress: Progress, debug: bool) -> None:
     from blockfront.sweep.run import run_sweep
 
     with stoppable():
@@ -132,11 +132,11 @@ def _best(frame: pd.DataFrame) -> pd.DataFrame:
 def _print_document(study: str, request: Request, frame: pd.DataFrame, path: Path) -> None:
     from blockfront.console.tables import failures_by_reason, print_json
     from blockfront.results.table import to_records
-    from blockfront.study.storage import shown
+    from blockfront.study.storage import hide_password
 
     document: dict[str, Any] = {
         "study": study,
-        "storage": shown(request.storage),
+        "storage": hide_password(request.storage),
         "report": str(path),
         "front": [str(network_id) for network_id in _best(frame)["network_id"]] if request.train else [],
         "failures": failures_by_reason(frame),
@@ -147,7 +147,7 @@ def _print_document(study: str, request: Request, frame: pd.DataFrame, path: Pat
 
 def _print_summary(study: str, request: Request, frame: pd.DataFrame, path: Path) -> None:
     from blockfront.console import tables
-    from blockfront.study.storage import shown
+    from blockfront.study.storage import hide_password
 
     best = _best(frame)
     states = frame["state"].value_counts()
@@ -159,10 +159,11 @@ def _print_summary(study: str, request: Request, frame: pd.DataFrame, path: Path
         tables.print_table(tables.front_columns(frame), tables.front_rows(best), title=kind)
     for reason, count in tables.failures_by_reason(frame).items():
         tables.print_line(f"{count} failed: {reason}")
-    elsewhere = "" if request.storage == DEFAULT_STORAGE else f" --storage {shlex.quote(shown(request.storage))}"
+    storage = hide_password(request.storage)
+    elsewhere = "" if request.storage == DEFAULT_STORAGE else f" --storage {shlex.quote(storage)}"
     tables.print_line()
     tables.print_line(f"report   {path}")
-    tables.print_line(f"study    {study} in {shown(request.storage)}")
+    tables.print_line(f"study    {study} in {storage}")
     if len(best):
         tables.print_line(f"next     bench show {best.iloc[0]['network_id']}{elsewhere}")
     tables.print_line(f"         bench export {shlex.quote(study)} networks.csv{elsewhere}")

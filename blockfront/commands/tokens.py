@@ -12,7 +12,7 @@ from blockfront.commands.stopping import stoppable
 from blockfront.errors import UsageError
 
 if TYPE_CHECKING:
-    from blockfront.services.tokens import Setting
+    from blockfront.services.tokens import TransformerSetup
 
 app = typer.Typer(
     name="tokens", help="Learn how many tokens a vision transformer needs, and fix their counts.", no_args_is_help=True
@@ -59,7 +59,7 @@ def learn(
     """Learn the thresholds of LTMP on the training images, the model's weights as they are, and keep the thresholds."""
     from blockfront.console.progress import choose_progress
     from blockfront.console.tables import print_json, print_line, print_table
-    from blockfront.services.tokens import learn as learn_thresholds
+    from blockfront.services.tokens import learn_reduction
     from blockfront.study.export import require_folder
 
     for name, value in (("--merge-rate", merge_rate), ("--prune-rate", prune_rate), ("--epochs", epochs)):
@@ -71,7 +71,7 @@ def learn(
     )
     options = {"target": target, "variant": variant}
     with stoppable():
-        learned = learn_thresholds(
+        learned = learn_reduction(
             setting, options, (merge_rate, prune_rate), epochs, output, choose_progress(quiet=quiet)
         )
     if json:
@@ -151,11 +151,11 @@ def evaluate(
     """Accuracy on the test images: of the plain model, while thresholds decide, and with fixed counts."""
     from blockfront.console.progress import choose_progress
     from blockfront.console.tables import print_json, print_line, print_table
-    from blockfront.services.tokens import evaluate as score
+    from blockfront.services.tokens import evaluate_reduction
 
     setting = _setting(model, dataset, data_dir, checkpoint, pretrained, batch_size, device, amp, threads, workers, 0)
     with stoppable():
-        scores = score(setting, reduction, choose_progress(quiet=quiet))
+        scores = evaluate_reduction(setting, reduction, choose_progress(quiet=quiet))
     if json:
         print_json({"model": model} | scores)
         return
@@ -177,8 +177,8 @@ def _setting(
     threads: int,
     workers: int,
     seed: int,
-) -> Setting:
-    from blockfront.services.tokens import Setting
+) -> TransformerSetup:
+    from blockfront.services.tokens import TransformerSetup
     from blockfront.services.transformers import load_transformer
     from blockfront.training import get_dataset
 
@@ -186,7 +186,7 @@ def _setting(
         raise UsageError(f"--batch-size must be 1 or more, not {batch_size}")
     data = get_dataset(dataset, data_dir)
     backbone = load_transformer(model, data, checkpoint, pretrained)
-    return Setting(backbone, data, batch_size, device, amp, threads, workers, seed)
+    return TransformerSetup(backbone, data, batch_size, device, amp, threads, workers, seed)
 
 
 def _by_block(columns: dict[str, Any]) -> list[list[object]]:

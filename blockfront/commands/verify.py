@@ -40,12 +40,12 @@ def verify(
     """
     from blockfront.console.progress import choose_progress
     from blockfront.console.tables import print_json
-    from blockfront.services.verify import find_subjects
+    from blockfront.services.verify import networks_to_verify
     from blockfront.services.verify import verify as verify_all
     from blockfront.sweep.request import choose_measurement
 
     _, options, _ = choose_measurement(target, "auto", tracker, threads, tuned, database)
-    subjects = find_subjects(what, storage, resolution, space)
+    subjects = networks_to_verify(what, storage, resolution, space)
     # What a batch system sends ends boards in software as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     rows = verify_all(subjects, options, choose_progress(quiet=quiet))

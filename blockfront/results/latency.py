@@ -7,7 +7,7 @@ from typing import Literal
 
 from blockfront.results.counts import Counts
 
-Source = Literal["measured", "predicted", "simulated"]
+LatencySource = Literal["measured", "predicted", "simulated"]
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Latency:
     `energy_mj` and the `coverage` of its simulator. `precision` is the number format of weights and activations.
     """
 
-    source: Source
+    source: LatencySource
     runner: str
     target: str
     device: str

@@ -20,7 +20,7 @@ def calibrate_device(
     """
     from blockfront.sweep.request import choose_measurement
     from blockfront.targets import RUNNERS
-    from blockfront.targets.latency.calibration.calibration import build_micro_kernels, calibrate, measure, steps
+    from blockfront.targets.latency.calibration.calibration import build_micro_kernels, calibrate_core, measure, steps
     from blockfront.targets.latency.profiler import emulator_obstacle
     from blockfront.targets.latency.runners.measure import MeasuringRunner
 
@@ -40,4 +40,4 @@ def calibrate_device(
     with progress.stage("measure", steps(options.target, repeats)) as advance:
         measured = measure(program, options.target, measuring, options, repeats, advance)
     progress.note("profiling the micro-kernels under emulation")
-    return calibrate(options.target, program, measured)
+    return calibrate_core(options.target, program, measured)

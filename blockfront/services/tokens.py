@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Setting:
+class TransformerSetup:
     """A transformer with its weights, the data set it is for, and where they compute; see `blockfront.training.fed`."""
 
     backbone: VisionTransformer
@@ -51,8 +51,13 @@ class Setting:
         )
 
 
-def learn(
-    setting: Setting, options: dict[str, Any], rates: tuple[float, float], epochs: int, output: Path, progress: Progress
+def learn_reduction(
+    setting: TransformerSetup,
+    options: dict[str, Any],
+    rates: tuple[float, float],
+    epochs: int,
+    output: Path,
+    progress: Progress,
 ) -> dict[str, Any]:
     """Learn the thresholds of `ltmp` with these options, and keep them in `output`; gives what was learned.
 
@@ -76,7 +81,7 @@ def learn(
 
 
 def fix_counts(
-    setting: Setting,
+    setting: TransformerSetup,
     reduction: Path,
     images: int,
     multiple: int,
@@ -116,14 +121,14 @@ def fix_counts(
     }
 
 
-def evaluate(setting: Setting, reduction: Path | None, progress: Progress) -> dict[str, Any]:
+def evaluate_reduction(setting: TransformerSetup, reduction: Path | None, progress: Progress) -> dict[str, Any]:
     """Scores of the plain model and of what a reduction makes of it, on the test images.
 
     The first network is the one that the others' `agreement` is with: where there are fixed counts, that of thresholds.
     """
     from torch import nn
 
-    from blockfront.blocks.tokens import compare, load_reduction, make_dynamic
+    from blockfront.blocks.tokens import load_reduction, make_dynamic, score_transformers
 
     models: dict[str, nn.Module] = {"plain": setting.backbone}
     model: Any = setting.backbone
@@ -135,7 +140,7 @@ def evaluate(setting: Setting, reduction: Path | None, progress: Progress) -> di
             models = {f"{model.method} dynamic": make_dynamic(model), f"{model.method} static": model, **models}
         elif model is not setting.backbone:
             models = {**models, model.method: model}
-        scores = compare(models, _counted(feed.test(setting.batch_size), step))
+        scores = score_transformers(models, _counted(feed.test(setting.batch_size), step))
     networks = [{"network": name, **asdict(score)} for name, score in scores.items()]
     return {"dataset": dataset.ref, "test_images": dataset.test_images, "networks": networks}
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from blockfront.targets import Kernel, RunOptions
     from blockfront.targets.latency.runners.measure import MeasuringRunner
     from blockfront.targets.tuning.database import TuningDatabase, TuningRecord
-    from blockfront.targets.tuning.tasks import Task
+    from blockfront.targets.tuning.tasks import TuningTask
 
 _CANDIDATE_S = 20
 _SESSION_S = 3600
@@ -46,12 +46,12 @@ def find_models(ref: str, storage: str, resolution: int | None = None) -> list[M
 
 def longest_tasks(
     models: Sequence[Model], runner: MeasuringRunner, options: RunOptions, kernels: int, progress: Progress
-) -> tuple[list[tuple[Task, float]], float]:
+) -> tuple[list[tuple[TuningTask, float]], float]:
     """The `kernels` kernels that take most time in all the models together, with their ms, and the share they cover."""
     from blockfront.services.profile import build_model
     from blockfront.targets.tuning.tasks import by_time, merge, tasks_of
 
-    tasks: list[Task] = []
+    tasks: list[TuningTask] = []
     with progress.stage("networks", len(models)) as advance:
         for model in models:
             module, _ = build_model(model)
@@ -64,7 +64,7 @@ def longest_tasks(
 
 
 def tune_tasks(
-    tasks: Sequence[tuple[Task, float]],
+    tasks: Sequence[tuple[TuningTask, float]],
     runner: MeasuringRunner,
     options: RunOptions,
     database: TuningDatabase,

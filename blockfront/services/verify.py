@@ -22,7 +22,7 @@ _SESSION_S = 600
 
 
 @dataclass(frozen=True)
-class Subject:
+class NetworkToVerify:
     """A network to verify: what `bench profile` would take for it, and the file that defines its blocks, if one does.
 
     Its id and family are empty for a model that is none of ours.
@@ -35,7 +35,7 @@ class Subject:
     file: Path | None = None
 
 
-def find_subjects(what: str, storage: str, resolution: int | None, space: str | None) -> list[Subject]:
+def networks_to_verify(what: str, storage: str, resolution: int | None, space: str | None) -> list[NetworkToVerify]:
     """All networks of a study, failed ones included, or the one network that `what` means as in `bench tune`.
 
     `space` names the file whose blocks the networks are made of. Raises UsageError for what is none of these, with
@@ -48,15 +48,15 @@ def find_subjects(what: str, storage: str, resolution: int | None, space: str | 
     if what in known_studies(storage):
         if resolution is not None:
             raise UsageError("--resolution is for a single model: the networks of a study have their own")
-        return [Subject(*row, file=file) for row in _networks(what, storage)]
+        return [NetworkToVerify(*row, file=file) for row in _networks(what, storage)]
     (model,) = find_models(what, storage, resolution)
     if "/" not in model.name or is_file_reference(model.name):
-        return [Subject(model.name, resolution=resolution, file=file)]
+        return [NetworkToVerify(model.name, resolution=resolution, file=file)]
     network = Network.parse(model.name)
-    return [Subject(model.name, network.id, network.family, file=file)]
+    return [NetworkToVerify(model.name, network.id, network.family, file=file)]
 
 
-def verify(subjects: Sequence[Subject], options: RunOptions, progress: Progress) -> list[dict[str, Any]]:
+def verify(subjects: Sequence[NetworkToVerify], options: RunOptions, progress: Progress) -> list[dict[str, Any]]:
     """A row for each network, in order, with the verdict `agrees`, `differs` or `failed`.
 
     Networks are compiled here, several at a time, and run on the devices of the options' tracker; without one, on
@@ -64,14 +64,14 @@ def verify(subjects: Sequence[Subject], options: RunOptions, progress: Progress)
     when boards in software cannot be made or stop.
     """
     from blockfront.sweep.cluster import embedded_cluster
-    from blockfront.sweep.pool import Pool, Task
+    from blockfront.sweep.pool import Pool, WorkerCall
 
     rows: dict[int, dict[str, Any]] = {}
     with _devices(options, len(subjects), progress) as devices:
         threads = max(1, usable_cores() // devices.count)
         with embedded_cluster(devices.count, threads, tvm_threads=threads) as client:
             devices.await_start()
-            tasks = [Task(i, verify_network, (subject, devices.options)) for i, subject in enumerate(subjects)]
+            tasks = [WorkerCall(i, verify_network, (subject, devices.options)) for i, subject in enumerate(subjects)]
             outcomes = Pool(client, devices.count).run(tasks, _LIMIT_S)
             with closing(outcomes), progress.stage("verify", len(subjects)) as advance:
                 for outcome in outcomes:
@@ -85,7 +85,7 @@ def verify(subjects: Sequence[Subject], options: RunOptions, progress: Progress)
     return [rows[i] for i in range(len(subjects))]
 
 
-def verify_network(subject: Subject, options: RunOptions) -> dict[str, Any]:
+def verify_network(subject: NetworkToVerify, options: RunOptions) -> dict[str, Any]:
     """Compile a network, run the very code on a device, and compare its output with torch's; a worker's task."""
     from blockfront.services.models import find_model
     from blockfront.services.profile import build_model
@@ -115,7 +115,7 @@ def verify_network(subject: Subject, options: RunOptions) -> dict[str, Any]:
 
 
 def _row(
-    subject: Subject,
+    subject: NetworkToVerify,
     verdict: str,
     max_abs_error: float | None = None,
     max_rel_error: float | None = None,
@@ -184,17 +184,17 @@ class _Devices:
 @contextmanager
 def _devices(options: RunOptions, networks: int, progress: Progress) -> Iterator[_Devices]:
     """The tracker's devices, or as many boards in software as there are cores and networks for."""
-    from blockfront.board.sockets import shown, tracker_address
+    from blockfront.board.sockets import format_address, tracker_address
     from blockfront.targets import RUNNERS
-    from blockfront.targets.latency.emulation import emulated_boards, own_tracker, prepare
+    from blockfront.targets.latency.emulation import emulated_boards, own_tracker, prepare_emulation
 
     count = min(networks, usable_cores())
     options = replace(options, timeout_s=_SESSION_S)
     if tracker_address(options.tracker):
         yield _Devices(options, max(1, min(count, RUNNERS["rpc"].devices(options))))
         return
-    emulation = prepare(options.target)
+    emulation = prepare_emulation(options.target)
     progress.note(f"emulating {options.target.name}: {emulation.title}")
     tracker = own_tracker()
     with emulated_boards(emulation, tracker, devices=count) as boards:
-        yield _Devices(replace(options, tracker=shown(tracker)), count, boards)
+        yield _Devices(replace(options, tracker=format_address(tracker)), count, boards)

@@ -43,9 +43,11 @@ def open_storage(storage: str = DEFAULT_STORAGE, *, create: bool = False) -> RDB
     except UsageError:
         raise
     except ImportError as error:
-        raise UsageError(f"cannot open storage {shown(storage)}: its driver is not installed ({error})") from error
+        raise UsageError(
+            f"cannot open storage {hide_password(storage)}: its driver is not installed ({error})"
+        ) from error
     except (SQLAlchemyError, optuna.exceptions.OptunaError, sqlite3.Error, OSError, RuntimeError) as error:
-        raise UsageError(f"cannot open storage {shown(storage)}: {_cause(error)}") from error
+        raise UsageError(f"cannot open storage {hide_password(storage)}: {_cause(error)}") from error
 
 
 def _connect(url: URL, create: bool) -> RDBStorage:
@@ -76,7 +78,7 @@ def storage_url(storage: str) -> URL:
         raise UsageError(f"cannot open storage {storage!r}: not a path or a URL like {DEFAULT_STORAGE}") from error
 
 
-def shown(storage: str) -> str:
+def hide_password(storage: str) -> str:
     """A storage as it may be printed and kept: without a password."""
     return storage_url(storage).render_as_string(hide_password=True)
 
@@ -198,7 +200,7 @@ def failures_in_one_line(storage: str) -> Iterator[None]:
         yield
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
         raise RunError(
-            f"storage {shown(storage)} failed: {_cause(error)}; what was finished is kept, "
+            f"storage {hide_password(storage)} failed: {_cause(error)}; what was finished is kept, "
             "so put the cause right and run the same command again"
         ) from error
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from blockfront.study.journal import known_accuracies
 from blockfront.sweep.latencies import job
-from blockfront.sweep.pool import Pool, Task
+from blockfront.sweep.pool import Pool, WorkerCall
 from blockfront.sweep.stages import train_network
 
 if TYPE_CHECKING:
     from blockfront.console.progress import Progress
     from blockfront.study.journal import Entry, Journal
-    from blockfront.sweep.request import Plan
+    from blockfront.sweep.request import SweepPlan
 
 
 def reuse(journal: Journal, entries: Sequence[Entry]) -> int:
@@ -29,14 +29,16 @@ def reuse(journal: Journal, entries: Sequence[Entry]) -> int:
     return len(found)
 
 
-def learn(pool: Pool, plan: Plan, journal: Journal, entries: Sequence[Entry], progress: Progress) -> list[Entry]:
+def learn(pool: Pool, plan: SweepPlan, journal: Journal, entries: Sequence[Entry], progress: Progress) -> list[Entry]:
     """Train the entries whose training decides what is compiled; gives all entries but those that fail."""
-    train(pool, plan, journal, [entry for entry in entries if entry.network.learns_counts], progress, title="learn")
+    train_networks(
+        pool, plan, journal, [entry for entry in entries if entry.network.learns_counts], progress, title="learn"
+    )
     return [entry for entry in entries if entry.result.error is None]
 
 
-def train(
-    pool: Pool, plan: Plan, journal: Journal, entries: Sequence[Entry], progress: Progress, title: str = "train"
+def train_networks(
+    pool: Pool, plan: SweepPlan, journal: Journal, entries: Sequence[Entry], progress: Progress, title: str = "train"
 ) -> None:
     """Train the entries that lack an accuracy, and finish the trials of those that have a latency one by one."""
     lacking = [entry for entry in entries if not entry.result.trainings]
@@ -44,7 +46,7 @@ def train(
         return
     by_number = {entry.number: entry for entry in lacking}
     arguments = (plan.dataset, plan.recipe, plan.request.device)
-    tasks = [Task(entry.number, train_network, (job(plan, entry), *arguments)) for entry in lacking]
+    tasks = [WorkerCall(entry.number, train_network, (job(plan, entry), *arguments)) for entry in lacking]
     outcomes = pool.run(tasks, plan.train_seconds)
     with closing(outcomes), progress.stage(title, len(lacking)) as advance:
         for outcome in outcomes:

@@ -15,7 +15,7 @@ REPEATS_ALLOWED = 1000
 """Draws in a row that may repeat an earlier network before the space counts as used up."""
 
 
-def draw(space: Space, seed: int, taken: Mapping[str, int]) -> Iterator[Draw]:
+def draw_networks(space: Space, seed: int, taken: Mapping[str, int]) -> Iterator[Draw]:
     """Networks that follow those in `taken` (network id to its sample index), without end.
 
     Which network comes next depends on the space, the seed and the indices already used, on nothing else.

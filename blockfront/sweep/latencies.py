@@ -14,7 +14,7 @@ import msgspec
 
 from blockfront.errors import DeviceLost, DeviceUnavailable, RunError
 from blockfront.sweep.cluster import MEASURE
-from blockfront.sweep.pool import Outcome, Pool, Task
+from blockfront.sweep.pool import Outcome, Pool, WorkerCall
 from blockfront.sweep.stages import Job, compile_network, finish, profile_network, visit
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from blockfront.console.progress import Progress
     from blockfront.study.journal import Entry, Journal
-    from blockfront.sweep.request import Plan
+    from blockfront.sweep.request import SweepPlan
     from blockfront.targets import Visit
 
 BATCH = 16
@@ -33,7 +33,7 @@ TRIES = 3
 """Times a network is sent to a device before a device that goes away counts as the network's doing."""
 
 
-def profile(pool: Pool, plan: Plan, journal: Journal, entries: Sequence[Entry], progress: Progress) -> list[Entry]:
+def profile(pool: Pool, plan: SweepPlan, journal: Journal, entries: Sequence[Entry], progress: Progress) -> list[Entry]:
     """Profile the entries that lack a latency, keep each result at once; gives the entries that have one.
 
     Raises RunError when there is no device any more; the entries without a latency stay as they are.
@@ -56,7 +56,7 @@ def profile(pool: Pool, plan: Plan, journal: Journal, entries: Sequence[Entry], 
     return sorted(ready, key=lambda entry: entry.number)
 
 
-def job(plan: Plan, entry: Entry) -> Job:
+def job(plan: SweepPlan, entry: Entry) -> Job:
     """The entry's network as a worker gets it."""
     from blockfront.blocks.tokens import Plan as TokenPlan
 
@@ -77,19 +77,19 @@ def _absolute(space: str) -> str:
     return f"{Path(path).resolve()}:{name}" if colon else space
 
 
-def _predicted(pool: Pool, plan: Plan, entries: Sequence[Entry]) -> Generator[Outcome, None, None]:
+def _predicted(pool: Pool, plan: SweepPlan, entries: Sequence[Entry]) -> Generator[Outcome, None, None]:
     arguments = (plan.settings.runner, plan.options)
-    tasks = [Task(entry.number, profile_network, (job(plan, entry), *arguments)) for entry in entries]
+    tasks = [WorkerCall(entry.number, profile_network, (job(plan, entry), *arguments)) for entry in entries]
     return pool.run(tasks, plan.profile_seconds)
 
 
-def _measured(pool: Pool, plan: Plan, entries: Sequence[Entry]) -> Generator[Outcome, None, None]:
+def _measured(pool: Pool, plan: SweepPlan, entries: Sequence[Entry]) -> Generator[Outcome, None, None]:
     """Compile a batch in parallel, then measure it."""
     for first in range(0, len(entries), BATCH):
         batch = entries[first : first + BATCH]
         compiled: dict[int, Future] = {}
         tasks = [
-            Task(entry.number, compile_network, (job(plan, entry), plan.settings.runner, plan.options))
+            WorkerCall(entry.number, compile_network, (job(plan, entry), plan.settings.runner, plan.options))
             for entry in batch
         ]
         for outcome in pool.run(tasks, plan.profile_seconds):
@@ -100,18 +100,18 @@ def _measured(pool: Pool, plan: Plan, entries: Sequence[Entry]) -> Generator[Out
         yield from _visit_all(pool, plan, compiled)
 
 
-def _visit_all(pool: Pool, plan: Plan, compiled: dict[int, Future]) -> Generator[Outcome, None, None]:
+def _visit_all(pool: Pool, plan: SweepPlan, compiled: dict[int, Future]) -> Generator[Outcome, None, None]:
     arguments = (plan.settings.runner, plan.options)
     shuffler = random.Random(f"{plan.request.seed}:{sorted(compiled)}")
     rounds = [number for _ in range(VISITS) for number in shuffler.sample(sorted(compiled), len(compiled))]
     visits: dict[int, tuple[Visit, ...]] = dict.fromkeys(compiled, ())
     failed: set[int] = set()
 
-    def visiting(number: int) -> Task:
-        return Task(number, visit, (compiled[number], *arguments))
+    def visiting(number: int) -> WorkerCall:
+        return WorkerCall(number, visit, (compiled[number], *arguments))
 
-    def finishing(number: int) -> Task:
-        return Task(number, finish, (compiled[number], *arguments, visits[number]))
+    def finishing(number: int) -> WorkerCall:
+        return WorkerCall(number, finish, (compiled[number], *arguments, visits[number]))
 
     for outcome in _on_devices(pool, plan, compiled, visiting, (n for n in rounds if n not in failed)):
         if outcome.reason is None:
@@ -123,21 +123,21 @@ def _visit_all(pool: Pool, plan: Plan, compiled: dict[int, Future]) -> Generator
 
 
 def _on_devices(
-    pool: Pool, plan: Plan, compiled: dict[int, Future], task: Callable[[int], Task], numbers: Iterable[int]
+    pool: Pool, plan: SweepPlan, compiled: dict[int, Future], task: Callable[[int], WorkerCall], numbers: Iterable[int]
 ) -> Generator[Outcome, None, None]:
     """Outcomes of the networks' tasks; one whose device goes away gets another try, on whichever is free then."""
     lost: Counter[int] = Counter()
     again: deque[int] = deque()
     first = iter(numbers)
 
-    def tasks() -> Iterator[Task]:
+    def tasks() -> Iterator[WorkerCall]:
         yield from map(task, first)
         while again:
             number = again.popleft()
             if lost[number] < TRIES:
                 yield task(number)
 
-    waiting: Iterator[Task] = tasks()
+    waiting: Iterator[WorkerCall] = tasks()
     while True:
         with closing(_run(pool, plan, compiled, waiting)) as outcomes:
             for outcome in outcomes:
@@ -155,7 +155,9 @@ def _on_devices(
         waiting = tasks()
 
 
-def _run(pool: Pool, plan: Plan, compiled: dict[int, Future], tasks: Iterable[Task]) -> Generator[Outcome, None, None]:
+def _run(
+    pool: Pool, plan: SweepPlan, compiled: dict[int, Future], tasks: Iterable[WorkerCall]
+) -> Generator[Outcome, None, None]:
     """This machine measures alone, with nothing else running; boards need no quiet here, and all work at once."""
     if plan.quiet:
         for task in tasks:

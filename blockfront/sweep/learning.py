@@ -30,7 +30,7 @@ def train_and_learn(
     top-1 of the plain and of the dynamic network, and the share of the test images that dynamic and static give one
     class. `where`: `train`'s arguments resolution, device, threads and seed.
     """
-    from blockfront.blocks.tokens import calibrate, compare, learn_thresholds, make_static
+    from blockfront.blocks.tokens import calibrate, learn_thresholds, make_static, score_transformers
     from blockfront.results import counted_share
     from blockfront.training import fed, train
 
@@ -39,7 +39,7 @@ def train_and_learn(
     with fed(module, dataset, **where) as feed:
         learn_thresholds(module, feed.training(batch_of(dataset.train_images)))
         plan = calibrate(module, (images for images, _ in feed.training(limit=CALIBRATION_IMAGES)))
-        scores = compare({"dynamic": module, "static": make_static(module, plan)}, feed.test())
+        scores = score_transformers({"dynamic": module, "static": make_static(module, plan)}, feed.test())
     dynamic, static = scores["dynamic"], scores["static"]
     seconds = time.perf_counter() - start
     counted = {name: counted_share(getattr(static, name), static.images) for name in ("top1", "top5")}

@@ -19,7 +19,7 @@ _TRACEBACK_CHARACTERS = 6000
 
 
 @dataclass(frozen=True)
-class Task:
+class WorkerCall:
     """A call for a worker, for the trial `number`."""
 
     number: int
@@ -52,7 +52,7 @@ class Pool:
         self.slots = slots
 
     def run(
-        self, tasks: Iterable[Task], limit_s: float, resource: str | None = None, slots: int | None = None
+        self, tasks: Iterable[WorkerCall], limit_s: float, resource: str | None = None, slots: int | None = None
     ) -> Generator[Outcome, None, None]:
         """Outcomes in the order they arrive. A task over its limit fails, and its worker is started anew.
 
@@ -82,7 +82,7 @@ class Pool:
             for future in running:
                 future.cancel()
 
-    def run_alone(self, task: Task, limit_s: float, resource: str, needs: Sequence[Future]) -> Outcome:
+    def run_alone(self, task: WorkerCall, limit_s: float, resource: str, needs: Sequence[Future]) -> Outcome:
         """One task with nothing else running: what it needs is there first, even if a worker lost it."""
         from distributed import wait
 
@@ -92,7 +92,7 @@ class Pool:
         with closing(self.run([task], limit_s, resource)) as outcomes:
             return next(outcomes)
 
-    def _submit(self, task: Task, resource: str | None) -> Future:
+    def _submit(self, task: WorkerCall, resource: str | None) -> Future:
         resources = {resource: 1} if resource else None
         return self.client.submit(task.function, *task.arguments, pure=False, resources=resources)
 

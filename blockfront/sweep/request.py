@@ -1,6 +1,6 @@
 """What the user asks of a sweep, and its check: names become things, and every wrong one is told here.
 
-Nothing is written before `resolve` and `blockfront.sweep.drawing.draw` have passed.
+Nothing is written before `resolve` and `blockfront.sweep.drawing.draw_networks` have passed.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Plan:
+class SweepPlan:
     """A checked request: the things its names stand for, and the settings its study must have.
 
     `devices` is how many networks are measured at once; `notice` is a line the user should see, such as that no board
@@ -124,7 +124,7 @@ def make_request(**options: Any) -> Request:
     return Request(**options)
 
 
-def resolve(request: Request) -> Plan:
+def resolve(request: Request) -> SweepPlan:
     """Check a request; raises UsageError, naming what to correct, for the first thing wrong in it."""
     from blockfront.targets import RUNNERS, RunOptions
     from blockfront.targets.tuning.database import traces_hash
@@ -161,7 +161,7 @@ def resolve(request: Request) -> Plan:
         tuned=traces_hash(options.tuned) if isinstance(options, RunOptions) and options.tuned is not None else None,
         core_model=prediction.model if (prediction := RUNNERS[runner].prediction(options)) else None,
     )
-    return Plan(
+    return SweepPlan(
         request=request,
         study=request.study or f"{space.name}-{target.name}{'-tuned' if request.tuned else ''}",
         space=space,

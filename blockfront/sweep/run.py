@@ -15,9 +15,9 @@ from blockfront.study.journal import Draw, Entry, Journal, keep_settings, taken
 from blockfront.study.provenance import describe_run
 from blockfront.study.settings import KEY, read_settings, require_same
 from blockfront.study.storage import open_storage, opened, study_names
-from blockfront.sweep.accuracies import learn, reuse, train
+from blockfront.sweep.accuracies import learn, reuse, train_networks
 from blockfront.sweep.cluster import embedded_cluster, existing_cluster
-from blockfront.sweep.drawing import draw
+from blockfront.sweep.drawing import draw_networks
 from blockfront.sweep.latencies import profile
 from blockfront.sweep.pool import Pool
 from blockfront.sweep.proposing import propose
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from optuna.study import Study
 
     from blockfront.console.progress import Progress
-    from blockfront.sweep.request import Plan
+    from blockfront.sweep.request import SweepPlan
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Done:
     reused: int
 
 
-def run_sweep(plan: Plan, progress: Progress, *, command: str | None = None, debug: bool = False) -> Done:
+def run_sweep(plan: SweepPlan, progress: Progress, *, command: str | None = None, debug: bool = False) -> Done:
     """Bring the plan's study to `n` finished networks, going on from what it holds.
 
     Raises UsageError, with nothing written, when the study is of something else, is being run by another
@@ -60,7 +60,7 @@ def run_sweep(plan: Plan, progress: Progress, *, command: str | None = None, deb
 
 
 class _Sweep:
-    def __init__(self, plan: Plan, journal: Journal, progress: Progress, debug: bool) -> None:
+    def __init__(self, plan: SweepPlan, journal: Journal, progress: Progress, debug: bool) -> None:
         self.plan = plan
         self.journal = journal
         self.progress = progress
@@ -103,7 +103,7 @@ class _Sweep:
             if not self.journal.settings.trains or entry.result.trainings:
                 self.journal.complete(entry)
         if self.journal.settings.trains:
-            train(pool, self.plan, self.journal, profiled, self.progress)
+            train_networks(pool, self.plan, self.journal, profiled, self.progress)
 
     @contextmanager
     def _pool(self) -> Iterator[Pool]:
@@ -125,7 +125,7 @@ class _Sweep:
         )
 
 
-def _draw_missing(plan: Plan) -> list[Draw]:
+def _draw_missing(plan: SweepPlan) -> list[Draw]:
     """The networks that a study still lacks if it draws them, drawn before anything is written; checks its settings."""
     known: dict[str, int] = {}
     study = _existing_study(plan)
@@ -133,13 +133,13 @@ def _draw_missing(plan: Plan) -> list[Draw]:
         require_same(plan.study, read_settings(study), plan.settings)
         known = taken(study)
     if SAMPLERS[plan.settings.sampler].generation is not None:
-        next(draw(plan.space, plan.request.seed, known))
+        next(draw_networks(plan.space, plan.request.seed, known))
         return []
     missing = max(0, plan.request.n - len(known))
-    return list(islice(draw(plan.space, plan.request.seed, known), missing))
+    return list(islice(draw_networks(plan.space, plan.request.seed, known), missing))
 
 
-def _existing_study(plan: Plan) -> Study | None:
+def _existing_study(plan: SweepPlan) -> Study | None:
     """The plan's study if the storage has it with settings; opens nothing into being."""
     import optuna
 
@@ -154,7 +154,7 @@ def _existing_study(plan: Plan) -> Study | None:
     return study if KEY in study.user_attrs or study.get_trials(deepcopy=False) else None
 
 
-def _open_study(storage: RDBStorage, plan: Plan) -> Study:
+def _open_study(storage: RDBStorage, plan: SweepPlan) -> Study:
     import optuna
 
     metrics = [COLUMNS[name].metric for name in plan.settings.objectives]

@@ -13,7 +13,7 @@ from blockfront.targets.latency.prediction.guides import GUIDES, LEAST
 from blockfront.targets.latency.profiler import Profile
 from blockfront.validation.accuracy import Accuracy, accuracy, rank_correlation
 from blockfront.validation.cases import Case
-from blockfront.validation.ncnn_macs import count_macs
+from blockfront.validation.ncnn_macs import count_ncnn_macs
 
 GOALS = {"median_abs_error": 0.08, "p90_abs_error": 0.20, "spearman": 0.98, "board_median_abs_error": 0.15}
 """What a board should reach: the first three for the network left out, the last for the board left out."""
@@ -26,7 +26,7 @@ class Observed(Observation, frozen=True):
 
 
 @dataclass(frozen=True)
-class Prediction:
+class CasePrediction:
     """A published time beside two predictions: by a fit without its network, and by one without its board.
 
     The first saw the network on no board, the second saw the board with no network; None where nothing was left to
@@ -65,13 +65,13 @@ def observe(cases: Sequence[Case], profiles: Sequence[Profile]) -> list[Observed
     """Cases with their profiles, ready to be fitted."""
     found = []
     for case, profile in zip(cases, profiles, strict=True):
-        known, board = GUIDES[case.core].prior, case.setting.target
+        known, board = GUIDES[case.core].prior, case.placement.target
         work = work_of(profile, board, known.overlap, known.pairs)
         found.append(Observed(work, case.published.milliseconds, case.network.name, board.name, case))
     return found
 
 
-def predict(observations: Sequence[Observed]) -> list[Prediction]:
+def predict(observations: Sequence[Observed]) -> list[CasePrediction]:
     """Both predictions of every observation. A board that the kept model was not fitted on is predicted by that."""
     networks: dict[int, float] = {}
     boards: dict[int, float] = {}
@@ -84,7 +84,7 @@ def predict(observations: Sequence[Observed]) -> list[Prediction]:
             coefficients = kept.coefficients.array()
             new = [one for one in group if one.board not in kept.boards]
             boards |= {id(one): one.work.milliseconds(coefficients) for one in new}
-    return [Prediction(one.case, networks.get(id(one)), boards.get(id(one))) for one in observations]
+    return [CasePrediction(one.case, networks.get(id(one)), boards.get(id(one))) for one in observations]
 
 
 def _left_out(group: Sequence[Observed], name: Callable[[Observed], str], core: str) -> Mapping[int, float]:
@@ -100,13 +100,13 @@ def learned(group: Sequence[Observed]) -> list[Observed]:
 
     With several, the memory of the board decides as much as the core, and of that little is known.
     """
-    return [one for one in group if one.case.setting.threads == 1] or list(group)
+    return [one for one in group if one.case.placement.threads == 1] or list(group)
 
 
-def report(predictions: Sequence[Prediction]) -> list[BoardReport]:
+def report(predictions: Sequence[CasePrediction]) -> list[BoardReport]:
     """One entry a board and core setting, in the order they come."""
 
-    def key(one: Prediction) -> tuple[str, str, str, str]:
+    def key(one: CasePrediction) -> tuple[str, str, str, str]:
         row = one.case.published
         return row.device, row.chip, row.cores_threads, row.precision
 
@@ -115,13 +115,15 @@ def report(predictions: Sequence[Prediction]) -> list[BoardReport]:
     return [_entry(list(members)) for _, members in groupby(ordered, key)]
 
 
-def _entry(members: Sequence[Prediction]) -> BoardReport:
+def _entry(members: Sequence[CasePrediction]) -> BoardReport:
     case = members[0].case
     by_network = [one for one in members if one.network_ms is not None]
     measured = [one.case.published.milliseconds for one in by_network]
     found = accuracy([one.network_ms or 0.0 for one in by_network], measured)
-    macs = [float(count_macs(one.case.network.param.read_text(), one.case.network.shape[:2])) for one in by_network]
-    target, row = case.setting.target, case.published
+    macs = [
+        float(count_ncnn_macs(one.case.network.param.read_text(), one.case.network.shape[:2])) for one in by_network
+    ]
+    target, row = case.placement.target, case.published
     return BoardReport(
         target=target.name,
         device=row.device,
@@ -139,7 +141,7 @@ def _entry(members: Sequence[Prediction]) -> BoardReport:
     )
 
 
-def board_accuracy(members: Sequence[Prediction]) -> Accuracy | None:
+def board_accuracy(members: Sequence[CasePrediction]) -> Accuracy | None:
     """Of the predictions whose fit left out the board."""
     found = [(one.board_ms, one.case.published.milliseconds) for one in members if one.board_ms is not None]
     return accuracy([predicted for predicted, _ in found], [measured for _, measured in found])

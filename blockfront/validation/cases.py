@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from blockfront.targets.latency.prediction.core_models import model_name
 from blockfront.targets.latency.prediction.guides import GUIDES
-from blockfront.validation.devices import Setting, setting_of
+from blockfront.validation.devices import Placement, placement_of
 from blockfront.validation.ncnn_networks import NETWORKS, BenchmarkNetwork
 from blockfront.validation.published import Published
 
@@ -21,7 +21,7 @@ class Case:
     """A published time of a network on cores whose model has the name `core`; `half`: ncnn may use fp16."""
 
     published: Published
-    setting: Setting
+    placement: Placement
     network: BenchmarkNetwork
     core: str
     half: bool
@@ -44,13 +44,13 @@ def _case(row: Published) -> Case | str:
         return f"measured with {row.framework}; only ncnn runs under emulation here"
     if not row.precision.startswith(("fp32", "fp16")):
         return f"{row.precision}: only fp32 and fp16 are predicted"
-    setting = setting_of(row.device, row.chip, row.cores_threads)
-    if isinstance(setting, str):
-        return setting
-    mcpu = str(setting.target.tvm_target["mcpu"])
+    placement = placement_of(row.device, row.chip, row.cores_threads)
+    if isinstance(placement, str):
+        return placement
+    mcpu = str(placement.target.tvm_target["mcpu"])
     if row.precision.startswith("fp16") and mcpu not in _HALF:
         return f"{row.device}: its cores compute nothing in {row.precision}"
-    core = model_name(setting.target)
+    core = model_name(placement.target)
     if core not in GUIDES:
         return f"{row.device}: there is no model of its cores"
     network = NETWORKS.get(row.model)
@@ -58,4 +58,4 @@ def _case(row: Published) -> Case | str:
         return f"{row.model} is no network of ncnn's benchmark"
     # On a core without fp16 ncnn's benchmark allows it all the same, and ncnn keeps weights in it here and there.
     half = row.precision.startswith("fp16") or mcpu not in _HALF
-    return Case(row, setting, network, core, half)
+    return Case(row, placement, network, core, half)

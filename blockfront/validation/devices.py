@@ -147,14 +147,14 @@ DEVICES = (
 
 
 @dataclass(frozen=True)
-class Setting:
+class Placement:
     """Some threads on some cores of a board."""
 
     target: Target
     threads: int
 
 
-def setting_of(device: str, chip: str, cores_threads: str) -> Setting | str:
+def placement_of(device: str, chip: str, cores_threads: str) -> Placement | str:
     """Where a row ran; or in words why no prediction can be made for it."""
     if cores_threads.startswith("GPU"):
         return "ran on a GPU"
@@ -175,4 +175,4 @@ def setting_of(device: str, chip: str, cores_threads: str) -> Setting | str:
                 return f"{device}, {cores_threads}: {found.uneven[setting]}"
     if threads > target.cores:
         return f"{device}, {cores_threads}: more threads than its {target.cores} such cores"
-    return Setting(target, threads)
+    return Placement(target, threads)

@@ -20,7 +20,7 @@ from blockfront.services.profile import build_model
 from blockfront.targets import TARGETS, Program, RunOptions, Target, compile_model
 from blockfront.targets.compiler.kernel_cache import rules_version
 from blockfront.targets.latency.calibration import Calibration, Measured
-from blockfront.targets.latency.calibration.calibration import build_micro_kernels, calibrate, measure, steps
+from blockfront.targets.latency.calibration.calibration import build_micro_kernels, calibrate_core, measure, steps
 from blockfront.targets.latency.profiler import emulator_obstacle, plan, profile_kernels
 from blockfront.targets.latency.profiler.native import harness_version, plugin_version
 from blockfront.targets.latency.runners.local import LocalRunner
@@ -64,7 +64,7 @@ class Here:
                 measured = measure(program, target, self._runner, self.options, repeats, advance)
             path.unlink(missing_ok=True)
             keep_record(path, measured)
-        return calibrate(target, program, measured)
+        return calibrate_core(target, program, measured)
 
     def measured(self) -> dict[str, Measurement]:
         """What is measured already, by network."""

@@ -37,7 +37,7 @@ _OTHER = 0x410FD083
 
 
 @dataclass(frozen=True)
-class Run:
+class NcnnRun:
     """One inference of a network on `threads` cores of a target; `half`: with fp16 where the processor has it."""
 
     network: BenchmarkNetwork
@@ -46,13 +46,13 @@ class Run:
     half: bool
 
 
-def profiles(runs: Sequence[Run], advance: Callable[[], None]) -> list[Profile]:
+def profiles(runs: Sequence[NcnnRun], advance: Callable[[], None]) -> list[Profile]:
     """The profile of every run; kept in the cache folder, two processes at a time, `advance` called after each.
 
     Runs whose targets differ in nothing that is emulated share a profile. Raises `RunError` when QEMU or ncnn fails.
     """
     store, keys = ProfileStore(_STORE), _keys(runs)
-    groups: dict[str, list[Run]] = {}
+    groups: dict[str, list[NcnnRun]] = {}
     for key, run in zip(keys, runs, strict=True):
         groups.setdefault(key, []).append(run)
 
@@ -73,25 +73,25 @@ def profiles(runs: Sequence[Run], advance: Callable[[], None]) -> list[Profile]:
     return [found[key] for key in keys]
 
 
-def kept(runs: Sequence[Run]) -> list[Profile | None]:
+def kept(runs: Sequence[NcnnRun]) -> list[Profile | None]:
     """The profile of every run that has one in the cache folder; nothing is emulated."""
     store = ProfileStore(_STORE)
     return [store.get(key) for key in _keys(runs)]
 
 
-def _keys(runs: Sequence[Run]) -> list[str]:
+def _keys(runs: Sequence[NcnnRun]) -> list[str]:
     cpus = {target.name: find_emulator(target).cpu for target in {run.target.name: run.target for run in runs}.values()}
     return [_key(run, cpus[run.target.name]) for run in runs]
 
 
-def _key(run: Run, cpu: str) -> str:
+def _key(run: NcnnRun, cpu: str) -> str:
     parts = [NCNN, plugin_version("aarch64"), _PROGRAM.read_text(), _OPENMP.read_text(), run.network.param.read_text()]
     parts += [cpu, hex(_identity(run.target)), str(run.target.cores), repr(caches_of(run.target))]
     parts += [str(run.network.shape), str(run.threads), str(run.half), str(run.network.warm_ups)]
     return digest("\0".join(parts))
 
 
-def _emulate(run: Run) -> Profile:
+def _emulate(run: NcnnRun) -> Profile:
     guest, wheels = find_guest(), _wheels()
     root = _root(guest.root, _identity(run.target), run.target.cores)
     shape = ",".join(map(str, run.network.shape))

@@ -31,7 +31,7 @@ class _Layer:
         return width, self.number(key + 10, width)
 
 
-def count_macs(param: str, size: Size) -> int:
+def count_ncnn_macs(param: str, size: Size) -> int:
     """Multiply-accumulates of convolutions and matrix products in ncnn's text `param` for an image of `size`."""
     sizes: dict[str, Size] = {}
     total = 0

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from blockfront.console.progress import Progress
 from blockfront.validation.boards import Observed, observe
 from blockfront.validation.cases import cases_of
-from blockfront.validation.ncnn_emulation import Run, kept, profiles
+from blockfront.validation.ncnn_emulation import NcnnRun, kept, profiles
 from blockfront.validation.published import Published
 
 
@@ -21,7 +21,7 @@ def observations_of(
     cases, skipped = cases_of(rows)
     if networks is not None:
         cases = [case for case in cases if case.network.name in networks]
-    runs = [Run(case.network, case.setting.target, case.setting.threads, case.half) for case in cases]
+    runs = [NcnnRun(case.network, case.placement.target, case.placement.threads, case.half) for case in cases]
     if kept_only:
         pairs = [(case, profile) for case, profile in zip(cases, kept(runs), strict=True) if profile is not None]
         skipped = {**skipped, "not profiled yet": len(cases) - len(pairs)}

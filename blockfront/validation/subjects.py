@@ -42,7 +42,7 @@ def preset_families(resolution: int = RESOLUTION) -> Registry[Space]:
     return found
 
 
-def draw(family: str, space: Space, count: int) -> list[str]:
+def draw_family(family: str, space: Space, count: int) -> list[str]:
     """The texts of the first `count` networks of a family that its space draws with seed 0."""
     drawn = (str(network) for index in itertools.count() if (network := space.sample(0, index)).family == family)
     return list(itertools.islice(drawn, count))
@@ -57,6 +57,6 @@ def find_subjects(n: int, resolution: int = RESOLUTION) -> list[Subject]:
         raise UsageError(f"--n must be 0 or more, not {n}")
     families = preset_families(resolution)
     each = -(-n // len(families))
-    drawn = [[Subject(text, family) for text in draw(family, space, each)] for family, space in families.items()]
+    drawn = [[Subject(text, family) for text in draw_family(family, space, each)] for family, space in families.items()]
     in_turn = [subject for subjects in zip(*drawn, strict=True) for subject in subjects]
     return in_turn + [Subject(name, "timm") for name in MODELS]

@@ -7,7 +7,7 @@ reduced = reduce_tokens(timm.create_model("deit_small_patch16_224", pretrained=T
 
 from blockfront.blocks.tokens import cropr, ltmp, pruning, tome
 from blockfront.blocks.tokens.checkpoints import load_reduction, save_reduction
-from blockfront.blocks.tokens.evaluation import Score, compare
+from blockfront.blocks.tokens.evaluation import TransformerScore, score_transformers
 from blockfront.blocks.tokens.learning import clamp_thresholds, learn_thresholds, threshold_groups
 from blockfront.blocks.tokens.macs import TransformerMacs
 from blockfront.blocks.tokens.planning import (
@@ -29,14 +29,13 @@ __all__ = [
     "ReducedTransformer",
     "Reducer",
     "Run",
-    "Score",
     "Tokens",
     "TransformerMacs",
+    "TransformerScore",
     "assume_counts",
     "calibrate",
     "calibrate_capacity",
     "clamp_thresholds",
-    "compare",
     "count_macs",
     "cropr",
     "learn_thresholds",
@@ -47,6 +46,7 @@ __all__ = [
     "pruning",
     "reduce_tokens",
     "save_reduction",
+    "score_transformers",
     "threshold_groups",
     "tome",
 ]

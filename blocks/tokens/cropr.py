@@ -16,7 +16,7 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from blockfront.blocks.tokens.macs import TransformerMacs, fit
+from blockfront.blocks.tokens.macs import TransformerMacs, solve_share
 from blockfront.blocks.tokens.reducer import (
     METHODS,
     Method,
@@ -165,7 +165,7 @@ def _make(backbone: VisionTransformer, options: Cropr) -> CroprReducer:
                 trial = CroprReducer(backbone, tuple(evenly(rate, modules)), options.fusion, 1, auxiliary=False)
             return macs.share(*trial.counts(macs.tokens))
 
-        removes = evenly(fit(share, 0, macs.tokens, options.target, "cropr"), modules)
+        removes = evenly(solve_share(share, 0, macs.tokens, options.target, "cropr"), modules)
     return CroprReducer(backbone, tuple(removes), options.fusion, options.queries, options.auxiliary)
 
 

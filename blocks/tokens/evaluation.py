@@ -15,7 +15,7 @@ from blockfront.errors import RunError, UsageError
 
 
 @dataclass(frozen=True)
-class Score:
+class TransformerScore:
     """One network on `images` images: top-1 and top-5 as shares, 0 to 1, and the mean MACs of an image.
 
     `agreement`: the share of the images that it gives the class which the first network compared gives.
@@ -28,7 +28,9 @@ class Score:
     agreement: float
 
 
-def compare(models: Mapping[str, nn.Module], batches: Iterable[tuple[Tensor, Tensor]]) -> dict[str, Score]:
+def score_transformers(
+    models: Mapping[str, nn.Module], batches: Iterable[tuple[Tensor, Tensor]]
+) -> dict[str, TransformerScore]:
     """Scores of transformers, plain or reduced, on the same batches of images (B, 3, H, W) and labels (B,).
 
     With fewer than 5 classes top-5 counts all of them. Raises `UsageError` for no images, `RunError` for outputs that
@@ -53,7 +55,7 @@ def compare(models: Mapping[str, nn.Module], batches: Iterable[tuple[Tensor, Ten
                 sums[name] += torch.stack([count.double().cpu() for count in counts])
     if images == 0:
         raise UsageError("a comparison needs at least one image")
-    return {name: Score(images, *(total / images).tolist()) for name, total in sums.items()}
+    return {name: TransformerScore(images, *(total / images).tolist()) for name, total in sums.items()}
 
 
 def _run(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:

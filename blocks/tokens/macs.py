@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from blockfront.errors import UsageError
 
-Counts = Sequence[float] | Sequence[int] | Tensor
+_Counts = Sequence[float] | Sequence[int] | Tensor
 
 
 @dataclass(frozen=True)
@@ -59,16 +59,16 @@ class TransformerMacs:
         everywhere = [self.tokens] * len(self.blocks)
         return int(self.total(everywhere, everywhere))
 
-    def inside(self, attended: Counts, kept: Counts) -> float:
+    def inside(self, attended: _Counts, kept: _Counts) -> float:
         """MACs of the blocks for the tokens before each attention and each MLP; (blocks, B) tensors give (B,)."""
         terms = zip(self.blocks, attended, kept, strict=True)
         return sum(block.attention * n + block.pairs * n**2 + block.mlp * k for block, n, k in terms)
 
-    def total(self, attended: Counts, kept: Counts) -> float:
+    def total(self, attended: _Counts, kept: _Counts) -> float:
         """MACs of the network."""
         return self.outside + self.inside(attended, kept)
 
-    def share(self, attended: Counts, kept: Counts) -> float:
+    def share(self, attended: _Counts, kept: _Counts) -> float:
         """MACs of the blocks relative to no token removed: 1 for the plain network."""
         everywhere = [self.tokens] * len(self.blocks)
         return self.inside(attended, kept) / self.inside(everywhere, everywhere)
@@ -78,7 +78,7 @@ class TransformerMacs:
         return (total - self.outside) / (self.plain - self.outside)
 
 
-def fit(share: Callable[[float], float], low: float, high: float, target: float, method: str) -> float:
+def solve_share(share: Callable[[float], float], low: float, high: float, target: float, method: str) -> float:
     """The parameter between `low` (most MACs) and `high` (least) at which `share` comes nearest to `target`.
 
     `share` falls with its parameter, perhaps in steps. Raises `UsageError` where the target is below what `high` gives

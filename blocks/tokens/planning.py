@@ -19,7 +19,7 @@ from torch import Tensor
 
 from blockfront.blocks.tokens.counted import MERGE, PRUNE, CountedReducer
 from blockfront.blocks.tokens.ltmp import LTMPReducer, learned_thresholds
-from blockfront.blocks.tokens.macs import fit
+from blockfront.blocks.tokens.macs import solve_share
 from blockfront.blocks.tokens.matching import sources_of
 from blockfront.blocks.tokens.state import Tokens
 from blockfront.blocks.tokens.transformer import ReducedTransformer, evaluating
@@ -152,7 +152,7 @@ def assume_counts(model: ReducedTransformer) -> Plan:
         return _Scaled(model, reducer, lengths, merges, multiple=1)
 
     target = reducer.options.target
-    rate = fit(lambda rate: evenly(rate).share(), 0, macs.tokens, target, model.method)
+    rate = solve_share(lambda rate: evenly(rate).share(), 0, macs.tokens, target, model.method)
     counts = evenly(rate).to(target)
     static = _counted(model.backbone, reducer, *counts)
     return Plan(*counts, {}, float(macs.total(*static.counts(macs.tokens))), 0, "")
@@ -229,7 +229,7 @@ class _Scaled:
         def error(lengths: tuple[int, ...]) -> float:
             return abs(self.share(lengths) - target)
 
-        factors = (0.0, fit(lambda less: self.share(scaled(less)), -1.0, 1.0, target, "calibration"))
+        factors = (0.0, solve_share(lambda less: self.share(scaled(less)), -1.0, 1.0, target, "calibration"))
         lengths = min(map(scaled, factors), key=error)
         # Then single blocks, because whole numbers jump together.
         while True:

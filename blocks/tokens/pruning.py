@@ -11,7 +11,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
 from blockfront.blocks.tokens.attention import Attended
-from blockfront.blocks.tokens.macs import TransformerMacs, fit
+from blockfront.blocks.tokens.macs import TransformerMacs, solve_share
 from blockfront.blocks.tokens.reducer import (
     METHODS,
     Method,
@@ -163,7 +163,7 @@ def _make_evit(backbone: VisionTransformer, options: EViT) -> EViTReducer:
     def share(pruned: float) -> float:
         return macs.share(*EViTReducer(backbone, 1 - pruned, options.fuse).counts(macs.tokens))
 
-    return EViTReducer(backbone, 1 - fit(share, 0, 0.999, options.target, "evit"), options.fuse)
+    return EViTReducer(backbone, 1 - solve_share(share, 0, 0.999, options.target, "evit"), options.fuse)
 
 
 def _make_random(backbone: VisionTransformer, options: Random) -> RandomReducer:
@@ -176,7 +176,7 @@ def _make_random(backbone: VisionTransformer, options: Random) -> RandomReducer:
     def share(rate: float) -> float:
         return macs.share(*RandomReducer(prefix, tuple(evenly(rate, blocks)), 0).counts(macs.tokens))
 
-    removes = evenly(fit(share, 0, macs.tokens, options.target, "random"), blocks)
+    removes = evenly(solve_share(share, 0, macs.tokens, options.target, "random"), blocks)
     return RandomReducer(prefix, tuple(removes), options.seed)
 
 

@@ -58,7 +58,7 @@ class Tokens:
 
 
 @dataclass(frozen=True)
-class Stage:
+class ActiveTokens:
     """How many tokens a layer of a block works on: a mask, or where there is none, all `length` of them."""
 
     mask: Tensor | None
@@ -80,8 +80,8 @@ class Run:
 
     logits: Tensor
     tokens: Tokens
-    attended: tuple[Stage, ...]
-    kept: tuple[Stage, ...]
+    attended: tuple[ActiveTokens, ...]
+    kept: tuple[ActiveTokens, ...]
     auxiliary: tuple[Tensor, ...] = field(default=())
 
     def counts(self) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from timm.models.vision_transformer import VisionTransformer
 
 from blockfront.blocks.tokens.counted import CountedReducer
-from blockfront.blocks.tokens.macs import TransformerMacs, fit
+from blockfront.blocks.tokens.macs import TransformerMacs, solve_share
 from blockfront.blocks.tokens.reducer import METHODS, Method, check_count, check_one_of, check_target, evenly
 from blockfront.errors import UsageError
 
@@ -63,7 +63,7 @@ def _make(backbone: VisionTransformer, options: ToMe) -> CountedReducer:
     def share(rate: float) -> float:
         return macs.share(*reducer(evenly(rate, blocks)).counts(macs.tokens))
 
-    return reducer(evenly(fit(share, 0, macs.tokens / 2, options.target, "tome"), blocks))
+    return reducer(evenly(solve_share(share, 0, macs.tokens / 2, options.target, "tome"), blocks))
 
 
 METHODS.add(

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from blockfront.blocks.tokens.attention import Attended, attention_branch, mlp_branch
 from blockfront.blocks.tokens.macs import TransformerMacs
 from blockfront.blocks.tokens.reducer import METHODS, Method, Reducer
-from blockfront.blocks.tokens.state import Run, Stage, Tokens
+from blockfront.blocks.tokens.state import ActiveTokens, Run, Tokens
 from blockfront.errors import UsageError, unknown
 
 _POOLS = ("token", "avg", "avgmax", "max")
@@ -101,9 +101,9 @@ class ReducedTransformer(nn.Module):
         tokens = self.embed(images, trace_sources)
         attended, kept = [], []
         for index in range(len(self.backbone.blocks)):
-            attended.append(Stage(tokens.mask, tokens.length))
+            attended.append(ActiveTokens(tokens.mask, tokens.length))
             tokens = self.reducer.between(index, *self.attend(index, tokens))
-            kept.append(Stage(tokens.mask, tokens.length))
+            kept.append(ActiveTokens(tokens.mask, tokens.length))
             tokens = self.finish(index, tokens)
         return Run(self._classify(tokens), tokens, tuple(attended), tuple(kept), tokens.auxiliary)
 

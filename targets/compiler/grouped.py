@@ -19,7 +19,7 @@ from blockfront.targets.hardware.machine import Machine
 _KEEP_CYCLES = 2
 
 
-def legalization(machine: Machine) -> Legalize:
+def grouped_legalization(machine: Machine) -> Legalize:
     """How to legalise a grouped convolution: with padded groups where that promises less time, or as it is."""
 
     def rule(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import tvm
 from tvm import relax
 
-from blockfront.targets.compiler import grouped, winograd
 from blockfront.targets.compiler.exporting import Trace
+from blockfront.targets.compiler.grouped import grouped_legalization
 from blockfront.targets.compiler.importing import Importer
 from blockfront.targets.compiler.legalizing import Legalize, legalize, remembered
+from blockfront.targets.compiler.winograd import winograd_legalization
 from blockfront.targets.hardware.target import Target
 
 
@@ -33,8 +34,8 @@ def rules(target: Target, threads: int) -> dict[str, Legalize]:
     """How each operator becomes kernels, for `threads` cores of `target`; dlight knows nothing of Winograd."""
     if target.is_gpu:
         return remembered()
-    perhaps_winograd = winograd.legalization(target, threads)
-    perhaps_padded = grouped.legalization(target.machine(threads))
+    perhaps_winograd = winograd_legalization(target, threads)
+    perhaps_padded = grouped_legalization(target.machine(threads))
 
     def convolution(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
         if int(call.attrs.groups) > 1:

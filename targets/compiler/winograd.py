@@ -18,7 +18,7 @@ from tvm import relax, te, tirx, topi
 from blockfront.targets.compiler.legalizing import OUT_ELEMENTWISE_FUSIBLE, call_te, legalize
 from blockfront.targets.hardware.target import Target
 
-Values = Sequence[Any]
+_Values = Sequence[Any]
 # Relax's fusion folds nothing into the kernels before the last.
 _OPAQUE = {"op_pattern": 8}
 # Vector instructions for each tile and channel of the transforms below: arithmetic, loads and stores.
@@ -45,15 +45,15 @@ _WEIGHTS = {
 }
 
 
-def _input_2(d: Values) -> list[Any]:
+def _input_2(d: _Values) -> list[Any]:
     return [d[0] - d[2], d[1] + d[2], d[2] - d[1], d[3] - d[1]]
 
 
-def _output_2(m: Values) -> list[Any]:
+def _output_2(m: _Values) -> list[Any]:
     return [m[0] + m[1] + m[2], m[1] - m[2] + m[3]]
 
 
-def _input_4(d: Values) -> list[Any]:
+def _input_4(d: _Values) -> list[Any]:
     even, odd = d[2] * -4.0 + d[4], d[1] * -4.0 + d[3]
     near, far = d[4] - d[2], d[3] - d[1]
     return [
@@ -66,16 +66,16 @@ def _input_4(d: Values) -> list[Any]:
     ]
 
 
-def _output_4(m: Values) -> list[Any]:
+def _output_4(m: _Values) -> list[Any]:
     a, b, c, d = m[1] + m[2], m[1] - m[2], m[3] + m[4], m[3] - m[4]
     return [m[0] + a + c, d * 2.0 + b, c * 4.0 + a, d * 8.0 + (b + m[5])]
 
 
-_INPUT: dict[int, Callable[[Values], list[Any]]] = {2: _input_2, 4: _input_4}
-_OUTPUT: dict[int, Callable[[Values], list[Any]]] = {2: _output_2, 4: _output_4}
+_INPUT: dict[int, Callable[[_Values], list[Any]]] = {2: _input_2, 4: _input_4}
+_OUTPUT: dict[int, Callable[[_Values], list[Any]]] = {2: _output_2, 4: _output_4}
 
 
-def _select(index: Any, values: Values) -> Any:
+def _select(index: Any, values: _Values) -> Any:
     """values[index]; the schedules unroll `index`, which leaves the one value."""
     chosen = values[-1]
     for position in reversed(range(len(values) - 1)):
@@ -134,7 +134,7 @@ def _transformed_output(product: te.Tensor, m: int, shape: Sequence[int]) -> te.
     )
 
 
-def legalization(target: Target, threads: int) -> Callable[[relax.BlockBuilder, relax.Call], relax.Expr]:
+def winograd_legalization(target: Target, threads: int) -> Callable[[relax.BlockBuilder, relax.Call], relax.Expr]:
     """How to legalise a convolution: by the m that promises least time on `target`, or directly."""
 
     def rule(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:

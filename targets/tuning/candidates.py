@@ -19,7 +19,7 @@ from blockfront.targets.tuning.processes import Failure, Processes
 _SYMBOL = "candidate"
 _BUILD_S = 60
 
-Measured = list[float] | Failure
+CandidateTimes = list[float] | Failure
 """Times in seconds, or why there are none."""
 
 
@@ -32,7 +32,7 @@ class Candidates:
     builders: Processes
     timer: Processes
 
-    def measure(self, modules: Sequence[tvm.IRModule], arguments: Arguments) -> Iterator[Measured]:
+    def measure(self, modules: Sequence[tvm.IRModule], arguments: Arguments) -> Iterator[CandidateTimes]:
         """Seconds of a few executions of each module's `main`, or why it has none."""
         target = self.options.target.compiler()
         libraries = list(self.builders.map(_build, [(module, target) for module in modules]))
@@ -51,7 +51,9 @@ def _build(module: tvm.IRModule, target: tvm.target.Target) -> bytes:
     return link_kernels([CompiledKernel(_SYMBOL, None, code)])
 
 
-def _time(runner: MeasuringRunner, options: RunOptions, library: bytes | Failure, arguments: Arguments) -> Measured:
+def _time(
+    runner: MeasuringRunner, options: RunOptions, library: bytes | Failure, arguments: Arguments
+) -> CandidateTimes:
     if isinstance(library, Failure):
         return library
     with runner.session(options) as session:

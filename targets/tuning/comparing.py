@@ -29,7 +29,7 @@ class Variant:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class VariantComparison:
     """Milliseconds of both kernels, a pair a round, and max|tuned - rule| / max|rule| of their results."""
 
     rule_ms: tuple[float, ...]
@@ -37,7 +37,7 @@ class Comparison:
     max_rel_error: float
 
 
-def compare_variants(session: Session, rule: Variant, tuned: Variant) -> Comparison:
+def compare_variants(session: Session, rule: Variant, tuned: Variant) -> VariantComparison:
     """Run both on the same random numbers, then time them in turns, in random order within each round.
 
     The symbols of the two must differ; `tuned` takes all its arguments unpacked. Raises `RunError` when the results
@@ -70,4 +70,4 @@ def compare_variants(session: Session, rule: Variant, tuned: Variant) -> Compari
         for variant in shuffler.sample([rule, tuned], 2):
             seconds = kernel_seconds(library, variant.compiled.symbol, variant.arguments, session.device)
             times[variant.compiled.symbol].append(1e3 * median(seconds))
-    return Comparison(tuple(times[rule.compiled.symbol]), tuple(times[tuned.compiled.symbol]), error)
+    return VariantComparison(tuple(times[rule.compiled.symbol]), tuple(times[tuned.compiled.symbol]), error)

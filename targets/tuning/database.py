@@ -20,7 +20,7 @@ from blockfront.targets.hardware.target import Target
 from blockfront.targets.latency.statistics import median_interval
 
 
-class Setting(msgspec.Struct, frozen=True):
+class TuningSetting(msgspec.Struct, frozen=True):
     """What a kernel was tuned for: TVM's target and version, threads, and the rules it was compared with."""
 
     target: str
@@ -38,7 +38,7 @@ class TuningRecord(msgspec.Struct, frozen=True):
 
     kernel: str
     name: str
-    setting: Setting
+    setting: TuningSetting
     trials: int
     trace: str
     rule_ms: tuple[float, ...]
@@ -75,7 +75,7 @@ class TuningDatabase:
         self.path = path or cache_folder() / "tuning" / f"{target.name}.jsonl"
         self.target = target
         rules = digest(f"{target.machine(threads)!r} {rules_version()}", 16)
-        self.setting = Setting(str(target.compiler()), threads, version("apache-tvm"), rules)
+        self.setting = TuningSetting(str(target.compiler()), threads, version("apache-tvm"), rules)
 
     def records(self) -> dict[str, TuningRecord]:
         """The latest record of each kernel by its symbol, whatever its rules; a damaged line counts as absent.

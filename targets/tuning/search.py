@@ -17,7 +17,7 @@ from tvm.s_tir import meta_schedule as ms
 
 from blockfront.errors import RunError
 from blockfront.targets.compiler.traces import apply_trace, as_workload, trace_to_json
-from blockfront.targets.tuning.candidates import Measured
+from blockfront.targets.tuning.candidates import CandidateTimes
 from blockfront.targets.tuning.processes import Failure
 
 # A quarter of MetaSchedule's population: breeding 512 schedules for every batch takes longer than measuring it.
@@ -25,7 +25,7 @@ _POPULATION = 128
 _BATCH = 16
 _INTRINSICS = "tvm.s_tir.tensor_intrin"
 
-Measure = Callable[[Sequence[tvm.IRModule]], Iterable[Measured]]
+Measure = Callable[[Sequence[tvm.IRModule]], Iterable[CandidateTimes]]
 
 
 def search(

@@ -22,7 +22,7 @@ from blockfront.targets.latency.statistics import median
 
 
 @dataclass(frozen=True)
-class Task:
+class TuningTask:
     """A kernel to tune: what it computes, how the rules schedule it, and its calls in all networks together."""
 
     kernel: Kernel
@@ -35,20 +35,21 @@ class Task:
         return arguments_of(self.function)
 
 
-def tasks_of(module: nn.Module, resolution: int, target: Target, threads: int) -> list[Task]:
+def tasks_of(module: nn.Module, resolution: int, target: Target, threads: int) -> list[TuningTask]:
     """The kernels of one network, compiled as the rules schedule them."""
     with torch.no_grad():
         lowered = lower(export_module(module.eval(), resolution), target, threads)
     (compiled,) = compile_kernels(lowered, target.machine(threads), [target.compiler()], KernelCache())
     functions = kernel_functions(lowered)
     return [
-        Task(kernel, functions[kernel.name], compiled[kernel.name]) for kernel in describe_kernels(lowered, compiled)
+        TuningTask(kernel, functions[kernel.name], compiled[kernel.name])
+        for kernel in describe_kernels(lowered, compiled)
     ]
 
 
-def merge(tasks: Iterable[Task]) -> list[Task]:
+def merge(tasks: Iterable[TuningTask]) -> list[TuningTask]:
     """Each kernel once, with its calls in all networks added up."""
-    merged: dict[str, Task] = {}
+    merged: dict[str, TuningTask] = {}
     for task in tasks:
         symbol = task.kernel.symbol
         calls = task.kernel.calls + (merged[symbol].kernel.calls if symbol in merged else 0)
@@ -56,7 +57,7 @@ def merge(tasks: Iterable[Task]) -> list[Task]:
     return list(merged.values())
 
 
-def by_time(tasks: list[Task], session: Session) -> list[tuple[Task, float]]:
+def by_time(tasks: list[TuningTask], session: Session) -> list[tuple[TuningTask, float]]:
     """The kernels with the milliseconds that all calls of each take on the device, the longest first."""
     library = session.load("kernels.so", link_kernels([task.compiled for task in tasks]))
 

@@ -22,7 +22,7 @@ from blockfront.targets.tuning.comparing import Variant, compare_variants
 from blockfront.targets.tuning.cost_model import TransferModel
 from blockfront.targets.tuning.database import TuningDatabase, TuningRecord
 from blockfront.targets.tuning.search import search
-from blockfront.targets.tuning.tasks import Task
+from blockfront.targets.tuning.tasks import TuningTask
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,12 @@ class Tuner:
     candidates: Candidates
     cost_model: Any = field(default_factory=TransferModel)
 
-    def missing(self, task: Task, trials: int) -> int:
+    def missing(self, task: TuningTask, trials: int) -> int:
         """How many candidates of a kernel are to be tried until the database knows of `trials`."""
         known = self._known(task)
         return max(0, trials - (known.trials if known else 0))
 
-    def tune(self, task: Task, trials: int, advance: Callable[[], None]) -> TuningRecord:
+    def tune(self, task: TuningTask, trials: int, advance: Callable[[], None]) -> TuningRecord:
         """The record of a kernel with at least `trials` candidates in all; `advance` is called for each new one.
 
         What the database knows is not repeated: a search goes on from the best of fewer candidates, and a schedule
@@ -55,7 +55,7 @@ class Tuner:
         self.database.add(record)
         return record
 
-    def _known(self, task: Task) -> TuningRecord | None:
+    def _known(self, task: TuningTask) -> TuningRecord | None:
         """The database's record of a kernel; one whose trace is damaged counts as absent."""
         known = self.database.records().get(task.kernel.symbol)
         if known:
@@ -64,7 +64,7 @@ class Tuner:
                 return known
         return None
 
-    def _search(self, task: Task, known: TuningRecord | None, trials: int, advance: Callable[[], None]) -> str:
+    def _search(self, task: TuningTask, known: TuningRecord | None, trials: int, advance: Callable[[], None]) -> str:
         compiler = self.options.target.compiler().export()
         return search(
             task.function,
@@ -78,7 +78,7 @@ class Tuner:
             advance=advance,
         )
 
-    def _compare(self, task: Task, trace: str, trials: int) -> TuningRecord:
+    def _compare(self, task: TuningTask, trace: str, trials: int) -> TuningRecord:
         symbol = f"{TUNED}_{task.kernel.symbol}"
         loops = lower_kernel(apply_trace(task.function, trace).mod["main"], symbol)
         tuned = CompiledKernel(symbol, TUNED, object_code(loops, self.options.target.compiler()))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from blockfront.board.state import Core, conditions, machine, memory_bytes, model, read_cores, read_state
+from blockfront.board.state import Cpu, architecture, conditions, memory_bytes, model, read_cores, read_state
 
 CPU = "sys/devices/system/cpu"
 ARM = "processor\t: {}\nBogoMIPS\t: 48.00\nCPU implementer\t: {}\nCPU architecture: 8\nCPU part\t: {}\n"
@@ -55,8 +55,8 @@ def rk3399(tmp_path: Path) -> Path:
 
 def test_cores_are_told_by_name_and_highest_frequency(rk3399):
     cores = read_cores(rk3399)
-    assert cores[0] == Core(0, "Cortex-A53", 1416.0)
-    assert cores[5] == Core(5, "Cortex-A72", 1800.0)
+    assert cores[0] == Cpu(0, "Cortex-A53", 1416.0)
+    assert cores[5] == Cpu(5, "Cortex-A72", 1800.0)
     assert len(cores) == 6
     assert model(rk3399) == "FriendlyElec NanoPC-T4"
     assert memory_bytes(rk3399) == 3 * 2**30
@@ -100,4 +100,4 @@ def test_what_a_system_does_not_tell_is_not_there(tmp_path):
     assert (state.governors, state.mhz, state.temperatures, state.throttled) == ({}, {}, {}, None)
     assert conditions(state, (0,)) == {}
     assert memory_bytes(tmp_path) == 0
-    assert {core.part for core in read_cores(tmp_path)} == {machine()}
+    assert {core.part for core in read_cores(tmp_path)} == {architecture()}

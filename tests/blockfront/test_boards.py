@@ -18,12 +18,12 @@ from pathlib import Path
 import pytest
 
 import blockfront as suite
-from blockfront.board.sockets import listen, shown
+from blockfront.board.sockets import format_address, listen
 from blockfront.console.progress import Silent
 from blockfront.errors import RunError
 from blockfront.study.lookup import find_network
 from blockfront.sweep.latencies import VISITS
-from blockfront.sweep.request import Plan, Request, resolve
+from blockfront.sweep.request import Request, SweepPlan, resolve
 from blockfront.sweep.run import run_sweep
 from tests.conftest import LIGHT, end
 
@@ -48,7 +48,7 @@ def plan(commands, own_boards):
     """A sweep over the boards with key `mine`, which must be attached when it is made, with other run options."""
     (commands.folder / "board.py").write_text(TARGET)
 
-    def make(n: int, **others) -> Plan:
+    def make(n: int, **others) -> SweepPlan:
         request = Request(
             n=n,
             target=f"{commands.folder}/board.py:mine",
@@ -214,7 +214,7 @@ def test_a_busy_board_and_a_silent_one_are_told_apart(bench, boards, monkeypatch
 
 def test_a_tracker_that_is_not_there_is_told_in_one_line(bench, monkeypatch):
     with listen("127.0.0.1", range(1)) as unused:
-        address = shown(unused.getsockname())
+        address = format_address(unused.getsockname())
     said = bench("board", "list", "--tracker", address)
     assert (said.code, said.errors.count("\n")) == (2, 1)
     assert f"no tracker answers at {address}" in said.errors

@@ -8,7 +8,7 @@ import pytest
 
 from blockfront.design_space import DesignSpace, Stage, integer
 from blockfront.errors import UsageError
-from blockfront.sweep.drawing import draw
+from blockfront.sweep.drawing import draw_networks
 
 
 def _space(high: int) -> DesignSpace:
@@ -31,24 +31,24 @@ def _ids(draws) -> list[str]:
 
 def test_draws_are_distinct_and_those_of_the_space():
     space = _space(64)
-    draws = list(islice(draw(space, 3, {}), 30))
+    draws = list(islice(draw_networks(space, 3, {}), 30))
     assert len(set(_ids(draws))) == 30
     for drawn in draws:
         assert _space(64).sample(3, drawn.index).id == drawn.network.id
 
 
 def test_a_study_that_goes_on_draws_what_it_would_have_drawn():
-    whole = list(islice(draw(_space(64), 0, {}), 20))
+    whole = list(islice(draw_networks(_space(64), 0, {}), 20))
     for kept in (1, 7, 19):
         taken = {drawn.network.id: drawn.index for drawn in whole[:kept]}
-        assert _ids(islice(draw(_space(64), 0, taken), 20 - kept)) == _ids(whole[kept:])
+        assert _ids(islice(draw_networks(_space(64), 0, taken), 20 - kept)) == _ids(whole[kept:])
 
 
 def test_a_space_that_is_used_up_says_how_many_it_has():
     with pytest.raises(UsageError, match="4"):
-        list(islice(draw(_space(16), 0, {}), 5))
+        list(islice(draw_networks(_space(16), 0, {}), 5))
 
 
 def test_the_values_of_a_draw_make_its_network():
-    for drawn in islice(draw(_space(64), 0, {}), 10):
+    for drawn in islice(draw_networks(_space(64), 0, {}), 10):
         assert _space(64).network(drawn.values).id == drawn.network.id

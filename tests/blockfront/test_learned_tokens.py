@@ -11,7 +11,15 @@ import pytest
 from scipy.stats import t as student
 
 import blockfront as suite
-from blockfront.blocks.tokens import Plan, calibrate, compare, count_macs, learn_thresholds, make_static, reduce_tokens
+from blockfront.blocks.tokens import (
+    Plan,
+    calibrate,
+    count_macs,
+    learn_thresholds,
+    make_static,
+    reduce_tokens,
+    score_transformers,
+)
 from blockfront.design_space import Network
 from blockfront.sweep.learning import batch_of
 from blockfront.sweep.stages import Job, profile_network
@@ -75,7 +83,7 @@ def test_thresholds_reach_their_target_and_lose_less_than_random_pruning_at_equa
             share = _share(model, plan.macs)
             assert share == pytest.approx(0.6, abs=0.02)
             static, pruned = make_static(model, plan), _pruned_at_random(backbone, share, seed)
-            scores = compare({"static": static, "random": pruned}, feed.test())
+            scores = score_transformers({"static": static, "random": pruned}, feed.test())
         assert 1 <= scores["random"].macs / scores["static"].macs <= 1.05
         gains.append(scores["static"].top1 - scores["random"].top1)
     half = student.ppf(0.975, 4) * statistics.stdev(gains) / math.sqrt(5)

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from blockfront.sweep.cluster import MEASURE, embedded_cluster
-from blockfront.sweep.pool import Outcome, Pool, Task
+from blockfront.sweep.pool import Outcome, Pool, WorkerCall
 
 
 @pytest.fixture(scope="module")
@@ -21,17 +21,17 @@ def pool() -> Iterator[Pool]:
         yield Pool(client, 1)
 
 
-def _run(pool: Pool, *tasks: Task, limit_s: float = 60) -> dict[int, Outcome]:
+def _run(pool: Pool, *tasks: WorkerCall, limit_s: float = 60) -> dict[int, Outcome]:
     return {outcome.number: outcome for outcome in pool.run(tasks, limit_s)}
 
 
 def test_results_come_back_under_their_number(pool):
-    outcomes = _run(pool, *(Task(n, pow, (n, 2)) for n in range(5)))
+    outcomes = _run(pool, *(WorkerCall(n, pow, (n, 2)) for n in range(5)))
     assert {number: outcome.result() for number, outcome in outcomes.items()} == {n: n * n for n in range(5)}
 
 
 def test_an_exception_is_one_line_with_its_traceback(pool):
-    outcomes = _run(pool, Task(0, json.loads, ("\n[",)), Task(1, int, ("7",)))
+    outcomes = _run(pool, WorkerCall(0, json.loads, ("\n[",)), WorkerCall(1, int, ("7",)))
     assert outcomes[0].reason == "JSONDecodeError: Expecting value: line 2 column 2 (char 2)"
     assert "Traceback" in outcomes[0].traceback
     assert "decoder.py" in outcomes[0].traceback
@@ -39,20 +39,20 @@ def test_an_exception_is_one_line_with_its_traceback(pool):
 
 
 def test_a_worker_that_crashes_again_and_again_fails_the_task_alone(pool):
-    outcomes = _run(pool, Task(0, signal.raise_signal, (signal.SIGSEGV,)), Task(1, pow, (2, 3)))
+    outcomes = _run(pool, WorkerCall(0, signal.raise_signal, (signal.SIGSEGV,)), WorkerCall(1, pow, (2, 3)))
     assert "worker process died" in outcomes[0].reason
     assert outcomes[1].result() == 8
 
 
 def test_a_task_over_its_limit_fails_and_frees_its_worker(pool):
-    outcomes = _run(pool, Task(0, time.sleep, (600,)), Task(1, pow, (2, 5)), limit_s=3)
+    outcomes = _run(pool, WorkerCall(0, time.sleep, (600,)), WorkerCall(1, pow, (2, 5)), limit_s=3)
     assert outcomes[0].reason == "took longer than its limit of 0.05 minutes"
     assert outcomes[1].result() == 32
 
 
 def test_a_measurement_waits_for_what_it_needs(pool):
-    (needed,) = _run(pool, Task(0, pow, (3, 2))).values()
-    outcome = pool.run_alone(Task(1, pow, (needed.future, 2)), 60, MEASURE, [needed.future])
+    (needed,) = _run(pool, WorkerCall(0, pow, (3, 2))).values()
+    outcome = pool.run_alone(WorkerCall(1, pow, (needed.future, 2)), 60, MEASURE, [needed.future])
     assert outcome.result() == 81
 
 
@@ -66,7 +66,7 @@ def test_a_measurement_waits_for_what_it_needs(pool):
     ],
 )
 def test_thread_counts_of_a_worker_are_set_whatever_the_user_has(pool, variable, value):
-    assert _run(pool, Task(0, os.getenv, (variable,)))[0].result() == value
+    assert _run(pool, WorkerCall(0, os.getenv, (variable,)))[0].result() == value
 
 
 def test_the_cluster_listens_on_loopback_behind_tls(pool):

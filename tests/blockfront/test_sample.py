@@ -7,7 +7,7 @@ import shutil
 
 import blockfront
 from blockfront.results import COLUMNS
-from blockfront.sweep.drawing import draw
+from blockfront.sweep.drawing import draw_networks
 
 
 def test_a_sweep_finishes_the_number_of_networks_asked_for(finished):
@@ -26,7 +26,7 @@ def test_networks_are_those_that_the_space_samples(finished, monkeypatch):
 
     monkeypatch.chdir(finished.commands.folder)
     space = load_space("tiny.py:space")
-    drawn = draw(space, 0, {})
+    drawn = draw_networks(space, 0, {})
     frame = blockfront.load(finished.study, finished.commands.storage)
     assert [next(drawn).network.id for _ in range(finished.n)] == list(frame["network_id"])
 

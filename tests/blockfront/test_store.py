@@ -15,7 +15,7 @@ import blockfront
 from blockfront.errors import UsageError
 from blockfront.results import COLUMNS
 from blockfront.study import claim
-from blockfront.study.storage import load_all, open_storage, opened, shown, study_names
+from blockfront.study.storage import hide_password, load_all, open_storage, opened, study_names
 
 FILL = """
 import resource, sys
@@ -107,7 +107,7 @@ def test_reading_never_makes_a_file(tmp_path):
 
 
 def test_a_password_is_never_shown():
-    assert shown("postgresql://user:secret@host/name") == "postgresql://user:***@host/name"
+    assert hide_password("postgresql://user:secret@host/name") == "postgresql://user:***@host/name"
 
 
 def test_a_server_that_is_not_there_is_told_without_its_password():

@@ -13,8 +13,8 @@ from blockfront.targets.latency.profiler import Counts, Profile, Region
 from blockfront.validation.accuracy import accuracy
 from blockfront.validation.boards import observe, predict, report
 from blockfront.validation.cases import cases_of
-from blockfront.validation.devices import Setting, setting_of
-from blockfront.validation.ncnn_macs import count_macs
+from blockfront.validation.devices import Placement, placement_of
+from blockfront.validation.ncnn_macs import count_ncnn_macs
 from blockfront.validation.ncnn_networks import NETWORKS
 from blockfront.validation.published import COLUMNS, read_published
 
@@ -91,9 +91,9 @@ def test_a_table_of_unknown_devices_ends_well_and_says_so(tmp_path: Path) -> Non
 
 def test_settings_name_the_cores_they_ran_on() -> None:
     chip = ROW["chip"]
-    big, little = setting_of("NanoPC-T4", chip, "1T big cores"), setting_of("NanoPC-T4", chip, "4T little cores")
-    assert isinstance(big, Setting)
-    assert isinstance(little, Setting)
+    big, little = placement_of("NanoPC-T4", chip, "1T big cores"), placement_of("NanoPC-T4", chip, "4T little cores")
+    assert isinstance(big, Placement)
+    assert isinstance(little, Placement)
     assert (big.target.name, big.threads) == ("rk3399", 1)
     assert (little.target.name, little.threads) == ("rk3399_little", 4)
 
@@ -105,7 +105,7 @@ def test_settings_name_the_cores_they_ran_on() -> None:
 )
 def test_macs_are_those_of_the_papers(name: str, millions: float) -> None:
     network = NETWORKS[name]
-    assert count_macs(network.param.read_text(), network.shape[:2]) == pytest.approx(millions * 1e6, rel=0.05)
+    assert count_ncnn_macs(network.param.read_text(), network.shape[:2]) == pytest.approx(millions * 1e6, rel=0.05)
 
 
 def test_accuracy_is_that_of_its_definition() -> None:

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 import blockfront as suite
-from blockfront.services.verify import Subject, verify_network
+from blockfront.services.verify import NetworkToVerify, verify_network
 from blockfront.targets import RunOptions, compile_model, get_target
 from blockfront.targets.latency.emulation import Emulation
 
@@ -118,7 +118,7 @@ def test_a_library_that_computes_something_else_differs(emulated_board, model, m
         return dataclasses.replace(program, library=program.library.replace(bias.tobytes(), (bias + 1).tobytes()))
 
     monkeypatch.setattr("blockfront.targets.compile_model", corrupted)
-    found = verify_network(Subject(f"{model}:tiny", resolution=16), on(emulated_board))
+    found = verify_network(NetworkToVerify(f"{model}:tiny", resolution=16), on(emulated_board))
     assert found["verdict"] == "differs"
     assert found["max_abs_error"] == pytest.approx(1, rel=1e-3)
 

@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 
 # A torch.fx.Node: its stub types every argument as one of twenty kinds, which no rule could use unchecked.
 Node: TypeAlias = Any
-Rule = Callable[["Importer", Node], None]
+Conversion = Callable[["Importer", Node], None]
 
-RULES: dict[str, Rule] = {}
+RULES: dict[str, Conversion] = {}
 
 
-def rule(*names: str) -> Callable[[Rule], Rule]:
+def rule(*names: str) -> Callable[[Conversion], Conversion]:
     """Register a rule for operators, by the name and overload torch gives them."""
 
-    def register(function: Rule) -> Rule:
+    def register(function: Conversion) -> Conversion:
         RULES.update(dict.fromkeys(names, function))
         return function
 
     return register
 
 
-def rule_of(node: Node) -> Rule | None:
+def rule_of(node: Node) -> Conversion | None:
     """The rule for a call, or None where TVM's own converter serves."""
     if node.op != "call_function":
         return None

@@ -60,7 +60,7 @@ class Read:
         return plain and variable in self.used[-1] and not any(variable in names for names in self.used[:-1])
 
 
-class Block:
+class KernelBlock:
     """A block of a schedule with its extents and reads."""
 
     def __init__(self, schedule: Schedule, handle: Any) -> None:
@@ -148,13 +148,13 @@ def group_width(read: Read, column: str) -> int | None:
     return None
 
 
-def remainders(block: Block, column: str) -> list[int]:
+def remainders(block: KernelBlock, column: str) -> list[int]:
     """The numbers by which the block divides `column` to use the remainder, smallest first."""
     nodes = [node for node in walk(block.stmt.body.value) if isinstance(node, tirx.FloorMod)]
     return sorted({int(node.b) for node in nodes if variables(node.a) == {column}} - {1})
 
 
-def spatial(block: Block) -> list[str]:
+def spatial(block: KernelBlock) -> list[str]:
     """Names of the block's data-parallel variables, in loop order."""
     return [str(item.var.name) for item in block.stmt.iter_vars if item.iter_type == item.DataPar]
 

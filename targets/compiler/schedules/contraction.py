@@ -13,7 +13,7 @@ from typing import Any
 from tvm import ir, tirx
 from tvm.s_tir import Schedule
 
-from blockfront.targets.compiler.schedules.analysis import Block, Read, extent, group_width, spatial
+from blockfront.targets.compiler.schedules.analysis import KernelBlock, Read, extent, group_width, spatial
 from blockfront.targets.compiler.schedules.epilogue import (
     driver_of,
     padding_of,
@@ -29,7 +29,7 @@ _UNROLL = 24
 _LONG = {2: 4_000_000, 4: 12_000_000}
 
 
-def matches(block: Block, machine: Machine) -> bool:
+def matches(block: KernelBlock, machine: Machine) -> bool:
     """A sum of products of a tensor read along the columns and one that the columns share."""
     if not block.multiplies or block.column is None or len(block.reads) != 2 or not block.reduced:
         return False
@@ -38,7 +38,7 @@ def matches(block: Block, machine: Machine) -> bool:
     return len(vector) == 1 and len(shared) == 1 and vector[0] is not shared[0]
 
 
-def apply(schedule: Schedule, block: Block, machine: Machine, constants: Collection[str]) -> Packing | None:
+def apply(schedule: Schedule, block: KernelBlock, machine: Machine, constants: Collection[str]) -> Packing | None:
     """Schedule `block` and its epilogue; a border around its input is written for each chunk of rows.
 
     Loops: chunk of rows (parallel), then columns by the tile and rows of the chunk as `loop_nest.choose` orders them,
@@ -96,7 +96,7 @@ def apply(schedule: Schedule, block: Block, machine: Machine, constants: Collect
     return packing
 
 
-def column_widths(schedule: Schedule, block: Block, machine: Machine) -> list[int]:
+def column_widths(schedule: Schedule, block: KernelBlock, machine: Machine) -> list[int]:
     """How many columns each part of a kernel is to have that is scheduled in parts."""
     column = str(block.column)
     shared, weights = _operands(block, column)
@@ -110,7 +110,7 @@ def column_widths(schedule: Schedule, block: Block, machine: Machine) -> list[in
     return column_parts(high, block.extents[wide], columns, steps, machine, neighbours)
 
 
-def _extents(block: Block, lengths: Mapping[str, int], neighbours: Neighbours) -> Extents:
+def _extents(block: KernelBlock, lengths: Mapping[str, int], neighbours: Neighbours) -> Extents:
     """The `lengths` of the block's spatial loops by what they are for, and how much it reads and writes."""
     column = str(block.column)
     shared, weights = _operands(block, column)
@@ -129,14 +129,14 @@ def _extents(block: Block, lengths: Mapping[str, int], neighbours: Neighbours) -
     )
 
 
-def _operands(block: Block, column: str) -> tuple[Read, Read]:
+def _operands(block: KernelBlock, column: str) -> tuple[Read, Read]:
     """What the columns share, and the weights, which are read along them."""
     shared = next(read for read in block.reads if not read.contiguous(column))
     weights = next(read for read in block.reads if read.contiguous(column))
     return shared, weights
 
 
-def _neighbours(block: Block, shared: Read, machine: Machine) -> Neighbours:
+def _neighbours(block: KernelBlock, shared: Read, machine: Machine) -> Neighbours:
     """Of the shared operand's channels; of a line of pixels where there are too few channels to fill a register."""
     last = block.reduced[-1] if block.reduced else None
     if not machine.lane_operands or last is None or not shared.contiguous(last):
@@ -166,7 +166,7 @@ def _factor(index: Any, variable: str) -> int | None:
     return 1 if isinstance(index, ir.Var) and str(index.name) == variable else None
 
 
-def _load_line(schedule: Schedule, block: Block, shared: Read, steps: list[Any], machine: Machine) -> None:
+def _load_line(schedule: Schedule, block: KernelBlock, shared: Read, steps: list[Any], machine: Machine) -> None:
     """Read the tile's part of a line of the shared operand by whole registers, and unroll the steps within it."""
     copy = schedule.cache_read(block.handle, _position(block, shared), "local")
     schedule.compute_at(copy, steps[-3], preserve_unit_loops=True)
@@ -178,11 +178,11 @@ def _load_line(schedule: Schedule, block: Block, shared: Read, steps: list[Any],
         schedule.unroll(step)
 
 
-def _position(block: Block, read: Read) -> int:
+def _position(block: KernelBlock, read: Read) -> int:
     return next(i for i, region in enumerate(block.stmt.reads) if str(region.source.name) == read.tensor)
 
 
-def _load_steps_at_once(schedule: Schedule, block: Block, shared: Read, steps: list[Any], lanes: int) -> None:
+def _load_steps_at_once(schedule: Schedule, block: KernelBlock, shared: Read, steps: list[Any], lanes: int) -> None:
     """Read as many steps of the shared operand as a register has lanes with one load, and unroll them; in a kernel of
     many steps twice, which saves a twentieth of its instructions, or four times, which saves a hundredth more."""
     last = max(i for i, step in enumerate(steps) if extent(schedule, step) > 1)
@@ -209,7 +209,9 @@ def _unroll_neighbours(schedule: Schedule, steps: list[Any]) -> None:
             schedule.unroll(step)
 
 
-def _pack(schedule: Schedule, block: Block, weights: Read, tile: Tile, constants: Collection[str]) -> Packing | None:
+def _pack(
+    schedule: Schedule, block: KernelBlock, weights: Read, tile: Tile, constants: Collection[str]
+) -> Packing | None:
     """Store constant weights [..., columns] as [columns / tile, ..., tile]."""
     columns = tile.vectors * tile.lanes
     if weights.tensor not in constants or columns == weights.shape[-1]:

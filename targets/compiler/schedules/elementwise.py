@@ -6,17 +6,17 @@ from collections.abc import Collection
 
 from tvm.s_tir import Schedule
 
-from blockfront.targets.compiler.schedules.analysis import Block, remainders, variables
+from blockfront.targets.compiler.schedules.analysis import KernelBlock, remainders, variables
 from blockfront.targets.compiler.schedules.epilogue import vectorize_innermost
 from blockfront.targets.hardware.machine import Machine
 
 
-def matches(block: Block, machine: Machine) -> bool:
+def matches(block: KernelBlock, machine: Machine) -> bool:
     """Whether nothing is reduced."""
     return not block.reduced
 
 
-def apply(schedule: Schedule, block: Block, machine: Machine, constants: Collection[str]) -> None:
+def apply(schedule: Schedule, block: KernelBlock, machine: Machine, constants: Collection[str]) -> None:
     """Vectorise along memory and share the rest between cores."""
     loops = schedule.get_loops(block.handle)
     if not loops:
@@ -40,7 +40,7 @@ def apply(schedule: Schedule, block: Block, machine: Machine, constants: Collect
         schedule.annotate(along, "pragma_loop_partition_hint", True)
 
 
-def _flat(block: Block) -> bool:
+def _flat(block: KernelBlock) -> bool:
     """Whether every tensor has the output's shape and order, so that the loops may be one."""
     written = [sorted(variables(index)) for index in block.stmt.body.indices]
     return all([sorted(names) for names in read.used] == written for read in block.reads) and all(
@@ -50,7 +50,7 @@ def _flat(block: Block) -> bool:
     )
 
 
-def _piece(block: Block, machine: Machine) -> int:
+def _piece(block: KernelBlock, machine: Machine) -> int:
     """How many neighbouring columns are neighbours in what is read, where vectors would go beyond; otherwise 0."""
     if block.column is None:
         return 0

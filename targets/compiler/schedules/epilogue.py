@@ -6,28 +6,28 @@ from typing import Any
 
 from tvm.s_tir import Schedule
 
-from blockfront.targets.compiler.schedules.analysis import Block, extent, spatial
+from blockfront.targets.compiler.schedules.analysis import KernelBlock, extent, spatial
 from blockfront.targets.compiler.schedules.inlining import is_padding
 from blockfront.targets.hardware.machine import Machine
 
 
-def driver_of(schedule: Schedule, block: Block) -> Block:
+def driver_of(schedule: Schedule, block: KernelBlock) -> KernelBlock:
     """The one consumer with the reduction's own domain, or a new block that copies the result out.
 
     The reduction's accumulators then live in registers, and the driver stores each result once.
     """
-    consumers = [Block(schedule, handle) for handle in schedule.get_consumers(block.handle)]
+    consumers = [KernelBlock(schedule, handle) for handle in schedule.get_consumers(block.handle)]
     if len(consumers) == 1 and not consumers[0].is_reduction and consumers[0].volume == block.volume:
         read = next(read for read in consumers[0].reads if read.tensor == block.written)
         pointwise = all(len(names) <= 1 for names in read.used)
         if pointwise and consumers[0].column is not None and read.contiguous(consumers[0].column):
             schedule.set_scope(block.handle, 0, "local")
             return consumers[0]
-    return Block(schedule, schedule.cache_write(block.handle, 0, "local"))
+    return KernelBlock(schedule, schedule.cache_write(block.handle, 0, "local"))
 
 
 def schedule_accumulators(
-    schedule: Schedule, block: Block, vectors: int, lanes: int, unroll_steps: bool = False
+    schedule: Schedule, block: KernelBlock, vectors: int, lanes: int, unroll_steps: bool = False
 ) -> list[Any]:
     """Unroll and vectorise the reduction's tile inside its reduction loops, which are returned."""
     own = schedule.get_loops(block.handle)[-len(block.extents) :]
@@ -42,13 +42,13 @@ def schedule_accumulators(
     return steps
 
 
-def padding_of(schedule: Schedule, block: Block) -> Block | None:
+def padding_of(schedule: Schedule, block: KernelBlock) -> KernelBlock | None:
     """The block that writes a border around an input of `block`, if there is one."""
-    producers = [Block(schedule, handle) for handle in schedule.get_producers(block.handle)]
+    producers = [KernelBlock(schedule, handle) for handle in schedule.get_producers(block.handle)]
     return next((producer for producer in producers if is_padding(producer)), None)
 
 
-def schedule_padding(schedule: Schedule, padding: Block, at: Any, machine: Machine) -> None:
+def schedule_padding(schedule: Schedule, padding: KernelBlock, at: Any, machine: Machine) -> None:
     """Write the border where each parallel chunk needs it (`at`), or once for all before them (None)."""
     if at is not None:
         schedule.compute_at(padding.handle, at, preserve_unit_loops=True)

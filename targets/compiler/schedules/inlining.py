@@ -5,15 +5,15 @@ from __future__ import annotations
 from tvm import ir, tirx
 from tvm.s_tir import Schedule
 
-from blockfront.targets.compiler.schedules.analysis import Block, walk
+from blockfront.targets.compiler.schedules.analysis import KernelBlock, walk
 
 _CHEAP_NODES = 12
 
 
-def root_blocks(schedule: Schedule) -> list[Block]:
+def root_blocks(schedule: Schedule) -> list[KernelBlock]:
     """The kernel's blocks in execution order."""
     root = schedule.get_sblock("root")
-    return [Block(schedule, handle) for handle in schedule.get_child_blocks(root)]
+    return [KernelBlock(schedule, handle) for handle in schedule.get_child_blocks(root)]
 
 
 def fold_biases(schedule: Schedule) -> None:
@@ -25,12 +25,12 @@ def fold_biases(schedule: Schedule) -> None:
     for block in root_blocks(schedule):
         if not block.multiplies:
             continue
-        consumers = [Block(schedule, handle) for handle in schedule.get_consumers(block.handle)]
+        consumers = [KernelBlock(schedule, handle) for handle in schedule.get_consumers(block.handle)]
         if len(consumers) == 1 and _adds_bias(consumers[0], block.written, computed):
             schedule.fuse_reduction_epilogue(block.handle, consumers[0].handle)
 
 
-def _adds_bias(block: Block, result: str, computed: set[str]) -> bool:
+def _adds_bias(block: KernelBlock, result: str, computed: set[str]) -> bool:
     """Whether the block adds one value for each column, which the kernel is given, to `result` and nothing else."""
     value = getattr(block.stmt.body, "value", None)
     if not isinstance(value, tirx.Add) or not all(isinstance(term, ir.TensorLoad) for term in (value.a, value.b)):
@@ -50,7 +50,7 @@ def inline_elementwise(schedule: Schedule) -> None:
     for block in root_blocks(schedule):
         if block.is_reduction or _stays(block):
             continue
-        consumers = [Block(schedule, handle) for handle in schedule.get_consumers(block.handle)]
+        consumers = [KernelBlock(schedule, handle) for handle in schedule.get_consumers(block.handle)]
         if not consumers:
             continue
         if isinstance(block.stmt.body.value, ir.TensorLoad):
@@ -67,26 +67,26 @@ def inline_elementwise(schedule: Schedule) -> None:
         schedule.compute_inline(block.handle)
 
 
-def is_padding(block: Block) -> bool:
+def is_padding(block: KernelBlock) -> bool:
     """Whether the block writes a border around a tensor."""
     return not block.is_reduction and block.chooses
 
 
-def _reaches_reduction(schedule: Schedule, block: Block) -> bool:
+def _reaches_reduction(schedule: Schedule, block: KernelBlock) -> bool:
     """Whether a reduction reads what the block writes, at once or through others that are element-wise."""
-    consumers = [Block(schedule, handle) for handle in schedule.get_consumers(block.handle)]
+    consumers = [KernelBlock(schedule, handle) for handle in schedule.get_consumers(block.handle)]
     return any(
         consumer.is_reduction or (not _stays(consumer) and _reaches_reduction(schedule, consumer))
         for consumer in consumers
     )
 
 
-def _stays(block: Block) -> bool:
+def _stays(block: KernelBlock) -> bool:
     """Whether the block is a step of Winograd's transforms, which has a schedule of its own."""
     return block.name.startswith("winograd_")
 
 
-def _costly(block: Block) -> bool:
+def _costly(block: KernelBlock) -> bool:
     """Whether computing the block twice would hurt: a call to a function, or a polynomial."""
     nodes = list(walk(block.stmt.body.value))
     calls = any(isinstance(node, ir.Call) for node in nodes)
@@ -94,5 +94,5 @@ def _costly(block: Block) -> bool:
     return calls or arithmetic > _CHEAP_NODES
 
 
-def _loads(consumer: Block, tensor: str) -> int:
+def _loads(consumer: KernelBlock, tensor: str) -> int:
     return sum(read.tensor == tensor for read in consumer.reads)

@@ -6,13 +6,13 @@ from collections.abc import Collection
 
 from tvm.s_tir import Schedule
 
-from blockfront.targets.compiler.schedules.analysis import Block, extent, spatial
+from blockfront.targets.compiler.schedules.analysis import KernelBlock, extent, spatial
 from blockfront.targets.compiler.schedules.epilogue import vectorize_innermost
 from blockfront.targets.compiler.schedules.inlining import is_padding, root_blocks
 from blockfront.targets.hardware.machine import Machine
 
 
-def matches(block: Block, machine: Machine) -> bool:
+def matches(block: KernelBlock, machine: Machine) -> bool:
     """The innermost index of everything read is the reduction's last variable."""
     return bool(block.reduced) and all(
         read.used[-1] == {block.reduced[-1]} and read.contiguous(block.reduced[-1])
@@ -21,7 +21,7 @@ def matches(block: Block, machine: Machine) -> bool:
     )
 
 
-def apply(schedule: Schedule, block: Block, machine: Machine, constants: Collection[str]) -> None:
+def apply(schedule: Schedule, block: KernelBlock, machine: Machine, constants: Collection[str]) -> None:
     """Schedule the whole kernel that `block` is part of: all its blocks one row at a time, rows in parallel.
 
     A border that every row reads is written once, before them. A reduction keeps one partial result for each lane of a
@@ -29,7 +29,7 @@ def apply(schedule: Schedule, block: Block, machine: Machine, constants: Collect
     """
     last = root_blocks(schedule)[-1]
     if last.is_reduction:
-        last = Block(schedule, schedule.cache_write(last.handle, 0, "global"))
+        last = KernelBlock(schedule, schedule.cache_write(last.handle, 0, "global"))
     rows = len(spatial(block))
     for reduction in root_blocks(schedule):
         if reduction.is_reduction:
@@ -48,14 +48,14 @@ def apply(schedule: Schedule, block: Block, machine: Machine, constants: Collect
         vectorize_innermost(schedule, loops[-1], machine)
 
 
-def _keep_partial_results(schedule: Schedule, block: Block, machine: Machine) -> None:
+def _keep_partial_results(schedule: Schedule, block: KernelBlock, machine: Machine) -> None:
     loop = schedule.get_loops(block.handle)[-1]
     lanes = machine.widest_vector(extent(schedule, loop))
     if lanes > 1:
         schedule.rfactor(schedule.split(loop, [None, lanes])[1], len(spatial(block)))
 
 
-def _schedule_reduction(schedule: Schedule, block: Block) -> None:
+def _schedule_reduction(schedule: Schedule, block: KernelBlock) -> None:
     """Reduction loops outside; a block of partial results has one loop of lanes left inside them."""
     loops = schedule.get_loops(block.handle)[-len(block.extents) :]
     kinds = dict(zip(block.extents, loops, strict=True))

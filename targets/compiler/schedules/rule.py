@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tvm.s_tir import Schedule
 
 from blockfront.errors import debugging, first_line
-from blockfront.targets.compiler.schedules.analysis import Block
+from blockfront.targets.compiler.schedules.analysis import KernelBlock
 from blockfront.targets.compiler.schedules.tiles import Packing
 from blockfront.targets.hardware.machine import Machine
 
@@ -24,8 +24,8 @@ class Rule:
     """
 
     name: str
-    matches: Callable[[Block, Machine], bool]
-    apply: Callable[[Schedule, Block, Machine, Collection[str]], Packing | None]
+    matches: Callable[[KernelBlock, Machine], bool]
+    apply: Callable[[Schedule, KernelBlock, Machine, Collection[str]], Packing | None]
     whole: bool = False
 
 

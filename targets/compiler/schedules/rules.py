@@ -8,7 +8,7 @@ from tvm import tirx
 from tvm.s_tir import Schedule
 
 from blockfront.targets.compiler.schedules import contraction, elementwise, rows, shuffle, transform, window
-from blockfront.targets.compiler.schedules.analysis import Block
+from blockfront.targets.compiler.schedules.analysis import KernelBlock
 from blockfront.targets.compiler.schedules.inlining import root_blocks
 from blockfront.targets.compiler.schedules.rule import NotScheduled, Rule, reported_as
 from blockfront.targets.compiler.schedules.tiles import Packing
@@ -27,7 +27,7 @@ RULES: tuple[Rule, ...] = (
 """A block gets the first that matches it."""
 
 
-def rule_for(block: Block, machine: Machine) -> Rule | None:
+def rule_for(block: KernelBlock, machine: Machine) -> Rule | None:
     """The first rule that matches a block; None when none does."""
     for rule in RULES:
         with reported_as(rule.name):
@@ -66,12 +66,12 @@ def apply_rules(schedule: Schedule, machine: Machine, constants: Collection[str]
 
 
 def _apply(
-    rule: Rule, schedule: Schedule, block: Block, machine: Machine, constants: Collection[str]
+    rule: Rule, schedule: Schedule, block: KernelBlock, machine: Machine, constants: Collection[str]
 ) -> Packing | None:
     with reported_as(rule.name):
         return rule.apply(schedule, block, machine, constants)
 
 
-def _untouched(schedule: Schedule, block: Block) -> bool:
+def _untouched(schedule: Schedule, block: KernelBlock) -> bool:
     loops = [schedule.get(loop) for loop in schedule.get_loops(block.handle)]
     return all(loop.kind == tirx.ForKind.SERIAL for loop in loops)

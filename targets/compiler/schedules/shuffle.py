@@ -8,7 +8,7 @@ from typing import Any
 from tvm import ir, sym
 from tvm.s_tir import Schedule
 
-from blockfront.targets.compiler.schedules.analysis import Block, remainders, walk
+from blockfront.targets.compiler.schedules.analysis import KernelBlock, remainders, walk
 from blockfront.targets.hardware.machine import Machine
 
 # From all places together at least so many values at a time, because LLVM's own code is better for fewer; and at most
@@ -16,7 +16,7 @@ from blockfront.targets.hardware.machine import Machine
 _LEAST, _REGISTERS = 8, 4
 
 
-def matches(block: Block, machine: Machine) -> bool:
+def matches(block: KernelBlock, machine: Machine) -> bool:
     """Whether columns come from several places in turn, and enough of them from each to fill vectors."""
     if block.reduced:
         return False
@@ -24,7 +24,7 @@ def matches(block: Block, machine: Machine) -> bool:
     return places > 1 and places * lanes >= _LEAST
 
 
-def apply(schedule: Schedule, block: Block, machine: Machine, constants: Collection[str]) -> None:
+def apply(schedule: Schedule, block: KernelBlock, machine: Machine, constants: Collection[str]) -> None:
     """Read a vector from each of the places, and store their lanes in turn: a shuffle of registers.
 
     The vectors are kept in local memory; `rewrites.shuffle_lanes` sees in which order it is read.
@@ -49,7 +49,7 @@ def apply(schedule: Schedule, block: Block, machine: Machine, constants: Collect
         schedule.unroll(place)
 
 
-def _vectors(block: Block, machine: Machine) -> tuple[int, int]:
+def _vectors(block: KernelBlock, machine: Machine) -> tuple[int, int]:
     """From how many places, and how many values from each at a time."""
     places = _places(block)
     length = block.extents[str(block.column)] // places if places > 1 else 1
@@ -57,7 +57,7 @@ def _vectors(block: Block, machine: Machine) -> tuple[int, int]:
     return places, next((width for width in widths if length % width == 0), 1)
 
 
-def _places(block: Block) -> int:
+def _places(block: KernelBlock) -> int:
     """How many places neighbouring columns come from in turn; 1 if from one.
 
     Columns that far apart are then neighbours in what is read.

@@ -7,7 +7,7 @@ from typing import Any
 
 from tvm.s_tir import Schedule
 
-from blockfront.targets.compiler.schedules.analysis import Block, extent
+from blockfront.targets.compiler.schedules.analysis import KernelBlock, extent
 from blockfront.targets.compiler.schedules.epilogue import schedule_padding
 from blockfront.targets.compiler.schedules.inlining import is_padding, root_blocks
 from blockfront.targets.hardware.machine import Machine
@@ -15,12 +15,12 @@ from blockfront.targets.hardware.machine import Machine
 _PREFIX = "winograd_"
 
 
-def matches(block: Block, machine: Machine) -> bool:
+def matches(block: KernelBlock, machine: Machine) -> bool:
     """Whether the block is a step of a transform (`blockfront.targets.compiler.winograd` gives the names)."""
     return block.name.startswith(_PREFIX) and not block.is_reduction
 
 
-def apply(schedule: Schedule, block: Block, machine: Machine, constants: Collection[str]) -> None:
+def apply(schedule: Schedule, block: KernelBlock, machine: Machine, constants: Collection[str]) -> None:
     """Schedule the kernel that `block` is part of: rows of tiles in parallel, then tiles, vectors of channels, and a
     tile's elements.
     """

@@ -7,7 +7,7 @@ from math import gcd, prod
 
 from tvm.s_tir import Schedule
 
-from blockfront.targets.compiler.schedules.analysis import Block, extent, spatial
+from blockfront.targets.compiler.schedules.analysis import KernelBlock, extent, spatial
 from blockfront.targets.compiler.schedules.epilogue import driver_of, padding_of, schedule_accumulators
 from blockfront.targets.compiler.schedules.tiles import LINE_FLOATS, balance, chunks, window_tile
 from blockfront.targets.hardware.machine import Machine
@@ -15,7 +15,7 @@ from blockfront.targets.hardware.machine import Machine
 _UNROLL = 32
 
 
-def matches(block: Block, machine: Machine) -> bool:
+def matches(block: KernelBlock, machine: Machine) -> bool:
     """Every tensor read along the columns is read contiguously there, and something is reduced."""
     column = block.column
     return (
@@ -26,14 +26,14 @@ def matches(block: Block, machine: Machine) -> bool:
     )
 
 
-def apply(schedule: Schedule, block: Block, machine: Machine, constants: Collection[str]) -> None:
+def apply(schedule: Schedule, block: KernelBlock, machine: Machine, constants: Collection[str]) -> None:
     """Schedule `block` and its epilogue. Loops: chunk of rows (parallel), cache lines of columns, rows, columns of
     a line, window, tile.
     """
     padding = padding_of(schedule, block)
     if padding is not None:
         schedule.compute_inline(padding.handle)
-        block = Block(schedule, block.handle)
+        block = KernelBlock(schedule, block.handle)
     driver = driver_of(schedule, block)
     loops = dict(zip(spatial(block), schedule.get_loops(driver.handle), strict=True))
     columns = loops.pop(str(block.column))

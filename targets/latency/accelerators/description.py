@@ -55,7 +55,7 @@ class Description:
 
 
 @dataclass(frozen=True)
-class Model:
+class AcceleratorModel:
     """A description as ZigZag's objects: `accelerator` is its accelerator, `mapping` its checked list of mappings.
 
     `macs_per_cycle` is the array's size.
@@ -78,7 +78,7 @@ def zigzag_version() -> str:
     return version("zigzag-dse")
 
 
-def describe(accelerator: Accelerator) -> Description:
+def read_description(accelerator: Accelerator) -> Description:
     """The accelerator's files. Raises `UsageError` when ZigZag is not installed or a file cannot be read."""
     _require_zigzag(accelerator.name)
     return Description(*(_text(accelerator, name) for name in ("hardware", "mapping")))
@@ -116,7 +116,7 @@ def figures(accelerator: Accelerator) -> dict[str, tuple[object, str]]:
         name: (getattr(accelerator, name), accelerator.source_of(name)) for name in names
     }
     if installed():
-        model = load_model(describe(accelerator), accelerator.name)
+        model = load_model(read_description(accelerator), accelerator.name)
         gbs = accelerator.clock_ghz / 8
         known |= {
             "macs_per_cycle": (model.macs_per_cycle, "hardware file: size of the array"),
@@ -127,7 +127,7 @@ def figures(accelerator: Accelerator) -> dict[str, tuple[object, str]]:
 
 
 @cache
-def load_model(description: Description, name: str) -> Model:
+def load_model(description: Description, name: str) -> AcceleratorModel:
     """ZigZag's objects for the files of target `name`.
 
     Raises `UsageError` when ZigZag is not installed here, and for what is wrong in a file.
@@ -159,7 +159,7 @@ def load_model(description: Description, name: str) -> Model:
         memory = _top_memory(accelerator, mapping)
     except Exception as error:
         raise UsageError(f"target {name}: hardware file: ZigZag takes it for no accelerator: {_line(error)}") from error
-    return Model(accelerator, mapping, prod(array["sizes"]), memory)
+    return AcceleratorModel(accelerator, mapping, prod(array["sizes"]), memory)
 
 
 def _checked(name: str, role: str, text: str, validator_class: Any) -> Any:

@@ -66,7 +66,7 @@ def steps(target: Target, repeats: int) -> int:
     return repeats * (len(micro_kernels(target)) + 2)
 
 
-def calibrate(target: Target, program: Program, measured: Measured) -> Calibration:
+def calibrate_core(target: Target, program: Program, measured: Measured) -> Calibration:
     """Profile the micro-kernels of `program` under emulation and fit the coefficients on what they took.
 
     Raises `RunError` when the target's code cannot be emulated here.

@@ -8,7 +8,7 @@ from typing import Any
 
 from tvm.script.ir_builder import tirx as build
 
-Writer = Callable[..., None]
+LoopWriter = Callable[..., None]
 
 # A generator of full period modulo a power of two (Knuth, The Art of Computer Programming, volume 2, 3.3.4, table 1).
 _MULTIPLIER, _INCREMENT = 1664525, 1013904223
@@ -27,7 +27,7 @@ def maximum(value: Any, neighbour: Any, factor: Any) -> Any:
     return build.max(value, neighbour) + factor
 
 
-def in_registers(steps: int, step: Callable[[Any, Any, Any], Any]) -> Writer:
+def repeat_in_registers(steps: int, step: Callable[[Any, Any, Any], Any]) -> LoopWriter:
     """(values [n, lanes], factor [lanes], out [n, lanes]): each vector becomes `step` of its neighbour."""
 
     def write(values: Any, factor: Any, out: Any) -> None:
@@ -45,7 +45,7 @@ def in_registers(steps: int, step: Callable[[Any, Any, Any], Any]) -> Writer:
     return write
 
 
-def integers(steps: int) -> Writer:
+def integers(steps: int) -> LoopWriter:
     """(out [1]): some generators of numbers at a time, by shifts (Marsaglia, Xorshift RNGs, 2003)."""
 
     def write(out: Any) -> None:
@@ -64,7 +64,7 @@ def integers(steps: int) -> Writer:
     return write
 
 
-def tile(rounds: int) -> Writer:
+def tile(rounds: int) -> LoopWriter:
     """(a [depth, rows], b [depth, columns, lanes], out [rows, columns, lanes]): out is aᵀ × b, `rounds` times over."""
 
     def write(a: Any, b: Any, out: Any) -> None:
@@ -82,7 +82,7 @@ def tile(rounds: int) -> Writer:
     return write
 
 
-def total(rounds: int) -> Writer:
+def total(rounds: int) -> LoopWriter:
     """(values [n, lanes], out [8, lanes]): eight sums of vectors."""
 
     def write(values: Any, out: Any) -> None:
@@ -98,7 +98,7 @@ def total(rounds: int) -> Writer:
     return write
 
 
-def fill(rounds: int) -> Writer:
+def fill(rounds: int) -> LoopWriter:
     """(value [1, lanes], out [n, lanes]): the value everywhere."""
 
     def write(value: Any, out: Any) -> None:
@@ -109,7 +109,7 @@ def fill(rounds: int) -> Writer:
     return write
 
 
-def rectified(rounds: int) -> Writer:
+def rectified(rounds: int) -> LoopWriter:
     """(bias [1, lanes], values [n, lanes], out [n, lanes]): max(values + bias, 0)."""
 
     def write(bias: Any, values: Any, out: Any) -> None:
@@ -124,7 +124,7 @@ def rectified(rounds: int) -> Writer:
     return write
 
 
-def quotient(rounds: int) -> Writer:
+def quotient(rounds: int) -> LoopWriter:
     """(coefficients [n, 1], values [m, lanes], out [m, lanes]): of two polynomials by Horner's rule, clipped before."""
 
     def write(coefficients: Any, values: Any, out: Any) -> None:
@@ -140,7 +140,7 @@ def quotient(rounds: int) -> Writer:
     return write
 
 
-def window(rounds: int) -> Writer:
+def window(rounds: int) -> LoopWriter:
     """(weights [taps, lanes], values [n, lanes], out [n, lanes]): at each place the weighted sum of the next `taps`."""
 
     def write(weights: Any, values: Any, out: Any) -> None:
@@ -159,7 +159,7 @@ def window(rounds: int) -> Writer:
     return write
 
 
-def transposition(rounds: int) -> Writer:
+def transposition(rounds: int) -> LoopWriter:
     """(values [n, streams], out [streams, n]): number by number."""
 
     def write(values: Any, out: Any) -> None:
@@ -170,7 +170,7 @@ def transposition(rounds: int) -> Writer:
     return write
 
 
-def lines(run: int, steps: int) -> Writer:
+def lines(run: int, steps: int) -> LoopWriter:
     """(values [2ⁿ, numbers a line], out [1, lanes]): sums of the beginnings of `run` lines in a row, `steps` times.
 
     Where a row begins is no secret to the core: it follows from the one before, not from what was loaded.
@@ -196,7 +196,7 @@ def lines(run: int, steps: int) -> Writer:
     return write
 
 
-def prepare(*buffers: Any) -> None:
+def small_numbers(*buffers: Any) -> None:
     """(any buffers): numbers so small that sums and products of them stay what floats can hold."""
     for buffer in buffers:
         with ExitStack() as stack:
@@ -204,13 +204,13 @@ def prepare(*buffers: Any) -> None:
             build.buffer_store(buffer, build.float32(_SMALL), index)
 
 
-def parallel_start(out: Any) -> None:
+def start_in_parallel(out: Any) -> None:
     """(out [threads, numbers a line]): each thread writes one number."""
     with build.parallel(0, _extents(out)[0]) as task:
         build.buffer_store(out, build.float32(1), [task, 0])
 
 
-def parallel_copy(values: Any, out: Any) -> None:
+def copy_in_parallel(values: Any, out: Any) -> None:
     """(values [threads, n, lanes], out the same)."""
     threads, count, lanes = _extents(values)
     with build.parallel(0, threads) as task, build.serial(0, count) as i:

@@ -47,7 +47,7 @@ class MicroKernel:
 
     def preparation(self) -> tirx.PrimFunc:
         """What gives all arguments their values: on the device, because they are too much to be sent there."""
-        return _function(self.shapes, loops.prepare)
+        return _function(self.shapes, loops.small_numbers)
 
 
 def micro_kernels(target: Target) -> list[MicroKernel]:
@@ -62,7 +62,7 @@ def micro_kernels(target: Target) -> list[MicroKernel]:
         ("maxima", loops.maximum),
     )
     made = [
-        MicroKernel(name, ((held, lanes), (lanes,), (held, lanes)), loops.in_registers(_STEPS, step))
+        MicroKernel(name, ((held, lanes), (lanes,), (held, lanes)), loops.repeat_in_registers(_STEPS, step))
         for name, step in steps
     ]
     made.append(MicroKernel("integers", ((1,),), loops.integers(_STEPS)))
@@ -86,14 +86,14 @@ def array_sizes(target: Target) -> dict[str, int]:
 def parallel_start(threads: int) -> MicroKernel:
     """A parallel region whose tasks do next to nothing."""
     shape = threads, LINE_BYTES // FLOAT_BYTES
-    return MicroKernel("parallel region", (shape,), loops.parallel_start)
+    return MicroKernel("parallel region", (shape,), loops.start_in_parallel)
 
 
 def parallel_copy(target: Target, threads: int) -> MicroKernel:
     """A copy through memory by all threads: how the bandwidth of the cores together is measured."""
     lanes = target.simd_bits // 32
     shape = threads, array_sizes(target)["memory"] // 2 // FLOAT_BYTES // lanes // threads, lanes
-    return MicroKernel("parallel copy", (shape, shape), loops.parallel_copy)
+    return MicroKernel("parallel copy", (shape, shape), loops.copy_in_parallel)
 
 
 def _function(shapes: Sequence[tuple[int, ...]], write: Callable[..., None]) -> tirx.PrimFunc:

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import IO
 
 from blockfront import errors
-from blockfront.board.sockets import Address, listen, shown
+from blockfront.board.sockets import Address, format_address, listen
 from blockfront.board.tracker import read_summary
 from blockfront.errors import RunError
 from blockfront.targets.hardware.target import Target
 from blockfront.targets.latency.emulation.guest import Guest, find_guest
-from blockfront.targets.latency.emulation.qemu import Processor, Qemu, check_target, find_qemu
+from blockfront.targets.latency.emulation.qemu import Processor, Qemu, check_emulable, find_qemu
 
 _START_S = 300
 _POLL_S = 0.2
@@ -44,12 +44,12 @@ class Emulation:
         return f"{self.processor.cpu} by QEMU {self.qemu.version}{note}"
 
 
-def prepare(target: Target) -> Emulation:
+def prepare_emulation(target: Target) -> Emulation:
     """Find, or else download, what emulating `target` takes.
 
     Raises `UsageError` for a target that cannot be emulated, and `RunError` with what to do where a part is missing.
     """
-    check_target(target)
+    check_emulable(target)
     qemu = find_qemu()
     return Emulation(target, qemu, find_guest(), qemu.processor(target))
 
@@ -70,7 +70,7 @@ class EmulatedBoard:
             self.log.seek(0)
             said = self.log.read().decode(errors="replace").split("\n")
             last = next((line for line in reversed(said) if line.strip()), "it said nothing")
-            raise RunError(f"the emulated board at {shown(self.address)} stopped: {last}")
+            raise RunError(f"the emulated board at {format_address(self.address)} stopped: {last}")
 
     def await_registration(self) -> None:
         """Wait until the tracker knows the device; raises `RunError` when it stops before that or takes minutes."""
@@ -80,11 +80,15 @@ class EmulatedBoard:
             try:
                 known = read_summary(self.tracker).devices.get(self.key, ())
             except OSError as error:
-                raise RunError(f"no tracker answers at {shown(self.tracker)}: {error.strerror or error}") from error
+                raise RunError(
+                    f"no tracker answers at {format_address(self.tracker)}: {error.strerror or error}"
+                ) from error
             if self.address[1] in [port for _, port in known]:
                 return
             time.sleep(_POLL_S)
-        raise RunError(f"the emulated board at {shown(self.address)} did not register within {_START_S // 60} minutes")
+        raise RunError(
+            f"the emulated board at {format_address(self.address)} did not register within {_START_S // 60} minutes"
+        )
 
 
 def await_end(boards: Sequence[EmulatedBoard]) -> None:
@@ -113,7 +117,7 @@ def emulated_boards(
 @contextmanager
 def _board(emulation: Emulation, tracker: Address, key: str, host: str, folder: Path) -> Iterator[EmulatedBoard]:
     address = host, _free_port(host)
-    arguments = ["-m", "blockfront.board.server", "--emulated", "--tracker", shown(tracker), "--key", key]
+    arguments = ["-m", "blockfront.board.server", "--emulated", "--tracker", format_address(tracker), "--key", key]
     arguments += ["--host", host, "--port", str(address[1]), "--name", emulation.title]
     environment = {
         **emulation.guest.environment(emulation.target.cores, folder),

@@ -78,7 +78,7 @@ class Qemu:
         return Processor(_ANY, f"QEMU {self.version} knows no {named}; it emulates every instruction it knows")
 
 
-def check_target(target: Target) -> None:
+def check_emulable(target: Target) -> None:
     """Raise `UsageError` unless code for `target` can run under emulation."""
     if target.is_host:
         raise UsageError(f"{target.name} is this machine: its code runs here, and bench profile compares it with torch")

@@ -64,7 +64,7 @@ class Error(msgspec.Struct, frozen=True):
     data: str
 
 
-class Board(Protocol):
+class BoardFigures(Protocol):
     """What the model needs to know of a board; a `Target` has it."""
 
     @property
@@ -108,7 +108,7 @@ class CoreModel(msgspec.Struct, frozen=True):
     error: Error | None = None
     boards: tuple[str, ...] = ()
 
-    def milliseconds(self, profile: Profile, target: Board) -> float:
+    def milliseconds(self, profile: Profile, target: BoardFigures) -> float:
         """The time of `profile` on the cores of `target`: see `work_of` and `Work.milliseconds`."""
         known = self.coefficients
         return work_of(profile, target, known.overlap, known.pairs).milliseconds(known.array())
@@ -147,7 +147,7 @@ def task_times(tasks: np.ndarray, coefficients: np.ndarray, overlap: float) -> t
     return inside + costs[:, _IN_CORE:].sum(axis=1), slopes
 
 
-def work_of(profile: Profile, target: Board, overlap: float = 1.0, pairs: bool = False) -> Work:
+def work_of(profile: Profile, target: BoardFigures, overlap: float = 1.0, pairs: bool = False) -> Work:
     """`profile` on `target`, in milliseconds a unit of each coefficient; see `Coefficients` for the other two."""
     counts = [task for region in profile.regions for task in region.tasks]
     sizes = [len(region.tasks) for region in profile.regions]
@@ -161,7 +161,7 @@ def work_of(profile: Profile, target: Board, overlap: float = 1.0, pairs: bool =
     return Work(tasks, starts, traffic, sum(size > 1 for size in sizes) * target.launch_us * 1e-3, overlap)
 
 
-def _amounts(task: Counts, target: Board, pairs: bool) -> list[float]:
+def _amounts(task: Counts, target: BoardFigures, pairs: bool) -> list[float]:
     """What the task has of each unit."""
     vector_bytes = target.simd_bits // 8
     least = 0.5 if pairs else 1
@@ -180,6 +180,6 @@ def _amounts(task: Counts, target: Board, pairs: bool) -> list[float]:
     ]
 
 
-def _memory_lines(task: Counts, target: Board) -> tuple[int, int]:
+def _memory_lines(task: Counts, target: BoardFigures) -> tuple[int, int]:
     """Lines from memory, and those of them that a prefetcher had asked for."""
     return (task.l3_misses, task.l3_streamed) if target.l3_bytes else (task.l2_misses, task.l2_streamed)

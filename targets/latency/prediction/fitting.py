@@ -30,7 +30,7 @@ class Observation(msgspec.Struct, frozen=True):
     board: str
 
 
-Observed = TypeVar("Observed", bound=Observation)
+_Observed = TypeVar("_Observed", bound=Observation)
 
 
 def fit(
@@ -80,12 +80,12 @@ def fit(
 
 
 def leave_one_out(
-    observations: Sequence[Observed],
-    group: Callable[[Observed], Hashable],
+    observations: Sequence[_Observed],
+    group: Callable[[_Observed], Hashable],
     prior: Coefficients,
     least: float = 1 / SPAN,
-    learned: Callable[[Observed], bool] = lambda _: True,
-) -> Iterable[tuple[Observed, float]]:
+    learned: Callable[[_Observed], bool] = lambda _: True,
+) -> Iterable[tuple[_Observed, float]]:
     """Every observation with the milliseconds predicted by a fit on those of all other groups that are `learned`."""
     for left_out in dict.fromkeys(group(one) for one in observations):
         others = [one for one in observations if learned(one) and group(one) != left_out]

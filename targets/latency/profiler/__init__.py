@@ -3,7 +3,7 @@
 from blockfront.targets.latency.profiler.caches import Cache, Caches, caches_of
 from blockfront.targets.latency.profiler.counts import Counts, Profile, Region
 from blockfront.targets.latency.profiler.emulators import Emulator, architecture_of, emulator_obstacle, find_emulator
-from blockfront.targets.latency.profiler.kernels import profile_kernels, profile_network
+from blockfront.targets.latency.profiler.kernels import profile_calls, profile_kernels
 from blockfront.targets.latency.profiler.running import run_profiled
 
 __all__ = [
@@ -17,7 +17,7 @@ __all__ = [
     "caches_of",
     "emulator_obstacle",
     "find_emulator",
+    "profile_calls",
     "profile_kernels",
-    "profile_network",
     "run_profiled",
 ]

@@ -10,7 +10,7 @@ from blockfront.targets.latency.profiler.caches import caches_of
 from blockfront.targets.latency.profiler.counts import Profile
 from blockfront.targets.latency.profiler.emulators import find_emulator
 from blockfront.targets.latency.profiler.native import harness_version, plugin_version
-from blockfront.targets.latency.profiler.plan import Plan, size_of
+from blockfront.targets.latency.profiler.plan import HarnessPlan, size_of
 from blockfront.targets.latency.profiler.store import ProfileStore
 
 
@@ -30,14 +30,14 @@ def profile_kernels(program: Program, target: Target) -> dict[str, Profile]:
     objects = {kernel.symbol: _object(program, kernel) for kernel in kernels}
     keys = {}
     for kernel in kernels:
-        plan = Plan(program.threads)
+        plan = HarnessPlan(program.threads)
         plan.kernel_alone(kernel, pushed_out)
         keys[kernel.symbol] = _key(*setting, kernel.symbol, plan.words, objects[kernel.symbol])
     store = ProfileStore("profiles")
     found = {symbol: profile for symbol, key in keys.items() if (profile := store.get(key)) is not None}
     missing = [kernel for kernel in kernels if kernel.symbol not in found]
     if missing:
-        plan = Plan(program.threads)
+        plan = HarnessPlan(program.threads)
         for kernel in missing:
             plan.kernel_alone(kernel, pushed_out)
         code = list(dict.fromkeys(objects[kernel.symbol] for kernel in missing))
@@ -57,13 +57,13 @@ def _bytes(program: Program) -> int:
     return program.peak_memory_bytes + weights
 
 
-def profile_network(program: Program, target: Target) -> list[Profile]:
+def profile_calls(program: Program, target: Target) -> list[Profile]:
     """What each call comes to in the second of two inferences by the whole network, in the memory that TVM planned.
 
     Nothing of it is kept. Raises as `profile_kernels` does.
     """
     kernels = {kernel.symbol: kernel for kernel in program.kernels}
-    plan = Plan(program.threads)
+    plan = HarnessPlan(program.threads)
     for _ in range(2):
         for call in program.calls:
             plan.call(kernels[call.symbol], call.offsets)

@@ -26,7 +26,7 @@ Range = tuple[int, int]
 """Where something begins in memory, and its size: bytes."""
 
 
-class Plan:
+class HarnessPlan:
     """Operations for the harness, which runs kernels on `threads` cores."""
 
     def __init__(self, threads: int) -> None:

@@ -15,7 +15,7 @@ import tvm
 from tvm import relax
 
 from blockfront.errors import DeviceUnavailable, RunError
-from blockfront.results.latency import Latency, Peak, Prediction, Source, Visit
+from blockfront.results.latency import Latency, LatencySource, Peak, Prediction, Visit
 from blockfront.targets.compiler.compiling import TOLERANCE, compare
 from blockfront.targets.compiler.program import Arguments, Kernel, Program
 from blockfront.targets.latency.runners.peak import measure_peak
@@ -107,7 +107,7 @@ class MeasuringRunner(ProgramRunner, ABC):
     """A runner that times programs on a device; a subclass says how to reach one."""
 
     name: str
-    source: Source = "measured"
+    source: LatencySource = "measured"
     predictor: str | None = None
     exclusive = True
     here = False

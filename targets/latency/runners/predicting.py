@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from blockfront.results.latency import KernelTime, Latency, Peak, Prediction, Source, Visit
+from blockfront.results.latency import KernelTime, Latency, LatencySource, Peak, Prediction, Visit
 from blockfront.targets.compiler.program import Program
 from blockfront.targets.hardware.target import Target
 from blockfront.targets.latency.profiler.counts import Counts
@@ -17,7 +17,7 @@ class PredictingRunner(ProgramRunner, ABC):
 
     name: str
     predictor: str | None
-    source: Source = "predicted"
+    source: LatencySource = "predicted"
     exclusive = False
     here = False
 

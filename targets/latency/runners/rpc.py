@@ -9,7 +9,7 @@ from typing import Any
 
 from packaging.version import Version
 
-from blockfront.board.connection import Connection, ask_tracker, connect, unknown
+from blockfront.board.connection import Connection, ask_tracker, connect, no_such_device
 from blockfront.board.sockets import Address, parse_address, tracker_address
 from blockfront.board.state import conditions
 from blockfront.digest import digest
@@ -37,7 +37,7 @@ class RpcRunner(MeasuringRunner):
         tracker, key = _tracker(options), options.target.tracker_key
         summary = ask_tracker(tracker)
         if summary.count(key) == 0:
-            raise UsageError(unknown(tracker, key))
+            raise UsageError(no_such_device(tracker, key))
         if summary.free.get(key, 0) == 0:
             return
         try:

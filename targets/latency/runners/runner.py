@@ -11,7 +11,7 @@ from torch import nn
 from blockfront.board.sockets import tracker_address
 from blockfront.errors import RunError, UsageError
 from blockfront.registry import Registry
-from blockfront.results.latency import Latency, Prediction, Source, Visit
+from blockfront.results.latency import Latency, LatencySource, Prediction, Visit
 from blockfront.targets.compiler.compiling import compile_model
 from blockfront.targets.compiler.program import Program
 from blockfront.targets.hardware.target import Target
@@ -60,7 +60,7 @@ class Runner(Protocol[_Prepared, _Options]):
 
     name: str
     title: str
-    source: Source
+    source: LatencySource
     predictor: str | None
     exclusive: bool
     here: bool

@@ -8,9 +8,9 @@ from torch import nn
 
 from blockfront.digest import digest
 from blockfront.errors import UsageError
-from blockfront.results.latency import Coverage, KernelTime, Latency, Peak, Prediction, Source, Visit
+from blockfront.results.latency import Coverage, KernelTime, Latency, LatencySource, Peak, Prediction, Visit
 from blockfront.targets.latency.accelerators import Accelerator, Description, Workload, make_workload
-from blockfront.targets.latency.accelerators.description import describe, load_model, zigzag_version
+from blockfront.targets.latency.accelerators.description import load_model, read_description, zigzag_version
 from blockfront.targets.latency.accelerators.simulator import layer_cost
 
 MJ_PER_PJ = 1e-9
@@ -27,7 +27,7 @@ class SimulationOptions:
 
 def simulation_options(accelerator: Accelerator) -> SimulationOptions:
     """Options for an accelerator whose files were read and checked. Raises `UsageError` for what is wrong with them."""
-    options = SimulationOptions(accelerator, describe(accelerator))
+    options = SimulationOptions(accelerator, read_description(accelerator))
     load_model(options.description, accelerator.name)
     return options
 
@@ -42,7 +42,7 @@ class SimulatedRunner:
 
     name = "simulated"
     title = "simulated: layers by ZigZag's model of an accelerator, the rest by the data it moves"
-    source: Source = "simulated"
+    source: LatencySource = "simulated"
     predictor: str | None = "zigzag"
     exclusive = False
     here = False

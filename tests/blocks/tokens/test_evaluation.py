@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from blockfront.blocks.tokens import compare, count_macs, reduce_tokens
+from blockfront.blocks.tokens import count_macs, reduce_tokens, score_transformers
 from blockfront.blocks.tokens.macs import TransformerMacs
 from blockfront.errors import RunError, UsageError
 
@@ -15,7 +15,7 @@ def test_scores_are_those_of_all_images_counted_by_hand(vit, images):
     labels = torch.tensor([3, 1, 4, 1])
     with torch.no_grad():
         logits = {"ltmp": dynamic(images), "plain": vit(images)}
-    scores = compare({"ltmp": dynamic, "plain": vit}, zip(images.split(3), labels.split(3), strict=True))
+    scores = score_transformers({"ltmp": dynamic, "plain": vit}, zip(images.split(3), labels.split(3), strict=True))
     classes = {name: values.argmax(1) for name, values in logits.items()}
     for name, score in scores.items():
         assert score.images == 4
@@ -29,14 +29,14 @@ def test_scores_are_those_of_all_images_counted_by_hand(vit, images):
 
 def test_the_models_keep_their_modes(vit, images):
     vit.train()
-    compare({"plain": vit}, [(images, torch.zeros(4, dtype=torch.long))])
+    score_transformers({"plain": vit}, [(images, torch.zeros(4, dtype=torch.long))])
     assert vit.training
 
 
 def test_no_images_and_outputs_that_are_not_numbers_are_refused(vit, images):
     with pytest.raises(UsageError, match="at least one image"):
-        compare({"plain": vit}, [])
+        score_transformers({"plain": vit}, [])
     with torch.no_grad():
         vit.head.bias.fill_(float("nan"))
     with pytest.raises(RunError, match="outputs of the plain network are not finite"):
-        compare({"plain": vit}, [(images, torch.zeros(4, dtype=torch.long))])
+        score_transformers({"plain": vit}, [(images, torch.zeros(4, dtype=torch.long))])

@@ -12,7 +12,12 @@ from blockfront.errors import UsageError
 from blockfront.targets import RUNNERS, TARGETS, RunOptions, get_target
 from blockfront.targets.compiler.linking import load_library
 from blockfront.targets.latency.calibration import Measured, calibration_path, load_calibration, save_calibration
-from blockfront.targets.latency.calibration.calibration import build_micro_kernels, calibrate, fit_profiles, measure
+from blockfront.targets.latency.calibration.calibration import (
+    build_micro_kernels,
+    calibrate_core,
+    fit_profiles,
+    measure,
+)
 from blockfront.targets.latency.calibration.microkernels import array_sizes, micro_kernels
 from blockfront.targets.latency.calibration.timing import build_program
 from blockfront.targets.latency.prediction.core_model import Coefficients, work_of
@@ -190,6 +195,6 @@ def test_this_machine_is_calibrated_from_end_to_end():
     assert set(times.kernels) == {kernel.name for kernel in micro_kernels(target)}
     assert all(len(samples) == 2 and min(samples) > 0 for samples in times.kernels.values())
     assert len(steps) == 2 * (len(times.kernels) + 2)
-    found = calibrate(target, program, times)
+    found = calibrate_core(target, program, times)
     assert min(found.model.coefficients.multiply_add, found.model.coefficients.word) > 0
     assert msgspec.json.decode(msgspec.json.encode(found), type=type(found)) == found

@@ -14,7 +14,7 @@ import pytest
 
 from blockfront.errors import DeviceLost, DeviceTimeout, RunError, UsageError
 from blockfront.targets import RUNNERS, RunOptions, compile_model, get_target
-from blockfront.targets.latency.emulation import check_target, debian, emulated_boards, own_tracker, qemu, readiness
+from blockfront.targets.latency.emulation import check_emulable, debian, emulated_boards, own_tracker, qemu, readiness
 from blockfront.targets.latency.runners.measure import run_program
 
 RPC = RUNNERS["rpc"]
@@ -140,7 +140,7 @@ def test_a_core_that_qemu_lacks_is_emulated_as_its_twin_and_said_so(emulation):
 )
 def test_what_cannot_be_emulated_is_refused_with_the_reason(target, reason):
     with pytest.raises(UsageError, match=reason):
-        check_target(get_target(target))
+        check_emulable(get_target(target))
 
 
 def test_without_qemu_and_apt_it_says_what_to_install(monkeypatch, tmp_path):

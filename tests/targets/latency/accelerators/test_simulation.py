@@ -17,7 +17,7 @@ from zigzag.workload.layer_node import LayerNode
 
 from blockfront.targets import ACCELERATORS, RUNNERS, simulation_options
 from blockfront.targets.latency.accelerators import Layer, make_workload, simulator
-from blockfront.targets.latency.accelerators.description import describe
+from blockfront.targets.latency.accelerators.description import read_description
 from blockfront.targets.latency.accelerators.layers import product
 from blockfront.targets.latency.accelerators.simulator import layer_cost, simulate
 
@@ -53,7 +53,7 @@ def test_a_depthwise_layer_on_the_edge_tpu_like_keeps_one_sixty_fourth_of_the_ar
     """Of 8 × 8 × 4 × 4, channels use 1 × 1 and pixels 4 × 4."""
     accelerator = ACCELERATORS["edge_tpu_like"]
     layer = convolution(1, 1, size=56, kernel=3, groups=96)
-    cycles = simulate(layer, accelerator, describe(accelerator)).cycles
+    cycles = simulate(layer, accelerator, read_description(accelerator)).cycles
     assert layer.macs / 16 <= cycles < 1.5 * layer.macs / 16
 
 
@@ -135,7 +135,7 @@ def test_a_layer_of_mobilenet_v2_costs_what_zigzags_own_interface_says(name, lay
             dump_folder=folder,
             loma_show_progress_bar=False,
         )
-    cost = simulate(layer, accelerator, describe(accelerator))
+    cost = simulate(layer, accelerator, read_description(accelerator))
     assert cost.cycles == cycles
     assert cost.energy_pj == pytest.approx(energy, rel=1e-12)
 

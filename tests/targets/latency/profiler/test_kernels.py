@@ -17,8 +17,8 @@ from blockfront.targets.latency.profiler import (
     emulator_obstacle,
     find_emulator,
     kernels,
+    profile_calls,
     profile_kernels,
-    profile_network,
 )
 
 pytestmark = pytest.mark.usefixtures("emulators")
@@ -89,7 +89,7 @@ def test_weights_come_from_memory_once_where_the_network_does_not_fit_the_caches
 
 
 def test_the_sum_of_kernels_is_the_network_run_as_a_whole(program, profiles):
-    whole = sum((profile.total for profile in profile_network(program, get_target("rk3399"))), Counts())
+    whole = sum((profile.total for profile in profile_calls(program, get_target("rk3399"))), Counts())
     alone = sum((profiles[call.symbol].total for call in program.calls), Counts())
     for name in ("multiply_add", "vector", "load", "store", "load_bytes", "store_bytes", "branch", "integer"):
         assert getattr(alone, name) == getattr(whole, name), name
