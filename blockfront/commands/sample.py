@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from blockfront.console.progress import Progress
     from blockfront.sweep.request import Request, SweepPlan
 
-_CHOSEN = f"How networks are chosen. {'; '.join(f'{name}: {SAMPLERS[name].description}' for name in SAMPLERS)}."
+_SAMPLERS = "; ".join(f"{name}: {sampler.description}" for name, sampler in SAMPLERS.registered.items())
 
 
 def sample(
@@ -48,7 +48,7 @@ def sample(
     storage: Storage = DEFAULT_STORAGE,
     study: Annotated[str | None, typer.Option(help="Name of the study (default: SPACE-TARGET[-tuned]).")] = None,
     seed: Annotated[int, typer.Option(help="Seed of sampling, weights and training.")] = 0,
-    sampler: Annotated[str, typer.Option(help=_CHOSEN)] = "random",
+    sampler: Annotated[str, typer.Option(help=f"How networks are chosen. {_SAMPLERS}.")] = "random",
     profile_minutes: Annotated[float, typer.Option(help="Limit for compiling and timing one network.")] = 20,
     train_minutes: Annotated[float, typer.Option(help="Limit for training one network.")] = 24 * 60,
     report: Annotated[Path, typer.Option(help="The report to write.")] = Path("report.html"),

@@ -11,6 +11,8 @@ from typing import Any
 
 import psutil
 
+from blockfront.registry import plugin_versions
+
 PACKAGES = (
     "blockfront",
     "apache-tvm",
@@ -39,14 +41,14 @@ def describe_run(command: str | None = None) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that can change a result; those not installed are left out."""
+    """Versions of Python and of the packages that can change a result, plug-ins among them; others are left out."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
             found[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return found | plugin_versions()
 
 
 def machine() -> dict[str, Any]:

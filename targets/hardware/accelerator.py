@@ -54,7 +54,7 @@ class Accelerator:
         return next((text for names, text in self.sources.items() if figure in names.split(", ")), "not given")
 
 
-ACCELERATORS: Registry[Accelerator] = Registry("target")
+ACCELERATORS: Registry[Accelerator] = Registry("accelerator")
 
 
 def find_hardware(ref: str) -> Target | Accelerator:
