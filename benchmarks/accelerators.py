@@ -44,7 +44,7 @@ def read_networks(n: int) -> tuple[list[Any], float]:
 
     space, start = load_space("mobile", resolution=RESOLUTION), time.process_time()
     networks = [space.sample(seed=0, index=i) for i in range(n)]
-    workloads = [make_workload(deploy(network.build()), RESOLUTION) for network in networks]
+    workloads = [make_workload(deploy(network.build()), network.signature) for network in networks]
     return workloads, (time.process_time() - start) / n
 
 
@@ -111,6 +111,7 @@ def check(target: str) -> str:
     from torchvision import models
     from zigzag.api import get_hardware_performance_zigzag
 
+    from blockfront.signature import Signature
     from blockfront.targets import ACCELERATORS, simulation_options
     from blockfront.targets.latency.accelerators import make_workload
     from blockfront.targets.latency.accelerators.simulator import simulate as cost_of
@@ -120,7 +121,7 @@ def check(target: str) -> str:
     options = simulation_options(replace(ACCELERATORS[target], loops=DEFAULT_LOOPS))
     lines = ["| network | cycles | ZigZag's | pJ | ZigZag's |", "|---|---|---|---|---|"]
     for model, file in (("mobilenet_v2", "mobilenetv2"), ("resnet18", "resnet18")):
-        layers = make_workload(models.get_model(model, weights=None), RESOLUTION).layers
+        layers = make_workload(models.get_model(model, weights=None), Signature.image(RESOLUTION)).layers
         costs = [(calls, cost_of(layer, options.target, options.description)) for layer, calls in layers.items()]
         cycles, energy = (
             sum(calls * value for calls, value in values)

@@ -27,7 +27,7 @@ def compare(text: str, threads: int) -> dict[str, Any]:
 
     target, network = get_target("rk3399"), Network.parse(text)
     model = core_model(target)
-    program = compile_model(network.deployed(), network.resolution, target, threads=threads, seed=0)
+    program = compile_model(network.deployed(), network.signature, target, threads=threads, seed=0)
     kernels = profile_kernels(program, target)
     alone, whole = [kernels[call.symbol] for call in program.calls], profile_calls(program, target)
     one, other = (sum((profile.total for profile in profiles), Counts()) for profiles in (alone, whole))

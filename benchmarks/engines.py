@@ -36,10 +36,11 @@ Call = Callable[[], Any]
 def bench(model: nn.Module, image: torch.Tensor, threads: int) -> Call:
     import tvm
 
+    from blockfront.signature import Signature
     from blockfront.targets import compile_model, get_target
     from blockfront.targets.compiler.threads import use_threads
 
-    program = compile_model(model, image.shape[-1], get_target("host"), threads=threads)
+    program = compile_model(model, Signature.image(image.shape[-1]), get_target("host"), threads=threads)
     use_threads(threads)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "network.so")

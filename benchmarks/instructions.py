@@ -140,10 +140,11 @@ def emulate(engine: str, folder: Path, caches: bool) -> list[dict[str, Any]]:
 def compiled(name: str, resolution: int) -> tuple[Any, Any]:
     from networks import create
 
+    from blockfront.signature import Signature
     from blockfront.targets import compile_model, get_target
 
     model = create(name, resolution)
-    return model, compile_model(model, resolution, get_target("rk3399"), threads=1)
+    return model, compile_model(model, Signature.image(resolution), get_target("rk3399"), threads=1)
 
 
 def count_model(name: str, resolution: int, engines: list[str], caches: bool) -> list[dict[str, Any]]:
@@ -155,12 +156,12 @@ def count_model(name: str, resolution: int, engines: list[str], caches: bool) ->
     from blockfront.errors import RunError
 
     model, program = compiled(name, resolution)
-    expected = np.asarray(program.expected, "float32")
-    macs = count_cost(model, resolution).macs
+    expected = program.outputs[0].array.ravel()
+    macs = count_cost(model, program.signature).macs
     rows = []
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work)
-        np.save(folder / "sample.npy", np.frombuffer(program.sample, "float32").reshape(1, 3, resolution, resolution))
+        np.save(folder / "sample.npy", program.inputs[0])
         (folder / "network.so").write_bytes(program.library)
         for engine in engines:
             try:

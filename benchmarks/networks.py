@@ -9,7 +9,7 @@ from torch import nn
 from torchvision import models as torchvision_models
 
 from blockfront.blocks.deployment import fuse_branches
-from blockfront.services.models import Model, find_model
+from blockfront.services.models import ImageSize, Model, find_model
 from blockfront.targets.compiler.randomize import randomize_statistics
 
 
@@ -21,7 +21,7 @@ def find(name: str, resolution: int) -> Model:
     if name.endswith(SUFFIX):
         return find_sliced(name, resolution)
     in_torchvision = name in torchvision_models.list_models(module=torchvision_models) and not timm.is_model(name)
-    return find_model(f"torchvision:{name}" if in_torchvision else name, resolution)
+    return find_model(f"torchvision:{name}" if in_torchvision else name, ImageSize(resolution, resolution))
 
 
 def create(name: str, resolution: int) -> nn.Module:

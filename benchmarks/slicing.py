@@ -11,7 +11,7 @@ from torch import nn
 
 from blockfront.blocks.tokens import ReducedTransformer, Reducer, Tokens
 from blockfront.blocks.tokens.attention import Attended
-from blockfront.services.models import Model, find_model
+from blockfront.services.models import ImageSize, Model, find_model
 
 SUFFIX = "/sliced"
 
@@ -45,7 +45,7 @@ def _cut(tokens: Tokens, length: int) -> Tokens:
 
 def find_sliced(name: str, resolution: int) -> Model:
     """The network `name`, which ends in `/sliced`; raises UsageError for what `find_model` refuses."""
-    reduced = find_model(name.removesuffix(SUFFIX), resolution)
+    reduced = find_model(name.removesuffix(SUFFIX), ImageSize(resolution, resolution))
 
     def build() -> nn.Module:
         model = reduced.build()
@@ -53,4 +53,4 @@ def find_sliced(name: str, resolution: int) -> Model:
         counts = model.reducer.counts(model.macs.tokens)
         return model.with_reducer(Slicing(model.reducer.prefix, *counts))
 
-    return Model(name, build, reduced.resolution)
+    return Model(name, build, reduced.signature)

@@ -78,7 +78,7 @@ def take_turns(job: Job, networks: list[str]) -> list[Row]:
 
 def predict(job: Job, networks: list[str]) -> Iterator[Row]:
     """A row a network: its latency on the board that the job names in place of an engine."""
-    from networks import create
+    from networks import create, find
 
     from blockfront.errors import RunError
     from blockfront.targets import RUNNERS, RunOptions, compile_model, get_target
@@ -86,7 +86,8 @@ def predict(job: Job, networks: list[str]) -> Iterator[Row]:
     target, runner = get_target(job.engine), RUNNERS["emulated"]
     for network in networks:
         try:
-            program = compile_model(create(network, job.resolution), job.resolution, target, threads=job.threads)
+            signature = find(network, job.resolution).signature
+            program = compile_model(create(network, job.resolution), signature, target, threads=job.threads)
             latency = runner.run(program, RunOptions(target=target, threads=job.threads))
         except RunError as error:
             yield job.row(network) | {"error": str(error)}

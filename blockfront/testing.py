@@ -13,8 +13,7 @@ from torch import nn
 
 from blockfront.blocks import BLOCKS, Scalar, deploy
 from blockfront.errors import RunError
-
-TOLERANCE = 1e-4
+from blockfront.signature import TOLERANCE, Signature
 
 
 def check_block(
@@ -126,7 +125,7 @@ def _check_compiled(module: nn.Module, in_chs: int, resolution: int, where: str)
     except Exception as error:
         raise AssertionError(f"{where} cannot be exported by torch.export: {_reason(error)}") from error
     try:
-        program = compile_model(network, resolution, get_target("host"))
+        program = compile_model(network, Signature.image(resolution), get_target("host"))
     except RunError as error:
         raise AssertionError(f"{where}: {error}") from error
     compiled = program.max_rel_error

@@ -20,13 +20,14 @@ from blockfront.blocks.deployment import fuse_branches
 from blockfront.design_space.build import build_head, build_stem
 from blockfront.design_space.spec import BlockOptions, Head, StageSpec, Stem
 from blockfront.results.cost import Cost
+from blockfront.signature import Signature
 
 _LAYERS = {torch.ops.aten.convolution, torch.ops.aten.addmm, torch.ops.aten.mm}
 
 
-def count_cost(module: nn.Module, resolution: int) -> Cost:
-    """Cost of `deploy(module)` on one (3, resolution, resolution) image; the module is left as it is."""
-    return _count(copy.deepcopy(module).to("meta"), (1, 3, resolution, resolution))[0]
+def count_cost(module: nn.Module, signature: Signature) -> Cost:
+    """Cost of `deploy(module)` in one inference, whatever it returns; the module is left as it is."""
+    return _count(copy.deepcopy(module).to("meta"), signature)[0]
 
 
 def sum_cost(resolution: int, num_classes: int, stem: Stem, stages: Sequence[StageSpec], head: Head) -> Cost:
@@ -62,17 +63,19 @@ def _head_cost(in_chs: int, head: Head, num_classes: int, size: int) -> tuple[Co
 def _count_on_meta(make: Callable[[], nn.Module], in_chs: int, size: int) -> tuple[Cost, int]:
     with torch.device("meta"):
         module = make()
-    return _count(module, (1, in_chs, size, size))
+    cost, output = _count(module, Signature.image(size, channels=in_chs))
+    return cost, output.shape[-1]
 
 
-def _count(module: nn.Module, shape: tuple[int, ...]) -> tuple[Cost, int]:
+def _count(module: nn.Module, signature: Signature) -> tuple[Cost, Any]:
+    """The cost, and what the module returns."""
     with torch.device("meta"):
         deployed = fuse_branches(module)
-        image = torch.empty(shape)
+        inputs = signature.zeros()
     with torch.no_grad(), _Counter() as counter:
-        output = deployed(image)
+        returned = deployed(*inputs)
     params = sum(parameter.numel() for parameter in deployed.parameters())
-    return Cost(counter.flops // 2, params, counter.activations), output.shape[-1]
+    return Cost(counter.flops // 2, params, counter.activations), returned
 
 
 class _Counter(TorchDispatchMode):

@@ -16,6 +16,7 @@ from blockfront.digest import digest
 from blockfront.errors import UsageError
 from blockfront.registry import Registry
 from blockfront.results.cost import Cost
+from blockfront.signature import Signature
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class Network(ABC):
         """What fronts compare: the block type, or for transformers how tokens are reduced."""
 
     @property
+    def signature(self) -> Signature:
+        """One square image in colour."""
+        return Signature.image(self.resolution)
+
+    @property
     def learns_counts(self) -> bool:
         """Whether training decides how many tokens its blocks work on, and thereby what it costs."""
         return False
@@ -54,7 +60,7 @@ class Network(ABC):
     @property
     @abstractmethod
     def cost(self) -> Cost:
-        """The same as `count_cost(self.deployed(), self.resolution)`, faster for many alike networks."""
+        """The same as `count_cost(self.deployed(), self.signature)`, faster for many alike networks."""
 
     @abstractmethod
     def build(self) -> nn.Module:

@@ -76,10 +76,18 @@ def _comparison(folder: Path) -> None:
         assert f"across-{target}" in (folder / "across.html").read_text("utf-8")
 
 
+def _model(folder: Path) -> None:
+    call = ("profile", f"{EXAMPLES / 'my_model.py'}:tagger", "--target", "rk3399", "--runner", "roofline", "--json")
+    profiled = json.loads(_run(folder, "-m", "blockfront", *call, "--quiet"))
+    assert profiled["input"] == "ids 1x16 int64, mask 1x16 float32"
+    assert profiled["macs"] == 16 * 64 * 8 + 64 * 2
+
+
 RUNS = {
     "blocks_across_targets.py": _comparison,
     "my_block.py": _block_and_rival,
     "my_board.py": _board,
+    "my_model.py": _model,
     "my_transformers.py": _transformers,
 }
 

@@ -28,6 +28,14 @@ Database = Annotated[
     typer.Option(help="File of tuned kernels (default: tuning/TARGET.jsonl in the cache folder, ~/.cache/bench)."),
 ]
 Tuned = Annotated[bool, typer.Option("--tuned", help="Use the kernels that `bench tune` found to be faster.")]
+Resolution = Annotated[
+    int | None, typer.Option(help="Height and width of the input in pixels (default: the model's own).")
+]
+InputSize = Annotated[
+    str | None,
+    typer.Option("--input", metavar="[C×]H×W", help="Input as channels x height x width: 1x224x320, or 224x320."),
+]
+Channels = Annotated[int | None, typer.Option(help="Channels of the input (default: the model's own, or 3).")]
 Cooldown = Annotated[float, typer.Option(metavar="SECONDS", help="Rest of the device before each measurement.")]
 Cost = Annotated[
     str | None, typer.Option(metavar="COLUMN", help="What networks are to have little of (default latency_ms).")

@@ -7,7 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from blockfront.commands.options import Cooldown, Database, Debug, Json, Quiet, Tracker, Tuned
+from blockfront.commands.options import (
+    Channels,
+    Cooldown,
+    Database,
+    Debug,
+    InputSize,
+    Json,
+    Quiet,
+    Resolution,
+    Tracker,
+    Tuned,
+)
 
 
 def profile(
@@ -21,7 +32,9 @@ def profile(
     cooldown: Cooldown = 0,
     tuned: Tuned = False,
     database: Database = None,
-    resolution: Annotated[int | None, typer.Option(help="Input size in pixels (default: the model's own).")] = None,
+    resolution: Resolution = None,
+    input_size: InputSize = None,
+    channels: Channels = None,
     reduction: Annotated[
         Path | None, typer.Option(help="File of `bench tokens` by which a transformer's tokens are reduced.")
     ] = None,
@@ -32,23 +45,23 @@ def profile(
     """Compile one model for a target, compare it with torch, and show its latency and its kernels by time."""
     from blockfront.console.progress import choose_progress
     from blockfront.console.tables import print_json
-    from blockfront.services.models import find_model
+    from blockfront.services.models import ImageSize, find_model
     from blockfront.services.profile import profile_model
     from blockfront.sweep.request import choose_means
 
     progress = choose_progress(quiet=quiet)
     chosen, options, notice = choose_means(target, runner, tracker, threads, tuned, database, cooldown)
-    found = find_model(model, resolution, reduction)
+    found = find_model(model, ImageSize.asked(resolution, input_size, channels), reduction)
     if notice:
         progress.note(notice)
     profiled = profile_model(found, chosen, options, progress)
     if json:
         print_json(profiled)
     else:
-        _print(profiled)
+        _print(profiled, found.signature.size)
 
 
-def _print(profiled: dict[str, Any]) -> None:
+def _print(profiled: dict[str, Any], size: str) -> None:
     from blockfront.console.kernel_table import print_kernels
     from blockfront.console.tables import error_line, print_line, print_visits
 
@@ -57,7 +70,7 @@ def _print(profiled: dict[str, Any]) -> None:
     if profiled["latency_ci95_low_ms"] is not None:
         low, high = profiled["latency_ci95_low_ms"], profiled["latency_ci95_high_ms"]
         interval = f", 95 % interval {low:.4g} to {high:.4g}"
-    print_line(f"{profiled['model']} at {profiled['resolution']} pixels on {profiled['target']}")
+    print_line(f"{profiled['model']} at {size} on {profiled['target']}")
     print_line(f"latency      {profiled['latency_ms']:.4g} ms ({profiled['latency_source']}, {made_by}){interval}")
     if profiled["prediction_basis"] is not None:
         print_line(f"error        {error_line(profiled)}")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from blockfront.commands.options import Database, Debug, Json, Quiet, Storage, Tracker
+from blockfront.commands.options import Channels, Database, Debug, InputSize, Json, Quiet, Resolution, Storage, Tracker
 from blockfront.commands.stopping import stoppable
 from blockfront.errors import RunError, UsageError
 from blockfront.study.storage import DEFAULT_STORAGE
@@ -26,7 +26,9 @@ def tune(
     threads: Annotated[int | None, typer.Option(help="Threads on the target (default: all of its cores).")] = None,
     runner: Annotated[str, typer.Option(help="How to measure: auto, local or rpc.")] = "auto",
     tracker: Tracker = None,
-    resolution: Annotated[int | None, typer.Option(help="Input size in pixels (default: the networks' own).")] = None,
+    resolution: Resolution = None,
+    input_size: InputSize = None,
+    channels: Channels = None,
     database: Database = None,
     storage: Storage = DEFAULT_STORAGE,
     json: Json = False,
@@ -40,6 +42,7 @@ def tune(
     """
     from blockfront.console.progress import choose_progress
     from blockfront.console.tables import print_json
+    from blockfront.services.models import ImageSize
     from blockfront.services.tune import find_models, longest_tasks, tune_tasks
     from blockfront.sweep.request import choose_measurement
     from blockfront.targets import RUNNERS
@@ -58,7 +61,7 @@ def tune(
             f"tuning measures, and runner {chosen} does not: attach a board with key {options.target.tracker_key} to "
             "a TVM RPC tracker and pass --tracker HOST:PORT"
         )
-    models = find_models(what, storage, resolution)
+    models = find_models(what, storage, ImageSize.asked(resolution, input_size, channels))
     kept = TuningDatabase(options.target, options.threads, database)
     progress = choose_progress(quiet=quiet)
     with stoppable():

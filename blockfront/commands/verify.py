@@ -7,7 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from blockfront.commands.options import Database, Debug, Json, Quiet, Storage, Tracker, Tuned
+from blockfront.commands.options import (
+    Channels,
+    Database,
+    Debug,
+    InputSize,
+    Json,
+    Quiet,
+    Resolution,
+    Storage,
+    Tracker,
+    Tuned,
+)
 from blockfront.errors import RunError
 from blockfront.study.storage import DEFAULT_STORAGE
 
@@ -25,7 +36,9 @@ def verify(
     tracker: Tracker = None,
     tuned: Tuned = False,
     database: Database = None,
-    resolution: Annotated[int | None, typer.Option(help="Input size in pixels (default: the model's own).")] = None,
+    resolution: Resolution = None,
+    input_size: InputSize = None,
+    channels: Channels = None,
     space: Annotated[
         str | None, typer.Option(help="file.py:space whose file defines the networks' blocks, when they are not ours.")
     ] = None,
@@ -40,12 +53,13 @@ def verify(
     """
     from blockfront.console.progress import choose_progress
     from blockfront.console.tables import print_json
+    from blockfront.services.models import ImageSize
     from blockfront.services.verify import networks_to_verify
     from blockfront.services.verify import verify as verify_all
     from blockfront.sweep.request import choose_measurement
 
     _, options, _ = choose_measurement(target, "auto", tracker, threads, tuned, database)
-    subjects = networks_to_verify(what, storage, resolution, space)
+    subjects = networks_to_verify(what, storage, ImageSize.asked(resolution, input_size, channels), space)
     # What a batch system sends ends boards in software as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     rows = verify_all(subjects, options, choose_progress(quiet=quiet))

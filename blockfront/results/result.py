@@ -12,12 +12,15 @@ from blockfront.results.training import Training
 
 @dataclass(frozen=True)
 class NetworkFacts:
-    """Which network it is: its id and the text that builds it again, None of a model that has no text."""
+    """Which network it is: its id and the text that builds it again, None of a model that has no text.
+
+    `resolution` is None where the input is no square image.
+    """
 
     id: str | None
     text: str | None
     family: str | None
-    resolution: int
+    resolution: int | None
     learns_counts: bool = False
 
 

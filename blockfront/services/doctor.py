@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blockfront.errors import RunError, UsageError
+from blockfront.signature import Signature
 from blockfront.study.provenance import machine, usable_cores, versions
 from blockfront.study.storage import open_storage, storage_exists, storage_url
 
@@ -99,7 +100,7 @@ def _compile(target: str) -> str:
     from blockfront.targets import compile_model, get_target
 
     module = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    program = compile_model(module, 8, get_target(target))
+    program = compile_model(module, Signature.image(8), get_target(target))
     return f"a small convolution compiles and links, {len(program.library) / 1e3:.0f} kB"
 
 
@@ -109,7 +110,8 @@ def _simulate(accelerator: Accelerator) -> str:
     from blockfront.targets import RUNNERS, simulation_options
 
     options, runner = simulation_options(accelerator), RUNNERS["simulated"]
-    latency = runner.run(runner.prepare(nn.Conv2d(3, 8, 3, padding=1).eval(), 8, options, 0), options)
+    layer = nn.Conv2d(3, 8, 3, padding=1).eval()
+    latency = runner.run(runner.prepare(layer, Signature.image(8), options, 0), options)
     return f"a small convolution takes {latency.median_ms:.3g} ms and {latency.energy_mj:.3g} mJ; {latency.prediction}"
 
 

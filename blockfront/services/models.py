@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from blockfront.errors import UsageError, unknown
 from blockfront.python_file import is_file_reference, load_object
+from blockfront.signature import Signature
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,33 +21,77 @@ _TAKEN = "give a timm name, torchvision:NAME, file.py:factory or a network's tex
 
 
 @dataclass(frozen=True)
+class ImageSize:
+    """The image that a model is asked to take; what is None is as the model has it of its own."""
+
+    height: int | None = None
+    width: int | None = None
+    channels: int | None = None
+
+    @classmethod
+    def asked(cls, resolution: int | None, size: str | None, channels: int | None) -> ImageSize:
+        """What `--resolution`, `--input` and `--channels` ask for together.
+
+        >>> ImageSize.asked(None, "1x224x320", None)
+        ImageSize(height=224, width=320, channels=1)
+
+        Raises UsageError for what is no size, and for options that say the same twice.
+        """
+        for option, value in (("--resolution", resolution), ("--channels", channels)):
+            if value is not None and value < 1:
+                raise UsageError(f"{option} must be 1 or more, not {value}")
+        if size is None:
+            return cls(resolution, resolution, channels)
+        if resolution is not None:
+            raise UsageError("--input says the height and width: leave --resolution out")
+        if not re.fullmatch(r"([1-9][0-9]*[x×]){1,2}[1-9][0-9]*", size):
+            raise UsageError(f"--input {size!r} is no size: give CHANNELSxHEIGHTxWIDTH or HEIGHTxWIDTH, like 1x224x320")
+        *first, height, width = map(int, re.split("[x×]", size))
+        if first and channels is not None:
+            raise UsageError(f"--input {size} says the channels: leave --channels out")
+        return cls(height, width, first[0] if first else channels)
+
+    def of(self, own: Signature) -> Signature:
+        """The signature of a model whose `own` it is. Raises UsageError for another size of what is no image."""
+        if self == OWN_SIZE:
+            return own
+        if not own.is_image:
+            raise UsageError(f"--resolution, --input and --channels are for one image; the model takes {own}")
+        _, channels, height, width = own.inputs[0].shape
+        image = Signature.image(self.height or height, self.width or width, self.channels or channels)
+        return replace(own, inputs=image.inputs)
+
+
+OWN_SIZE = ImageSize()
+
+
+@dataclass(frozen=True)
 class Model:
-    """A network to profile: its name, how to build it, and its input size in pixels."""
+    """A network to profile: its name, how to build it, and what it takes."""
 
     name: str
     build: Callable[[], nn.Module]
-    resolution: int
+    signature: Signature
 
 
-def find_model(ref: str, resolution: int | None = None, reduction: Path | None = None) -> Model:
+def find_model(ref: str, size: ImageSize = OWN_SIZE, reduction: Path | None = None) -> Model:
     """The model `ref` means: a network's text, `file.py:factory`, `torchvision:NAME` or a timm name.
 
-    Without `resolution` the size is the model's own, 224 where it states none. Weights are random, which does
-    not change the latency. `reduction` is a file of `bench tokens`, and the model a transformer that it reduces.
-    Raises UsageError for what is none of these, with near names.
+    What it takes is what `size` asks for and else its own; a module of a factory may say that in an attribute
+    `signature`, and 224 pixels stand in for what is nowhere stated. timm's models are built for the channels asked for.
+    Weights are random, which does not change the latency. `reduction` is a file of `bench tokens`, and the model a
+    transformer that it reduces. Raises UsageError for what is none of these, with near names.
     """
     if reduction is not None:
-        plain = find_model(ref, resolution)
-        return Model(f"{ref} reduced by {reduction.name}", lambda: _reduced(plain, reduction), plain.resolution)
-    if resolution is not None and resolution < 1:
-        raise UsageError(f"--resolution must be 1 or more, not {resolution}")
+        plain = find_model(ref, size)
+        return Model(f"{ref} reduced by {reduction.name}", lambda: _reduced(plain, reduction), plain.signature)
     if is_file_reference(ref):
-        return Model(ref, _from_file(ref), resolution or DEFAULT_RESOLUTION)
+        return _from_file(ref, size)
     if ref.startswith("torchvision:"):
-        return _from_torchvision(ref.removeprefix("torchvision:"), resolution)
+        return _from_torchvision(ref.removeprefix("torchvision:"), size)
     if "/" in ref:
-        return _from_text(ref, resolution)
-    return _from_timm(ref, resolution)
+        return _from_text(ref, size)
+    return _from_timm(ref, size)
 
 
 def _reduced(plain: Model, reduction: Path) -> nn.Module:
@@ -56,41 +103,49 @@ def _reduced(plain: Model, reduction: Path) -> nn.Module:
     return module
 
 
-def _from_text(text: str, resolution: int | None) -> Model:
-    from dataclasses import replace
-
+def _from_text(text: str, size: ImageSize) -> Model:
     from blockfront.design_space import Network
 
     network = Network.parse(text)
-    if resolution is not None:
-        network = replace(network, resolution=resolution)
-    return Model(str(network), network.deployed, network.resolution)
+    wanted = size.of(network.signature)
+    if wanted.resolution is None or wanted != Signature.image(wanted.resolution):
+        raise UsageError(f"a network of a space takes square images with 3 channels, not {wanted}")
+    network = replace(network, resolution=wanted.resolution)
+    return Model(str(network), network.deployed, network.signature)
 
 
-def _from_timm(name: str, resolution: int | None) -> Model:
+def _from_timm(name: str, size: ImageSize) -> Model:
     import timm
 
     if not timm.is_model(name):
         raise unknown("model", name, timm.list_models(), otherwise=_TAKEN)
-    size = timm.get_pretrained_cfg(name, allow_unregistered=True)
-    own = size.input_size[-1] if size is not None else DEFAULT_RESOLUTION
-    return Model(name, lambda: timm.create_model(name, pretrained=False), resolution or own)
+    known = timm.get_pretrained_cfg(name, allow_unregistered=True)
+    channels, height, width = known.input_size if known is not None else (3, DEFAULT_RESOLUTION, DEFAULT_RESOLUTION)
+    options = {} if size.channels in (None, channels) else {"in_chans": size.channels}
+    own = Signature.image(height, width, channels)
+    return Model(name, partial(timm.create_model, name, pretrained=False, **options), size.of(own))
 
 
-def _from_torchvision(name: str, resolution: int | None) -> Model:
+def _from_torchvision(name: str, size: ImageSize) -> Model:
+    """A classifier or a segmenting network; its size is that of the last of its weights that states one."""
     from torchvision import models
 
-    known = models.list_models(module=models)
+    segmenting = models.list_models(module=models.segmentation)
+    known = [*models.list_models(module=models), *segmenting]
     if name not in known:
         raise unknown("torchvision model", name, known, otherwise=_TAKEN)
     own = DEFAULT_RESOLUTION
     for weights in models.get_model_weights(name):
-        own = int(getattr(weights.transforms(), "crop_size", [own])[0])
-    return Model(f"torchvision:{name}", lambda: models.get_model(name, weights=None), resolution or own)
+        views: Any = weights.transforms()
+        own = int((getattr(views, "crop_size", None) or getattr(views, "resize_size", None) or [own])[0])
+    # What segments has weights of a backbone, which it fetches unless it is told not to.
+    options = {"weights_backbone": None} if name in segmenting else {}
+    build = partial(models.get_model, name, weights=None, **options)
+    return Model(f"torchvision:{name}", build, size.of(Signature.image(own)))
 
 
-def _from_file(ref: str) -> Callable[[], nn.Module]:
-    """The factory of a Python file, checked to give a module."""
+def _from_file(ref: str, size: ImageSize) -> Model:
+    """What the factory of a Python file gives, checked to be a module."""
     from torch import nn
 
     built = load_object(ref, callable, "function")
@@ -100,4 +155,6 @@ def _from_file(ref: str) -> Callable[[], nn.Module]:
         raise UsageError(f"{ref}() fails: {type(error).__name__}: {' '.join(str(error).split())}") from error
     if not isinstance(module, nn.Module):
         raise UsageError(f"{ref}() gives a {type(module).__name__}, not a torch.nn.Module")
-    return lambda: module
+    stated = getattr(module, "signature", None)
+    own = stated if isinstance(stated, Signature) else Signature.image(DEFAULT_RESOLUTION)
+    return Model(ref, lambda: module, size.of(own))

@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 
 def build_model(model: Model) -> tuple[nn.Module, Cost]:
-    """The module as it is deployed, and its cost. Raises RunError when it does not run at the model's resolution."""
+    """The module as it is deployed, and its cost. Raises RunError when it does not run on the model's inputs."""
     from blockfront.blocks import deploy
     from blockfront.design_space import count_cost
 
     try:
         module = deploy(model.build())
-        return module, count_cost(module, model.resolution)
+        return module, count_cost(module, model.signature)
     except (UsageError, RunError):
         raise
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
         raise RunError(
-            f"{model.name} does not run at {model.resolution} pixels: {reason}; try another --resolution"
+            f"{model.name} does not run at {model.signature.size}: {reason}; try another --resolution or --input"
         ) from error
 
 
@@ -42,13 +42,13 @@ def profile_model(model: Model, runner: str, options: Options, progress: Progres
     with seeded(0), progress.stage("profile", 3) as advance:
         module, cost = build_model(model)
         advance()
-        program = RUNNERS[runner].prepare(module, model.resolution, options, 0)
+        program = RUNNERS[runner].prepare(module, model.signature, options, 0)
         advance()
         latency = RUNNERS[runner].run(program, options)
         advance()
     plan = getattr(module, "plan", None)
-    network = NetworkFacts(None, None, "", model.resolution)
+    network = NetworkFacts(None, None, "", model.signature.resolution)
     threads = None if latency.coverage else latency.threads
     origin = Origin(None, latency.target, latency.runner, threads, None, None)
     result = Result(origin, "complete", network=network, cost=cost, latency=latency, token_counts=plan and plan.origin)
-    return {"model": model.name, **described(result)}
+    return {"model": model.name, "input": str(model.signature), **described(result)}

@@ -9,10 +9,10 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from blockfront.errors import RunError, UsageError, near_names, unknown
+from blockfront.services.models import OWN_SIZE, ImageSize, Model, find_model
 
 if TYPE_CHECKING:
     from blockfront.console.progress import Progress
-    from blockfront.services.models import Model
     from blockfront.targets import Kernel, RunOptions
     from blockfront.targets.latency.runners.measure import MeasuringRunner
     from blockfront.targets.tuning.database import TuningDatabase, TuningRecord
@@ -22,22 +22,20 @@ _CANDIDATE_S = 20
 _SESSION_S = 3600
 
 
-def find_models(ref: str, storage: str, resolution: int | None = None) -> list[Model]:
+def find_models(ref: str, storage: str, size: ImageSize = OWN_SIZE) -> list[Model]:
     """The networks `ref` means: a study's complete ones, the network of that id, or a model as `bench profile` takes.
 
     Raises UsageError for what is none of these, with near names.
     """
-    from blockfront.services.models import find_model
-
     studies = known_studies(storage)
     if ref in studies:
-        return [find_model(text, resolution) for text in _networks(ref, storage)]
+        return [find_model(text, size) for text in _networks(ref, storage)]
     if studies and re.fullmatch("[0-9a-f]{4,12}", ref):
         from blockfront.study.lookup import find_network
 
-        return [find_model(find_network(ref, storage)[0]["network"], resolution)]
+        return [find_model(find_network(ref, storage)[0]["network"], size)]
     try:
-        return [find_model(ref, resolution)]
+        return [find_model(ref, size)]
     except UsageError as error:
         if near_names(ref, studies):
             raise unknown("study", ref, studies) from error
@@ -55,7 +53,7 @@ def longest_tasks(
     with progress.stage("networks", len(models)) as advance:
         for model in models:
             module, _ = build_model(model)
-            tasks = merge([*tasks, *tasks_of(module, model.resolution, options.target, options.threads)])
+            tasks = merge([*tasks, *tasks_of(module, model.signature, options.target, options.threads)])
             advance()
     with runner.session(replace(options, timeout_s=_SESSION_S)) as session:
         ranked = by_time(tasks, session)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from blockfront.errors import UsageError
 from blockfront.python_file import import_file, is_file_reference
+from blockfront.services.models import OWN_SIZE, ImageSize, find_model
 from blockfront.study.provenance import usable_cores
 
 if TYPE_CHECKING:
@@ -31,11 +32,11 @@ class NetworkToVerify:
     ref: str
     network_id: str = ""
     family: str = ""
-    resolution: int | None = None
+    size: ImageSize = OWN_SIZE
     file: Path | None = None
 
 
-def networks_to_verify(what: str, storage: str, resolution: int | None, space: str | None) -> list[NetworkToVerify]:
+def networks_to_verify(what: str, storage: str, size: ImageSize, space: str | None) -> list[NetworkToVerify]:
     """All networks of a study, failed ones included, or the one network that `what` means as in `bench tune`.
 
     `space` names the file whose blocks the networks are made of. Raises UsageError for what is none of these, with
@@ -46,12 +47,12 @@ def networks_to_verify(what: str, storage: str, resolution: int | None, space: s
 
     file = _blocks(space)
     if what in known_studies(storage):
-        if resolution is not None:
-            raise UsageError("--resolution is for a single model: the networks of a study have their own")
+        if size != OWN_SIZE:
+            raise UsageError("an input's size is for a single model: the networks of a study have their own")
         return [NetworkToVerify(*row, file=file) for row in _networks(what, storage)]
-    (model,) = find_models(what, storage, resolution)
+    (model,) = find_models(what, storage, size)
     if "/" not in model.name or is_file_reference(model.name):
-        return [NetworkToVerify(model.name, resolution=resolution, file=file)]
+        return [NetworkToVerify(model.name, size=size, file=file)]
     network = Network.parse(model.name)
     return [NetworkToVerify(model.name, network.id, network.family, file=file)]
 
@@ -86,27 +87,29 @@ def verify(subjects: Sequence[NetworkToVerify], options: RunOptions, progress: P
 
 
 def verify_network(subject: NetworkToVerify, options: RunOptions) -> dict[str, Any]:
-    """Compile a network, run the very code on a device, and compare its output with torch's; a worker's task."""
-    from blockfront.services.models import find_model
+    """Compile a network, run the very code on a device, and compare its outputs with torch's; a worker's task."""
     from blockfront.services.profile import build_model
     from blockfront.targets import compile_model
-    from blockfront.targets.compiler.compiling import TOLERANCE
+    from blockfront.targets.compiler.outputs import disagreement, worst
     from blockfront.targets.latency.runners import RpcRunner
     from blockfront.targets.latency.runners.measure import run_program
     from blockfront.training import seeded
 
     if subject.file is not None:
         import_file(subject.file)
-    model = find_model(subject.ref, subject.resolution)
+    model = find_model(subject.ref, subject.size)
     with seeded(0):
         module, _ = build_model(model)
         program = compile_model(
-            module, model.resolution, options.target, threads=options.threads, seed=0, tuned=options.tuned
+            module, model.signature, options.target, threads=options.threads, seed=0, tuned=options.tuned
         )
     with RpcRunner().session(options) as session:
-        _, absolute, relative = run_program(program, session)
+        _, errors = run_program(program, session)
+    absolute, relative = worst(errors)
+    wrong = disagreement(errors, "on the device")
     return {
-        "verdict": "agrees" if relative <= TOLERANCE else "differs",
+        "verdict": "differs" if wrong else "agrees",
+        "error": wrong,
         "max_abs_error": absolute,
         "max_rel_error": relative,
         "device": session.name,

@@ -101,8 +101,8 @@ def _prepare(job: Job, runner: str, options: Options) -> Compiled:
     use_threads(job.threads)
     _settle()
     module: Any = network.deployed(job.tokens)
-    program = RUNNERS[runner].prepare(module, network.resolution, options, job.seed)
-    cost = count_cost(module, network.resolution) if job.tokens else network.cost
+    program = RUNNERS[runner].prepare(module, network.signature, options, job.seed)
+    cost = count_cost(module, network.signature) if job.tokens else network.cost
     facts: dict[str, Any] = {"cost": cost}
     if network.learns_counts:
         facts["token_counts"] = module.plan.origin

@@ -15,7 +15,7 @@ from blockfront.content_store import cache_folder
 from blockfront.digest import digest
 from blockfront.errors import RunError, UsageError
 from blockfront.results.latency import Visit
-from blockfront.services.models import find_model
+from blockfront.services.models import ImageSize, find_model
 from blockfront.services.profile import build_model
 from blockfront.targets import TARGETS, Program, RunOptions, Target, compile_model
 from blockfront.targets.compiler.kernel_cache import rules_version
@@ -94,12 +94,12 @@ class Here:
                 advance()
 
     def _compile(self, subject: Subject) -> tuple[Program, int]:
-        model = find_model(subject.network, RESOLUTION)
+        model = find_model(subject.network, ImageSize(RESOLUTION, RESOLUTION))
         try:
             with seeded(0):
                 module, cost = build_model(model)
                 program = compile_model(
-                    module, model.resolution, self.options.target, threads=self.options.threads, seed=0
+                    module, model.signature, self.options.target, threads=self.options.threads, seed=0
                 )
         except RunError as error:
             raise RunError(f"{subject.network}: {error}") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -15,7 +15,9 @@ from torch.fx.node import map_aggregate
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from blockfront.signature import Signature
 from blockfront.targets.compiler.importing import converts
+from blockfront.targets.compiler.outputs import tensors
 
 _aten = torch.ops.aten
 _CONVOLUTIONS = (_aten.conv2d.default, _aten.linear.default)
@@ -23,8 +25,9 @@ _CONVOLUTIONS = (_aten.conv2d.default, _aten.linear.default)
 
 @dataclass(frozen=True)
 class Trace:
-    """A module's operators for one image, and the tensors its `get_attr` nodes name.
+    """A module's operators for one inference, and the tensors its `get_attr` nodes name.
 
+    There is a placeholder for each input, and the output node holds a tuple of all outputs in the order of `leaves`.
     Operators stand as the module calls them, before decomposition; `meta["val"]` of a node is a tensor, or a list
     of tensors, of its shape and type on torch's meta device.
     """
@@ -43,46 +46,46 @@ class _Unproven(RuntimeError):
     """What was recorded need not be what the module computes for another image."""
 
 
-def export_module(module: nn.Module, resolution: int) -> Trace:
-    """Trace `module` on one (1, 3, resolution, resolution) float32 image and fold its batch norms.
+def export_module(module: nn.Module, signature: Signature) -> Trace:
+    """Trace `module` on one inference with inputs of `signature` and fold its batch norms.
 
     The operators are recorded while the module runs, which takes a tenth of torch.export's time. torch.export is
     asked where the record alone proves nothing: a tensor changed in place while another shares its memory, or
     an operator that TVM lacks.
     """
-    image = torch.zeros(1, 3, resolution, resolution)
+    names = [one.name for one in signature.inputs]
     module = module.eval()
     try:
-        trace = _record(module, image)
+        trace = _record(module, names, signature.zeros())
     except RuntimeError:
         with torch.no_grad():
-            functional = torch.export.export(module, (image,)).run_decompositions({})
-        trace = _record(functional.module(), image)
+            functional = torch.export.export(module, signature.zeros()).run_decompositions({})
+        trace = _record(functional.module(), names, signature.zeros())
     with torch.no_grad():
         _fold_batch_norms(trace)
     return trace
 
 
-def _record(module: nn.Module, image: torch.Tensor) -> Trace:
+def _record(module: nn.Module, names: Sequence[str], inputs: Sequence[torch.Tensor]) -> Trace:
     # In inference mode composite operators such as conv2d reach the recorder whole.
     with torch.inference_mode():
-        recorder = _Recorder(image)
+        recorder = _Recorder(names, inputs)
         with recorder:
-            output = module(image)
-    if not isinstance(output, torch.Tensor):
-        raise TypeError(f"the module returns a {type(output).__name__}, not one tensor")
-    recorder.trace.graph.output(recorder.node(output))
+            returned = module(*inputs)
+    recorder.trace.graph.output(tuple(recorder.node(output) for output in tensors(returned).values()))
     return recorder.trace
 
 
 class _Recorder(TorchDispatchMode):
-    """Writes down every operator that depends on the image; what does not is a constant."""
+    """Writes down every operator that depends on an input; what does not is a constant."""
 
-    def __init__(self, image: torch.Tensor) -> None:
+    def __init__(self, names: Sequence[str], inputs: Sequence[torch.Tensor]) -> None:
         super().__init__()
         self.trace = Trace(Graph(), {})
         # Weak, so that activations are freed as they are without a recorder.
-        self._nodes = WeakTensorKeyDictionary({image: _described(self.trace.graph.placeholder("image"), image)})
+        self._nodes = WeakTensorKeyDictionary()
+        for name, tensor in zip(names, inputs, strict=True):
+            self._nodes[tensor] = _described(self.trace.graph.placeholder(name), tensor)
         self._constants = WeakTensorKeyDictionary()
         self._constant_memory: set[int] = set()
 
@@ -98,9 +101,9 @@ class _Recorder(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        tensors: list[torch.Tensor] = []
-        _each_tensor((args, kwargs), tensors.append)
-        depends = any(tensor in self._nodes for tensor in tensors)
+        read: list[torch.Tensor] = []
+        _each_tensor((args, kwargs), read.append)
+        depends = any(tensor in self._nodes for tensor in read)
         if depends and not converts(func):
             return self._decomposed(func, args, kwargs)
         if func._schema.is_mutable:

@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
+
+from blockfront.signature import Signature
 from blockfront.targets.compiler.linking import link_objects
+from blockfront.targets.compiler.outputs import Output, OutputError, worst
 from blockfront.targets.compiler.planning import Call
 
 Arguments = tuple[tuple[str, tuple[int, ...]], ...]
@@ -43,25 +47,25 @@ class Program:
     """A shared library for `target`, with what was checked and counted when it was made.
 
     `library` is an ELF file that holds kernels, weights and call order; `objects` hold the kernels alone.
-    `max_abs_error` and `max_rel_error` compare its output on `sample` with torch's `expected`; `verified_on` is
-    "device" when the library itself ran here, "host" when it cannot and the same schedules were compiled for and
-    run on this machine instead; for the GPU of a board it is this machine's own schedules that ran. `source` holds
-    the kernels of a GPU in CUDA C or OpenCL C, which the device compiles when it loads them; otherwise it is empty.
-    `calls` are the kernels in the order a processor runs them, each on its part of the planned memory.
+    `samples` are the bytes of one tensor for each input of the `signature`, `outputs` what torch gives for them, and
+    `errors` how far each was from that; `verified_on` is "device" when the library itself ran here, "host" when it
+    cannot and the same schedules were compiled for and run on this machine instead; for the GPU of a board it is this
+    machine's own schedules that ran. `source` holds the kernels of a GPU in CUDA C or OpenCL C, which the device
+    compiles when it loads them; otherwise it is empty. `calls` are the kernels in the order a processor runs them, each
+    on its part of the planned memory.
     """
 
     library: bytes
     objects: tuple[bytes, ...]
     target: str
     threads: int
-    resolution: int
+    signature: Signature
     kernels: tuple[Kernel, ...]
     peak_memory_bytes: int
-    max_abs_error: float
-    max_rel_error: float
     verified_on: str
-    sample: bytes
-    expected: tuple[float, ...]
+    samples: tuple[bytes, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    errors: tuple[OutputError, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
     calls: tuple[Call, ...] = ()
@@ -70,6 +74,22 @@ class Program:
     def kernel_library(self) -> bytes:
         """An ELF file of the kernels alone, linked when it is asked for: only measuring calls them one by one."""
         return link_objects(self.objects)
+
+    @property
+    def inputs(self) -> list[np.ndarray]:
+        """The samples as arrays."""
+        pairs = zip(self.samples, self.signature.inputs, strict=True)
+        return [np.frombuffer(sample, one.dtype).reshape(one.shape) for sample, one in pairs]
+
+    @property
+    def max_abs_error(self) -> float:
+        """The largest of all outputs' absolute errors."""
+        return worst(self.errors)[0]
+
+    @property
+    def max_rel_error(self) -> float:
+        """The largest of all outputs' relative errors."""
+        return worst(self.errors)[1]
 
     @property
     def unscheduled_kernels(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from tvm import tirx
 
+from blockfront.signature import Signature
 from blockfront.targets.compiler.compiling import arguments_of, describe_kernels
 from blockfront.targets.compiler.exporting import export_module
 from blockfront.targets.compiler.kernel_cache import CompiledKernel, KernelCache
@@ -35,10 +36,10 @@ class TuningTask:
         return arguments_of(self.function)
 
 
-def tasks_of(module: nn.Module, resolution: int, target: Target, threads: int) -> list[TuningTask]:
+def tasks_of(module: nn.Module, signature: Signature, target: Target, threads: int) -> list[TuningTask]:
     """The kernels of one network, compiled as the rules schedule them."""
     with torch.no_grad():
-        lowered = lower(export_module(module.eval(), resolution), target, threads)
+        lowered = lower(export_module(module.eval(), signature), target, threads)
     (compiled,) = compile_kernels(lowered, target.machine(threads), [target.compiler()], KernelCache())
     functions = kernel_functions(lowered)
     return [

@@ -7,6 +7,8 @@ import json
 import pytest
 
 from blockfront.results import COLUMNS
+from blockfront.services.models import ImageSize, find_model
+from blockfront.signature import Signature
 
 NETWORK = "cnn_32_n10/stem_k3_s2_c8_nrelu/ds_r1_k3_s2_c16_nrelu/head"
 
@@ -49,6 +51,7 @@ def test_a_network_text_is_profiled(bench):
     assert set(COLUMNS) < set(profiled)
     assert set(profiled) - set(COLUMNS) == {
         "model",
+        "input",
         "tokens",
         "scores",
         "curve",
@@ -82,6 +85,65 @@ def test_a_factory_of_a_file_is_profiled_and_measured_on_the_host(bench, tmp_pat
     assert "gives a int, not a torch.nn.Module" in bench("profile", "model.py:nothing").errors
 
 
+def profiled(bench, *call: str) -> dict[str, object]:
+    said = bench("profile", *call, "--target", "rk3399", "--runner", "roofline", "--json", "--quiet")
+    assert (said.code, said.errors) == (0, ""), said
+    return json.loads(said.output)
+
+
+def test_an_image_of_any_shape_and_channels_is_profiled(bench, tmp_path):
+    (tmp_path / "model.py").write_text(
+        "import timm\n"
+        "def grey():\n"
+        "    return timm.create_model('test_byobnet', in_chans=1)\n"
+        "def levels():\n"
+        "    return timm.create_model('test_byobnet', features_only=True)\n"
+    )
+    grey = profiled(bench, "model.py:grey", "--input", "1x32x48")
+    assert (grey["input"], grey["resolution"]) == ("1x32x48", None)
+    assert profiled(bench, "test_byobnet", "--input", "32x48", "--channels", "1")["macs"] == grey["macs"]
+    colour = profiled(bench, "model.py:levels", "--input", "32x48")
+    assert colour["input"] == "3x32x48"
+    assert max(grey["max_rel_error"], colour["max_rel_error"]) <= 1e-4
+
+
+def test_what_takes_no_image_says_so_itself(bench, tmp_path):
+    (tmp_path / "model.py").write_text(
+        "from torch import nn\n"
+        "from blockfront.signature import Input, Signature\n"
+        "def words():\n"
+        "    module = nn.Sequential(nn.Embedding(50, 16), nn.Linear(16, 8))\n"
+        "    module.signature = Signature((Input('ids', (1, 6), 'int64', below=50),))\n"
+        "    return module\n"
+    )
+    words = profiled(bench, "model.py:words")
+    assert (words["input"], words["resolution"], words["macs"]) == ("ids 1x6 int64", None, 6 * 16 * 8)
+    said = bench("profile", "model.py:words", "--channels", "1")
+    assert (said.code, said.errors.count("\n")) == (2, 1)
+    assert "the model takes ids 1x6 int64" in said.errors
+
+
+def test_a_segmenting_network_of_torchvision_agrees_with_torch(bench):
+    found = profiled(bench, "torchvision:lraspp_mobilenet_v3_large", "--input", "64x96")
+    assert 0 < found["max_rel_error"] <= 1e-4
+    assert found["unscheduled_kernels"] == 0
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        ("test_byobnet --input wide", "'wide' is no size: give CHANNELSxHEIGHTxWIDTH"),
+        ("test_byobnet --input 64x96 --resolution 64", "leave --resolution out"),
+        (f"{NETWORK} --input 32x64", "takes square images with 3 channels, not 3x32x64"),
+        (f"{NETWORK} --channels 1", "takes square images with 3 channels, not 1x32x32"),
+    ],
+)
+def test_an_input_that_cannot_be_is_told(bench, call, expected):
+    said = bench("profile", *call.split(), "--target", "rk3399", "--runner", "roofline")
+    assert (said.code, said.errors.count("\n")) == (2, 1), said
+    assert expected in said.errors
+
+
 @pytest.mark.parametrize(
     ("model", "expected"),
     [
@@ -100,13 +162,13 @@ def test_a_model_that_is_none_is_told(bench, model, expected):
 
 
 def test_the_size_and_name_of_known_models():
-    from blockfront.services.models import find_model
-
-    assert find_model("mobilenetv2_100").resolution == 224
-    assert find_model("efficientnet_b1").resolution == 224 + 16 * 0 or find_model("efficientnet_b1").resolution > 224
-    assert find_model("torchvision:inception_v3").resolution == 299
+    assert find_model("mobilenetv2_100").signature == Signature.image(224)
+    assert find_model("efficientnet_b1").signature == Signature.image(240)
+    assert find_model("vit_base_patch16_sapiens2").signature == Signature.image(1024, 768)
+    assert find_model("torchvision:inception_v3").signature == Signature.image(299)
+    assert find_model("torchvision:lraspp_mobilenet_v3_large").signature == Signature.image(520)
     assert find_model(NETWORK).name == NETWORK
-    assert find_model(NETWORK, 64).resolution == 64
+    assert find_model(NETWORK, ImageSize(64, 64)).signature == Signature.image(64)
 
 
 def test_doctor_finds_this_machine_able(bench):

@@ -4,7 +4,9 @@ import pytest
 
 from blockfront.blocks import BLOCKS, deploy
 from blockfront.design_space import CnnNetwork, Head, StageSpec, Stem
-from blockfront.targets import compile_model, get_target, grouped, winograd
+from blockfront.signature import Signature
+from blockfront.targets import compile_model, get_target
+from blockfront.targets.compiler import grouped, winograd
 
 FAMILIES = [name for name, block in BLOCKS.items() if block.cls.__module__.startswith("blockfront.blocks")]
 
@@ -20,7 +22,7 @@ def network(family):
 
 
 def compiled_macs(family):
-    program = compile_model(deploy(network(family).build()), 32, get_target("rk3399"), seed=0)
+    program = compile_model(deploy(network(family).build()), Signature.image(32), get_target("rk3399"), seed=0)
     assert program.unscheduled_kernels == ()
     assert program.max_rel_error <= 1e-4
     return sum(kernel.macs * kernel.calls for kernel in program.kernels)

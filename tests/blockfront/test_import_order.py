@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LEAVES = {f"blockfront.{name}" for name in ("content_store", "digest", "errors", "files", "python_file", "registry")}
+LEAVES = {
+    f"blockfront.{name}"
+    for name in ("content_store", "digest", "errors", "files", "python_file", "registry", "signature")
+}
 FRONT = "blockfront"
 """The front door: `__init__`, `api`, `cli`, `testing`."""
 

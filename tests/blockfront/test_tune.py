@@ -11,7 +11,9 @@ import pytest
 from msgspec import structs
 
 import blockfront as package
+from blockfront.services.models import ImageSize, find_model
 from blockfront.services.tune import find_models
+from blockfront.signature import Signature
 from blockfront.targets import get_target
 from blockfront.targets.tuning.cost_model import TransferModel
 from blockfront.targets.tuning.database import TuningDatabase, TuningRecord
@@ -37,7 +39,7 @@ def model(tmp_path: Path) -> None:
 def faster(database: TuningDatabase, network: object, resolution: int) -> TuningRecord:
     """A record that a kernel of the network became twice as fast with a schedule MetaSchedule generates."""
     target, threads = database.target, database.setting.threads
-    task = max(tasks_of(network, resolution, target, threads), key=lambda task: task.kernel.macs)
+    task = max(tasks_of(network, Signature.image(resolution), target, threads), key=lambda task: task.kernel.macs)
     trace = search(task.function, target.compiler(), 1, lambda modules: [[1.0] for _ in modules], TransferModel())
     record = TuningRecord(
         kernel=task.kernel.symbol,
@@ -76,8 +78,6 @@ def test_a_kernel_is_tuned_and_a_second_run_has_nothing_to_do(bench, model):
 
 
 def test_a_profile_uses_the_kernels_that_won_and_no_others(bench, model):
-    from blockfront.services.models import find_model
-
     database = TuningDatabase(get_target("host"), 1, Path("tuned.jsonl"))
     record = faster(database, find_model("model.py:tiny").build(), 16)
     call = ("profile", *TINY, "--tuned", "--database", "tuned.jsonl")
@@ -140,8 +140,8 @@ def test_a_study_means_its_complete_networks_and_an_id_one_of_them(finished):
     assert [model.name for model in find_models(finished.study, storage)] == list(rows["network"])
     (model,) = find_models(rows["network_id"].iloc[1], storage)
     assert model.name == rows["network"].iloc[1]
-    (model,) = find_models("mobilenetv2_100", storage, 96)
-    assert (model.name, model.resolution) == ("mobilenetv2_100", 96)
+    (model,) = find_models("mobilenetv2_100", storage, ImageSize(96, 96))
+    assert (model.name, model.signature) == ("mobilenetv2_100", Signature.image(96))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 import blockfront as suite
+from blockfront.services.models import ImageSize
 from blockfront.services.verify import NetworkToVerify, verify_network
 from blockfront.targets import RunOptions, compile_model, get_target
 from blockfront.targets.latency.emulation import Emulation
@@ -22,6 +23,17 @@ from torch import nn
 def tiny():
     pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
     return nn.Sequential(nn.Conv2d(3, 16, 3, 2, 1), nn.ReLU(), pool, nn.Linear(16, 10))
+
+class Heads(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.large, self.small = nn.Conv2d(1, 8, 3), nn.Conv2d(1, 8, 3)
+
+    def forward(self, image):
+        return {"boxes": 1e4 * self.large(image), "levels": (None, self.small(image))}
+
+def heads():
+    return Heads()
 """
 OWN = """
 import os, signal
@@ -118,9 +130,29 @@ def test_a_library_that_computes_something_else_differs(emulated_board, model, m
         return dataclasses.replace(program, library=program.library.replace(bias.tobytes(), (bias + 1).tobytes()))
 
     monkeypatch.setattr("blockfront.targets.compile_model", corrupted)
-    found = verify_network(NetworkToVerify(f"{model}:tiny", resolution=16), on(emulated_board))
+    found = verify_network(NetworkToVerify(f"{model}:tiny", size=ImageSize(16, 16)), on(emulated_board))
     assert found["verdict"] == "differs"
     assert found["max_abs_error"] == pytest.approx(1, rel=1e-3)
+
+
+def test_a_small_output_that_is_wrong_differs_though_a_large_one_agrees(emulated_board, bench, model, monkeypatch):
+    call = ("verify", "model.py:heads", "--input", "1x8x12", "--target", "rk3399", "--tracker", emulated_board)
+    said = bench(*call, "--json", "--quiet")
+    (row,) = json.loads(said.output)["networks"]
+    assert (said.code, row["verdict"], row["error"], row["emulated"]) == (0, "agrees", None, True)
+    assert 0 < row["max_rel_error"] <= 1e-4
+
+    def corrupted(module, *arguments, **options):
+        """The real library, with another bias of the small output's layer in it."""
+        program = compile_model(module, *arguments, **options)
+        bias = module.small.bias.detach().numpy()
+        assert program.library.count(bias.tobytes()) == 1
+        return dataclasses.replace(program, library=program.library.replace(bias.tobytes(), (2 * bias).tobytes()))
+
+    monkeypatch.setattr("blockfront.targets.compile_model", corrupted)
+    found = verify_network(NetworkToVerify(f"{model}:heads", size=ImageSize(8, 12, 1)), on(emulated_board))
+    assert found["verdict"] == "differs"
+    assert found["error"].startswith("output levels.1 on the device differs from torch: relative error ")
 
 
 def test_a_latency_is_refused_where_outputs_are_compared(bench, model, emulated_board):
@@ -138,7 +170,7 @@ def test_a_latency_is_refused_where_outputs_are_compared(bench, model, emulated_
     [
         ("tiny-rk339 --target rk3399", "did you mean tiny-rk3399"),
         ("tiny-rk3399 --target rk3398", "did you mean rk3399"),
-        ("tiny-rk3399 --target rk3399 --resolution 64", "--resolution is for a single model"),
+        ("tiny-rk3399 --target rk3399 --resolution 64", "size is for a single model"),
         ("tiny-rk3399 --target rk3399 --space mobile", "file.py:space"),
         ("tiny-rk3399 --target odroid_xu4", "cannot be emulated"),
         ("tiny-rk3399 --target host", "host is this machine"),

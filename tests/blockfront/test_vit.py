@@ -7,6 +7,7 @@ import pytest
 import blockfront as suite
 from blockfront.blocks import deploy
 from blockfront.design_space import Network, VitNetwork
+from blockfront.signature import Signature
 from blockfront.sweep.stages import Job, train_network
 from blockfront.targets import compile_model, get_target
 from blockfront.training import Recipe, get_dataset, seeded
@@ -31,7 +32,7 @@ space = TransformerSpace(
 @pytest.mark.parametrize("reduction", ["", "/tome_r5", "/cropr_r5", "/evit_keep0.7", "/random_r5"])
 def test_a_transformer_compiles_for_a_board_with_every_kernel_scheduled(reduction):
     network = Network.parse(f"vit_32_n10/p4_d3_w32_h2_m2{reduction}")
-    program = compile_model(deploy(network.build()), 32, get_target("rk3399"), seed=0)
+    program = compile_model(deploy(network.build()), Signature.image(32), get_target("rk3399"), seed=0)
     assert program.unscheduled_kernels == ()
     assert program.max_rel_error <= 1e-4
     # Attention pads its keys to whole vectors, so kernels multiply more than the layers.

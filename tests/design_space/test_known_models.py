@@ -10,6 +10,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from blockfront.design_space import Cost, Network, count_cost
+from blockfront.signature import Input, Signature
 
 MOBILENET_V1 = (
     "cnn_224_n1000/stem_k3_s2_c32_nrelu/ds_r1_s1_c64/ds_r2_s2_c128/ds_r2_s2_c256/ds_r6_s2_c512/ds_r2_s2_c1024/head"
@@ -73,7 +74,7 @@ def test_a_spec_costs_what_the_known_model_costs(text: str, name: str) -> None:
     kind, _, model = name.rpartition(":")
     reference = getattr(torchvision.models, model)() if kind else timm.create_model(model)
     assert (network.cost.macs, network.cost.params) == counted_by_torch(reference, 224)
-    assert count_cost(reference, 224) == network.cost
+    assert count_cost(reference, Signature.image(224)) == network.cost
 
 
 def test_mobilenet_v2_as_a_spec_is_torchvisions_function() -> None:
@@ -110,13 +111,32 @@ def test_functional_layers_are_counted_too() -> None:
             x = nn.functional.conv2d(x, self.weight, padding=1).mean((2, 3))
             return nn.functional.linear(x, self.matrix)
 
-    assert count_cost(Functional(), 10) == Cost(100 * 27 * 8 + 40, 8 * 27 + 40, 800 + 5)
+    assert count_cost(Functional(), Signature.image(10)) == Cost(100 * 27 * 8 + 40, 8 * 27 + 40, 800 + 5)
 
 
 def test_counting_leaves_the_module_as_it_was() -> None:
     module = Network.parse("cnn_32_n10/stem_k3_s1_c8_nrelu/rep_r1_s2_c8/head").build().train()
     before = {name: value.clone() for name, value in module.state_dict().items()}
-    count_cost(module, 32)
+    count_cost(module, Signature.image(32))
     assert module.training
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
-    assert Network.parse("cnn_32_n10/stem_k3_s1_c8_nrelu/rep_r1_s2_c8/head").cost == count_cost(module, 32)
+    assert Network.parse("cnn_32_n10/stem_k3_s1_c8_nrelu/rep_r1_s2_c8/head").cost == count_cost(
+        module, Signature.image(32)
+    )
+
+
+def test_whatever_a_module_takes_and_gives_is_counted() -> None:
+    class Heads(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table, self.body, self.head = nn.Embedding(9, 4), nn.Conv2d(1, 4, 3, padding=1), nn.Linear(4, 5)
+
+        def forward(self, image: torch.Tensor, ids: torch.Tensor) -> dict[str, object]:
+            features = self.body(image)
+            pooled = features.mean((2, 3)) + self.table(ids)
+            return {"maps": [features, (pooled, None)], "classes": self.head(pooled)}
+
+    module = Heads()
+    signature = Signature((Input("image", (1, 1, 6, 10)), Input("ids", (1,), "int64")))
+    assert count_cost(module, signature) == Cost(60 * 9 * 4 + 20, 9 * 4 + 4 * 9 + 4 + 25, 60 * 4 + 5)
+    assert module(*signature.random(0))["maps"][0].shape == (1, 4, 6, 10)

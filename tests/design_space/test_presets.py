@@ -10,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from blockfront.blocks import BLOCKS, deploy
 from blockfront.design_space import Cost, DesignSpace, Network, count_cost, load_space
 from blockfront.design_space.presets import MOBILE_FAMILIES, RESNET_FAMILIES
+from blockfront.signature import Signature
 
 FAMILIES = [("mobile", family) for family in MOBILE_FAMILIES] + [("resnet", family) for family in RESNET_FAMILIES]
 
@@ -43,7 +44,7 @@ def test_every_block_is_in_a_preset() -> None:
 def test_costs_of_every_family_are_those_torch_counts(preset: str, family: str) -> None:
     network = first_of(load_space(preset, 32, 10), family)
     assert network.cost == counted_by_hooks(deploy(network.build()), 32)
-    assert network.cost == count_cost(network.build(), 32)
+    assert network.cost == count_cost(network.build(), Signature.image(32))
 
 
 @pytest.mark.parametrize(("preset", "family"), FAMILIES)

@@ -11,6 +11,7 @@ from blockfront.blocks import deploy
 from blockfront.blocks.tokens import Plan, assume_counts
 from blockfront.design_space import Network, ReductionSpec, VitNetwork, count_cost
 from blockfront.errors import UsageError
+from blockfront.signature import Signature
 
 PLAIN = "vit_32_n10/p4_d4_w64_h2_m3"
 REDUCED = [f"{PLAIN}/{method}" for method in ("tome_r5", "cropr_r5", "evit_keep0.7", "random_r5", "ltmp_target0.6")]
@@ -49,14 +50,14 @@ def test_deit_comes_out_with_its_published_sizes(text: str, name: str, gmacs: fl
     assert {key: value.shape for key, value in built.state_dict().items()} == {
         key: value.shape for key, value in deit.state_dict().items()
     }
-    assert network.cost == count_cost(deit, 224)
+    assert network.cost == count_cost(deit, Signature.image(224))
     assert network.cost.macs / 1e9 == pytest.approx(gmacs, abs=5e-5)
 
 
 @pytest.mark.parametrize("text", [PLAIN, *REDUCED, f"{PLAIN}/cropr_r5_fusion=false_queries=3"])
 def test_costs_in_closed_form_are_those_counted(text: str) -> None:
     network = Network.parse(text)
-    assert network.cost == count_cost(network.deployed(), 32)
+    assert network.cost == count_cost(network.deployed(), Signature.image(32))
 
 
 @pytest.mark.parametrize("text", REDUCED[:-1])

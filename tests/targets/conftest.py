@@ -10,6 +10,7 @@ from torch import nn
 from blockfront.blocks import BLOCKS
 from blockfront.design_space import CnnNetwork, Head, StageSpec, Stem
 from blockfront.errors import RunError, UsageError
+from blockfront.signature import Signature
 from blockfront.targets import RUNNERS, RunOptions, compile_model, get_target
 from blockfront.targets.latency.profiler import find_emulator
 
@@ -47,12 +48,12 @@ def all_families():
 
 @pytest.fixture(scope="session")
 def host_program():
-    return compile_model(tiny_network(), 16, get_target("host"), threads=1, seed=0)
+    return compile_model(tiny_network(), Signature.image(16), get_target("host"), threads=1, seed=0)
 
 
 @pytest.fixture(scope="session")
 def board_program():
-    return compile_model(tiny_network(), 16, get_target("rk3399"), seed=0)
+    return compile_model(tiny_network(), Signature.image(16), get_target("rk3399"), seed=0)
 
 
 @pytest.fixture(scope="session")

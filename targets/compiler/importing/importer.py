@@ -81,23 +81,30 @@ class Importer(ExportedProgramImporter):
         self.padded: dict[Node, relax.Expr] = {}
 
     def module(self, trace: Trace) -> tvm.IRModule:
-        """A Relax module whose function `main` takes the image in torch's NCHW order and gives the output so."""
+        """A Relax module whose function `main` takes the inputs in torch's NCHW order and gives the outputs so.
+
+        One output is a tensor, several are a tuple.
+        """
         *nodes, output = trace.graph.nodes
-        image = next(node for node in nodes if node.op == "placeholder")
-        parameter = relax.Var("image", relax.TensorType(list(image.meta["val"].shape), "float32"))
-        with self.block_builder.function("main", [parameter]):
+        parameters = {
+            node: relax.Var(node.name, relax.TensorType(list(node.meta["val"].shape), dtype_of(node)))
+            for node in nodes
+            if node.op == "placeholder"
+        }
+        self.env.update(parameters)
+        with self.block_builder.function("main", list(parameters.values())):
             with self.block_builder.dataflow():
                 for node in nodes:
-                    if node.op == "placeholder":
-                        self.env[node] = parameter
-                    elif node.op == "get_attr" and node.users:
+                    if node.op == "get_attr" and node.users:
                         self.env[node] = constant(trace.constants[node.target])
                     elif node.op == "call_function":
                         self._convert(node)
-                (result,) = output.args
-                self.restore(result)
-                value = self.block_builder.emit_output(self.env[result])
-            self.block_builder.emit_func_output(value)
+                (results,) = output.args
+                for result in results:
+                    self.restore(result)
+                # Each by itself: what leaves the network is fused with nothing that reads it.
+                values = [self.block_builder.emit_output(self.env[result]) for result in results]
+            self.block_builder.emit_func_output(values if len(values) > 1 else values[0])
         return self.block_builder.get()
 
     def _convert(self, node: Node) -> None:

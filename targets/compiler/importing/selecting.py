@@ -1,4 +1,4 @@
-"""Operators that score, compare and pick tokens, in torch's own order."""
+"""Operators that look up, score, compare and pick tokens, in torch's own order."""
 
 from __future__ import annotations
 
@@ -46,6 +46,14 @@ def _index_of_rows(index: Node) -> Node | None:
     column = index.args[0]
     named = column.op == "call_function" and column.target.__name__ == "unsqueeze.default"
     return column.args[0] if named and column.args[1] in (-1, 2) else None
+
+
+@rule("embedding.default")
+def _embedding(importer: Importer, node: Node) -> None:
+    """Rows of a table; TVM's own converter lets an index outside it read what lies there."""
+    table, index = node.args[:2]
+    importer.restore(index)
+    importer.emit(node, relax.op.take(importer.env[table], importer.env[index], axis=0, mode="clip"))
 
 
 @rule("rsub.Scalar")

@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from blockfront.errors import RunError
+from blockfront.signature import Signature
 from blockfront.targets.compiler.exporting import export_module
 from blockfront.targets.latency.accelerators.layers import Layer, Operator, Pair, product
 from blockfront.targets.latency.accelerators.operators import ELEMENTWISE, VIEWS, copies, operator_name
@@ -66,7 +67,7 @@ class Workload:
         return layers / (layers + moves) if layers else 0.0
 
 
-def make_workload(module: nn.Module, resolution: int) -> Workload:
+def make_workload(module: nn.Module, signature: Signature) -> Workload:
     """The workload of one inference of `module` in evaluation mode, at batch 1; batch norms are folded.
 
     - Convolutions, linear layers, matrix products and the two products of attention are layers.
@@ -78,7 +79,7 @@ def make_workload(module: nn.Module, resolution: int) -> Workload:
     Raises RunError when less than 99 % of the MACs are in layers.
     """
     reader = _Reader()
-    for node in export_module(module, resolution).graph.nodes:
+    for node in export_module(module, signature).graph.nodes:
         if node.op == "call_function":
             reader.read(node)
     workload = Workload(

@@ -9,6 +9,7 @@ from typing import Any
 
 import tvm
 
+from blockfront.signature import Signature
 from blockfront.targets.compiler.building import lower_kernel, object_code
 from blockfront.targets.compiler.program import Kernel, Program
 from blockfront.targets.hardware.target import Target
@@ -32,14 +33,10 @@ def build_program(kernels: Sequence[MicroKernel], target: Target, threads: int) 
         objects=(object_code(loops, target.compiler()),),
         target=target.name,
         threads=threads,
-        resolution=0,
+        signature=Signature(()),
         kernels=tuple(described),
         peak_memory_bytes=max(kernel.bytes for kernel in kernels),
-        max_abs_error=0.0,
-        max_rel_error=0.0,
         verified_on="device",
-        sample=b"",
-        expected=(),
         versions={"apache-tvm": version("apache-tvm")},
     )
 

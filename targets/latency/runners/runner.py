@@ -12,6 +12,7 @@ from blockfront.board.sockets import tracker_address
 from blockfront.errors import RunError, UsageError
 from blockfront.registry import Registry
 from blockfront.results.latency import Latency, LatencySource, Prediction, Visit
+from blockfront.signature import Signature
 from blockfront.targets.compiler.compiling import compile_model
 from blockfront.targets.compiler.program import Program
 from blockfront.targets.hardware.target import Target
@@ -74,8 +75,8 @@ class Runner(Protocol[_Prepared, _Options]):
     def devices(self, options: _Options) -> int:
         """How many devices can be visited at the same time; 1 for a runner that is not exclusive."""
 
-    def prepare(self, module: nn.Module, resolution: int, options: _Options, seed: int) -> _Prepared:
-        """A module in evaluation mode, at (1, 3, resolution, resolution), made ready for this runner."""
+    def prepare(self, module: nn.Module, signature: Signature, options: _Options, seed: int) -> _Prepared:
+        """A module in evaluation mode, for inputs of `signature`, made ready for this runner."""
 
     def visit(self, program: _Prepared, options: _Options) -> Visit:
         """Samples of one visit; none for a runner that is not exclusive."""
@@ -93,11 +94,9 @@ RUNNERS: Registry[Runner[Any, Any]] = Registry("runner")
 class ProgramRunner:
     """What runners of compiled programs share."""
 
-    def prepare(self, module: nn.Module, resolution: int, options: RunOptions, seed: int) -> Program:
-        """The module compiled for the target and compared with torch, on the image that `seed` draws."""
-        return compile_model(
-            module, resolution, options.target, threads=options.threads, seed=seed, tuned=options.tuned
-        )
+    def prepare(self, module: nn.Module, signature: Signature, options: RunOptions, seed: int) -> Program:
+        """The module compiled for the target and compared with torch, on the inputs that `seed` draws."""
+        return compile_model(module, signature, options.target, threads=options.threads, seed=seed, tuned=options.tuned)
 
 
 def choose_runner(

@@ -9,6 +9,7 @@ from torch import nn
 from blockfront.digest import digest
 from blockfront.errors import UsageError
 from blockfront.results.latency import Coverage, KernelTime, Latency, LatencySource, Peak, Prediction, Visit
+from blockfront.signature import Signature
 from blockfront.targets.latency.accelerators import Accelerator, Description, Workload, make_workload
 from blockfront.targets.latency.accelerators.description import load_model, read_description, zigzag_version
 from blockfront.targets.latency.accelerators.simulator import layer_cost
@@ -69,9 +70,9 @@ class SimulatedRunner:
         """None is needed."""
         return 1
 
-    def prepare(self, module: nn.Module, resolution: int, options: SimulationOptions, seed: int) -> Workload:
+    def prepare(self, module: nn.Module, signature: Signature, options: SimulationOptions, seed: int) -> Workload:
         """The network's layers. Raises `RunError` when too few of its MACs are in layers."""
-        return make_workload(module, resolution)
+        return make_workload(module, signature)
 
     def visit(self, program: Workload, options: SimulationOptions) -> Visit:
         """A simulation has no samples."""

@@ -11,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from blockfront.blocks.tokens import Plan, TransformerMacs, count_macs, make_static, reduce_tokens
 from blockfront.design_space.cost import count_cost
 from blockfront.errors import UsageError
+from blockfront.signature import Signature
 
 
 def _on_meta(name: str):
@@ -122,7 +123,7 @@ def test_macs_and_overhead_are_all_that_torch_and_the_suite_count(method, option
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter, torch.no_grad():
         reduced.eval()(torch.randn(1, 3, 32, 32))
     assert counter.get_total_flops() / 2 == expected
-    assert count_cost(reduced, 32).macs == expected
+    assert count_cost(reduced, Signature.image(32)).macs == expected
 
 
 def test_patches_without_one_convolution_are_refused(make_vit):

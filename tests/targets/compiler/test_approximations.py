@@ -7,6 +7,7 @@ import tvm
 from torch import nn
 from tvm import te
 
+from blockfront.signature import Signature
 from blockfront.targets import compile_model, get_target
 from blockfront.targets.compiler.approximations import fast_log
 
@@ -34,6 +35,6 @@ class Transcendental(nn.Module):
 @pytest.mark.parametrize("target", ["rk3399", "visionfive2"])
 def test_code_for_a_board_calls_nothing_of_libm(target):
     """The profiler's harness has no C library, and a board's own would be slow."""
-    program = compile_model(Transcendental(), 12, get_target(target))
+    program = compile_model(Transcendental(), Signature.image(12), get_target(target))
     for function in ("expf", "logf", "tanhf", "erff"):
         assert not any(b"\0" + function.encode() + b"\0" in code for code in program.objects), function

@@ -3,6 +3,7 @@ import torch
 from torch import nn
 from torch.fx import GraphModule
 
+from blockfront.signature import Signature
 from blockfront.targets.compiler.exporting import export_module
 from blockfront.targets.compiler.importing import converts
 from blockfront.targets.compiler.randomize import randomize_statistics
@@ -106,7 +107,7 @@ def trace(module):
     """The module with random statistics, and its trace as a module."""
     torch.manual_seed(0)
     randomize_statistics(module.eval(), seed=1)
-    exported = export_module(module, 12)
+    exported = export_module(module, Signature.image(12))
     return exported, GraphModule(exported.constants, exported.graph)
 
 
@@ -116,7 +117,7 @@ def test_a_trace_computes_what_its_module_does(name):
     for _ in range(2):
         x = torch.randn(1, 3, 12, 12)
         with torch.no_grad():
-            assert torch.allclose(traced(x.clone()), MODULES[name](x.clone()), atol=1e-5)
+            assert torch.allclose(*traced(x.clone()), MODULES[name](x.clone()), atol=1e-5)
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -143,7 +144,7 @@ def test_what_does_not_depend_on_the_image_is_computed_while_tracing():
 def test_the_module_itself_is_not_changed():
     module = Residual().eval()
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
-    export_module(module, 12)
+    export_module(module, Signature.image(12))
     assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
 
 
@@ -153,4 +154,4 @@ def test_a_module_whose_flow_depends_on_the_image_is_refused():
             return x if x.sum() > 0 else -x
 
     with pytest.raises(Exception, match=r"[Dd]ata.dependent"):
-        export_module(Branches(), 12)
+        export_module(Branches(), Signature.image(12))

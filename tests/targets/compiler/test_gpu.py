@@ -14,7 +14,9 @@ from tvm.s_tir import dlight
 
 from blockfront.blocks import deploy
 from blockfront.errors import DeviceUnavailable, RunError, UsageError
-from blockfront.targets import TARGETS, choose_runner, compile_model, cuda_compiler, get_target
+from blockfront.signature import Signature
+from blockfront.targets import TARGETS, choose_runner, compile_model, get_target
+from blockfront.targets.compiler import cuda_compiler
 from blockfront.targets.latency.runners.gpu import find_gpu
 
 GPUS = ["jetson_nano_gpu", "jetson_orin_nano_gpu", "rk3399_gpu"]
@@ -25,7 +27,7 @@ here = tvm.cuda(0).exist
 
 @pytest.mark.parametrize(("name", "keyword"), [("jetson_orin_nano_gpu", "__global__"), ("rk3399_gpu", "__kernel")])
 def test_a_boards_gpu_gets_every_kernel_of_every_family_in_its_language(name, keyword, all_families):
-    program = compile_model(deploy(all_families.build()), 32, get_target(name), seed=0)
+    program = compile_model(deploy(all_families.build()), Signature.image(32), get_target(name), seed=0)
     assert program.unscheduled_kernels == ()
     assert program.source.count(keyword) >= len(program.kernels)
     for kernel in program.kernels:
@@ -41,17 +43,20 @@ def test_a_rule_of_dlight_that_fails_is_told_and_the_next_one_schedules_the_kern
         raise ValueError("this matrix is odd")
 
     monkeypatch.delenv("BENCH_DEBUG", raising=False)
-    usual = compile_model(tiny, 16, get_target("rk3399_gpu"), seed=0)
+    usual = compile_model(tiny, Signature.image(16), get_target("rk3399_gpu"), seed=0)
     assert {kernel.reason for kernel in usual.kernels} == {None}
     monkeypatch.setattr(dlight.gpu.Matmul, "apply", fail)
-    program = compile_model(tiny, 16, get_target("rk3399_gpu"), seed=0)
+    program = compile_model(tiny, Signature.image(16), get_target("rk3399_gpu"), seed=0)
     assert program.unscheduled_kernels == ()
     assert {kernel.reason for kernel in program.kernels} == {"dlight Matmul failed: ValueError: this matrix is odd"}
     assert "dlight Matmul" not in {kernel.rule for kernel in program.kernels}
 
 
 def test_both_jetsons_get_the_same_cuda_and_are_told_that_its_schedules_were_not_run(tiny):
-    nano, orin = (compile_model(tiny, 16, get_target(f"jetson_{name}_gpu"), seed=0) for name in ("nano", "orin_nano"))
+    nano, orin = (
+        compile_model(tiny, Signature.image(16), get_target(f"jetson_{name}_gpu"), seed=0)
+        for name in ("nano", "orin_nano")
+    )
     assert nano.source == orin.source
     assert (nano.threads, orin.threads) == (1, 8)
     for program in (nano, orin):
@@ -98,7 +103,7 @@ def test_a_latency_on_this_machines_gpu_names_it_and_times_each_kernel(measured)
 
 @pytest.mark.skipif(importlib.util.find_spec("cuda") is None, reason="needs NVIDIA's run-time compiler")
 def test_nvidias_compiler_takes_the_code_and_refuses_what_it_is_too_new_for_in_one_line(tiny):
-    source = compile_model(tiny, 16, get_target("jetson_orin_nano_gpu"), seed=0).source
+    source = compile_model(tiny, Signature.image(16), get_target("jetson_orin_nano_gpu"), seed=0).source
     assert cuda_compiler.cubin(source, "sm_87")[:4] == b"\x7fELF"
     with pytest.raises(RunError, match="NVIDIA's compiler for sm_53 failed") as caught:
         cuda_compiler.cubin(source, "sm_53")
@@ -142,6 +147,6 @@ def test_a_gpu_runs_on_all_of_itself():
 
 @pytest.mark.skipif(not here, reason="needs a GPU")
 def test_the_gpu_of_this_machine_computes_what_torch_does(tiny):
-    program = compile_model(tiny, 16, get_target("cuda"), seed=0)
+    program = compile_model(tiny, Signature.image(16), get_target("cuda"), seed=0)
     assert program.verified_on == "device"
     assert program.max_rel_error <= 1e-4

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from blockfront.signature import Signature
 from blockfront.targets import compile_model, get_target
 
 
@@ -70,4 +71,4 @@ MODULES = {
 @pytest.mark.parametrize("name", MODULES)
 def test_an_imported_module_computes_what_torch_does(name):
     torch.manual_seed(0)
-    assert compile_model(MODULES[name], 12, get_target("host"), threads=1).max_rel_error <= 1e-4
+    assert compile_model(MODULES[name], Signature.image(12), get_target("host"), threads=1).max_rel_error <= 1e-4

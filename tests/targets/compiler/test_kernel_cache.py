@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from blockfront.signature import Signature
 from blockfront.targets import compile_model, get_target
 from blockfront.targets.compiler.kernel_cache import CompiledKernel, KernelCache
 
@@ -55,10 +56,10 @@ def network(width):
 def test_networks_that_share_a_kernel_share_its_code(tmp_path, monkeypatch):
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path))
     host = get_target("host")
-    first = compile_model(network(8), 8, host)
+    first = compile_model(network(8), Signature.image(8), host)
     entries = set(tmp_path.glob("kernels/*/*"))
     assert len(entries) == len({kernel.symbol for kernel in first.kernels}) + 1  # and one object
-    second = compile_model(network(16), 8, host)
+    second = compile_model(network(16), Signature.image(8), host)
     shared = {kernel.symbol for kernel in first.kernels} & {kernel.symbol for kernel in second.kernels}
     assert len(shared) == 2  # the image's layout and the stem
     added = set(tmp_path.glob("kernels/*/*")) - entries
@@ -68,8 +69,8 @@ def test_networks_that_share_a_kernel_share_its_code(tmp_path, monkeypatch):
 def test_another_thread_count_or_target_has_its_own_code(tmp_path, monkeypatch):
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path))
     rk3399 = get_target("rk3399")
-    one = compile_model(network(8), 8, rk3399, threads=1)
+    one = compile_model(network(8), Signature.image(8), rk3399, threads=1)
     before = len(list(tmp_path.glob("kernels/*/*")))
-    two = compile_model(network(8), 8, rk3399, threads=2)
+    two = compile_model(network(8), Signature.image(8), rk3399, threads=2)
     assert len(list(tmp_path.glob("kernels/*/*"))) == 2 * before
     assert {kernel.symbol for kernel in one.kernels} == {kernel.symbol for kernel in two.kernels}

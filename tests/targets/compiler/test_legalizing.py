@@ -4,6 +4,7 @@ import tvm
 from torch import nn
 from tvm import relax
 
+from blockfront.signature import Signature
 from blockfront.targets import get_target
 from blockfront.targets.compiler.approximations import LEGALIZATIONS
 from blockfront.targets.compiler.exporting import export_module
@@ -46,7 +47,7 @@ MODULES = {
 
 def legalized(module, rules):
     with get_target("host").compiler():
-        return Importer(rules).module(export_module(module, 12))
+        return Importer(rules).module(export_module(module, Signature.image(12)))
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -66,7 +67,7 @@ def test_networks_share_the_kernels_of_operators_they_have_in_common():
 def test_winograds_kernels_are_remembered_with_their_tile():
     board = get_target("rk3399")
     module = nn.Sequential(nn.Conv2d(3, 64, 1), nn.Conv2d(64, 64, 3, 1, 1), nn.Conv2d(64, 96, 3, 1, 1))
-    trace = export_module(module, 12)
+    trace = export_module(module, Signature.image(12))
     once, twice = (kernel_functions(Importer(rules(board, 1)).module(trace)) for _ in range(2))
     assert any("winograd" in name for name in once)
     assert all(function.same_as(twice[name]) for name, function in once.items())

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from blockfront.errors import RunError
+from blockfront.signature import Signature
 from blockfront.targets import compile_model, get_target
 from blockfront.targets.compiler.linking import link_objects, load_library
 
@@ -28,7 +29,7 @@ def test_a_library_is_unloaded_with_its_module(host_program):
 @pytest.mark.parametrize("target", ["host", "rk3399"])
 def test_compiling_leaves_no_library_loaded(tiny, target):
     before = loaded_libraries()
-    program = compile_model(tiny, 16, get_target(target))
+    program = compile_model(tiny, Signature.image(16), get_target(target))
     assert loaded_libraries() == before
     assert program.kernels
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from blockfront.signature import Signature
 from blockfront.targets import compile_model, get_target
 from blockfront.targets.compiler.exporting import export_module
 from blockfront.targets.compiler.kernels import kernel_functions
@@ -37,7 +38,7 @@ def picky(monkeypatch, tmp_path):
 
 
 def kernels_of(model, size=14):
-    lowered = lower(export_module(model.eval(), size), get_target("host"), 1)
+    lowered = lower(export_module(model.eval(), Signature.image(size)), get_target("host"), 1)
     return [schedule_kernel(function, MACHINE) for function in kernel_functions(lowered).values()]
 
 
@@ -64,7 +65,7 @@ def test_a_rule_for_whole_kernels_leaves_nothing_to_later_ones(monkeypatch):
 
 
 def test_a_rule_that_fails_costs_its_kernel_the_schedule_and_not_the_network(picky, tiny):
-    program = compile_model(tiny, 16, get_target("rk3399"), seed=0)
+    program = compile_model(tiny, Signature.image(16), get_target("rk3399"), seed=0)
     reasons = {kernel.name: kernel.reason for kernel in program.kernels if kernel.reason}
     assert tuple(reasons) == program.unscheduled_kernels
     assert len(reasons) >= 2
@@ -74,10 +75,10 @@ def test_a_rule_that_fails_costs_its_kernel_the_schedule_and_not_the_network(pic
 
 
 def test_debugging_raises_what_a_rule_does_although_the_cache_has_the_kernel(picky, tiny, monkeypatch):
-    compile_model(tiny, 16, get_target("rk3399"), seed=0)
+    compile_model(tiny, Signature.image(16), get_target("rk3399"), seed=0)
     monkeypatch.setenv("BENCH_DEBUG", "1")
     with pytest.raises(RuntimeError, match=r"ValueError: .* is not to my taste") as raised:
-        compile_model(tiny, 16, get_target("rk3399"), seed=0)
+        compile_model(tiny, Signature.image(16), get_target("rk3399"), seed=0)
     assert raised.value.__cause__.__traceback__.tb_next is not None
     assert isinstance(raised.value.__cause__, ValueError)
 

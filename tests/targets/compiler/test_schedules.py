@@ -8,6 +8,7 @@ from torch import nn
 from tvm import relax, tirx
 from tvm.s_tir import Schedule
 
+from blockfront.signature import Signature
 from blockfront.targets import get_target, winograd
 from blockfront.targets.compiler.exporting import export_module
 from blockfront.targets.compiler.kernel_cache import KernelCache
@@ -122,7 +123,7 @@ def compiled(tmp_path, monkeypatch):
     def run(model, x, machine):
         host = get_target("host")
         monkeypatch.setattr(Target, "machine", lambda *_: machine)
-        lowered = lower(export_module(model.eval(), x.shape[-1]), host, 1)
+        lowered = lower(export_module(model.eval(), Signature.image(x.shape[-1])), host, 1)
         [kernels] = compile_kernels(lowered, machine, [host.compiler()], KernelCache(tmp_path))
         planned, _ = finalize(call_by_symbol(lowered, kernels))
         path = tmp_path / "network.so"
@@ -164,7 +165,7 @@ def test_winograd_computes_the_convolution_for_whole_and_cut_tiles(size, m, mach
 
 def rules_of(model, size=14):
     host = get_target("host")
-    functions = kernel_functions(lower(export_module(model.eval(), size), host, 1)).values()
+    functions = kernel_functions(lower(export_module(model.eval(), Signature.image(size)), host, 1)).values()
     rules = [schedule_kernel(function, MACHINES["neon"]).rule for function in functions]
     return rules, sum(kernel_macs(function) for function in functions)
 
@@ -179,14 +180,14 @@ def test_each_operator_class_gets_its_own_rule():
 
 
 def test_a_kernel_in_parts_runs_each():
-    lowered = lower(export_module(MODULES["columns in parts"].eval(), 14), get_target("host"), 1)
+    lowered = lower(export_module(MODULES["columns in parts"].eval(), Signature.image(14)), get_target("host"), 1)
     functions = [schedule_kernel(f, MACHINES["neon"]).function for f in kernel_functions(lowered).values()]
     loops = [len(f.body.block.body.seq) for f in functions if isinstance(f.body.block.body, tirx.SeqStmt)]
     assert loops == [2, 2]
 
 
 def scheduled(model, size):
-    lowered = lower(export_module(model.eval(), size), get_target("host"), 1)
+    lowered = lower(export_module(model.eval(), Signature.image(size)), get_target("host"), 1)
     return [schedule_kernel(function, MACHINES["neon"]).function for function in kernel_functions(lowered).values()]
 
 

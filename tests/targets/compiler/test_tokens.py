@@ -16,6 +16,7 @@ from blockfront.blocks.tokens import (
     make_static,
     reduce_tokens,
 )
+from blockfront.signature import Signature
 from blockfront.targets import compile_model, get_target
 from blockfront.targets.compiler.exporting import export_module
 
@@ -55,7 +56,7 @@ def _static(method: str) -> nn.Module:
 @pytest.mark.parametrize("method", [*FIXED, "merge-prune counts", "merge-prune capacity"])
 def test_every_static_network_compiles_with_all_kernels_scheduled(method):
     model = _static(method)
-    program = compile_model(model, 32, get_target("host"), threads=1)
+    program = compile_model(model, Signature.image(32), get_target("host"), threads=1)
     assert program.max_rel_error <= 1e-5
     assert program.unscheduled_kernels == ()
     kernels = sum(kernel.macs * kernel.calls for kernel in program.kernels)
@@ -64,7 +65,7 @@ def test_every_static_network_compiles_with_all_kernels_scheduled(method):
 
 @pytest.mark.parametrize("method", [*FIXED, "merge-prune counts", "merge-prune capacity"])
 def test_a_static_graph_has_no_operator_whose_result_has_a_shape_of_its_own(method):
-    nodes = export_module(_static(method), 32).graph.nodes
+    nodes = export_module(_static(method), Signature.image(32)).graph.nodes
     names = {str(node.target) for node in nodes if node.op == "call_function"}
     assert not [name for name in names if any(word in name for word in BANNED)]
 
@@ -75,7 +76,7 @@ def test_networks_that_merge_one_or_every_source_or_prune_every_patch_compile():
     one = Plan(lengths=(64, 63), merges=(1, 1), thresholds={}, macs=0.0, images=1, data="")
     every = Plan(lengths=(34, 2), merges=(32, 0), thresholds={}, macs=0.0, images=1, data="")
     for model in (make_static(dynamic, one), make_static(dynamic, every), reduce_tokens(vit, "random", r=64)):
-        program = compile_model(model, 32, get_target("host"), threads=1)
+        program = compile_model(model, Signature.image(32), get_target("host"), threads=1)
         assert program.max_rel_error <= 1e-5
         assert program.unscheduled_kernels == ()
 
@@ -94,7 +95,7 @@ class Selecting(nn.Module):
 
 
 def test_operators_that_select_compute_what_torch_does():
-    program = compile_model(Selecting(), 8, get_target("host"), threads=1)
+    program = compile_model(Selecting(), Signature.image(8), get_target("host"), threads=1)
     assert program.max_rel_error <= 1e-6
     assert program.unscheduled_kernels == ()
 
@@ -106,4 +107,4 @@ def test_a_network_that_takes_out_all_it_can_compiles(method, options):
     reduced = reduce_tokens(vit, method, **options)
     static = make_static(reduced, assume_counts(reduced)) if method == "ltmp" else reduced
     assert min(static.reducer.counts(17)[1]) <= 3
-    assert compile_model(static, 16, get_target("host"), threads=1).max_rel_error <= 1e-5
+    assert compile_model(static, Signature.image(16), get_target("host"), threads=1).max_rel_error <= 1e-5

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from blockfront.blocks import deploy
+from blockfront.signature import Signature
 from blockfront.targets import FIGURES, TARGETS, compile_model
 
 PROCESSORS = [name for name, target in TARGETS.items() if not target.is_gpu]
@@ -50,7 +51,7 @@ def imports(library):
 @pytest.mark.parametrize("name", PROCESSORS)
 def test_every_kernel_of_every_family_becomes_code_of_the_board(name, all_families):
     target = TARGETS[name]
-    program = compile_model(deploy(all_families.build()), 32, target, seed=0)
+    program = compile_model(deploy(all_families.build()), Signature.image(32), target, seed=0)
     assert program.unscheduled_kernels == ()
     assert program.max_rel_error <= 1e-4
     bits, machine, mask, float_abi = ELF[target.architecture]

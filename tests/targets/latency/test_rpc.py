@@ -12,11 +12,14 @@ import numpy as np
 import psutil
 import pytest
 import tvm
+from torch import nn
 
 from blockfront.board import connection
 from blockfront.errors import DeviceLost, DeviceTimeout, DeviceUnavailable, RunError, UsageError
-from blockfront.targets import RUNNERS, RunOptions, get_target
+from blockfront.signature import Input, Signature
+from blockfront.targets import RUNNERS, RunOptions, compile_model, get_target
 from blockfront.targets.compiler.linking import link_kernels
+from blockfront.targets.latency.runners.measure import run_program
 from blockfront.targets.latency.runners.peak import Update, compile_update
 
 RPC = RUNNERS["rpc"]
@@ -111,10 +114,33 @@ def test_a_device_rests_before_it_is_measured(one, host_program):
 
 
 def test_a_wrong_output_gives_no_latency_and_the_device_is_free_again(one, host_program):
-    wrong = dataclasses.replace(host_program, expected=tuple(value + 1 for value in host_program.expected))
+    (output,) = host_program.outputs
+    other = dataclasses.replace(output, expected=(output.array + 1).tobytes())
+    wrong = dataclasses.replace(host_program, outputs=(other,))
     with pytest.raises(RunError, match=r"output on the device differs from torch: .* on board one"):
         RPC.visit(wrong, asking(one))
     one.wait_for(1, "one", seconds=5)
+
+
+def test_every_output_comes_back_from_a_board_and_is_compared(one):
+    class Heads(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.boxes, self.scores = nn.Conv2d(1, 4, 3), nn.Conv2d(1, 2, 3)
+
+        def forward(self, image, scale):
+            return {"boxes": 1e3 * self.boxes(image), "scores": [self.scores(image) * scale, None]}
+
+    signature = Signature((Input("image", (1, 1, 6, 10)), Input("scale", ())))
+    program = compile_model(Heads(), signature, get_target("host"), threads=1)
+    _, errors = in_session(asking(one), lambda session: run_program(program, session))
+    assert [error.name for error in errors] == ["boxes", "scores.0"]
+    assert all(error.relative <= 1e-5 for error in errors)
+    assert RPC.visit(program, asking(one)).samples_ms
+    boxes, scores = program.outputs
+    other = dataclasses.replace(scores, expected=(scores.array + 1e-3).tobytes())
+    with pytest.raises(RunError, match=r"output scores\.0 on the device differs from torch: .* on board one"):
+        RPC.visit(dataclasses.replace(program, outputs=(boxes, other)), asking(one))
 
 
 def test_a_kernel_that_hangs_costs_its_session_and_the_device_is_free_again(one, host_program):

@@ -53,7 +53,9 @@ def test_a_latency_survives_json(host_program):
 
 
 def test_a_program_whose_output_is_wrong_on_the_device_gets_no_latency(host_program):
-    wrong = dataclasses.replace(host_program, expected=tuple(value + 1 for value in host_program.expected))
+    (output,) = host_program.outputs
+    other = dataclasses.replace(output, expected=(output.array + 1).tobytes())
+    wrong = dataclasses.replace(host_program, outputs=(other,))
     with pytest.raises(RunError, match="output on the device differs from torch"):
         RUNNERS["local"].visit(wrong, options())
 

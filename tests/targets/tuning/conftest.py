@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from blockfront.signature import Signature
 from blockfront.targets import get_target
 from blockfront.targets.tuning.cost_model import TransferModel
 from blockfront.targets.tuning.database import TuningDatabase, TuningRecord
@@ -29,7 +30,7 @@ def make_network():
 @pytest.fixture(scope="session")
 def task(host):
     """The kernel with most multiply-accumulates of such a network."""
-    return max(tasks_of(network(), 16, host, 1), key=lambda task: task.kernel.macs)
+    return max(tasks_of(network(), Signature.image(16), host, 1), key=lambda task: task.kernel.macs)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import pytest
 from msgspec import structs
 
 from blockfront.errors import RunError
+from blockfront.signature import Signature
 from blockfront.targets import RUNNERS, RunOptions, compile_model, get_target
 from blockfront.targets.tuning.candidates import open_candidates
 from blockfront.targets.tuning.database import TuningDatabase
@@ -82,7 +83,10 @@ def test_a_kernel_is_tuned_on_a_device_behind_a_tracker(tracker, task, host, dat
 
 def test_networks_that_share_a_kernel_share_its_schedule(make_network, task, trace, host):
     traces = {task.kernel.symbol: trace}
-    programs = [compile_model(make_network(head), 16, host, threads=1, seed=0, tuned=traces) for head in (10, 20)]
+    programs = [
+        compile_model(make_network(head), Signature.image(16), host, threads=1, seed=0, tuned=traces)
+        for head in (10, 20)
+    ]
     tuned = [next(kernel for kernel in program.kernels if kernel.rule == "tuned") for program in programs]
     assert [program.tuned_kernels for program in programs] == [(tuned[0].name,), (tuned[1].name,)]
     assert tuned[0].symbol == tuned[1].symbol != task.kernel.symbol
@@ -91,13 +95,15 @@ def test_networks_that_share_a_kernel_share_its_schedule(make_network, task, tra
 
 def test_a_tuned_schedule_is_verified_on_the_host_for_a_board(make_network, task, trace):
     traces = {task.kernel.symbol: trace}
-    program = compile_model(make_network(), 16, get_target("rk3399"), seed=0, tuned=traces)
+    program = compile_model(make_network(), Signature.image(16), get_target("rk3399"), seed=0, tuned=traces)
     assert len(program.tuned_kernels) == 1
     assert (program.verified_on, program.max_rel_error <= 1e-4) == ("host", True)
 
 
 def test_a_damaged_trace_costs_the_kernel_its_tuning(make_network, task, host):
-    program = compile_model(make_network(), 16, host, threads=1, seed=0, tuned={task.kernel.symbol: "[[]]"})
+    program = compile_model(
+        make_network(), Signature.image(16), host, threads=1, seed=0, tuned={task.kernel.symbol: "[[]]"}
+    )
     assert program.tuned_kernels == ()
     assert program.unscheduled_kernels == ()
 
@@ -106,12 +112,14 @@ def test_a_latency_names_its_tuned_kernels(make_network, task, trace):
     rk3399 = get_target("rk3399")
     options = RunOptions(target=rk3399, threads=2)
     for tuned, count in ((None, 0), ({}, 0), ({task.kernel.symbol: trace}, 1)):
-        latency = RUNNERS["roofline"].run(compile_model(make_network(), 16, rk3399, seed=0, tuned=tuned), options)
+        latency = RUNNERS["roofline"].run(
+            compile_model(make_network(), Signature.image(16), rk3399, seed=0, tuned=tuned), options
+        )
         assert len(latency.tuned_kernels) == count
 
 
 def test_kernels_are_counted_over_all_networks_and_ranked_by_their_time(make_network, host):
-    networks = [tasks_of(make_network(head), 16, host, 1) for head in (10, 20)]
+    networks = [tasks_of(make_network(head), Signature.image(16), host, 1) for head in (10, 20)]
     merged = merge([task for tasks in networks for task in tasks])
     calls = {task.kernel.symbol: task.kernel.calls for task in merged}
     assert sorted(calls.values()) == [1, 1] + [2] * (len(networks[0]) - 1)

@@ -17,6 +17,7 @@ with tempfile.TemporaryDirectory() as folder:
     from blockfront.blocks import deploy
     from blockfront.blocks.tokens import reduce_tokens
     from blockfront.design_space import Network
+    from blockfront.signature import Signature
     from blockfront.targets import RUNNERS, RunOptions, compile_model, get_target
 
     loader.use_compiler(Path(folder))
@@ -28,7 +29,7 @@ with tempfile.TemporaryDirectory() as folder:
         "transformer": timm.create_model("vit_tiny_patch16_224", img_size=32, depth=1, num_classes=10),
         "fewer tokens": reduce_tokens(patches, "tome", r=20),
     }
-    programs = {name: compile_model(module, 32, gpu, seed=0) for name, module in networks.items()}
+    programs = {name: compile_model(module, Signature.image(32), gpu, seed=0) for name, module in networks.items()}
     options = RunOptions(target=gpu, threads=gpu.check_threads(None), seconds=0, repeats=2, sample_ms=0)
     RUNNERS["local"].check(options)
     latency = RUNNERS["local"].run(programs["transformer"], options)

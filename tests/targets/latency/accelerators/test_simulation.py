@@ -15,6 +15,7 @@ from zigzag.api import get_hardware_performance_zigzag
 from zigzag.parser.onnx.onnx_model_parser import ONNXModelParser
 from zigzag.workload.layer_node import LayerNode
 
+from blockfront.signature import Signature
 from blockfront.targets import ACCELERATORS, RUNNERS, simulation_options
 from blockfront.targets.latency.accelerators import Layer, make_workload, simulator
 from blockfront.targets.latency.accelerators.description import read_description
@@ -70,7 +71,7 @@ def test_layers_are_those_that_zigzag_reads_from_its_own_workloads(model, file):
             expected.append(tuple(sizes.get(name, 1) for name in ("G", "K", "C", "OY", "OX", "FY", "FX")))
     ours = [
         (layer.groups, layer.out_chs, layer.in_chs, *layer.size, *layer.kernel)
-        for layer, calls in make_workload(getattr(models, model)(weights=None), 224).layers.items()
+        for layer, calls in make_workload(getattr(models, model)(weights=None), Signature.image(224)).layers.items()
         for _ in range(calls)
     ]
     assert sorted(ours) == sorted(expected)
@@ -157,7 +158,7 @@ def test_a_layer_is_simulated_once(square, options, monkeypatch):
 
 def test_a_network_costs_its_layers_and_what_the_rest_moves(options):
     module = nn.Sequential(nn.Conv2d(3, 8, 1), nn.ReLU(), nn.Conv2d(8, 8, 1), nn.MaxPool2d(2), nn.Conv2d(8, 8, 1))
-    latency = SIMULATED.run(SIMULATED.prepare(module.eval(), 32, options, 0), options)
+    latency = SIMULATED.run(SIMULATED.prepare(module.eval(), Signature.image(32), options, 0), options)
     layers = [convolution(8, 3, 32), convolution(8, 8, 32), convolution(8, 8, 16)]
     costs = [simulate(layer, options.target, options.description) for layer in layers]
     # Pooling reads 8 × 32 × 32 bytes at 4096 bits a cycle while it writes a quarter of them at 2048.
@@ -179,7 +180,7 @@ def test_a_network_costs_its_layers_and_what_the_rest_moves(options):
 def test_a_memory_with_one_port_reads_and_writes_in_turn():
     options = simulation_options(ACCELERATORS["edge_tpu_like"])
     module = nn.Sequential(nn.Conv2d(3, 8, 1), nn.MaxPool2d(2))
-    latency = SIMULATED.run(SIMULATED.prepare(module.eval(), 16, options, 0), options)
+    latency = SIMULATED.run(SIMULATED.prepare(module.eval(), Signature.image(16), options, 0), options)
     pooling = next(kernel for kernel in latency.kernels if kernel.name == "max_pool2d")
     # 2048 and 512 bytes at 8 bytes a cycle of 2 ns; 700 pJ a read and 750 a write.
     assert pooling.ms == pytest.approx((256 + 64) * 2e-6)
@@ -188,7 +189,7 @@ def test_a_memory_with_one_port_reads_and_writes_in_turn():
 
 def test_twice_the_clock_is_half_the_time_and_the_same_energy(options):
     module = nn.Conv2d(3, 8, 3).eval()
-    program = SIMULATED.prepare(module, 16, options, 0)
+    program = SIMULATED.prepare(module, Signature.image(16), options, 0)
     fast = replace(options, target=replace(options.target, clock_ghz=2.0))
     slow_latency, fast_latency = SIMULATED.run(program, options), SIMULATED.run(program, fast)
     assert fast_latency.median_ms == pytest.approx(slow_latency.median_ms / 2)

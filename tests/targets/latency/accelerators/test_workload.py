@@ -12,12 +12,13 @@ from torch import nn
 from blockfront.blocks import deploy
 from blockfront.design_space import Network, count_cost
 from blockfront.errors import RunError
+from blockfront.signature import Signature
 from blockfront.targets.latency.accelerators import Layer, Move, make_workload
 from blockfront.targets.latency.accelerators.layers import product
 
 
 def workload(*layers, resolution=8):
-    return make_workload(nn.Sequential(*layers).eval(), resolution)
+    return make_workload(nn.Sequential(*layers).eval(), Signature.image(resolution))
 
 
 @pytest.mark.parametrize(
@@ -26,15 +27,15 @@ def workload(*layers, resolution=8):
 )
 def test_layers_hold_every_mac_that_torch_counts(model, options):
     module = timm.create_model(model, **options).eval()
-    found = make_workload(module, 64)
-    assert found.macs == count_cost(module, 64).macs
+    found = make_workload(module, Signature.image(64))
+    assert found.macs == count_cost(module, Signature.image(64)).macs
     assert found.mac_share == 1
     assert not found.foreign
 
 
 def test_every_family_is_made_of_layers(all_families):
     network = all_families
-    found = make_workload(deploy(network.build()), network.resolution)
+    found = make_workload(deploy(network.build()), network.signature)
     assert found.macs == network.cost.macs
 
 
@@ -69,10 +70,27 @@ def test_what_others_read_too_is_stored_and_read_again():
             x = self.convolution(image)
             return x + torch.relu(x)
 
-    found = make_workload(Both().eval(), 8)
+    found = make_workload(Both().eval(), Signature.image(8))
     # relu reads 4 × 8 × 8 and writes them, the sum reads both.
     assert found.moves == {Move("relu", 256, 256): 1, Move("add", 512, 256): 1}
     assert found.activation_share == 1 / 3
+
+
+def test_any_image_and_several_outputs_make_a_workload():
+    class Levels(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fine, self.coarse = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 8, 1)
+
+        def forward(self, image):
+            fine = self.fine(image)
+            return {"fine": fine, "levels": [fine.relu(), self.coarse(fine)]}
+
+    found = make_workload(Levels().eval(), Signature.image(6, 10, channels=1))
+    assert found.macs == 60 * 9 * 4 + 60 * 4 * 8
+    # What is given as it is must be stored: the activation reads it again.
+    assert found.moves == {Move("relu", 240, 240): 1}
+    assert not found.fused
 
 
 def test_pooling_and_norms_move_what_they_read_and_write():
@@ -97,7 +115,7 @@ def test_attention_is_two_products_of_every_head_and_a_softmax():
             tokens = image.reshape(1, 3, 16, 16).expand(1, 3, 16, 16)
             return nn.functional.scaled_dot_product_attention(tokens, tokens, tokens)
 
-    found = make_workload(nn.Sequential(Attention()).eval(), 16)
+    found = make_workload(nn.Sequential(Attention()).eval(), Signature.image(16))
     # 3 heads of 16 tokens with 16 features; the tokens stand as 4 × 4 pixels.
     assert found.layers == {Layer("MatMul", 3, 16, 16, (4, 4), (4, 4)): 2}
     assert found.moves == {Move("softmax", 768, 768): 1}
@@ -139,7 +157,7 @@ def test_a_layer_without_a_batch_of_weights_is_a_linear_one():
         def forward(self, image):
             return image @ self.weights
 
-    found = make_workload(Product().eval(), 8)
+    found = make_workload(Product().eval(), Signature.image(8))
     assert found.layers == {product("Gemm", 1, 24, 8, 5): 1}
 
 
@@ -158,6 +176,6 @@ def test_a_layers_loops_are_those_of_zigzag():
 def test_a_network_of_the_space_is_built_from_its_text():
     text = "cnn_32_n10/stem_k3_s1_c8_nrelu/ir_r1_k3_s2_e2_c8_se0_nrelu6/head"
     network = Network.parse(text)
-    names = [layer.name for layer in make_workload(deploy(network.build()), 32).layers]
+    names = [layer.name for layer in make_workload(deploy(network.build()), Signature.image(32)).layers]
     assert names[:3] == ["conv 3×3 3 to 8 channels, 32×32", "conv 1×1 8 to 16 channels, 32×32", names[2]]
     assert names[2] == "conv 3×3/2 in 16 groups, 16 to 16 channels, 16×16"

@@ -8,6 +8,7 @@ from torch import nn
 
 from blockfront.blocks.tokens.selection import gather, top
 from blockfront.errors import RunError, UsageError
+from blockfront.signature import Signature
 from blockfront.targets import compile_model, get_target
 from blockfront.targets.latency.emulation import debian
 from blockfront.targets.latency.profiler import (
@@ -41,7 +42,7 @@ def network():
 
 @pytest.fixture(scope="module")
 def program():
-    return compile_model(network(), 64, get_target("rk3399"), threads=2)
+    return compile_model(network(), Signature.image(64), get_target("rk3399"), threads=2)
 
 
 @pytest.fixture(scope="module")
@@ -62,14 +63,14 @@ def test_a_pointwise_convolution_multiplies_and_adds_a_vector_of_four_at_a_time(
 
 def test_a_core_without_vectors_multiplies_and_adds_one_at_a_time():
     target = get_target("visionfive2")
-    program = compile_model(network(), 64, target, threads=1)
+    program = compile_model(network(), Signature.image(64), target, threads=1)
     macs = 32 * 32 * 32 * 64
     assert of(program, profile_kernels(program, target), macs).total.multiply_add == macs
 
 
 def test_vectors_of_risc_v_run_at_the_width_of_the_core():
     target = get_target("spacemit_k1")
-    program = compile_model(network(), 64, target, threads=1)
+    program = compile_model(network(), Signature.image(64), target, threads=1)
     macs = 32 * 32 * 32 * 64
     assert of(program, profile_kernels(program, target), macs).total.multiply_add == macs / 8
 
@@ -110,7 +111,7 @@ class Gathering(nn.Module):
 
 def test_kernels_profiled_together_do_not_read_their_indices_from_what_another_left():
     target = get_target("rk3399")
-    program = compile_model(Gathering(), 12, target, threads=1)
+    program = compile_model(Gathering(), Signature.image(12), target, threads=1)
     profiles = profile_kernels(program, target)
     (kernel,) = (kernel for kernel in program.kernels if kernel.name.startswith("take"))
     assert profiles[kernel.symbol].total.store_bytes == pytest.approx(8 * 16 * 4, abs=128)
@@ -157,7 +158,9 @@ def test_qemu_is_fetched_where_debians_packages_can_be_had(monkeypatch, tmp_path
     found = find_emulator(get_target("rk3399"))
     assert capsys.readouterr().err.startswith("downloading QEMU (about 30 MB, once) to ")
     assert str(tmp_path) in found.command[0]
-    program = compile_model(nn.Sequential(nn.Conv2d(3, 8, 1), nn.Flatten()), 8, get_target("rk3399"), threads=1)
+    program = compile_model(
+        nn.Sequential(nn.Conv2d(3, 8, 1), nn.Flatten()), Signature.image(8), get_target("rk3399"), threads=1
+    )
     assert sum(one.total.multiply_add for one in profile_kernels(program, get_target("rk3399")).values()) > 0
 
 

@@ -1,0 +1,136 @@
+"""A module's signature: the tensors it takes, and how near each of its outputs must come to torch's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from blockfront.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+FLOATS = ("float16", "float32", "float64")
+DTYPES = (*FLOATS, "int8", "uint8", "int16", "int32", "int64", "bool")
+TOLERANCE = 1e-4
+"""Of an output of floating-point numbers: max|y - y_torch| over max|y_torch|."""
+
+BARE = "output"
+"""The name of what a module gives that returns one tensor by itself."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """One tensor that a module takes: its name, its shape with the batch of 1, and its type by torch's name.
+
+    Samples of whole numbers are drawn from 0 until `below`; 0 and 1 are valid masks, and indices of most tables. Raises
+    `UsageError` for a shape that holds nothing and for a type that is none of `DTYPES`.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+    below: int = 2
+
+    def __post_init__(self) -> None:
+        if self.dtype not in DTYPES:
+            raise UsageError(f"input {self.name} cannot be of type {self.dtype!r}; known: {', '.join(DTYPES)}")
+        if any(extent < 1 for extent in self.shape) or self.below < 1:
+            raise UsageError(f"the shape of input {self.name} and its `below` must be 1 or more: {self}")
+
+    def __str__(self) -> str:
+        return f"{self.name} {'x'.join(map(str, self.shape)) or 'scalar'} {self.dtype}"
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a module takes, in the order it takes it, and the tolerances of what it gives.
+
+    What a module gives is found by running it; see `leaves`. `tolerances` are by the names of outputs; where it has
+    none, floating-point numbers may be off by 1e-4 of the largest of their output, and all others must be equal.
+
+    >>> str(Signature.image(224, 320, channels=1))
+    '1x224x320'
+    """
+
+    inputs: tuple[Input, ...]
+    tolerances: Mapping[str, float] = field(default_factory=dict, hash=False)
+
+    @classmethod
+    def image(cls, height: int, width: int | None = None, channels: int = 3) -> Signature:
+        """One float32 image (1, channels, height, width), square without a `width`."""
+        return cls((Input("image", (1, channels, height, height if width is None else width)),))
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it is one float32 image and nothing else."""
+        return len(self.inputs) == 1 and self.inputs[0].dtype == "float32" and len(self.inputs[0].shape) == 4
+
+    @property
+    def resolution(self) -> int | None:
+        """Height and width of a square image, in pixels; None of anything else."""
+        height, width = self.inputs[0].shape[2:] if self.is_image else (0, 1)
+        return height if height == width else None
+
+    @property
+    def size(self) -> str:
+        """What a reader is told: "224 pixels" of a square image in colour, of anything else `str`."""
+        usual = self.resolution is not None and self.inputs[0].shape[1] == 3
+        return f"{self.resolution} pixels" if usual else str(self)
+
+    def __str__(self) -> str:
+        """Channels, height and width of an image; otherwise every input."""
+        if self.is_image:
+            return "x".join(map(str, self.inputs[0].shape[1:]))
+        return ", ".join(map(str, self.inputs))
+
+    def zeros(self) -> tuple[torch.Tensor, ...]:
+        """Inputs of zeros, on torch's default device: `with torch.device("meta")` they take no memory."""
+        import torch
+
+        return tuple(torch.zeros(one.shape, dtype=getattr(torch, one.dtype)) for one in self.inputs)
+
+    def random(self, seed: int) -> tuple[torch.Tensor, ...]:
+        """Inputs drawn with `seed`: normally distributed, or whole numbers from 0 until their `below`."""
+        import torch
+
+        generator = torch.Generator().manual_seed(seed)
+
+        def draw(one: Input) -> torch.Tensor:
+            dtype = getattr(torch, one.dtype)
+            if one.dtype in FLOATS:
+                return torch.randn(one.shape, generator=generator, dtype=dtype)
+            return torch.randint(one.below, one.shape, generator=generator).to(dtype)
+
+        return tuple(map(draw, self.inputs))
+
+    def tolerance(self, output: str, dtype: str) -> float:
+        """What an output of this name and type may be off by, as a share of its largest value."""
+        return self.tolerances.get(output, TOLERANCE if dtype in FLOATS else 0.0)
+
+
+def leaves(returned: Any) -> list[tuple[str, Any]]:
+    """Every leaf of nested tuples, lists and dicts, in order, with its name: keys, fields and positions joined by dots.
+
+    A leaf that stands alone is `output`. None is left out: it says that there is no such output.
+
+    >>> leaves({"boxes": 1, "levels": [2, None, 3]})
+    [('boxes', 1), ('levels.0', 2), ('levels.2', 3)]
+    """
+    return [(".".join(names) or BARE, leaf) for names, leaf in _walk(returned, ())]
+
+
+def _walk(part: Any, names: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    if isinstance(part, Mapping):
+        inside = list(part.items())
+    elif isinstance(part, tuple) and hasattr(part, "_fields"):
+        inside = list(zip(part._fields, part, strict=True))
+    elif isinstance(part, tuple | list):
+        inside = list(enumerate(part))
+    else:
+        if part is not None:
+            yield names, part
+        return
+    for key, item in inside:
+        yield from _walk(item, (*names, str(key)))
