@@ -12,7 +12,7 @@ from blockfront.design_space.build import ConvolutionalNetwork
 from blockfront.design_space.cost import sum_cost
 from blockfront.design_space.network import KINDS, Network
 from blockfront.design_space.spec import Head, StageSpec, Stem
-from blockfront.design_space.text import format_parts, parse_parts
+from blockfront.design_space.text import format_parts, format_start, parse_parts, parse_start
 from blockfront.errors import UsageError
 from blockfront.results.cost import Cost
 
@@ -42,18 +42,23 @@ class CnnNetwork(Network):
         return blocks.pop() if len(blocks) == 1 else "mixed"
 
     @property
-    def cost(self) -> Cost:
+    def layers_cost(self) -> Cost:
         return sum_cost(self.resolution, self.num_classes, self.stem, self.stages, self.head)
 
     def build(self) -> nn.Module:
         return ConvolutionalNetwork(self.stem, self.stages, self.head, self.num_classes)
 
     def __str__(self) -> str:
-        return format_parts(self.resolution, self.num_classes, self.stem, self.stages, self.head)
+        start = format_start(self.kind, self.resolution, self.num_classes, self.task)
+        return format_parts(start, self.stem, self.stages, self.head)
 
     @classmethod
     def from_segments(cls, segments: list[str]) -> CnnNetwork:
-        return cls(*parse_parts(segments))
+        if len(segments) < 3:
+            text = "/".join(segments)
+            raise UsageError(f"network {text!r} needs at least cnn_<resolution>_n<classes>/stem_.../head")
+        resolution, num_classes, task = parse_start("cnn", segments[0])
+        return cls(resolution, num_classes, *parse_parts(segments[1:]), task=task)
 
 
 KINDS.add("cnn", CnnNetwork)

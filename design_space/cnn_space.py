@@ -87,7 +87,7 @@ class DesignSpace(Space):
             stages.append(StageSpec.of(block, depth, width, stride, **options))
         head_width = take("head", self.head)
         head = Head(head_width, take("head_act", self.head_act)) if head_width else Head()
-        return CnnNetwork(resolution, num_classes, stem, tuple(stages), head)
+        return CnnNetwork(resolution, num_classes, stem, tuple(stages), head, task=self.task_of_networks)
 
     def parts(self) -> dict[str, Any]:
         stages = [

@@ -8,16 +8,18 @@ from blockfront.errors import UsageError
 from blockfront.python_file import is_file_reference, load_object
 
 
-def load_space(ref: str, resolution: int | None = None, num_classes: int | None = None) -> Space:
+def load_space(
+    ref: str, resolution: int | None = None, num_classes: int | None = None, task: str | None = None
+) -> Space:
     """The design space that `ref` names: a preset, or `file.py:name`.
 
-    A preset is built for the input given, else for 224 pixels and 1000 classes; a file's space has its own
-    unless given. Raises `UsageError` for an unknown name and for a file that is missing, does not import,
-    lacks the name or has something else under it.
+    A preset is built for the input given, else for 224 pixels and 1000 classes; a file's space has its own input,
+    outputs and task unless given. Raises `UsageError` for an unknown name and for a file that is missing, does not
+    import, lacks the name or has something else under it.
     """
     if ".py" not in ref:
-        return SPACES[ref].build(resolution or 224, num_classes or 1000)
+        return SPACES[ref].build(resolution or 224, num_classes or 1000).with_input(task=task)
     if not is_file_reference(ref):
         raise UsageError(f"design space {ref!r} lacks its variable; write file.py:name")
     space: Space = load_object(ref, lambda value: isinstance(value, Space), "design space")
-    return space.with_input(resolution, num_classes)
+    return space.with_input(resolution, num_classes, task)

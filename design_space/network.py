@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import msgspec
@@ -12,24 +12,29 @@ from torch import nn
 
 from blockfront.blocks.deployment import fuse_branches
 from blockfront.blocks.tokens import Plan
+from blockfront.design_space.postprocess import postprocess_cost, with_postprocess
 from blockfront.digest import digest
 from blockfront.errors import UsageError
 from blockfront.registry import Registry
 from blockfront.results.cost import Cost
 from blockfront.signature import Signature
+from blockfront.tasks import CLASSIFICATION, TASKS
 
 
 @dataclass(frozen=True)
 class Network(ABC):
     """One point of a design space; a kind of networks is a frozen dataclass with a `kind`, added to `KINDS`.
 
-    `str(network)` is its text form, which `Network.parse` reads back. JSON both ways through msgspec.
+    `task` is an entry of `blockfront.tasks.TASKS`, and `num_classes` how many outputs the network has: classes, where
+    it classifies. `str(network)` is its text form, which `Network.parse` reads back. JSON both ways through msgspec.
     """
 
     resolution: int
     num_classes: int
+    task: str = field(default=CLASSIFICATION, kw_only=True)
 
     def __post_init__(self) -> None:
+        TASKS[self.task]
         if self.resolution < 1 or self.num_classes < 1:
             raise UsageError(
                 "a network needs a positive resolution and number of classes, "
@@ -38,8 +43,11 @@ class Network(ABC):
 
     @cached_property
     def id(self) -> str:
-        """First 12 hexadecimal digits of the SHA-256 of the canonical JSON."""
-        canonical = json.dumps(msgspec.to_builtins(self), sort_keys=True, separators=(",", ":"))
+        """First 12 hexadecimal digits of the SHA-256 of the canonical JSON, in which classification goes unnamed."""
+        fields = msgspec.to_builtins(self)
+        if self.task == CLASSIFICATION:
+            del fields["task"]
+        canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"))
         return digest(canonical, 12)
 
     @property
@@ -58,23 +66,28 @@ class Network(ABC):
         return False
 
     @property
-    @abstractmethod
     def cost(self) -> Cost:
         """The same as `count_cost(self.deployed(), self.signature)`, faster for many alike networks."""
+        return self.layers_cost + postprocess_cost(self.task, self.num_classes)
+
+    @property
+    @abstractmethod
+    def layers_cost(self) -> Cost:
+        """The cost without the task's post-processing."""
 
     @abstractmethod
     def build(self) -> nn.Module:
-        """A module from (N, 3, resolution, resolution) to logits (N, num_classes), randomly initialised.
+        """A module from (N, 3, resolution, resolution) to (N, num_classes), such as logits, randomly initialised.
 
         The weights follow torch's global random state. Raises `UsageError` for what cannot be built.
         """
 
     def deployed(self, plan: Plan | None = None) -> nn.Module:
-        """What runs on a target, in evaluation mode: `build()` with its branches fused.
+        """What runs on a target, in evaluation mode: `build()` with its branches fused, and the task's post-processing.
 
         A network that `learns_counts` gets fixed ones, those of `plan` or else `assume_counts`; others take no plan.
         """
-        return fuse_branches(self.build())
+        return with_postprocess(fuse_branches(self.build()), self.task)
 
     @classmethod
     @abstractmethod

@@ -15,6 +15,7 @@ from blockfront.design_space.network import Network
 from blockfront.design_space.sampling import NetworkSequence, Pick, Values
 from blockfront.digest import digest
 from blockfront.errors import UsageError
+from blockfront.tasks import CLASSIFICATION, TASKS
 
 Take = Callable[[str, Field], Any]
 
@@ -23,25 +24,34 @@ Take = Callable[[str, Field], Any]
 class Space(ABC):
     """What spaces of all kinds share; every field is a constant or a dimension (`choice`, `integer`).
 
-    `constraints` maps macs, params or activations to (low, high), both allowed. A kind of space says how a network is
-    made of values (`make`), what its `family` may be, and what else defines it (`parts`).
+    `num_classes` is how many outputs networks have, of classification the classes; `task` what they are for, an entry
+    of `blockfront.tasks.TASKS`, or None for whatever the data set is for, without one classification. `constraints`
+    maps macs, params or activations to (low, high), both allowed. A kind of space says how a network is made of values
+    (`make`), what its `family` may be, and what else defines it (`parts`).
     """
 
     name: str
     resolution: Field = field(default=224, kw_only=True)
     num_classes: Field = field(default=1000, kw_only=True)
+    task: str | None = field(default=None, kw_only=True)
     constraints: Constraints = field(default_factory=dict, kw_only=True)
     _sequences: dict[int, NetworkSequence] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_whole("resolution", self.resolution)
         check_whole("num_classes", self.num_classes)
+        TASKS[self.task_of_networks]
         check_constraints(self.constraints)
 
     @property
     @abstractmethod
     def family(self) -> Field | None:
         """The families of its networks, if they have one; samples have as many networks of each."""
+
+    @property
+    def task_of_networks(self) -> str:
+        """The task that its networks name."""
+        return self.task or CLASSIFICATION
 
     @abstractmethod
     def make(self, take: Take) -> Network:
@@ -126,18 +136,23 @@ class Space(ABC):
                 return
             path[-1] += 1
 
-    def with_input(self, resolution: int | None = None, num_classes: int | None = None) -> Self:
-        """The space with another input or number of classes, where given."""
+    def with_input(
+        self, resolution: int | None = None, num_classes: int | None = None, task: str | None = None
+    ) -> Self:
+        """The space with another input, number of outputs or task, where given."""
         return replace(
             self,
             resolution=self.resolution if resolution is None else resolution,
             num_classes=self.num_classes if num_classes is None else num_classes,
+            task=self.task if task is None else task,
         )
 
     def definition(self) -> dict[str, Any]:
         """The space as JSON: constants as they are, a dimension as {"choice": values}."""
         constraints = {name: [float(low), float(high)] for name, (low, high) in sorted(self.constraints.items())}
         shared = {name: describe_field(getattr(self, name)) for name in ("resolution", "num_classes")}
+        if self.task_of_networks != CLASSIFICATION:
+            shared["task"] = self.task
         return {"name": self.name, **shared, **self.parts(), "constraints": constraints}
 
     @property

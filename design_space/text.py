@@ -3,7 +3,8 @@
 `cnn_224_n1000/stem_k3_s2_c32_nrelu6/ir_r2_k3_s2_e6_c24_se0.25_nrelu6/head_c1280_nrelu6`: segments joined by
 "/", fields by "_". r is depth, s stride, c width, k kernel, e expansion, se squeeze-excite, g groups, gs
 group size and n activation (of the first segment: number of classes). Other options are `name=value`, with
-"-" for "_" in names and percent-encoded values, so that no character means anything to a shell.
+"-" for "_" in names and percent-encoded values, so that no character means anything to a shell. A network of
+another task than classification has the task's tag in place of the first n, as in `cnn_224_r1`.
 """
 
 from __future__ import annotations
@@ -15,20 +16,19 @@ from urllib.parse import quote, unquote
 from blockfront.blocks import BLOCKS, Block, Scalar
 from blockfront.design_space.spec import Head, StageSpec, Stem
 from blockfront.errors import UsageError
-
-Parts = tuple[int, int, Stem, tuple[StageSpec, ...], Head]
+from blockfront.tasks import TASKS
 
 # Numeric options with a short form; "n" is the short form of `act` where that is a string.
 SHORT = {"kernel": "k", "expansion": "e", "se": "se", "groups": "g", "group_size": "gs"}
 _ORDER = ("kernel", "stride", "expansion", "width", "se", "groups", "group_size", "act")
 
 
-def format_parts(resolution: int, num_classes: int, stem: Stem, stages: Sequence[StageSpec], head: Head) -> str:
-    """The text form of a network with these parts."""
+def format_parts(start: str, stem: Stem, stages: Sequence[StageSpec], head: Head) -> str:
+    """The text form of a network with these parts after its first segment, `start`."""
     stem_text = f"stem_k{stem.kernel}_s{stem.stride}_c{stem.width}_n{_encode(stem.act)}"
     head_text = f"head_c{head.width}_n{_encode(head.act)}" if head.width else "head"
     segments = [
-        f"cnn_{resolution}_n{num_classes}",
+        start,
         stem_text + ("_pool" if stem.pool else ""),
         *(_format_stage(stage) for stage in stages),
         head_text,
@@ -36,27 +36,38 @@ def format_parts(resolution: int, num_classes: int, stem: Stem, stages: Sequence
     return "/".join(segments)
 
 
-def parse_parts(segments: Sequence[str]) -> Parts:
-    """(resolution, num_classes, stem, stages, head) of the segments of a network's text form.
+def parse_parts(segments: Sequence[str]) -> tuple[Stem, tuple[StageSpec, ...], Head]:
+    """Stem, stages and head of the segments of a network's text form after the first.
 
     Raises `UsageError` that shows the segment which is wrong.
     """
-    if len(segments) < 3:
-        text = "/".join(segments)
-        raise UsageError(f"network {text!r} needs at least cnn_<resolution>_n<classes>/stem_.../head")
-    first, stem, *stages, head = segments
-    resolution, num_classes = match_segment(first, r"cnn_(\d+)_n(\d+)", "cnn_<resolution>_n<classes>")
+    stem, *stages, head = segments
     kernel, stride, width, act, pool = match_segment(
         stem, r"stem_k(\d+)_s(\d+)_c(\d+)_n([^_]*)(_pool)?", "stem_k<kernel>_s<stride>_c<width>_n<act>[_pool]"
     )
     head_width, head_act = match_segment(head, r"head(?:_c(\d+)_n([^_]*))?", "head or head_c<width>_n<act>")
     return (
-        int(resolution),
-        int(num_classes),
         Stem(int(width), int(kernel), int(stride), unquote(act), pool is not None),
         tuple(_parse_stage(segment) for segment in stages),
         Head(int(head_width), unquote(head_act)) if head_width else Head(),
     )
+
+
+def format_start(kind: str, resolution: int, num_classes: int, task: str) -> str:
+    """The first segment of a network's text: its kind, input, task and outputs, such as `cnn_224_n1000`."""
+    return f"{kind}_{resolution}_{TASKS[task].tag}{num_classes}"
+
+
+def parse_start(kind: str, segment: str) -> tuple[int, int, str]:
+    """(resolution, num_classes, task) of the first segment of a network's text.
+
+    Raises `UsageError` for anything else, and for a tag that no known task has.
+    """
+    resolution, tag, outputs = match_segment(segment, rf"{kind}_(\d+)_([a-z]+)(\d+)", f"{kind}_<resolution>_n<classes>")
+    try:
+        return int(resolution), int(outputs), TASKS.of_tag(tag)
+    except UsageError as error:
+        raise UsageError(f"segment {segment!r}: {error}") from None
 
 
 def _format_stage(stage: StageSpec) -> str:

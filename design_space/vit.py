@@ -22,8 +22,9 @@ from blockfront.blocks.tokens import (
 )
 from blockfront.blocks.tokens.cropr import CroprReducer
 from blockfront.design_space.network import KINDS, Network
+from blockfront.design_space.postprocess import with_postprocess
 from blockfront.design_space.reduction import LEARNED, ReductionSpec, family_of
-from blockfront.design_space.text import format_value, match_segment
+from blockfront.design_space.text import format_start, format_value, match_segment, parse_start
 from blockfront.errors import UsageError
 from blockfront.results.cost import Cost
 
@@ -69,7 +70,7 @@ class VitNetwork(Network):
         return self.reduction is not None and self.reduction.method == LEARNED
 
     @cached_property
-    def cost(self) -> Cost:
+    def layers_cost(self) -> Cost:
         """Counted in closed form. What a method itself multiplies to score and match tokens is in it."""
         skeleton, reducer = self._skeleton, self._reducer
         macs = TransformerMacs.of(skeleton)
@@ -96,7 +97,8 @@ class VitNetwork(Network):
 
     def deployed(self, plan: Plan | None = None) -> nn.Module:
         module = self.build()
-        return fuse_branches(_static(module, plan) if self.learns_counts else module)
+        network = fuse_branches(_static(module, plan) if self.learns_counts else module)
+        return with_postprocess(network, self.task)
 
     @cached_property
     def _skeleton(self) -> VisionTransformer:
@@ -130,7 +132,7 @@ class VitNetwork(Network):
 
     def __str__(self) -> str:
         size = f"p{self.patch}_d{self.depth}_w{self.width}_h{self.heads}_m{format_value(self.mlp_ratio)}"
-        segments = [f"vit_{self.resolution}_n{self.num_classes}", size]
+        segments = [format_start(self.kind, self.resolution, self.num_classes, self.task), size]
         return "/".join(segments if self.reduction is None else [*segments, str(self.reduction)])
 
     @classmethod
@@ -139,7 +141,7 @@ class VitNetwork(Network):
             raise UsageError(
                 f"network {'/'.join(segments)!r} is not vit_<resolution>_n<classes>/p..._d..._w..._h..._m...[/<method>]"
             )
-        numbers = match_segment(segments[0], r"vit_(\d+)_n(\d+)", "vit_<resolution>_n<classes>")
+        resolution, num_classes, task = parse_start("vit", segments[0])
         *sizes, ratio = match_segment(
             segments[1],
             r"p(\d+)_d(\d+)_w(\d+)_h(\d+)_m(\d+(?:\.\d+)?)",
@@ -147,7 +149,7 @@ class VitNetwork(Network):
         )
         reduction = ReductionSpec.parse(segments[2]) if len(segments) == 3 else None
         patch, depth, width, heads = (int(size) for size in sizes)
-        return cls(int(numbers[0]), int(numbers[1]), patch, depth, width, heads, float(ratio), reduction)
+        return cls(resolution, num_classes, patch, depth, width, heads, float(ratio), reduction, task=task)
 
 
 def _static(module: nn.Module, plan: Plan | None) -> ReducedTransformer:

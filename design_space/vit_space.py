@@ -76,6 +76,7 @@ class TransformerSpace(Space):
             heads=width // take("head_width", self.head_width),
             mlp_ratio=take("mlp_ratio", self.mlp_ratio),
             reduction=reduction.spec(lambda name, value: take(f"{reduction.method}.{name}", value)),
+            task=self.task_of_networks,
         )
 
     def parts(self) -> dict[str, Any]:

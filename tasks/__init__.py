@@ -1,6 +1,6 @@
 """Tasks: what a network is to give, how it learns that, and how well it does it."""
 
-from blockfront.tasks.classification import Classification
-from blockfront.tasks.task import TASKS, Evaluator, Task
+from blockfront.tasks.classification import CLASSIFICATION, Classification
+from blockfront.tasks.task import TASKS, Evaluator, Task, Tasks
 
-__all__ = ["TASKS", "Classification", "Evaluator", "Task"]
+__all__ = ["CLASSIFICATION", "TASKS", "Classification", "Evaluator", "Task", "Tasks"]

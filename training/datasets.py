@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,15 +14,16 @@ from blockfront.digest import digest
 from blockfront.errors import UsageError
 from blockfront.python_file import is_file_reference, load_object
 from blockfront.registry import Registry
+from blockfront.tasks import CLASSIFICATION, TASKS
 
 
 @dataclass(frozen=True)
 class Dataset:
     """A data set ready to train on: a reference that any process can open again, and its counts.
 
-    `path` is the absolute folder its files lie in, None for built-in data. `resolution` is the input size in
-    pixels that suits it. `fingerprint` changes when the images do (12 hex digits). `task` is an entry of
-    `blockfront.tasks.TASKS`.
+    `path` is the absolute folder its files lie in, None for built-in data. `task` is an entry of
+    `blockfront.tasks.TASKS`, and `num_classes` how many outputs it asks of a network: of classification the classes.
+    `resolution` is the input size in pixels that suits it. `fingerprint` changes when the images do (12 hex digits).
     """
 
     ref: str
@@ -32,12 +33,19 @@ class Dataset:
     train_images: int
     test_images: int
     fingerprint: str
-    task: str = "classification"
+    task: str = CLASSIFICATION
+
+    def targets(self, labels: Sequence[Any] | torch.Tensor) -> torch.Tensor:
+        """The labels of N images as its task takes them, (N, ...); raises `UsageError` for labels it cannot take."""
+        try:
+            return TASKS[self.task].targets(labels, self.num_classes)
+        except UsageError as error:
+            raise UsageError(f"data set {self.ref!r}: {error}") from error
 
 
 @dataclass(frozen=True)
 class Tensors:
-    """Images small enough to stay in memory: float (N, 1 or 3, H, W) from 0 to 1, and labels (N,) int64."""
+    """Images small enough to stay in memory: float (N, 1 or 3, H, W) from 0 to 1, and labels (N, ...) of the task."""
 
     images: torch.Tensor
     labels: torch.Tensor
@@ -47,11 +55,11 @@ class Tensors:
 
 
 class Pictures(Protocol):
-    """Anything indexed that gives (PIL image, open file or uint8 array (H, W, C); class index)."""
+    """Anything indexed that gives (PIL image, open file or uint8 array (H, W, C); label, such as a class index)."""
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, index: int, /) -> tuple[Any, int]: ...
+    def __getitem__(self, index: int, /) -> tuple[Any, Any]: ...
 
 
 Images = Tensors | Pictures
@@ -63,9 +71,10 @@ class Source:
 
     `open(dataset)` gives the training and the test images. `describe(ref, data_dir)` gives the `Dataset` and
     raises `UsageError` when the files are not as they should be; without one, the figures below are taken and
-    `open` is called once to count the images. `flip` says whether a mirrored picture keeps its class. `takes`
-    names what follows name and `separator` in a reference, if anything does. Where a figure is None, it
-    depends on the files.
+    `open` is called once to count the images. `task` is what its labels are for, an entry of
+    `blockfront.tasks.TASKS`, and `num_classes` how many outputs that asks of a network. `flip` says whether a mirrored
+    picture keeps its label, `moves` whether one does that is turned, zoomed and shifted a little. `takes` names what
+    follows name and `separator` in a reference, if anything does. Where a figure is None, it depends on the files.
     """
 
     name: str
@@ -80,6 +89,8 @@ class Source:
     takes: str | None = None
     separator: str = ":"
     describe: Callable[[str, str | None], Dataset] | None = None
+    task: str = CLASSIFICATION
+    moves: bool = True
 
     @property
     def form(self) -> str:
@@ -109,8 +120,12 @@ def get_dataset(ref: str, data_dir: str | None = None) -> Dataset:
         dataset = source.describe(ref, data_dir)
     else:
         dataset = _describe(source, ref, data_dir)
-    if dataset.num_classes < 2:
-        raise UsageError(f"data set {ref!r} has {dataset.num_classes} class; at least 2 are needed")
+    task = TASKS[source.task]
+    dataset = replace(dataset, task=source.task)
+    if dataset.num_classes < task.fewest:
+        raise UsageError(
+            f"data set {ref!r} has num_classes {dataset.num_classes}; {task.name} needs at least {task.fewest}"
+        )
     if dataset.train_images < 2 or dataset.test_images < 1:
         raise UsageError(
             f"data set {ref!r} has {dataset.train_images} training and {dataset.test_images} test images; "
@@ -145,5 +160,7 @@ def _describe(source: Source, ref: str, data_dir: str | None) -> Dataset:
     ref = f"{Path(head).resolve()}:{name}" if colon else ref
     blank = Dataset(ref, path, source.num_classes, source.resolution, 0, 0, "")
     train, test = source.open(blank)
-    parts = (source.name, source.num_classes, len(train), len(test))
+    parts = [source.name, source.num_classes, len(train), len(test)]
+    if source.task != CLASSIFICATION:
+        parts.append(source.task)
     return Dataset(ref, path, source.num_classes, source.resolution, len(train), len(test), fingerprint(parts))

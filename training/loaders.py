@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ from PIL import Image
 from timm.data import create_loader, resolve_data_config
 from torch import Tensor, nn
 from torch.utils.data import Dataset as TorchDataset
+from torch.utils.data import default_collate
 
 from blockfront.errors import RunError
 
@@ -25,9 +26,12 @@ SMALLEST_CROP = 0.65
 COLOR_JITTER = 0.2
 UNCROPPED_UP_TO = 64
 
+Targets = Callable[[Sequence[Any] | Tensor], Tensor]
+"""From the labels of N images to what the task's loss takes, (N, ...): `Dataset.targets`."""
+
 
 class Loader(Protocol):
-    """Batches of images (N, 3, R, R) float32, normalised, and labels (N,) int64."""
+    """Batches of images (N, 3, R, R) float32, normalised, and the task's targets (N, ...)."""
 
     def __len__(self) -> int: ...
 
@@ -65,18 +69,31 @@ def views_for(module: nn.Module, resolution: int) -> Views:
     )
 
 
-def train_loader(images: Images, views: Views, recipe: Recipe, *, flip: bool, workers: int = 0) -> Loader:
-    """Shuffled, augmented batches of one size; a last batch that is not full is dropped."""
+def train_loader(
+    images: Images,
+    views: Views,
+    recipe: Recipe,
+    targets: Targets,
+    *,
+    flip: bool = True,
+    moves: bool = True,
+    workers: int = 0,
+) -> Loader:
+    """Shuffled, augmented batches of one size; a last batch that is not full is dropped.
+
+    `flip` and `moves`: whether pictures keep their labels when they are mirrored, and when they are moved a little.
+    """
     batch_size = min(recipe.batch_size, len(images))
+    moved = recipe.augment if moves else 0.0
     if isinstance(images, Tensors):
-        return TensorBatches(images, images, views.resolution, batch_size, recipe.augment, training=True)
+        return TensorBatches(images, images, views.resolution, batch_size, targets, moved, training=True)
     return create_loader(
         ReadablePictures(images),
         input_size=(3, views.resolution, views.resolution),
         batch_size=batch_size,
         is_training=True,
         no_aug=recipe.augment == 0 and recipe.auto_augment is None and recipe.random_erasing == 0,
-        scale=(max(0.08, 1 - (1 - SMALLEST_CROP) * recipe.augment), 1.0),
+        scale=(max(0.08, 1 - (1 - SMALLEST_CROP) * moved), 1.0),
         hflip=0.5 if flip and recipe.augment > 0 else 0.0,
         color_jitter=COLOR_JITTER * recipe.augment,
         auto_augment=recipe.auto_augment,
@@ -86,17 +103,24 @@ def train_loader(images: Images, views: Views, recipe: Recipe, *, flip: bool, wo
         mean=views.mean,
         std=views.std,
         num_workers=workers,
+        collate_fn=Collate(targets),
         use_prefetcher=False,
     )
 
 
 def evaluation_loader(
-    images: Images, train_images: Images, views: Views, *, batch_size: int = EVAL_BATCH, workers: int = 0
+    images: Images,
+    train_images: Images,
+    views: Views,
+    targets: Targets,
+    *,
+    batch_size: int = EVAL_BATCH,
+    workers: int = 0,
 ) -> Loader:
     """Every image once, in order. In-memory images are normalised by the training images' statistics."""
     if isinstance(images, Tensors):
         assert isinstance(train_images, Tensors)
-        return TensorBatches(images, train_images, views.resolution, batch_size, 0.0, training=False)
+        return TensorBatches(images, train_images, views.resolution, batch_size, targets, 0.0, training=False)
     return create_loader(
         ReadablePictures(images),
         input_size=(3, views.resolution, views.resolution),
@@ -108,6 +132,7 @@ def evaluation_loader(
         crop_pct=views.crop_pct,
         crop_mode=views.crop_mode,
         num_workers=workers,
+        collate_fn=Collate(targets),
         use_prefetcher=False,
     )
 
@@ -130,7 +155,7 @@ class _Chosen:
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, index: int, /) -> tuple[Any, int]:
+    def __getitem__(self, index: int, /) -> tuple[Any, Any]:
         return self.pictures[self.indices[index]]
 
     def filename(self, index: int) -> str | None:
@@ -139,7 +164,18 @@ class _Chosen:
         return filename and filename(self.indices[index])
 
 
-class ReadablePictures(TorchDataset[tuple[Any, int]]):
+@dataclass(frozen=True)
+class Collate:
+    """Pictures, as tensors, and their labels to one batch."""
+
+    targets: Targets
+
+    def __call__(self, samples: Sequence[tuple[Tensor, Any]]) -> tuple[Tensor, Tensor]:
+        images, labels = zip(*samples, strict=True)
+        return default_collate(list(images)), self.targets(labels)
+
+
+class ReadablePictures(TorchDataset[tuple[Any, Any]]):
     """Pictures as RGB, through the transform that timm's loader sets.
 
     Raises `RunError` naming the picture that cannot be read, where timm's own data set would skip it.
@@ -153,7 +189,7 @@ class ReadablePictures(TorchDataset[tuple[Any, int]]):
     def __len__(self) -> int:
         return len(self.pictures)
 
-    def __getitem__(self, index: int) -> tuple[Any, int]:
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
         try:
             picture, label = self.pictures[index]
             image = _rgb(picture)
@@ -162,7 +198,7 @@ class ReadablePictures(TorchDataset[tuple[Any, int]]):
             name = (filename and filename(index)) or f"number {index} of the data set"
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise RunError(f"image {name} cannot be read ({reason}); remove or replace it") from error
-        return (image if self.transform is None else self.transform(image)), int(label)
+        return (image if self.transform is None else self.transform(image)), label
 
 
 def _rgb(picture: Any) -> Image.Image:
@@ -186,6 +222,7 @@ class TensorBatches:
     statistics: Tensors
     resolution: int
     batch_size: int
+    targets: Targets
     augment: float
     training: bool
 
@@ -200,7 +237,7 @@ class TensorBatches:
         for step in range(len(self)):
             chosen = order[step * self.batch_size : (step + 1) * self.batch_size]
             images = warp(self.data.images[chosen], self.resolution, self.augment)
-            yield ((images - mean) / std).expand(-1, 3, -1, -1), self.data.labels[chosen]
+            yield ((images - mean) / std).expand(-1, 3, -1, -1), self.targets(self.data.labels[chosen])
 
 
 def warp(images: Tensor, resolution: int, strength: float) -> Tensor:

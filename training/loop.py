@@ -1,4 +1,4 @@
-"""Train a network on a data set, or evaluate it: any module that gives (N, classes) from (N, 3, R, R)."""
+"""Train a network on a data set, or evaluate it: any module that gives (N, outputs) from (N, 3, R, R)."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def train(
     `resolution` is the input size in pixels, the data set's own by default. `device` is auto (CUDA where
     there is one), cpu, or cuda. On a CPU the same module, seed and threads give the same result in any
     process; build the module under `seeded(seed)` so that its initial weights repeat too. `workers` more
-    processes load pictures. `loss(images, labels, criterion)` gives what is minimised, where that is more than
-    `criterion(logits, labels)`, such as losses of auxiliary heads. `on_epoch(epoch, epochs, value)` is called
-    after each epoch, counted from 1, with the task's first metric. The process's threads and random generators, and
-    the module's device and mode, are restored. Raises `UsageError` for a device that is not there
-    and a module with another number of outputs, `RunError` when training diverges, memory runs out or an image cannot
-    be read.
+    processes load pictures. `loss(images, targets, criterion)` gives what is minimised, where that is more than
+    the task's `criterion(outputs, targets)`, such as losses of auxiliary heads. `on_epoch(epoch, epochs, value)` is
+    called after each epoch, counted from 1, with the task's first metric. The process's threads and random generators,
+    and the module's device and mode, are restored. Raises `UsageError` for a device that is not there, a module with
+    another number of outputs and labels that are none of the task's, `RunError` when training diverges, memory runs
+    out or an image cannot be read.
     """
     where = choose_device(device)
     start = time.perf_counter()
@@ -61,9 +61,11 @@ def train(
     with prepared(module, where, threads, seed):
         source = find_source(dataset.ref)
         train_images, test_images = source.open(dataset)
-        loss = loss or (lambda images, labels, criterion: criterion(module(images), labels))
-        batches = train_loader(train_images, views, recipe, flip=source.flip, workers=workers)
-        tests = evaluation_loader(test_images, train_images, views, workers=workers)
+        loss = loss or (lambda images, targets, criterion: criterion(module(images), targets))
+        batches = train_loader(
+            train_images, views, recipe, dataset.targets, flip=source.flip, moves=source.moves, workers=workers
+        )
+        tests = evaluation_loader(test_images, train_images, views, dataset.targets, workers=workers)
         optimizer = _optimizer(module, recipe)
         scheduler = _scheduler(optimizer, recipe, len(batches))
         curve: list[float] = []
@@ -156,10 +158,10 @@ def _train_epoch(
         _check_outputs(outputs, len(targets), dataset)
         return task.loss(outputs, targets, recipe.label_smoothing)
 
-    for step, (images, labels) in enumerate(batches):
+    for step, (images, targets) in enumerate(batches):
         scheduler.step_update(done + step)
         with torch.autocast("cuda", torch.bfloat16, enabled=recipe.amp and device.type == "cuda"):
-            value = loss(place(images, device), labels.to(device, non_blocking=True), criterion)
+            value = loss(place(images, device), targets.to(device, non_blocking=True), criterion)
         optimizer.zero_grad()
         # AdaHessian differentiates the gradient once more
         value.backward(create_graph=getattr(optimizer, "is_second_order", False))
@@ -180,6 +182,8 @@ def _score(
         for images, targets in batches:
             outputs = module(place(images, device))
             _check_outputs(outputs, len(images), dataset)
+            if not torch.isfinite(outputs).all():
+                raise RunError("the network's outputs are not finite; lower the learning rate")
             evaluator.add(outputs, targets.to(device))
     return evaluator.scores()
 
@@ -189,5 +193,5 @@ def _check_outputs(outputs: Tensor, images: int, dataset: Dataset) -> None:
         raise UsageError(
             f"the network gives outputs of shape {tuple(outputs.shape)} for {images} images of "
             f"{dataset.ref}, not ({images}, {dataset.num_classes}); "
-            f"build it for {dataset.num_classes} classes"
+            f"build it with num_classes={dataset.num_classes}"
         )

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from blockfront.errors import RunError, UsageError
 
 from .datasets import Dataset, Images, find_source
-from .loaders import EVAL_BATCH, Loader, Views, evaluation_loader, shuffled, views_for
+from .loaders import EVAL_BATCH, Loader, Targets, Views, evaluation_loader, shuffled, views_for
 from .seeding import seeded
 
 
@@ -24,11 +24,12 @@ class Feed:
     views: Views
     train_images: Images
     test_images: Images
+    targets: Targets
     device: torch.device
     workers: int
 
     def training(self, batch_size: int = EVAL_BATCH, limit: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-        """Training images in random order, all or `limit` of them: (images (N, 3, R, R), labels (N,))."""
+        """Training images in random order, all or `limit` of them: (images (N, 3, R, R), targets (N, ...))."""
         return self._batches(shuffled(self.train_images, limit), batch_size)
 
     def test(self, batch_size: int = EVAL_BATCH) -> Iterator[tuple[Tensor, Tensor]]:
@@ -37,10 +38,10 @@ class Feed:
 
     def _batches(self, images: Images, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         loader: Loader = evaluation_loader(
-            images, self.train_images, self.views, batch_size=batch_size, workers=self.workers
+            images, self.train_images, self.views, self.targets, batch_size=batch_size, workers=self.workers
         )
-        for batch, labels in loader:
-            yield place(batch, self.device), labels.to(self.device, non_blocking=True)
+        for batch, targets in loader:
+            yield place(batch, self.device), targets.to(self.device, non_blocking=True)
 
 
 @contextmanager
@@ -64,7 +65,7 @@ def fed(
     views = choose_views(module, dataset, resolution, workers)
     with prepared(module, where, threads, seed), torch.autocast(where.type, torch.bfloat16, enabled=amp):
         train_images, test_images = find_source(dataset.ref).open(dataset)
-        yield Feed(views, train_images, test_images, where, workers)
+        yield Feed(views, train_images, test_images, dataset.targets, where, workers)
 
 
 def place(images: Tensor, device: torch.device) -> Tensor:
@@ -110,12 +111,13 @@ def prepared(module: nn.Module, device: torch.device, threads: int, seed: int) -
             # on a CPU about a third faster than channels-first
             module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
             yield
-    except RunError as error:
+    except (RunError, UsageError) as error:
         # a loading process hands its error over as a traceback, whose last line is the message
         *traceback, message = str(error).splitlines()
         if not traceback:
             raise
-        raise RunError(message.partition("RunError: ")[2] or message) from error
+        kind = RunError if isinstance(error, RunError) else UsageError
+        raise kind(message.partition(f"{kind.__name__}: ")[2] or message) from error
     except torch.OutOfMemoryError as error:
         raise RunError(f"out of memory on {device}; take a smaller batch size or resolution") from error
     finally:

@@ -1,13 +1,14 @@
 """What is known of a network on hardware: one result, how a trial keeps it, and the columns that follow from it."""
 
-from blockfront.results.column import DTYPES, Column, path, score_columns
-from blockfront.results.columns import COLUMNS, METRICS, SCHEMA_VERSION
+from blockfront.results.column import DTYPES, Column, Scored, path, score_columns
+from blockfront.results.columns import COLUMNS, METRICS, SCHEMA_VERSION, add_columns, add_scored, scored
 from blockfront.results.cost import Cost
 from blockfront.results.counts import Counts
+from blockfront.results.intervals import bootstrap95, wilson95
 from blockfront.results.latency import Coverage, KernelTime, Latency, Peak, Prediction, Visit
 from blockfront.results.metric import MISSING, Metric, share_of_images
 from blockfront.results.result import NetworkFacts, Origin, Result
-from blockfront.results.training import Score, Training, counted_share, mean_score
+from blockfront.results.training import Score, Training, counted_share, mean_over_images, mean_score
 
 __all__ = [
     "COLUMNS",
@@ -28,11 +29,18 @@ __all__ = [
     "Prediction",
     "Result",
     "Score",
+    "Scored",
     "Training",
     "Visit",
+    "add_columns",
+    "add_scored",
+    "bootstrap95",
     "counted_share",
+    "mean_over_images",
     "mean_score",
     "path",
     "score_columns",
+    "scored",
     "share_of_images",
+    "wilson95",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from blockfront.results.latency import Latency
@@ -14,6 +14,15 @@ from blockfront.results.training import Score, Training, counted_share, mean_sco
 Kind = Literal["text", "whole", "real"]
 DTYPES: dict[Kind, str] = {"text": "str", "whole": "Int64", "real": "float64"}
 """The pandas type of each kind of column."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What defines the columns of a metric that a task's evaluator fills, as a study keeps it: see `score_columns`."""
+
+    unit: str
+    title: str
+    metric: Metric
 
 
 @dataclass(frozen=True)
@@ -48,8 +57,11 @@ def path(names: str) -> Callable[[Result], Any]:
 
 
 def score_columns(unit: str, title: str, metric: Metric) -> tuple[Column, Column, Column]:
-    """The columns of a metric that a task's evaluator fills: its mean over the trainings, and its interval's ends."""
-    assert metric.interval is not None
+    """The columns of a metric that a task's evaluator fills: its mean over the trainings, and its interval's ends.
+
+    The metric's interval is in these columns, `KEY_ci95_low` and `KEY_ci95_high`, and its values hold for a data set.
+    """
+    metric = replace(metric, interval=(f"{metric.key}_ci95_low", f"{metric.key}_ci95_high"), depends_on="dataset")
     return _with_interval(unit, title, metric, lambda result: mean_score(result.trainings, metric.key))
 
 

@@ -5,20 +5,48 @@ Everything that shows results reads this table: rows and frames, `--json`, `benc
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from blockfront.errors import unknown
 from blockfront.registry import Registry
-from blockfront.results.column import Column, compiled, latency_end, of_training, path, score_columns, token_columns
+from blockfront.results.column import (
+    Column,
+    Scored,
+    compiled,
+    latency_end,
+    of_training,
+    path,
+    score_columns,
+    token_columns,
+)
 from blockfront.results.metric import Metric, share_of_images
 
 SCHEMA_VERSION = 1
 """Raised whenever a column changes its name, its unit or its meaning; a new column does not raise it."""
 
 COLUMNS: Registry[Column] = Registry("column")
-"""In the order of a table; a package that brings a task adds its metrics' columns."""
+"""In the order of a table; who brings a task adds its metrics' columns with `add_columns`."""
 
-for _column in (
+
+def add_columns(*columns: Column) -> None:
+    """Add columns behind those there are; raises `UsageError` for a name that is taken."""
+    for column in columns:
+        COLUMNS.add(column.name, column)
+
+
+def scored(metrics: Iterable[str]) -> tuple[Scored, ...]:
+    """What defines the columns of a task's metrics; raises `UsageError` for a metric that there is not."""
+    return tuple(Scored(COLUMNS[name].unit, COLUMNS[name].title, METRICS[name]) for name in metrics)
+
+
+def add_scored(definitions: Iterable[Scored]) -> None:
+    """Add the columns of metrics that a study was made with, where nothing here defines them."""
+    for one in definitions:
+        if one.metric.key not in COLUMNS:
+            add_columns(*score_columns(one.unit, one.title, one.metric))
+
+
+add_columns(
     Column("study", "text", "", "name of the study", path("origin.study")),
     Column("trial", "whole", "", "number of the trial in its study, from 0", path("trial")),
     Column("state", "text", "", "complete, failed, running or waiting", path("state")),
@@ -255,8 +283,7 @@ for _column in (
     ),
     Column("seed", "whole", "", "seed of the sampling, the weights and the training", path("origin.seed")),
     Column("schema_version", "whole", "", "version of these columns", lambda r: SCHEMA_VERSION),
-):
-    COLUMNS.add(_column.name, _column)
+)
 
 
 class _Metrics(Mapping[str, Metric]):

@@ -21,8 +21,9 @@ def row_of(result: Result) -> dict[str, Any]:
 def to_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Rows as a DataFrame with the documented columns, their order and types, even when empty."""
     rows = list(rows)
+    # A row may lack the columns of a metric that a later study brought.
     return pd.DataFrame(
-        {name: pd.Series([row[name] for row in rows], dtype=DTYPES[c.kind]) for name, c in COLUMNS.items()}
+        {name: pd.Series([row.get(name) for row in rows], dtype=DTYPES[c.kind]) for name, c in COLUMNS.items()}
     )
 
 

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Literal
 
-from blockfront.results.intervals import wilson95
+import numpy as np
+from numpy.typing import ArrayLike
+
+from blockfront.results.intervals import bootstrap95, wilson95
 
 AccuracySource = Literal["trained", "checkpoint", "proxy"]
 
@@ -62,3 +65,9 @@ def mean_score(trainings: Sequence[Training], metric: str) -> Score | None:
 def counted_share(share: float, images: int) -> Score:
     """The score of a share of test images, with Wilson's interval."""
     return Score(share, *wilson95(share, images))
+
+
+def mean_over_images(values: ArrayLike) -> Score:
+    """The score of a metric that is the mean of one value (images,) for each test image, with a bootstrap interval."""
+    array = np.asarray(values, dtype=np.float64)
+    return Score(float(array.mean()), *bootstrap95(lambda rows: array[rows].mean(), len(array)))

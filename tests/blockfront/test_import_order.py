@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "blockfront.console": {"results"},
     "blockfront.tasks": {"results"},
     "blockfront.blocks": set(),
-    "blockfront.design_space": {"blocks", "results"},
+    "blockfront.design_space": {"blocks", "tasks", "results"},
     "blockfront.targets.hardware": set(),
     "blockfront.targets.compiler": {"targets.hardware"},
     "blockfront.targets.latency": {"targets.hardware", "targets.compiler", "board", "results"},
@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "blockfront.training": {"tasks", "results"},
     "blockfront.analysis": {"results"},
     "blockfront.study": {"design_space", "results"},
-    "blockfront.sweep": {"study", "console", "blocks", "design_space", "targets", "training", "results"},
+    "blockfront.sweep": {"study", "console", "blocks", "design_space", "targets", "training", "tasks", "results"},
     "blockfront.services": {
         *("sweep", "study", "console", "board", "blocks", "design_space", "targets", "training", "results"),
     },

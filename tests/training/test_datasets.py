@@ -68,7 +68,7 @@ def test_a_users_own_data_set_can_be_registered(register: Callable[[Source], Sou
         ("import nothing_of_this_name", "does not import \\(line 1\\): ModuleNotFoundError"),
         ("other = 1", "defines no blockfront.training.Source 'mine'; it has none"),
         (OWN.replace("mine", "ours"), "defines no blockfront.training.Source 'mine'"),
-        (OWN.replace("num_classes=2", "num_classes=1"), "has 1 class"),
+        (OWN.replace("num_classes=2", "num_classes=1"), "has num_classes 1; classification needs at least 2"),
         (OWN.replace("stripes(64)", "stripes(1)"), "has 1 training and 16 test images"),
     ],
 )

@@ -58,7 +58,7 @@ def test_a_warped_digit_stays_near_the_plain_one() -> None:
 
 def test_test_batches_hold_every_image_once_in_order_and_are_normalised() -> None:
     train, test = digits_split()
-    loader = evaluation_loader(test, train, views_for(torch.nn.Identity(), 8))
+    loader = evaluation_loader(test, train, views_for(torch.nn.Identity(), 8), get_dataset("digits").targets)
     images, labels = (torch.cat(parts) for parts in zip(*loader, strict=True))
     assert images.shape == (450, 3, 8, 8)
     assert torch.equal(labels, test.labels)
@@ -69,7 +69,8 @@ def test_test_batches_hold_every_image_once_in_order_and_are_normalised() -> Non
 def test_training_batches_are_shuffled_full_and_drawn_without_repeats() -> None:
     train, _ = digits_split()
     numbered = Tensors(train.images, torch.arange(len(train)))
-    loader = train_loader(numbered, views_for(torch.nn.Identity(), 16), Recipe(batch_size=100), flip=False)
+    views, targets = views_for(torch.nn.Identity(), 16), get_dataset("digits").targets
+    loader = train_loader(numbered, views, Recipe(batch_size=100), targets)
     assert isinstance(loader, TensorBatches)
     first, second = (torch.cat([labels for _, labels in loader]) for _ in range(2))
     assert len(loader) == 13

@@ -175,7 +175,7 @@ def test_outputs_that_are_no_numbers_are_no_accuracy() -> None:
 
 
 def test_a_network_for_another_number_of_classes_is_refused(small_net: Build) -> None:
-    with pytest.raises(UsageError, match=r"shape \(32, 1000\).*build it for 10 classes"):
+    with pytest.raises(UsageError, match=r"shape \(32, 1000\).*build it with num_classes=10"):
         train(small_net(1000), get_dataset("digits"), SHORT, resolution=8, device="cpu")
 
 

@@ -37,7 +37,9 @@ def test_a_picture_reaches_the_network_normalised_by_timms_constants(
 ) -> None:
     dataset = get_dataset("torch/cifar10", data_dir=str(cifar10_dir))
     train_images, test_images = find_source(dataset.ref).open(dataset)
-    images, labels = next(iter(evaluation_loader(test_images, train_images, views_for(nn.Identity(), 32))))
+    images, labels = next(
+        iter(evaluation_loader(test_images, train_images, views_for(nn.Identity(), 32), dataset.targets))
+    )
     rows = pickle.loads((cifar10_dir / "cifar-10-batches-py" / "test_batch").read_bytes())
     pixels = torch.from_numpy(rows["data"]).view(-1, 3, 32, 32) / 255
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
@@ -58,7 +60,7 @@ def test_a_training_batch_has_the_asked_size_whatever_the_pictures(cifar10_dir: 
     dataset = get_dataset("torch/cifar10", data_dir=str(cifar10_dir))
     train_images, _ = find_source(dataset.ref).open(dataset)
     recipe = Recipe(batch_size=48, auto_augment="rand-m9", random_erasing=0.5)
-    loader = train_loader(train_images, views_for(nn.Identity(), 40), recipe, flip=True)
+    loader = train_loader(train_images, views_for(nn.Identity(), 40), recipe, dataset.targets)
     assert [tuple(images.shape) for images, _ in loader] == [(48, 3, 40, 40)] * 2
 
 
@@ -66,8 +68,8 @@ def test_no_augmentation_leaves_the_pictures_as_they_are(cifar10_dir: Path) -> N
     dataset = get_dataset("torch/cifar10", data_dir=str(cifar10_dir))
     train_images, _ = find_source(dataset.ref).open(dataset)
     views = views_for(nn.Identity(), 32)
-    plain = train_loader(train_images, views, Recipe(augment=0, batch_size=100), flip=True)
-    expected = evaluation_loader(train_images, train_images, views)
+    plain = train_loader(train_images, views, Recipe(augment=0, batch_size=100), dataset.targets)
+    expected = evaluation_loader(train_images, train_images, views, dataset.targets)
     images, _ = next(iter(plain))
     ordered, _ = next(iter(expected))
 
