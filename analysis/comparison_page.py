@@ -20,7 +20,7 @@ from blockfront.files import explaining, write_atomically
 from blockfront.results import MISSING, Metric
 
 SPEEDUP_NOTE = (
-    "A family's cost at some {noun} is the least of its networks that have at least as much; families are compared "
+    "A family's cost at some {noun} is the least of its networks that are at least as good; families are compared "
     "at the deciles of {noun} of all networks, where both reach them, by the geometric mean of the costs' ratio. The "
     "best family has the least cost at most of these. Brackets: 95 % bootstrap intervals, networks "
     "resampled with replacement and the best family kept. They cover which networks were sampled, not training noise "
@@ -60,7 +60,7 @@ def render_comparison(
     if comparison.levels:
         caption = (
             f"One panel a study: {value.noun} against {cost.label}, each family with its own front. "
-            "Up and left is better."
+            f"{comparison.objectives.up} and left is better."
         )
         figure = figures.add(plot_targets(comparison.studies, comparison.objectives), caption, caption)
         sections.append(tag("section", figure))

@@ -26,7 +26,7 @@ from blockfront.analysis.statistics import MIN_NETWORKS, percentile95, present
 
 @dataclass(frozen=True)
 class Box:
-    """The corner a hypervolume is bounded by (highest cost, lowest value) and the opposite, ideal corner."""
+    """The corner a hypervolume is bounded by (highest cost, worst value) and the opposite, ideal corner."""
 
     cost: float
     value: float
@@ -36,15 +36,15 @@ class Box:
     @property
     def area(self) -> float:
         """Area between the corners, in the unit of the cost times that of the value."""
-        return (self.cost - self.ideal_cost) * (self.ideal_value - self.value)
+        return (self.cost - self.ideal_cost) * abs(self.ideal_value - self.value)
 
 
 @dataclass(frozen=True)
 class Lead:
     """Which family has the best value within a budget of cost, and by how much over the next family.
 
-    `margin` and its interval are differences of values; `leads` is the share of resamples in which `family` is again
-    the strict leader.
+    `margin` and its interval say how much better its value is, in the value's unit; `leads` is the share of resamples
+    in which `family` is again the strict leader.
     """
 
     budget: float
@@ -64,8 +64,9 @@ def study_box(df: pd.DataFrame, objectives: Objectives = OBJECTIVES) -> Box:
     table = usable(df, objectives.cost, objectives.value)
     if table.empty:
         return Box(math.nan, math.nan, math.nan, math.nan)
-    cost, value = table[objectives.cost], table[objectives.value]
-    return Box(float(cost.max()), float(value.min()), float(cost.min()), float(value.max()))
+    costs, gains = objectives.costs(table), objectives.gains(table)
+    worst, best = (objectives.sign * float(gain) for gain in (gains.min(), gains.max()))
+    return Box(float(costs.max()), worst, float(costs.min()), best)
 
 
 def family_table(
@@ -86,13 +87,14 @@ def family_table(
     require_comparable(df, objectives.cost, objectives.value)
     rows_of = tidy(df)["family"].value_counts()
     table = usable(df, objectives.cost, objectives.value)
-    cost, value = (table[key].to_numpy(dtype=np.float64) for key in (objectives.cost, objectives.value))
+    costs, gains = objectives.costs(table), objectives.gains(table)
     family = table["family"].to_numpy(dtype=str)
     box = box or study_box(df, objectives)
+    corner = (box.cost, objectives.sign * box.value)
     drawn = present(len(table), draws, seed) if len(table) else np.zeros((draws, 0), dtype=bool)
-    drawn_fronts = front_masks(cost, value, drawn)
+    drawn_fronts = front_masks(costs, gains, drawn)
     sizes = drawn_fronts.sum(axis=1)
-    merged = front_mask(cost, value)
+    merged = front_mask(costs, gains)
     rows = []
     for name in rows_of.index:
         own = family == name
@@ -101,7 +103,7 @@ def family_table(
         share_low = share_high = math.nan
         if len(table) >= MIN_NETWORKS:
             share_low, share_high = percentile95((drawn_fronts & own).sum(axis=1) / sizes)
-        volume, low, high = _volume(cost[own], value[own], drawn[:, own], box)
+        volume, low, high = _volume(costs[own], gains[own], drawn[:, own], corner, box.area)
         rows.append(
             (
                 name,
@@ -124,17 +126,21 @@ def family_table(
 
 
 def _volume(
-    cost: NDArray[np.float64], value: NDArray[np.float64], drawn: NDArray[np.bool_], box: Box
+    costs: NDArray[np.float64],
+    gains: NDArray[np.float64],
+    drawn: NDArray[np.bool_],
+    corner: tuple[float, float],
+    area: float,
 ) -> tuple[float, float, float]:
-    if len(cost) == 0 or not box.area > 0:
+    """The share of `area` that networks dominate up to `corner` (cost, gain), with its interval."""
+    if len(costs) == 0 or not area > 0:
         return (math.nan, math.nan, math.nan)
-    reference = (box.cost, box.value)
-    points = np.column_stack([cost, value])
-    volume = hypervolume(points, reference) / box.area
-    if len(cost) < MIN_NETWORKS:
+    points = np.column_stack([costs, gains])
+    volume = hypervolume(points, corner) / area
+    if len(costs) < MIN_NETWORKS:
         return (volume, math.nan, math.nan)
-    fronts = front_masks(cost, value, drawn)
-    volumes = np.array([hypervolume(points[mask], reference) for mask in fronts]) / box.area
+    fronts = front_masks(costs, gains, drawn)
+    volumes = np.array([hypervolume(points[mask], corner) for mask in fronts]) / area
     return (volume, percentile95(volumes)[0], volume)
 
 
@@ -157,27 +163,30 @@ def best_at_budgets(
     """Each family's best value within each budget of cost; by default within `default_budgets`.
 
     Columns: family, budget, candidates (its networks within the budget), value, value_low, value_high,
-    network_id and cost of the best network (the cheapest of equals). value is NaN without a candidate,
-    its interval below 5 candidates. Raises UsageError when the rows mix targets or latency sources.
+    network_id and cost of the best network (the cheapest of equals). value is NaN without a candidate, its interval
+    below 5 candidates; one end of that is the value, since no resample has a better one. Raises UsageError when the
+    rows mix targets or latency sources.
     """
     require_comparable(df, objectives.cost, objectives.value)
     table = _by_cost(df, objectives)
-    cost, value = (table[key].to_numpy(dtype=np.float64) for key in (objectives.cost, objectives.value))
+    costs, gains = objectives.costs(table), objectives.gains(table)
     family = table["family"].to_numpy(dtype=str)
     drawn = present(len(table), draws, seed) if len(table) else np.zeros((draws, 0), dtype=bool)
     rows = []
     for budget in default_budgets(df, objectives) if budgets is None else budgets:
         for name in sorted(set(family)):
-            own = np.flatnonzero((family == name) & (cost <= budget))
+            own = np.flatnonzero((family == name) & (costs <= budget))
             if len(own) == 0:
                 rows.append((name, budget, 0, math.nan, math.nan, math.nan, "", math.nan))
                 continue
-            best = own[int(np.argmax(value[own]))]
+            best = own[int(np.argmax(gains[own]))]
+            value = objectives.sign * float(gains[best])
             low = high = math.nan
             if len(own) >= MIN_NETWORKS:
-                low, high = percentile95(_best(value[own], drawn[:, own]))[0], float(value[best])
-            found = (table["network_id"][best], float(cost[best]))
-            rows.append((name, budget, len(own), float(value[best]), low, high, *found))
+                least = objectives.sign * percentile95(_best(gains[own], drawn[:, own]))[0]
+                low, high = min(least, value), max(least, value)
+            found = (table["network_id"][best], float(costs[best]))
+            rows.append((name, budget, len(own), value, low, high, *found))
     columns = ["family", "budget", "candidates", "value", "value_low", "value_high", "network_id", "cost"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -187,8 +196,8 @@ def _by_cost(df: pd.DataFrame, objectives: Objectives) -> pd.DataFrame:
     return table.sort_values([objectives.cost, "network_id"], ignore_index=True)
 
 
-def _best(values: NDArray[np.float64], drawn: NDArray[np.bool_]) -> NDArray[np.float64]:
-    best = np.where(drawn, values, -np.inf).max(axis=1)
+def _best(gains: NDArray[np.float64], drawn: NDArray[np.bool_]) -> NDArray[np.float64]:
+    best = np.where(drawn, gains, -np.inf).max(axis=1)
     return np.where(np.isfinite(best), best, np.nan)
 
 
@@ -206,16 +215,16 @@ def lead(
     best = best[best["candidates"] >= MIN_NETWORKS]
     if len(best) < 2:
         return None
-    best = best.sort_values(["value", "cost"], ascending=[False, True], ignore_index=True)
+    best = best.sort_values(["value", "cost"], ascending=[objectives.sign < 0, True], ignore_index=True)
     first, second = best.iloc[0], best.iloc[1]
     drawn = present(len(table), draws, seed)
     within = (table[objectives.cost] <= budget).to_numpy()
-    family, value = table["family"], table[objectives.value].to_numpy()
+    family, gains = table["family"], objectives.gains(table)
     bests = {}
     for name in best["family"]:
         own = within & (family == name).to_numpy()
-        bests[name] = _best(value[own], drawn[:, own])
-    margin = float(first["value"] - second["value"])
+        bests[name] = _best(gains[own], drawn[:, own])
+    margin = objectives.sign * float(first["value"] - second["value"])
     low, high = percentile95(bests[first["family"]] - bests[second["family"]])
     others = np.vstack([np.nan_to_num(bests[name], nan=-np.inf) for name in best["family"][1:]])
     leads = float((np.nan_to_num(bests[first["family"]], nan=-np.inf) > others.max(axis=0)).mean())

@@ -36,7 +36,7 @@ def _get_edf_info(
     df: pd.DataFrame, objectives: Objectives, normalise: bool, bins: int, families: Iterable[str] | None
 ) -> _EdfInfo:
     cost, value = objectives.metrics
-    if not value.is_share:
+    if objectives.sign > 0 and not value.is_share:
         raise UsageError(f"an error is what a share lacks of 1, and {value.key} is no share")
     require_comparable(df, cost.key, value.key)
     looks = family_looks(families_of(df) if families is None else [*families, *families_of(df)])
@@ -46,12 +46,14 @@ def _get_edf_info(
     weights = complexity_weights(costs, bins) if normalise else {}
     curves = []
     for name, rows in members.items():
-        error, share = edf(1 - rows[value.key].to_numpy(), weights.get(name))
+        values = rows[value.key].to_numpy()
+        error, share = edf(values if objectives.sign < 0 else 1 - values, weights.get(name))
         label = f"{safe(name)} (n = {len(rows)})"
-        curves.append(_Curve(label, looks[name], tuple(100 * error), tuple(100 * share)))
+        curves.append(_Curve(label, looks[name], tuple(value.scale * error), tuple(100 * share)))
     kind = f"share of networks (%, {bins} {cost.label} bins weighted alike)" if normalise else "share of networks (%)"
     title = axis_title(df, value.key)
-    title = title.replace("accuracy", "error") if "accuracy" in title else f"100 − {title}"
+    if objectives.sign > 0:
+        title = title.replace("accuracy", "error") if "accuracy" in title else f"100 − {title}"
     return _EdfInfo(tuple(curves), title, kind)
 
 
@@ -84,8 +86,9 @@ def plot_edf(
 ) -> go.Figure:
     """The share of each family's networks with at most a given error; further left and higher is better.
 
+    A value that is to be small is an error itself; of a share that is to be large, it is what that lacks of 1.
     With `normalise`, networks are weighted so that all families have the same distribution of cost over
-    `bins` bins (`complexity_weights`). Families below 5 networks are left out. Raises UsageError for a value
-    that is no share, and when the rows mix targets or latency sources.
+    `bins` bins (`complexity_weights`). Families below 5 networks are left out. Raises UsageError for another
+    value, and when the rows mix targets or latency sources.
     """
     return _plot_edf(_get_edf_info(df, objectives, normalise, bins, families))

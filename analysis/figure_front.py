@@ -60,6 +60,8 @@ class _FrontInfo:
     legend_title: str
     x_title: str
     y_title: str
+    sign: int
+    """y's, as `Metric.sign`."""
 
 
 def _points(table: pd.DataFrame, x: str, y: str) -> _Points:
@@ -92,7 +94,7 @@ def _get_front_info(df: pd.DataFrame, x: str, y: str, families: Iterable[str] | 
     title = "" if mixed or not sources else "family"
     if title and timed:
         title += f" ({METRICS[timed].label} {next(iter(sources))})"
-    return _FrontInfo(tuple(groups), tuple(merged), title, axis_title(df, x), axis_title(df, y))
+    return _FrontInfo(tuple(groups), tuple(merged), title, axis_title(df, x), axis_title(df, y), METRICS[y].sign)
 
 
 def _toggle(axis: str, place: int, log: bool, values: Sequence[float]) -> dict[str, object]:
@@ -118,29 +120,29 @@ def _toggle(axis: str, place: int, log: bool, values: Sequence[float]) -> dict[s
     }
 
 
-def _window(values: Sequence[float]) -> tuple[float, float] | None:
-    """The part of the y axis to begin with, when a few values far below the rest would flatten it; else None.
+def _window(gains: Sequence[float]) -> tuple[float, float] | None:
+    """The part of the y axis to begin with, when a few gains far below the rest would flatten it; else None.
 
     Nine tenths of the networks fill two thirds of it.
     """
-    if len(values) < 10:
+    if len(gains) < 10:
         return None
-    low, high = float(np.quantile(values, 0.1)), max(values)
+    low, high = float(np.quantile(gains, 0.1)), max(gains)
     bottom = low - 0.5 * (high - low)
-    return None if bottom <= min(values) or low == high else (bottom, high + 0.08 * (high - bottom))
+    return None if bottom <= min(gains) or low == high else (bottom, high + 0.08 * (high - bottom))
 
 
-def _below(count: int) -> dict[str, object]:
-    """The note that some networks lie under the axis."""
+def _beyond(count: int, sign: int) -> dict[str, object]:
+    """The note that some networks lie under the axis or, where little is good, over it."""
     networks = "1 network lies" if count == 1 else f"{count} networks lie"
     return {
-        "text": f"{networks} below: double-click to see all",
+        "text": f"{networks} {'below' if sign > 0 else 'above'}: double-click to see all",
         "xref": "paper",
         "yref": "paper",
         "x": 1,
-        "y": 0,
+        "y": 0 if sign > 0 else 1,
         "xanchor": "right",
-        "yanchor": "bottom",
+        "yanchor": "bottom" if sign > 0 else "top",
         "showarrow": False,
         "font": {"size": 11, "color": "#57606a"},
     }
@@ -150,7 +152,9 @@ def _plot_front(info: _FrontInfo) -> go.Figure:
     figure = go.Figure()
     xs = [value for group in info.groups for value in group.points.x]
     ys = [value for group in info.groups for value in group.points.y]
-    log, window = spans_decade(xs), _window(ys)
+    gains = [info.sign * value for value in ys]
+    log, window = spans_decade(xs), _window(gains)
+    shown = {"range": sorted(info.sign * end for end in window)} if window else {}
     for label, points in info.merged:
         figure.add_scatter(
             x=points.x,
@@ -209,14 +213,14 @@ def _plot_front(info: _FrontInfo) -> go.Figure:
     figure.update_layout(
         template=TEMPLATE,
         xaxis={"title": {"text": info.x_title}, **ticks(log, xs)},
-        yaxis={"title": {"text": info.y_title}, **({"range": window} if window else {})},
+        yaxis={"title": {"text": info.y_title}, **shown},
         legend={"title": {"text": safe(info.legend_title), "font": {"size": 12}}},
         hovermode="closest",
         updatemenus=[_toggle("x", 0, log, xs), _toggle("y", 136, False, ys)],
         meta={"figure": "front"},
     )
     if window:
-        figure.add_annotation(_below(sum(value < window[0] for value in ys)))
+        figure.add_annotation(_beyond(sum(gain < window[0] for gain in gains), info.sign))
     return figure
 
 

@@ -100,9 +100,10 @@ def _lead_sentence(df: pd.DataFrame, objectives: Objectives, draws: int, seed: i
     if middle.margin_low <= 0:
         interval += ", so this sample does not settle who leads"
     unit = "points" if value.is_share else value.unit
+    than = "more than" if objectives.sign > 0 else "less than"
     return [
         f"Within {middle.budget * cost.scale:g} {cost.unit}, {middle.family} reaches {value.text(middle.value)} "
-        f"{value.short}, {margin} {unit} more than {middle.runner_up} ({interval})."
+        f"{value.short}, {margin} {unit} {than} {middle.runner_up} ({interval})."
     ]
 
 

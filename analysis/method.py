@@ -13,17 +13,13 @@ from blockfront.analysis.frame import tidy
 from blockfront.analysis.headline import counted
 from blockfront.analysis.metrics import OBJECTIVES, Objectives
 from blockfront.analysis.report_page import Html, definitions, tag
-from blockfront.results import METRICS
+from blockfront.results import METRICS, Metric
 
 SOURCE_MEANING = {
     "measured": "timed on the device named",
     "predicted": "computed by a model of the processor; nothing was timed on the target",
     "simulated": "computed by a simulator of the accelerator; nothing was timed on the target",
 }
-ACCURACY_MEANING = (
-    "Wilson's 95 % interval for the number of test images. It covers the finite test set, not the training's "
-    "randomness, and the best of many networks looks a little better than it is."
-)
 
 
 def _timed(table: pd.DataFrame) -> pd.DataFrame:
@@ -91,8 +87,10 @@ def _value_pairs(table: pd.DataFrame, objectives: Objectives) -> list[tuple[str,
         facts.append(_joined(trained, "accuracy_source"))
         seeds = _numbers(trained, "seed")
         facts.append(f"seed {seeds}" if seeds else "")
+        several = bool(trained["trainings"].max() > 1)
+        facts.append(f"mean of {_numbers(trained, 'trainings')} trainings" if several else "")
         noun = value.noun[0].upper() + value.noun[1:]
-        meaning = f" {ACCURACY_MEANING}" if value.interval is not None else ""
+        meaning = f" {_interval_meaning(value, several)}" if value.interval is not None else ""
         pairs.append((noun, ", ".join(fact for fact in facts if fact) + f".{meaning}"))
     front = (
         f"A network is on the front when no other is at least as good in {cost.label} and in {value.noun} and better "
@@ -100,6 +98,18 @@ def _value_pairs(table: pd.DataFrame, objectives: Objectives) -> list[tuple[str,
         "never count."
     )
     return [*pairs, ("Front", front)]
+
+
+def _interval_meaning(value: Metric, several: bool) -> str:
+    """What the interval of a value covers, after one training a network or several."""
+    kind = "Wilson's 95 % interval for the number of test images"
+    if not value.is_share or several:
+        kind = "A 95 % interval over the test images" + (" and the trainings" if several else "")
+    covered = " and the trainings' randomness" if several else ", not the training's randomness"
+    return (
+        f"{kind}. It covers the finite test set{covered}, and the best of many networks looks a little better than "
+        "it is."
+    )
 
 
 def _error(row: pd.Series) -> str:

@@ -73,7 +73,7 @@ def hypervolume(points: ArrayLike, reference: tuple[float, float]) -> float:
 
 
 def best_within(df: pd.DataFrame, budget: float, objectives: Objectives = OBJECTIVES) -> pd.Series | None:
-    """The network of the highest value that costs at most `budget`, of equals the cheapest; None without one.
+    """The network of the best value that costs at most `budget`, of equals the cheapest; None without one.
 
     `budget` is in the cost column's own unit.
     """
@@ -83,4 +83,5 @@ def best_within(df: pd.DataFrame, budget: float, objectives: Objectives = OBJECT
     table = table[table[cost] <= budget]
     if table.empty:
         return None
-    return table.sort_values([value, cost, "network_id"], ascending=[False, True, True]).iloc[0]
+    rising = objectives.sign < 0
+    return table.sort_values([value, cost, "network_id"], ascending=[rising, True, True]).iloc[0]

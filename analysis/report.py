@@ -34,7 +34,7 @@ from blockfront.files import explaining, write_atomically
 from blockfront.results import METRICS
 
 FRONT_CAPTION = (
-    "Up and to the left is better. Each mark is a network: filled when its latency was measured, open when "
+    "{up} and to the left is better. Each mark is a network: filled when its latency was measured, open when "
     "it was predicted, dotted when it was simulated. Lines are each family's own front; rings and the black line "
     "are the front of all families{intervals}. Click a family in "
     "the legend to hide it, twice to see it alone; hover for a network's details."
@@ -167,7 +167,7 @@ def _study(
         label = f"Scatter plot of {value.noun} against {cost.label} by family; the front is listed in the table below."
         intervals = INTERVALS.format(noun=value.noun) if value.interval is not None else ""
         figure = plot_front(frame, cost.key, value.key, families=families)
-        parts.append(figures.add(figure, label, FRONT_CAPTION.format(intervals=intervals)))
+        parts.append(figures.add(figure, label, FRONT_CAPTION.format(up=objectives.up, intervals=intervals)))
     for source, rows in sources.items():
         suffix = f", {source}" if len(sources) > 1 else ""
         parts += _source_sections(rows, objectives, source, suffix, families, figures)

@@ -19,11 +19,12 @@ LEVELS = 9
 
 
 def accuracy_levels(df: pd.DataFrame, objectives: Objectives = OBJECTIVES) -> tuple[float, ...]:
-    """The deciles of the finished networks' accuracies (or of another value), each once, rising."""
-    values = usable(df, objectives.value)[objectives.value]
-    if values.empty:
+    """The deciles of the finished networks' accuracies (or of another value), each once, from bad to good."""
+    gains = objectives.gains(usable(df, objectives.value))
+    if len(gains) == 0:
         return ()
-    return tuple(np.unique(np.quantile(values, np.arange(1, LEVELS + 1) / (LEVELS + 1), method="higher")).tolist())
+    deciles = np.unique(np.quantile(gains, np.arange(1, LEVELS + 1) / (LEVELS + 1), method="higher"))
+    return tuple((objectives.sign * deciles).tolist())
 
 
 def speedups(
@@ -50,25 +51,26 @@ def speedups(
     table = usable(df, metric, objectives.value).sort_values([metric, "network_id"], ignore_index=True)
     if (table[metric] <= 0).any():
         raise UsageError(f"a ratio of costs needs costs above 0, and {metric} has {table[metric].min():g}")
-    at = np.asarray(accuracy_levels(df, objectives) if levels is None else levels, dtype=np.float64)
+    levels = accuracy_levels(df, objectives) if levels is None else levels
+    at = objectives.sign * np.asarray(levels, dtype=np.float64)
     family = table["family"].to_numpy(dtype=str)
     names = [name for name in sorted(set(family)) if (family == name).sum() >= MIN_NETWORKS]
     columns = ["best", "family", "networks", "levels", "wins", "speedup", "speedup_low", "speedup_high"]
     if len(names) < 2 or not len(at):
         return pd.DataFrame([], columns=columns)
-    cost, value = (table[key].to_numpy(dtype=np.float64) for key in (metric, objectives.value))
+    cost, gain = objectives.costs(table), objectives.gains(table)
     everything = np.ones((1, len(table)), dtype=bool)
     drawn = present(len(table), draws, seed)
-    whole = {name: _least(cost, value, everything & (family == name), at)[0] for name in names}
+    whole = {name: _least(cost, gain, everything & (family == name), at)[0] for name in names}
     best = _best(whole)
-    drawn_best = _least(cost, value, drawn & (family == best), at)
+    drawn_best = _least(cost, gain, drawn & (family == best), at)
     rows = []
     for name in names:
         if name == best:
             continue
         shared = np.isfinite(whole[name]) & np.isfinite(whole[best])
         ratio = float(_ratio(whole[name][None, shared], whole[best][None, shared])[0])
-        drawn_own = _least(cost, value, drawn & (family == name), at)
+        drawn_own = _least(cost, gain, drawn & (family == name), at)
         low, high = percentile95(_ratio(drawn_own[:, shared], drawn_best[:, shared]))
         wins = int((whole[best][shared] < whole[name][shared]).sum())
         interval = (min(low, ratio), max(high, ratio))
@@ -79,10 +81,10 @@ def speedups(
 
 
 def _least(
-    cost: NDArray[np.float64], value: NDArray[np.float64], holds: NDArray[np.bool_], levels: NDArray[np.float64]
+    cost: NDArray[np.float64], gain: NDArray[np.float64], holds: NDArray[np.bool_], levels: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Least cost at each level of the networks each row of `holds` has, (rows, levels); infinite without one."""
-    return np.column_stack([np.where(holds & (value >= level), cost, np.inf).min(axis=1) for level in levels])
+    return np.column_stack([np.where(holds & (gain >= level), cost, np.inf).min(axis=1) for level in levels])
 
 
 def _best(costs: dict[str, NDArray[np.float64]]) -> str:

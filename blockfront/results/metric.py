@@ -44,6 +44,11 @@ class Metric:
         return f"{self.label} ({self.unit})"
 
     @property
+    def sign(self) -> int:
+        """1 where values are to be large, -1 where they are to be small."""
+        return 1 if self.direction == "maximize" else -1
+
+    @property
     def is_share(self) -> bool:
         """Whether values lie between 0 and 1 and are read as per cent."""
         return self.unit == "%"

@@ -122,11 +122,11 @@ def test_a_comparison_names_its_pair(agreed):
     ("cost", "value", "words"),
     [
         ("top1", "top5", "top1 is not to be minimized"),
-        ("macs", "params", "params is not to be maximized"),
+        ("macs", "macs", "macs is the cost already"),
         ("mac", "top1", "did you mean macs"),
     ],
 )
-def test_a_metric_of_the_other_direction_is_refused(cost, value, words):
+def test_a_pair_that_is_none_is_refused(cost, value, words):
     with pytest.raises(UsageError, match=words):
         Objectives(cost, value)
 
