@@ -102,7 +102,7 @@ def profile(runner: str, text: str) -> None:
     from blockfront.targets import RunOptions, get_target
 
     target = get_target("rk3399")
-    job = Job(Network.parse(text).id, text, "mobile", seed=0, threads=1)
+    job = Job(Network.parse(text).id, text, seed=0, threads=1)
     profile_network(job, runner, RunOptions(target=target, threads=target.cores))
 
 

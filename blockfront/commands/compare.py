@@ -19,7 +19,8 @@ def compare(
     names: Annotated[list[str], typer.Argument(metavar="STUDY...", help="Two or more names of `bench studies`.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path("comparison.html"),
     metric: Annotated[
-        str | None, typer.Option(help="The cost to compare by, a column that is to be small (default latency_ms).")
+        str | None,
+        typer.Option(help="The cost to compare by, a column that is to be small (default: the studies' own)."),
     ] = None,
     value: Value = None,
     storage: Storage = DEFAULT_STORAGE,
@@ -35,14 +36,14 @@ def compare(
     from blockfront.console.tables import print_json
     from blockfront.results.table import without_nan
     from blockfront.study.export import require_folder
-    from blockfront.study.storage import load, load_provenance
+    from blockfront.study.storage import load, load_objectives, load_provenance
 
     require_folder(output)
-    chosen = objectives(metric, value)
     if len(set(names)) < 2:
         raise UsageError("name two studies or more; bench studies lists them")
     provenance = load_provenance(names, storage)
     _require_one_space(provenance)
+    chosen = objectives(metric, value, load_objectives(names, storage))
     comparison = compare_targets({name: load(name, storage) for name in dict.fromkeys(names)}, chosen)
     write_comparison(comparison, output, provenance=provenance)
     if json:

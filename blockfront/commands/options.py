@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from blockfront.errors import UsageError
 from blockfront.study.storage import DEFAULT_STORAGE
 
 if TYPE_CHECKING:
@@ -38,16 +40,23 @@ InputSize = Annotated[
 Channels = Annotated[int | None, typer.Option(help="Channels of the input (default: the model's own, or 3).")]
 Cooldown = Annotated[float, typer.Option(metavar="SECONDS", help="Rest of the device before each measurement.")]
 Cost = Annotated[
-    str | None, typer.Option(metavar="COLUMN", help="What networks are to have little of (default latency_ms).")
+    str | None,
+    typer.Option(metavar="COLUMN", help="What networks are to have little of (default: the studies' own)."),
 ]
-Value = Annotated[str | None, typer.Option(metavar="COLUMN", help="What they are to have much of (default top1).")]
+Value = Annotated[
+    str | None, typer.Option(metavar="COLUMN", help="What they are to be good at (default: the studies' own).")
+]
 
 
-def objectives(cost: str | None, value: str | None) -> Objectives:
-    """The pair of metrics that options name, the default where they do not.
+def objectives(cost: str | None, value: str | None, told: Sequence[tuple[str, ...]]) -> Objectives:
+    """The pair of metrics that options name; where they do not, the one that all studies are `told`.
 
-    Raises UsageError for an unknown metric, and for one that is of the other direction.
+    Raises UsageError for a pair that is none, and for studies of different ones between which no option decides.
     """
     from blockfront.analysis import OBJECTIVES, Objectives
 
-    return Objectives(cost or OBJECTIVES.cost, value or OBJECTIVES.value)
+    costs, values = (list(dict.fromkeys(pair[place] for pair in told if len(pair) > place)) for place in (0, 1))
+    for option, given, found in (("--cost", cost, costs), ("--value", value, values)):
+        if given is None and len(found) > 1:
+            raise UsageError(f"these studies are weighed by {' and '.join(found)}; say by which with {option}")
+    return Objectives(cost or (costs or [OBJECTIVES.cost])[0], value or (values or [OBJECTIVES.value])[0])

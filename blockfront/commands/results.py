@@ -38,10 +38,10 @@ def report(
     from blockfront.analysis import write_report
     from blockfront.console.tables import print_json, print_line
     from blockfront.study.export import require_folder
-    from blockfront.study.storage import load, load_provenance
+    from blockfront.study.storage import load, load_objectives, load_provenance
 
     require_folder(output)
-    chosen = objectives(cost, value)
+    chosen = objectives(cost, value, load_objectives(names, storage))
     frame = load(names, storage)
     write_report(frame, output, objectives=chosen, provenance=load_provenance(names, storage))
     if json:

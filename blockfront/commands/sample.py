@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from blockfront.console.progress import Progress
-    from blockfront.sweep.request import Request, SweepPlan
+    from blockfront.sweep.request import SweepPlan
 
 _SAMPLERS = "; ".join(f"{name}: {sampler.description}" for name, sampler in SAMPLERS.registered.items())
 
@@ -33,6 +33,12 @@ def sample(
     data_dir: Annotated[str | None, typer.Option(help="Folder that holds the files of a named data set.")] = None,
     resolution: Annotated[int | None, typer.Option(help="Input size in pixels (default: the data set's).")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images (default: the recipe's).")] = None,
+    cost: Annotated[
+        str, typer.Option(metavar="COLUMN", help="What networks are to have little of, such as latency_ms or macs.")
+    ] = "latency_ms",
+    value: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="What they are to be good at (default: their task's first).")
+    ] = None,
     device: Annotated[str, typer.Option(help="Where to train: auto, cpu or cuda.")] = "auto",
     no_train: Annotated[bool, typer.Option("--no-train", help="Latency alone.")] = False,
     runner: Annotated[str, typer.Option(help="How to get latencies: auto, or a name of `bench runners`.")] = "auto",
@@ -58,6 +64,8 @@ def sample(
 ) -> None:
     """Sample networks, compile, time and train them, and print the front of accuracy against latency.
 
+    Other metrics may take the place of these two: --cost and --value.
+
     The same command again goes on where it was stopped; a larger --n extends the study.
     """
     from blockfront.console.progress import choose_progress
@@ -73,6 +81,8 @@ def sample(
         data_dir=data_dir,
         resolution=resolution,
         epochs=epochs,
+        cost=cost,
+        value=value,
         device=device,
         train=not no_train,
         runner=runner,
@@ -95,11 +105,11 @@ def sample(
     plan = resolve(request)
     _sweep(plan, progress, debug)
     frame = load(plan.study, storage)
-    _write_report(plan.study, request, frame, report)
+    _write_report(plan, frame, report)
     if json:
-        _print_document(plan.study, request, frame, report)
+        _print_document(plan, frame, report)
     else:
-        _print_summary(plan.study, request, frame, report)
+        _print_summary(plan, frame, report)
     require_success(frame)
 
 
@@ -114,49 +124,62 @@ def _sweep(plan: SweepPlan, progress: Progress, debug: bool) -> None:
         progress.note(f"{done.reused} accuracies were in the storage already and are reused")
 
 
-def _write_report(study: str, request: Request, frame: pd.DataFrame, path: Path) -> None:
+def _write_report(plan: SweepPlan, frame: pd.DataFrame, path: Path) -> None:
     from blockfront.analysis import write_report
+    from blockfront.commands.options import objectives
     from blockfront.study.storage import load_provenance
 
-    write_report(frame, path, provenance=load_provenance([study], request.storage))
+    chosen = objectives(None, None, [plan.settings.objectives])
+    write_report(frame, path, objectives=chosen, provenance=load_provenance([plan.study], plan.request.storage))
 
 
-def _best(frame: pd.DataFrame) -> pd.DataFrame:
-    """The front; without training, the networks by latency."""
+def _best(plan: SweepPlan, frame: pd.DataFrame) -> pd.DataFrame:
+    """The front; without training, the networks of least cost."""
     from blockfront.analysis import front
 
     complete = frame[frame["state"] == "complete"]
-    return front(complete) if complete["top1"].notna().any() else complete.sort_values("latency_ms").head(10)
+    cost, *values = plan.settings.objectives
+    if values and complete[values[0]].notna().any():
+        return front(complete, cost, values[0])
+    return complete.sort_values(cost).head(10)
 
 
-def _print_document(study: str, request: Request, frame: pd.DataFrame, path: Path) -> None:
+def _print_document(plan: SweepPlan, frame: pd.DataFrame, path: Path) -> None:
     from blockfront.console.tables import failures_by_reason, print_json
     from blockfront.results.table import to_records
     from blockfront.study.storage import hide_password
 
+    trains = plan.settings.trains
     document: dict[str, Any] = {
-        "study": study,
-        "storage": hide_password(request.storage),
+        "study": plan.study,
+        "storage": hide_password(plan.request.storage),
         "report": str(path),
-        "front": [str(network_id) for network_id in _best(frame)["network_id"]] if request.train else [],
+        "objectives": list(plan.settings.objectives),
+        "front": [str(network_id) for network_id in _best(plan, frame)["network_id"]] if trains else [],
         "failures": failures_by_reason(frame),
         "networks": to_records(frame),
     }
     print_json(document)
 
 
-def _print_summary(study: str, request: Request, frame: pd.DataFrame, path: Path) -> None:
+def _print_summary(plan: SweepPlan, frame: pd.DataFrame, path: Path) -> None:
     from blockfront.console import tables
+    from blockfront.results import METRICS
     from blockfront.study.storage import hide_password
 
-    best = _best(frame)
+    study, request = plan.study, plan.request
+    best = _best(plan, frame)
     states = frame["state"].value_counts()
     counted = ", ".join(f"{states[state]} {state}" for state in ("complete", "failed", "running") if state in states)
-    kind = f"front of top-1 on {request.dataset} against latency" if request.train else "fastest networks"
+    cost, *values = (METRICS[name] for name in plan.settings.objectives)
+    kind = f"{cost.superlative} networks"
+    if values:
+        kind = f"front of {values[0].short} on {request.dataset} against {cost.label}"
     tables.print_line(f"{study}: {len(frame)} networks, {counted}")
     if len(best):
         tables.print_line()
-        tables.print_table(tables.front_columns(frame), tables.front_rows(best), title=kind)
+        shown_by = plan.settings.objectives
+        tables.print_table(tables.front_columns(frame, *shown_by), tables.front_rows(best, *shown_by), title=kind)
     for reason, count in tables.failures_by_reason(frame).items():
         tables.print_line(f"{count} failed: {reason}")
     storage = hide_password(request.storage)

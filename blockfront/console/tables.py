@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from blockfront.results import METRICS
 from blockfront.results.table import without_nan
 
 if TYPE_CHECKING:
@@ -83,16 +84,15 @@ def error_line(row: Mapping[str, Any]) -> str:
     return f"median {median}, 90th percentile {p90}; {row['prediction_basis']}"
 
 
-def front_rows(front: pd.DataFrame) -> list[list[object]]:
+def front_rows(front: pd.DataFrame, cost: str = "latency_ms", value: str = "top1") -> list[list[object]]:
     """Rows of the front's table, in the order of `front_columns`."""
-    energy = bool(front["energy_mj"].notna().any())
+    shown = _shown(front, cost, value)
     return [
         [
             str(row["network_id"]),
             str(row["family"]),
             f"{row['latency_ms']:.3g}",
-            *([f"{row['energy_mj']:.3g}"] if energy else []),
-            "" if row["top1"] is None else f"{100 * row['top1']:.1f}",
+            *("" if row[key] is None else METRICS[key].number(row[key]) for key in shown),
             f"{row['macs'] / 1e6:.1f}",
             f"{row['params'] / 1e6:.2f}",
         ]
@@ -100,10 +100,17 @@ def front_rows(front: pd.DataFrame) -> list[list[object]]:
     ]
 
 
-def front_columns(frame: pd.DataFrame) -> list[str]:
-    """Headers of the front's table."""
-    energy = ["energy mJ"] if frame["energy_mj"].notna().any() else []
-    return ["network", "family", latency_header(frame), *energy, "top-1 %", "MACs M", "params M"]
+def front_columns(frame: pd.DataFrame, cost: str = "latency_ms", value: str = "top1") -> list[str]:
+    """Headers of the front's table: latency, energy where there is any, and what networks are weighed by."""
+    shown = [f"{METRICS[key].short} {METRICS[key].unit}" for key in _shown(frame, cost, value)]
+    return ["network", "family", latency_header(frame), *shown, "MACs M", "params M"]
+
+
+def _shown(frame: pd.DataFrame, cost: str, value: str) -> list[str]:
+    """The columns between latency and sizes."""
+    energy = ["energy_mj"] if frame["energy_mj"].notna().any() else []
+    others = [key for key in (*energy, cost, value) if key not in ("latency_ms", "macs", "params")]
+    return list(dict.fromkeys(others))
 
 
 def failures_by_reason(frame: pd.DataFrame) -> dict[str, int]:

@@ -84,9 +84,16 @@ class Journal:
         entry.result = replace(entry.result, **parts)
 
     def complete(self, entry: Entry) -> None:
-        """Tell the trial its values: the latency in ms, and the accuracy where the study trains."""
+        """Tell the trial its values, those of the study's objectives."""
         row = row_of(entry.result)
         self.study.tell(entry.number, [row[name] for name in self.settings.objectives])
+
+    def lacks_cost(self, entry: Entry) -> str | None:
+        """Why a network that was profiled cannot be weighed, in one line; None where it can."""
+        cost = self.settings.objectives[0]
+        if row_of(entry.result)[cost] is not None:
+            return None
+        return f"runner {self.settings.runner} gives no {cost}, which is the study's cost; take another with --cost"
 
     def fail(self, entry: Entry, stage: str, reason: str, traceback: str | None = None) -> None:
         """Tell the trial that it failed, with the stage and the reason in one line."""

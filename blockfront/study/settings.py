@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from blockfront.errors import UsageError
-from blockfront.results import SCHEMA_VERSION, Origin
+from blockfront.results import SCHEMA_VERSION, Origin, Scored, add_scored
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -20,7 +20,9 @@ KEY = "settings"
 class Settings:
     """A study's identity.
 
-    `dataset`, `recipe` and `recipe_hash` are None for a study without training; `tuned` is a hash of the tuned
+    `dataset`, `recipe`, `recipe_hash` and `task` are None for a study without training. `objectives` are the columns
+    that its trials are told: a cost and, where it trains, a value of its task; `scores` what defines the columns of
+    all its task's metrics, so that the study can be read where nothing else does. `tuned` is a hash of the tuned
     kernels that its networks may get, None when the rules schedule all; `core_model` a hash of the model that its
     latencies are predicted or simulated by, None for other runners.
     """
@@ -40,31 +42,43 @@ class Settings:
     sampler: str
     tuned: str | None = None
     core_model: str | None = None
+    task: str | None = None
+    objectives: tuple[str, ...] = ("latency_ms",)
+    scores: tuple[Scored, ...] = ()
     schema_version: int = SCHEMA_VERSION
 
     @property
-    def objectives(self) -> tuple[str, ...]:
-        """Columns that the study's trials are told: what is to be small, and where it trains what is to be large."""
-        return ("latency_ms", "top1") if self.trains else ("latency_ms",)
-
-    @property
     def trains(self) -> bool:
-        """Whether networks are trained, which adds the accuracy as a second objective."""
+        """Whether networks are trained, which adds a value as a second objective."""
         return self.dataset is not None
 
 
 def read_settings(study: Study) -> Settings:
-    """Settings kept in a study; UsageError when it has none or was made by an incompatible version."""
+    """Settings kept in a study, whose task's columns there are from then on.
+
+    Raises UsageError when it has none or was made by an incompatible version.
+    """
     kept = study.user_attrs.get(KEY)
     if kept is None:
         raise UsageError(f"study {study.study_name!r} was not made by bench; name another with --study")
     try:
-        return msgspec.convert(kept, Settings)
+        settings = msgspec.convert(_with_objectives(kept), Settings)
+        add_scored(settings.scores)
+        return settings
     except msgspec.ValidationError as error:
         raise UsageError(
             f"study {study.study_name!r} was made by another version of bench (schema "
             f"{kept.get('schema_version')}, here {SCHEMA_VERSION}): {error}"
         ) from error
+
+
+def _with_objectives(kept: dict[str, Any]) -> dict[str, Any]:
+    """Settings of before there were tasks are of classification, weighed by latency and top-1."""
+    if "objectives" in kept:
+        return kept
+    if kept.get("dataset") is None:
+        return {**kept, "objectives": ["latency_ms"]}
+    return {**kept, "task": "classification", "objectives": ["latency_ms", "top1"]}
 
 
 def origin_of(study: str, settings: Settings) -> Origin:
@@ -82,6 +96,7 @@ def require_same(study: str, kept: Settings, asked: Settings) -> None:
         ("target", kept.target, asked.target),
         ("data set contents", kept.dataset_fingerprint, asked.dataset_fingerprint),
         ("recipe", _recipe(kept), _recipe(asked)),
+        ("objectives", " and ".join(kept.objectives), " and ".join(asked.objectives)),
         ("runner", kept.runner, asked.runner),
         ("thread count", str(kept.threads), str(asked.threads)),
         ("tuned kernels", kept.tuned or "none", asked.tuned or "none"),

@@ -178,6 +178,14 @@ def load_provenance(studies: Sequence[str], storage: str = DEFAULT_STORAGE) -> d
         return {name: {key: attrs[key] for key in ("settings", "runs") if key in attrs} for name, attrs in kept.items()}
 
 
+def load_objectives(studies: Sequence[str], storage: str = DEFAULT_STORAGE) -> list[tuple[str, ...]]:
+    """The columns that each study's trials are told: its cost and, where it trains, its value."""
+    from blockfront.study.settings import read_settings
+
+    with opened(storage) as opened_storage:
+        return [read_settings(open_study(opened_storage, name)).objectives for name in studies]
+
+
 @contextmanager
 def opened(storage: str, *, create: bool = False) -> Iterator[RDBStorage]:
     """`open_storage`, with every connection closed at the end; storage failures inside become RunError."""

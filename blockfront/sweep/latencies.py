@@ -7,7 +7,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -34,25 +33,31 @@ TRIES = 3
 
 
 def profile(pool: Pool, plan: SweepPlan, journal: Journal, entries: Sequence[Entry], progress: Progress) -> list[Entry]:
-    """Profile the entries that lack a latency, keep each result at once; gives the entries that have one.
+    """Profile the entries that lack a latency, keep each result at once; gives the entries that have their cost.
 
     Raises RunError when there is no device any more; the entries without a latency stay as they are.
     """
-    ready = [entry for entry in entries if entry.result.latency is not None]
-    lacking = [entry for entry in entries if entry.result.latency is None]
-    if not lacking:
-        return ready
-    by_number = {entry.number: entry for entry in lacking}
-    outcomes = _measured(pool, plan, lacking) if plan.exclusive else _predicted(pool, plan, lacking)
-    with closing(outcomes), progress.stage("profile", len(lacking)) as advance:
-        for outcome in outcomes:
-            entry = by_number[outcome.number]
-            if outcome.reason is None:
-                journal.record(entry, outcome.result())
-                ready.append(entry)
-            else:
-                journal.fail(entry, "profile", outcome.reason, outcome.traceback)
-            advance()
+    lacking = {entry.number: entry for entry in entries if entry.result.latency is None}
+    if lacking:
+        waiting = list(lacking.values())
+        outcomes = _measured(pool, plan, waiting) if plan.exclusive else _predicted(pool, plan, waiting)
+        with closing(outcomes), progress.stage("profile", len(lacking)) as advance:
+            for outcome in outcomes:
+                entry = lacking[outcome.number]
+                if outcome.reason is None:
+                    journal.record(entry, outcome.result())
+                else:
+                    journal.fail(entry, "profile", outcome.reason, outcome.traceback)
+                advance()
+    ready = []
+    for entry in entries:
+        if entry.result.latency is None:
+            continue
+        reason = journal.lacks_cost(entry)
+        if reason is None:
+            ready.append(entry)
+        else:
+            journal.fail(entry, "profile", reason)
     return sorted(ready, key=lambda entry: entry.number)
 
 
@@ -64,17 +69,11 @@ def job(plan: SweepPlan, entry: Entry) -> Job:
     return Job(
         network_id=str(entry.network.id),
         network=str(entry.network.text),
-        space=_absolute(plan.request.space),
+        files=plan.files,
         seed=plan.request.seed,
         threads=plan.threads_per_worker,
         tokens=None if tokens is None else msgspec.convert(tokens["plan"], TokenPlan),
     )
-
-
-def _absolute(space: str) -> str:
-    """A reference that means the same in a worker whose folder is another."""
-    path, colon, name = space.rpartition(":")
-    return f"{Path(path).resolve()}:{name}" if colon else space
 
 
 def _predicted(pool: Pool, plan: SweepPlan, entries: Sequence[Entry]) -> Generator[Outcome, None, None]:

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from blockfront.errors import UsageError, unknown
+from blockfront.python_file import is_file_reference
+from blockfront.results import scored
 from blockfront.study.provenance import usable_cores
 from blockfront.study.settings import Settings
 from blockfront.study.storage import DEFAULT_STORAGE, storage_exists
+from blockfront.sweep.aims import choose_objectives, choose_space, choose_training
 from blockfront.sweep.samplers import SAMPLERS
 
 if TYPE_CHECKING:
@@ -28,7 +31,7 @@ DEVICES = ("auto", "cpu", "cuda")
 @dataclass(frozen=True)
 class Request:
     """Options of `bench sample`, with their defaults. `n` is the study's total number of networks, `cooldown` the
-    seconds a device rests before each visit.
+    seconds a device rests before each visit; `value` is the task's first metric by default.
 
     Limits are in minutes a network: `profile_minutes` for compiling and timing, `train_minutes` for training.
     """
@@ -40,6 +43,8 @@ class Request:
     data_dir: str | None = None
     resolution: int | None = None
     epochs: int | None = None
+    cost: str = "latency_ms"
+    value: str | None = None
     device: str = "auto"
     train: bool = True
     runner: str = "auto"
@@ -92,6 +97,13 @@ class SweepPlan:
         return bool(RUNNERS[self.settings.runner].here)
 
     @property
+    def files(self) -> tuple[str, ...]:
+        """The user's own files that networks may need, as absolute paths, which mean the same in a worker."""
+        refs = [self.request.space, *([self.dataset.ref] if self.dataset else [])]
+        paths = (Path(ref.rpartition(":")[0]).resolve() for ref in refs if is_file_reference(ref))
+        return tuple(dict.fromkeys(map(str, paths)))
+
+    @property
     def threads_per_worker(self) -> int:
         """Threads of torch, BLAS and TVM in each worker, so that all together fit the cores."""
         return 1 if self.request.scheduler else max(1, usable_cores() // self.workers)
@@ -128,12 +140,13 @@ def resolve(request: Request) -> SweepPlan:
     """Check a request; raises UsageError, naming what to correct, for the first thing wrong in it."""
     from blockfront.targets import RUNNERS, RunOptions
     from blockfront.targets.tuning.database import traces_hash
+    from blockfront.tasks import TASKS
 
     _check_numbers(request)
     SAMPLERS[request.sampler]
     storage_exists(request.storage)
-    dataset, recipe = _training(request)
-    space = _space(request, dataset)
+    dataset, recipe = choose_training(request)
+    space = choose_space(request, dataset)
     runner, options, notice = choose_means(
         request.target,
         request.runner,
@@ -160,6 +173,9 @@ def resolve(request: Request) -> SweepPlan:
         sampler=request.sampler,
         tuned=traces_hash(options.tuned) if isinstance(options, RunOptions) and options.tuned is not None else None,
         core_model=prediction.model if (prediction := RUNNERS[runner].prediction(options)) else None,
+        task=dataset.task if dataset else None,
+        objectives=choose_objectives(request, dataset),
+        scores=scored(TASKS[dataset.task].metrics) if dataset else (),
     )
     return SweepPlan(
         request=request,
@@ -263,32 +279,6 @@ def _check_numbers(request: Request) -> None:
             raise UsageError(f"--{option}-minutes must be above 0, not {minutes:g}")
     if request.device not in DEVICES:
         raise UsageError(f"unknown device {request.device!r}; known: {', '.join(DEVICES)}")
-
-
-def _training(request: Request) -> tuple[Dataset | None, Recipe | None]:
-    from blockfront.training import Recipe, get_dataset
-
-    if not request.train:
-        return None, None
-    if request.device == "cuda":
-        import torch
-
-        if not torch.cuda.is_available():
-            raise UsageError("--device cuda: torch finds no CUDA device here; leave --device out to use the processor")
-    overrides: dict[str, Any] = {} if request.epochs is None else {"epochs": request.epochs}
-    return get_dataset(request.dataset, request.data_dir), Recipe(**overrides)
-
-
-def _space(request: Request, dataset: Dataset | None) -> Space:
-    from blockfront.design_space import SPACES, load_space
-
-    if dataset is None:
-        return load_space(request.space, resolution=request.resolution)
-    resolution = request.resolution
-    if resolution is None and request.space in SPACES:
-        # A space of the user's own says which resolutions it means.
-        resolution = dataset.resolution
-    return load_space(request.space, resolution=resolution, num_classes=dataset.num_classes)
 
 
 def _workers(request: Request) -> int:

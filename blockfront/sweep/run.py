@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from blockfront.errors import UsageError
-from blockfront.results import COLUMNS
+from blockfront.results import METRICS
 from blockfront.study import claim
 from blockfront.study.journal import Draw, Entry, Journal, keep_settings, taken
 from blockfront.study.provenance import describe_run
@@ -157,8 +157,7 @@ def _existing_study(plan: SweepPlan) -> Study | None:
 def _open_study(storage: RDBStorage, plan: SweepPlan) -> Study:
     import optuna
 
-    metrics = [COLUMNS[name].metric for name in plan.settings.objectives]
-    directions = [metric.direction for metric in metrics if metric]
+    directions = [METRICS[name].direction for name in plan.settings.objectives]
     study = optuna.create_study(
         study_name=plan.study,
         storage=storage,
@@ -166,7 +165,7 @@ def _open_study(storage: RDBStorage, plan: SweepPlan) -> Study:
         sampler=SAMPLERS[plan.settings.sampler].make(plan.request.seed),
         load_if_exists=True,
     )
-    if len(study.directions) != len(directions):
+    if [direction.name.lower() for direction in study.directions] != directions:
         raise UsageError(f"study {plan.study!r} has other objectives; name another with --study")
     return study
 

@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from blockfront.errors import RunError
-from blockfront.python_file import import_file, is_file_reference
+from blockfront.python_file import import_file
 
 if TYPE_CHECKING:
     from blockfront.blocks.tokens import Plan as TokenPlan
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Job:
-    """One network to work on, by id and text. `space` is its space, whose file may define its blocks.
+    """One network to work on, by id and text. `files` of the user's own may define its blocks and its task.
 
     `tokens` has the counts that a network's training found, for one that learns them.
     """
 
     network_id: str
     network: str
-    space: str
     seed: int
     threads: int
+    files: tuple[str, ...] = ()
     tokens: TokenPlan | None = None
 
 
@@ -119,10 +119,9 @@ def _settle() -> None:
 def _network(job: Job) -> Network:
     from blockfront.design_space import Network
 
-    if is_file_reference(job.space):
-        # The file may register the blocks that the network is made of.
-        import_file(job.space.rpartition(":")[0])
+    for file in job.files:
+        import_file(file)
     network = Network.parse(job.network)
     if network.id != job.network_id:
-        raise RunError(f"{job.space} no longer means what it meant: a block's defaults changed since the sampling")
+        raise RunError(f"{network} no longer means what it meant: a block's defaults changed since the sampling")
     return network

@@ -86,6 +86,12 @@ def _folder(path: Path) -> Commands:
     return Commands(path)
 
 
+@pytest.fixture(scope="session")
+def commands_in() -> Callable[[Path], Commands]:
+    """The command in a folder that a module's tests share."""
+    return _folder
+
+
 @pytest.fixture
 def commands(tmp_path: Path) -> Commands:
     return _folder(tmp_path)

@@ -33,7 +33,9 @@ MAY_IMPORT = {
     "blockfront.training": {"tasks", "results"},
     "blockfront.analysis": {"results"},
     "blockfront.study": {"design_space", "results"},
-    "blockfront.sweep": {"study", "console", "blocks", "design_space", "targets", "training", "tasks", "results"},
+    "blockfront.sweep": {
+        *("study", "console", "blocks", "design_space", "targets", "training", "tasks", "analysis", "results"),
+    },
     "blockfront.services": {
         *("sweep", "study", "console", "board", "blocks", "design_space", "targets", "training", "results"),
     },

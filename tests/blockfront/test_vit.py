@@ -59,7 +59,7 @@ def test_what_scores_tokens_is_learned_with_the_network(monkeypatch):
     built = []
     build = VitNetwork.build
     monkeypatch.setattr(VitNetwork, "build", lambda self: built.append(build(self)) or built[-1])
-    job = Job(network.id, str(network), "vit", seed=0, threads=1)
+    job = Job(network.id, str(network), seed=0, threads=1)
     train_network(job, get_dataset("digits"), Recipe(epochs=1), "cpu")
     (trained,) = built
     after = trained.reducer.state_dict()

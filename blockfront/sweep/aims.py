@@ -1,0 +1,68 @@
+"""What the networks of a sweep are for: data, recipe, space and objectives, from the names in a request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from blockfront.errors import UsageError
+
+if TYPE_CHECKING:
+    from blockfront.design_space import Space
+    from blockfront.sweep.request import Request
+    from blockfront.training import Dataset, Recipe
+
+
+def choose_training(request: Request) -> tuple[Dataset | None, Recipe | None]:
+    """The data set and the recipe; None for both without training.
+
+    Raises UsageError for an unknown data set, a value out of range, and a GPU to train on that is not there.
+    """
+    from blockfront.training import Recipe, get_dataset
+
+    if not request.train:
+        return None, None
+    if request.device == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise UsageError("--device cuda: torch finds no CUDA device here; leave --device out to use the processor")
+    overrides: dict[str, Any] = {} if request.epochs is None else {"epochs": request.epochs}
+    return get_dataset(request.dataset, request.data_dir), Recipe(**overrides)
+
+
+def choose_space(request: Request, dataset: Dataset | None) -> Space:
+    """The space, for the data set's input, task and outputs; raises UsageError for one that is for another task."""
+    from blockfront.design_space import SPACES, load_space
+
+    if dataset is None:
+        return load_space(request.space, resolution=request.resolution)
+    resolution = request.resolution
+    if resolution is None and request.space in SPACES:
+        # A space of the user's own says which resolutions it means.
+        resolution = dataset.resolution
+    space = load_space(request.space, resolution=resolution, num_classes=dataset.num_classes)
+    if space.task not in (None, dataset.task):
+        raise UsageError(
+            f"space {space.name} is for {space.task}, data set {dataset.ref} for {dataset.task}; take two of one task"
+        )
+    return space.with_input(task=dataset.task)
+
+
+def choose_objectives(request: Request, dataset: Dataset | None) -> tuple[str, ...]:
+    """The columns that trials are told: the cost, and with training the value.
+
+    Raises UsageError for an unknown metric, a cost that is to be large, and a value that the task does not give.
+    """
+    from blockfront.analysis import OBJECTIVES, Objectives
+    from blockfront.tasks import TASKS
+
+    if dataset is None:
+        if request.value is not None:
+            raise UsageError(f"--value {request.value} comes of training, and there is none; leave one of the two out")
+        return (Objectives(request.cost, OBJECTIVES.value).cost,)
+    task = TASKS[dataset.task]
+    value = request.value or task.value
+    if value not in task.metrics:
+        raise UsageError(f"{task.name} gives no {value}; take --value {' or '.join(task.metrics)}")
+    chosen = Objectives(request.cost, value)
+    return chosen.cost, chosen.value
