@@ -50,7 +50,7 @@ def read_networks(n: int) -> tuple[list[Any], float]:
 
 def simulate(workloads: list[Any], options: Any) -> tuple[dict[str, list[float]], float, float]:
     """Seconds of each distinct layer by kind, of all networks cold, and of all networks warm."""
-    from blockfront.targets import RUNNERS
+    from blockfront.targets import METERS
     from blockfront.targets.latency.accelerators.simulator import layer_cost
 
     seconds: dict[str, list[float]] = defaultdict(list)
@@ -62,7 +62,7 @@ def simulate(workloads: list[Any], options: Any) -> tuple[dict[str, list[float]]
     cold = time.process_time() - start
     start = time.process_time()
     for workload in workloads:
-        RUNNERS["simulated"].run(workload, options)
+        METERS["simulated"].latency(workload, options)
     return seconds, cold, time.process_time() - start
 
 
@@ -70,11 +70,11 @@ def measure(target: str, n: int, simulated: int) -> str:
     """The tables, as text."""
     import torch
 
-    from blockfront.targets import ACCELERATORS, simulation_options
+    from blockfront.targets import Asked, choose, find_hardware
 
     torch.set_num_threads(1)
     workloads, reading = read_networks(n)
-    options = simulation_options(ACCELERATORS[target])
+    options = choose(Asked(find_hardware(target))).options
     seconds, cold, warm = simulate(workloads[:simulated], options)
     seen: set[Any] = set()
     fresh: list[int] = []
@@ -112,13 +112,13 @@ def check(target: str) -> str:
     from zigzag.api import get_hardware_performance_zigzag
 
     from blockfront.signature import Signature
-    from blockfront.targets import ACCELERATORS, simulation_options
+    from blockfront.targets import Asked, choose, find_hardware
     from blockfront.targets.latency.accelerators import make_workload
     from blockfront.targets.latency.accelerators.simulator import simulate as cost_of
 
     logging.disable(logging.CRITICAL)
     inputs = Path(zigzag.__file__).parent / "inputs"
-    options = simulation_options(replace(ACCELERATORS[target], loops=DEFAULT_LOOPS))
+    options = choose(Asked(replace(find_hardware(target), loops=DEFAULT_LOOPS))).options
     lines = ["| network | cycles | ZigZag's | pJ | ZigZag's |", "|---|---|---|---|---|"]
     for model, file in (("mobilenet_v2", "mobilenetv2"), ("resnet18", "resnet18")):
         layers = make_workload(models.get_model(model, weights=None), Signature.image(RESOLUTION)).layers

@@ -56,8 +56,8 @@ def start(ready: Any, warm_up: Callable[[str], Any], text: str) -> None:
     import torch
 
     from blockfront.design_space import Network
-    from blockfront.targets import compiling, processor
-    from blockfront.targets.latency.runners import emulated
+    from blockfront.targets.compiler import compiling, processor
+    from blockfront.targets.latency.meters import emulated
 
     torch.set_num_threads(1)
     kind = type(Network.parse(text))
@@ -99,11 +99,10 @@ def profile(runner: str, text: str) -> None:
     """Build, compile, verify and predict one network, as a sweep's worker does."""
     from blockfront.design_space import Network
     from blockfront.sweep.stages import Job, profile_network
-    from blockfront.targets import RunOptions, get_target
+    from blockfront.targets import Asked, choose, get_target
 
-    target = get_target("rk3399")
     job = Job(Network.parse(text).id, text, seed=0, threads=1)
-    profile_network(job, runner, RunOptions(target=target, threads=target.cores))
+    profile_network(job, choose(Asked(get_target("rk3399")), runner=runner))
 
 
 def tvm_default(text: str) -> None:

@@ -81,14 +81,14 @@ def predict(job: Job, networks: list[str]) -> Iterator[Row]:
     from networks import create, find
 
     from blockfront.errors import RunError
-    from blockfront.targets import RUNNERS, RunOptions, compile_model, get_target
+    from blockfront.targets import METERS, RunOptions, compile_model, get_target
 
-    target, runner = get_target(job.engine), RUNNERS["emulated"]
+    target, meter = get_target(job.engine), METERS["emulated"]
     for network in networks:
         try:
             signature = find(network, job.resolution).signature
             program = compile_model(create(network, job.resolution), signature, target, threads=job.threads)
-            latency = runner.run(program, RunOptions(target=target, threads=job.threads))
+            latency = meter.latency(program, RunOptions(target=target, threads=job.threads))
         except RunError as error:
             yield job.row(network) | {"error": str(error)}
         else:

@@ -53,6 +53,7 @@ for _command in (
     lists.blocks,
     lists.spaces,
     lists.datasets,
+    lists.toolchains,
     lists.runners,
     lists.columns,
     doctor.doctor,

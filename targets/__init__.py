@@ -1,42 +1,56 @@
-"""Targets: compiling any torch module for them, and obtaining its latency there."""
+"""Targets: making any torch module ready for hardware, and obtaining its latency there."""
 
 import torch as torch  # before TVM, whose part for GPUs needs the CUDA library that torch's package brings
 
 from blockfront.results.latency import KernelTime, Latency, Visit
 from blockfront.targets.compiler.compiling import compile_model
 from blockfront.targets.compiler.program import Kernel, Program
-from blockfront.targets.hardware import catalogue as catalogue
-from blockfront.targets.hardware.target import FIGURES, TARGETS, Target, get_target
-from blockfront.targets.latency.accelerators import ACCELERATORS, Accelerator, find_hardware
-from blockfront.targets.latency.runners import (
-    RUNNERS,
-    Options,
-    Runner,
-    RunOptions,
-    SimulationOptions,
-    choose_runner,
-    simulation_options,
+from blockfront.targets.hardware import (
+    FIGURES,
+    HARDWARE,
+    Accelerator,
+    Gpu,
+    Hardware,
+    Processor,
+    Target,
+    find_hardware,
+    get_processor,
+    get_target,
 )
+from blockfront.targets.hardware import catalogue as catalogue
+from blockfront.targets.latency.meters import METERS, Measures, Meter, Predicts
+from blockfront.targets.latency.options import Asked, Options, RunOptions, SimulationOptions
+from blockfront.targets.latency.selection import Means, choose
+from blockfront.targets.latency.toolchains import TOOLCHAINS, Runs, Toolchain
 
 __all__ = [
-    "ACCELERATORS",
     "FIGURES",
-    "RUNNERS",
-    "TARGETS",
+    "HARDWARE",
+    "METERS",
+    "TOOLCHAINS",
     "Accelerator",
+    "Asked",
+    "Gpu",
+    "Hardware",
     "Kernel",
     "KernelTime",
     "Latency",
+    "Means",
+    "Measures",
+    "Meter",
     "Options",
+    "Predicts",
+    "Processor",
     "Program",
     "RunOptions",
-    "Runner",
+    "Runs",
     "SimulationOptions",
     "Target",
+    "Toolchain",
     "Visit",
-    "choose_runner",
+    "choose",
     "compile_model",
     "find_hardware",
+    "get_processor",
     "get_target",
-    "simulation_options",
 ]

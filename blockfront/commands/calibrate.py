@@ -39,7 +39,7 @@ def calibrate(
     from blockfront.console.progress import choose_progress
     from blockfront.console.tables import print_json
     from blockfront.services.calibrate import calibrate_device
-    from blockfront.targets.hardware.target import get_target
+    from blockfront.targets import get_target
     from blockfront.targets.latency.calibration import save_calibration
     from blockfront.targets.latency.prediction import core_model
 

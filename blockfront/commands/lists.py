@@ -1,4 +1,4 @@
-"""`bench targets`, `blocks`, `spaces`, `datasets`, `runners`, `columns`: what there is to name."""
+"""`bench targets`, `blocks`, `spaces`, `datasets`, `toolchains`, `runners`, `columns`: what there is to name."""
 
 from __future__ import annotations
 
@@ -15,38 +15,18 @@ def targets(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """List the hardware that networks can be compiled for, or one target's figures with their sources."""
+    """List the hardware that networks can be made ready for, or one target's figures with their sources."""
     import msgspec
 
-    from blockfront.targets import ACCELERATORS, FIGURES, TARGETS, Accelerator, find_hardware
-    from blockfront.targets.latency.accelerators import INSTALL, installed
-    from blockfront.targets.latency.accelerators import figures as accelerator_figures
+    from blockfront.targets import HARDWARE, find_hardware
 
     if name is not None:
-        target = find_hardware(name)
-        figures = (
-            accelerator_figures(target)
-            if isinstance(target, Accelerator)
-            else {figure: (getattr(target, figure), target.source_of(figure)) for figure in FIGURES}
-        )
-        rows = [
-            {"figure": figure, "value": value, "source": source}
-            for figure, (value, source) in figures.items()
-            if value not in ((), None)
-        ]
+        figures = find_hardware(name).figures()
+        rows = [{"figure": figure, "value": value, "source": source} for figure, (value, source) in figures.items()]
     elif json:
-        everything = sorted([*TARGETS.items(), *ACCELERATORS.items()])
-        rows = [{"target": known, **msgspec.to_builtins(target)} for known, target in everything]
+        rows = [{"target": known, **msgspec.to_builtins(HARDWARE[known])} for known in sorted(HARDWARE)]
     else:
-        rows = [
-            {"target": known, "title": target.title, "cores": target.cores, "clock GHz": target.clock_ghz, "remark": ""}
-            for known, target in sorted(TARGETS.items())
-        ]
-        remark = "simulated" if installed() else f"simulated; needs {INSTALL}"
-        rows += [
-            {"target": known, "title": target.title, "cores": "", "clock GHz": target.clock_ghz, "remark": remark}
-            for known, target in sorted(ACCELERATORS.items())
-        ]
+        rows = [HARDWARE[known].row() for known in sorted(HARDWARE)]
     _show(rows, json)
 
 
@@ -89,13 +69,34 @@ def datasets(json: Json = False, debug: Debug = False) -> None:
     _show(rows, json)
 
 
-def runners(json: Json = False, debug: Debug = False) -> None:
-    """List the ways to get a latency."""
-    from blockfront.targets import RUNNERS
+def toolchains(json: Json = False, debug: Debug = False) -> None:
+    """List what makes networks ready for hardware, in which number formats, and its version or how to install it."""
+    from blockfront.errors import UsageError
+    from blockfront.targets import TOOLCHAINS, Toolchain
+
+    def versions(toolchain: Toolchain[Any, Any]) -> str:
+        try:
+            return ", ".join(f"{name} {version}" for name, version in toolchain.versions().items())
+        except UsageError as error:
+            return str(error)
 
     rows = [
-        {"runner": name, "latency_source": runner.source, "title": runner.title} for name, runner in RUNNERS.items()
+        {
+            "toolchain": name,
+            "title": toolchain.title,
+            "precisions": list(toolchain.precisions) if json else ", ".join(toolchain.precisions),
+            "versions": versions(toolchain),
+        }
+        for name, toolchain in TOOLCHAINS.items()
     ]
+    _show(rows, json)
+
+
+def runners(json: Json = False, debug: Debug = False) -> None:
+    """List the ways to get a latency."""
+    from blockfront.targets import METERS
+
+    rows = [{"runner": name, "latency_source": meter.source, "title": meter.title} for name, meter in METERS.items()]
     _show(rows, json)
 
 

@@ -14,8 +14,10 @@ from blockfront.commands.options import (
     Debug,
     InputSize,
     Json,
+    Precision,
     Quiet,
     Resolution,
+    Toolchain,
     Tracker,
     Tuned,
 )
@@ -27,6 +29,8 @@ def profile(
     ],
     target: Annotated[str, typer.Option(help="Hardware: a name of `bench targets`, or file.py:name.")] = "host",
     threads: Annotated[int | None, typer.Option(help="Threads on the target (default: all of its cores).")] = None,
+    toolchain: Toolchain = "auto",
+    precision: Precision = "float32",
     runner: Annotated[str, typer.Option(help="How to get the latency: auto, or a name of `bench runners`.")] = "auto",
     tracker: Tracker = None,
     cooldown: Cooldown = 0,
@@ -47,14 +51,16 @@ def profile(
     from blockfront.console.tables import print_json
     from blockfront.services.models import ImageSize, find_model
     from blockfront.services.profile import profile_model
-    from blockfront.sweep.request import choose_means
+    from blockfront.targets import Asked, choose, find_hardware
+    from blockfront.targets.tuning.database import find_traces
 
     progress = choose_progress(quiet=quiet)
-    chosen, options, notice = choose_means(target, runner, tracker, threads, tuned, database, cooldown)
+    traces = find_traces(tuned, database)
+    means = choose(Asked(find_hardware(target), threads, precision, tracker, cooldown, traces), toolchain, runner)
     found = find_model(model, ImageSize.asked(resolution, input_size, channels), reduction)
-    if notice:
-        progress.note(notice)
-    profiled = profile_model(found, chosen, options, progress)
+    if means.notice:
+        progress.note(means.notice)
+    profiled = profile_model(found, means, progress)
     if json:
         print_json(profiled)
     else:

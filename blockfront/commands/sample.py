@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from blockfront.commands.options import Cooldown, Database, Debug, Json, Quiet, Storage, Tracker, Tuned
+from blockfront.commands.options import (
+    Cooldown,
+    Database,
+    Debug,
+    Json,
+    Precision,
+    Quiet,
+    Storage,
+    Toolchain,
+    Tracker,
+    Tuned,
+)
 from blockfront.commands.stopping import stoppable
 from blockfront.errors import RunError
 from blockfront.study.storage import DEFAULT_STORAGE
@@ -41,6 +52,8 @@ def sample(
     ] = None,
     device: Annotated[str, typer.Option(help="Where to train: auto, cpu or cuda.")] = "auto",
     no_train: Annotated[bool, typer.Option("--no-train", help="Latency alone.")] = False,
+    toolchain: Toolchain = "auto",
+    precision: Precision = "float32",
     runner: Annotated[str, typer.Option(help="How to get latencies: auto, or a name of `bench runners`.")] = "auto",
     tracker: Tracker = None,
     threads: Annotated[int | None, typer.Option(help="Threads on the target (default: all of its cores).")] = None,
@@ -52,7 +65,7 @@ def sample(
         str | None, typer.Option(metavar="ADDRESS", help="Use the Dask cluster at tcp://HOST:PORT.")
     ] = None,
     storage: Storage = DEFAULT_STORAGE,
-    study: Annotated[str | None, typer.Option(help="Name of the study (default: SPACE-TARGET[-tuned]).")] = None,
+    study: Annotated[str | None, typer.Option(help="Name of it (default: SPACE-TARGET[-PRECISION][-tuned]).")] = None,
     seed: Annotated[int, typer.Option(help="Seed of sampling, weights and training.")] = 0,
     sampler: Annotated[str, typer.Option(help=f"How networks are chosen. {_SAMPLERS}.")] = "random",
     profile_minutes: Annotated[float, typer.Option(help="Limit for compiling and timing one network.")] = 20,
@@ -85,6 +98,8 @@ def sample(
         value=value,
         device=device,
         train=not no_train,
+        toolchain=toolchain,
+        precision=precision,
         runner=runner,
         tracker=tracker,
         threads=threads,

@@ -42,31 +42,22 @@ def tune(
     """
     from blockfront.console.progress import choose_progress
     from blockfront.console.tables import print_json
+    from blockfront.services.device import choose_device
     from blockfront.services.models import ImageSize
     from blockfront.services.tune import find_models, longest_tasks, tune_tasks
-    from blockfront.sweep.request import choose_measurement
-    from blockfront.targets import RUNNERS
-    from blockfront.targets.latency.runners.measure import MeasuringRunner
+    from blockfront.targets import get_processor
     from blockfront.targets.tuning.database import TuningDatabase
 
     for option, value in (("--trials", trials), ("--kernels", kernels)):
         if value < 1:
             raise UsageError(f"{option} must be 1 or more, not {value}")
-    chosen, options, _ = choose_measurement(target, runner, tracker, threads)
-    if options.target.is_gpu:
-        raise UsageError(f"{options.target.name} is a GPU, whose schedules are dlight's; bench tune is for processors")
-    measuring = RUNNERS[chosen]
-    if not isinstance(measuring, MeasuringRunner):
-        raise UsageError(
-            f"tuning measures, and runner {chosen} does not: attach a board with key {options.target.tracker_key} to "
-            "a TVM RPC tracker and pass --tracker HOST:PORT"
-        )
+    meter, options = choose_device(get_processor(target), runner, tracker, threads)
     models = find_models(what, storage, ImageSize.asked(resolution, input_size, channels))
     kept = TuningDatabase(options.target, options.threads, database)
     progress = choose_progress(quiet=quiet)
     with stoppable():
-        tasks, share = longest_tasks(models, measuring, options, kernels, progress)
-        rows = list(tune_tasks(tasks, measuring, options, kept, trials, progress))
+        tasks, share = longest_tasks(models, meter, options, kernels, progress)
+        rows = list(tune_tasks(tasks, meter, options, kept, trials, progress))
     document = {
         "target": options.target.name,
         "threads": options.threads,

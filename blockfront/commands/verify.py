@@ -54,11 +54,10 @@ def verify(
     from blockfront.console.progress import choose_progress
     from blockfront.console.tables import print_json
     from blockfront.services.models import ImageSize
-    from blockfront.services.verify import networks_to_verify
+    from blockfront.services.verify import networks_to_verify, options_for
     from blockfront.services.verify import verify as verify_all
-    from blockfront.sweep.request import choose_measurement
 
-    _, options, _ = choose_measurement(target, "auto", tracker, threads, tuned, database)
+    options = options_for(target, tracker, threads, tuned, database)
     subjects = networks_to_verify(what, storage, ImageSize.asked(resolution, input_size, channels), space)
     # What a batch system sends ends boards in software as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

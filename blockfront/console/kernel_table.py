@@ -74,9 +74,9 @@ def peak_line(profiled: Mapping[str, Any]) -> str:
     if peak is None:
         return "No peak was kept with this latency; `bench profile` compares kernels on a processor with one."
     figures = f"{peak['gflops']:.1f} GFLOP/s (a multiply-add is two), {peak['gbs']:.1f} GB/s"
-    if profiled.get("coverage"):
-        return f"% of the array's peak and of what the outermost memory reads: {figures}, in {profiled['precision']}."
-    percent = f"% of the peak with --threads {profiled['threads']}: {figures},"
+    threads = "" if profiled["threads"] is None else f" with --threads {profiled['threads']}"
+    form = "" if profiled["precision"] == "float32" else f" in {profiled['precision']}"
+    percent = f"% of the peak{threads}: {figures}{form},"
     if peak["source"] != "measured":
         return f"{percent} the catalogue's figures for {profiled['target']}."
     lost = sum(_lost_ms(kernel, peak) for kernel in profiled["kernels"])

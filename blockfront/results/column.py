@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from blockfront.results.latency import Latency
 from blockfront.results.metric import Metric
 from blockfront.results.result import Result
 from blockfront.results.training import Score, Training, counted_share, mean_score
@@ -56,6 +55,12 @@ def path(names: str) -> Callable[[Result], Any]:
     return of
 
 
+def count(names: str) -> Callable[[Result], Any]:
+    """How many of them stand in a result under names joined by dots; None where `path` gives None."""
+    found = path(names)
+    return lambda result: None if (values := found(result)) is None else len(values)
+
+
 def score_columns(unit: str, title: str, metric: Metric) -> tuple[Column, Column, Column]:
     """The columns of a metric that a task's evaluator fills: its mean over the trainings, and its interval's ends.
 
@@ -91,11 +96,6 @@ def _with_interval(
             high, "real", unit, f"upper end of {metric.key}'s 95 % interval", lambda r: (score := of(r)) and score.high
         ),
     )
-
-
-def compiled(result: Result, of: Callable[[Latency], Any]) -> Any:
-    """Nothing is compiled for a simulation, which is what has a coverage."""
-    return of(result.latency) if result.latency and not result.latency.coverage else None
 
 
 def latency_end(result: Result, end: int) -> float | None:

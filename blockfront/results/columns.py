@@ -12,7 +12,7 @@ from blockfront.registry import Registry
 from blockfront.results.column import (
     Column,
     Scored,
-    compiled,
+    count,
     latency_end,
     of_training,
     path,
@@ -83,6 +83,7 @@ add_columns(
         path("origin.threads"),
     ),
     Column("runner", "text", "", "how the latency was obtained", path("origin.runner")),
+    Column("toolchain", "text", "", "what made the network ready for the target", path("origin.toolchain")),
     Column("predictor", "text", "", "which model made a predicted latency", path("latency.predictor")),
     Column(
         "prediction_error",
@@ -181,14 +182,14 @@ add_columns(
         "whole",
         "",
         "kernels that no schedule rule covers",
-        lambda r: compiled(r, lambda x: len(x.unscheduled_kernels)),
+        count("latency.unscheduled_kernels"),
     ),
     Column(
         "tuned_kernels",
         "whole",
         "",
         "kernels whose schedule `bench tune` found; the rules made all others",
-        lambda r: compiled(r, lambda x: len(x.tuned_kernels)),
+        count("latency.tuned_kernels"),
     ),
     Column(
         "token_counts",

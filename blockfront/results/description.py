@@ -17,7 +17,7 @@ def described(result: Result) -> dict[str, Any]:
     return {
         **to_records(to_frame([row_of(result)]))[0],
         "latency_samples_ms": list(latency.samples_ms) if latency else [],
-        "unscheduled_kernel_names": kept.get("unscheduled_kernels", []),
+        "unscheduled_kernel_names": kept.get("unscheduled_kernels") or [],
         **{key: kept.get(key, []) for key in ("visits", "kernels")},
         **{key: kept.get(key) for key in ("peak", "coverage")},
         **{key: kept.get(key, {}) for key in ("conditions", "versions")},

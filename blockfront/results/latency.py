@@ -98,20 +98,22 @@ class Latency:
     samples and its interval is None. `max_rel_error` is max|y - y_torch| / max|y_torch| of the compiled network, run
     on `verified_on`. `peak_memory_bytes` is the activation memory TVM planned, weights excluded. `tuned_kernels` are
     those whose schedule is from a tuning database; `prediction` tells of the model of a core or of an accelerator,
-    where one was asked. Nothing is compiled for a simulation: it has no error against torch, no planned memory, but
-    `energy_mj` and the `coverage` of its simulator. `precision` is the number format of weights and activations.
+    where one was asked. Nothing is compiled for a simulation: it has no threads, no schedules, no error against torch,
+    no planned memory, but `energy_mj` and the `coverage` of its simulator. `toolchain` made the network ready, and
+    `runner` found its time. `precision` is the number format of weights and activations.
     """
 
     source: LatencySource
     runner: str
+    toolchain: str
     target: str
     device: str
-    threads: int
+    threads: int | None
     median_ms: float
     ci95_ms: tuple[float, float] | None
     visits: tuple[Visit, ...]
     kernels: tuple[KernelTime, ...]
-    unscheduled_kernels: tuple[str, ...]
+    unscheduled_kernels: tuple[str, ...] | None
     peak_memory_bytes: int | None
     max_abs_error: float | None
     max_rel_error: float | None
@@ -119,7 +121,7 @@ class Latency:
     predictor: str | None = None
     prediction: Prediction | None = None
     peak: Peak | None = None
-    tuned_kernels: tuple[str, ...] = ()
+    tuned_kernels: tuple[str, ...] | None = None
     versions: dict[str, str] = field(default_factory=dict)
     conditions: dict[str, str] = field(default_factory=dict)
     energy_mj: float | None = None

@@ -31,6 +31,7 @@ class Origin:
     study: str | None
     target: str
     runner: str
+    toolchain: str
     threads: int | None
     dataset: str | None
     seed: int | None

@@ -62,5 +62,21 @@ def _trainings_from_accuracy(attrs: dict[str, Any]) -> None:
         attrs["trainings"] = [{**accuracy, "scores": scores}]
 
 
-_MIGRATIONS: tuple[Callable[[dict[str, Any]], None], ...] = (_visits_from_samples, _trainings_from_accuracy)
+def _toolchain_from_coverage(attrs: dict[str, Any]) -> None:
+    """Before there was a choice of toolchains, TVM compiled all networks but the simulated ones, which have a coverage.
+
+    Those were said to have one thread and no kernels without a schedule.
+    """
+    latency = attrs.get("latency")
+    if latency is not None and "toolchain" not in latency:
+        nothing = dict.fromkeys(("threads", "unscheduled_kernels", "tuned_kernels"))
+        made = {"toolchain": "zigzag", **nothing} if latency.get("coverage") else {"toolchain": "tvm"}
+        attrs["latency"] = {"tuned_kernels": (), **latency, **made}
+
+
+_MIGRATIONS: tuple[Callable[[dict[str, Any]], None], ...] = (
+    _visits_from_samples,
+    _trainings_from_accuracy,
+    _toolchain_from_coverage,
+)
 """Oldest first; each leaves alone what is newer than it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from blockfront.errors import UsageError
+from blockfront.services.device import choose_device
 
 if TYPE_CHECKING:
     from blockfront.console.progress import Progress
@@ -18,26 +19,17 @@ def calibrate_device(
 
     Raises UsageError for a target that cannot be measured or emulated, before anything is measured.
     """
-    from blockfront.sweep.request import choose_measurement
-    from blockfront.targets import RUNNERS
+    from blockfront.targets import get_processor
     from blockfront.targets.latency.calibration.calibration import build_micro_kernels, calibrate_core, measure, steps
     from blockfront.targets.latency.profiler import emulator_obstacle
-    from blockfront.targets.latency.runners.measure import MeasuringRunner
 
-    chosen, options, _ = choose_measurement(target, runner, tracker, threads)
-    measuring = RUNNERS[chosen]
-    if options.target.is_gpu:
-        raise UsageError(f"{options.target.name} is a GPU; bench calibrate is for processors")
-    if not isinstance(measuring, MeasuringRunner):
-        raise UsageError(
-            f"calibrating measures, and runner {chosen} does not: attach a board with key "
-            f"{options.target.tracker_key} to a TVM RPC tracker and pass --tracker HOST:PORT"
-        )
-    obstacle = emulator_obstacle(options.target)
+    processor = get_processor(target)
+    meter, options = choose_device(processor, runner, tracker, threads)
+    obstacle = emulator_obstacle(processor)
     if obstacle is not None:
         raise UsageError(obstacle)
-    program = build_micro_kernels(options.target)
-    with progress.stage("measure", steps(options.target, repeats)) as advance:
-        measured = measure(program, options.target, measuring, options, repeats, advance)
+    program = build_micro_kernels(processor)
+    with progress.stage("measure", steps(processor, repeats)) as advance:
+        measured = measure(program, processor, meter, options, repeats, advance)
     progress.note("profiling the micro-kernels under emulation")
-    return calibrate_core(options.target, program, measured)
+    return calibrate_core(processor, program, measured)

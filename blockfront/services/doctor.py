@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
+from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from blockfront.errors import RunError, UsageError
 from blockfront.signature import Signature
@@ -16,7 +18,7 @@ from blockfront.study.provenance import machine, usable_cores, versions
 from blockfront.study.storage import open_storage, storage_exists, storage_url
 
 if TYPE_CHECKING:
-    from blockfront.targets import Accelerator
+    from blockfront.targets import Asked, Hardware, Toolchain
 
 
 @dataclass(frozen=True)
@@ -30,27 +32,58 @@ class Check:
 
 def diagnose(target: str, tracker: str | None, storage: str) -> list[Check]:
     """All checks in the order a sweep needs them; UsageError only for an unknown target."""
-    from blockfront.targets import Accelerator, find_hardware
+    from blockfront.targets import find_hardware
 
-    if isinstance(found := find_hardware(target), Accelerator):
-        latency = [_check(f"simulate {target}", lambda: _simulate(found))]
-    else:
-        latency = [
-            _check(f"compile for {target}", lambda: _compile(target)),
-            _check("tracker", lambda: _tracker(target, tracker)),
-            _check("prediction", lambda: _prediction(target)),
-            _check("simulator", _simulator),
-        ]
+    hardware = find_hardware(target)
     return [
         _check("versions", _versions),
         _check("machine", _machine),
         _check("threads", _threads),
         _check("accelerator", _accelerator),
-        *latency,
+        *_latency(hardware, tracker),
         _check("boards in software", _emulation),
         _check("storage", lambda: _storage(storage)),
         _check("temporary files", _temporary),
     ]
+
+
+def _latency(hardware: Hardware, tracker: str | None) -> Iterator[Check]:
+    """Every toolchain, whether or not it accepts the hardware, and every runner that could serve what it makes."""
+    from blockfront.targets import METERS, TOOLCHAINS, Asked
+
+    for name, toolchain in TOOLCHAINS.items():
+        if not toolchain.accepts(hardware):
+            yield Check(f"toolchain {name}", True, _unused(toolchain, hardware))
+            continue
+        chosen: list[Any] = []
+        asked = Asked(hardware, tracker=tracker)
+        yield _check(f"toolchain {name}", partial(_made_ready, toolchain, asked, chosen))
+        for options, (runner, meter) in product(chosen, METERS.items()):
+            if meter.accepts(toolchain, hardware):
+                yield _check(f"runner {runner}", partial(meter.standing, options))
+
+
+def _made_ready(toolchain: Toolchain[Any, Any], asked: Asked, chosen: list[Any]) -> str:
+    """That a toolchain works; its options go to `chosen`."""
+    from torch import nn
+
+    module = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
+    options = toolchain.choose(asked)
+    toolchain.prepare(module, Signature.image(8), options, 0)
+    chosen.append(options)
+    return f"a small convolution is made ready for {asked.hardware.name} by {_packages(toolchain)}"
+
+
+def _unused(toolchain: Toolchain[Any, Any], hardware: Hardware) -> str:
+    """That a toolchain is there, or how it is to be had; nobody needs it for this hardware."""
+    try:
+        return f"{_packages(toolchain)}; not for {hardware.name}"
+    except UsageError as error:
+        return f"{error}; not needed for {hardware.name}"
+
+
+def _packages(toolchain: Toolchain[Any, Any]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in toolchain.versions().items())
 
 
 def _check(name: str, look: Callable[[], str]) -> Check:
@@ -92,62 +125,6 @@ def _accelerator() -> str:
     if not torch.cuda.is_available():
         return "none that torch can use; networks train on the processor"
     return ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
-
-
-def _compile(target: str) -> str:
-    from torch import nn
-
-    from blockfront.targets import compile_model, get_target
-
-    module = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    program = compile_model(module, Signature.image(8), get_target(target))
-    return f"a small convolution compiles and links, {len(program.library) / 1e3:.0f} kB"
-
-
-def _simulate(accelerator: Accelerator) -> str:
-    from torch import nn
-
-    from blockfront.targets import RUNNERS, simulation_options
-
-    options, runner = simulation_options(accelerator), RUNNERS["simulated"]
-    layer = nn.Conv2d(3, 8, 3, padding=1).eval()
-    latency = runner.run(runner.prepare(layer, Signature.image(8), options, 0), options)
-    return f"a small convolution takes {latency.median_ms:.3g} ms and {latency.energy_mj:.3g} mJ; {latency.prediction}"
-
-
-def _simulator() -> str:
-    """Whether accelerators can be targets; nobody else needs it."""
-    from blockfront.targets.latency.accelerators import INSTALL, installed
-    from blockfront.targets.latency.accelerators.description import zigzag_version
-
-    return f"ZigZag {zigzag_version()}" if installed() else f"none; for accelerators as targets: {INSTALL}"
-
-
-def _tracker(target: str, tracker: str | None) -> str:
-    from blockfront.board.sockets import tracker_address
-    from blockfront.targets import RUNNERS, RunOptions, get_target
-
-    found = get_target(target)
-    if tracker_address(tracker) is None:
-        return "none asked for; latencies for boards are predicted (attach one with --tracker HOST:PORT)"
-    RUNNERS["rpc"].check(RunOptions(target=found, threads=found.cores, tracker=tracker))
-    return f"answers, and has a device for {target}"
-
-
-def _prediction(target: str) -> str:
-    """Which runner answers without a device, and why; nothing is downloaded to find out."""
-    from blockfront.targets import RUNNERS, RunOptions, get_target
-    from blockfront.targets.latency.calibration import load_calibration
-    from blockfront.targets.latency.profiler import emulator_obstacle
-
-    found = get_target(target)
-    options = RunOptions(target=found, threads=found.cores, calibration=load_calibration(found))
-    try:
-        prediction = RUNNERS["emulated"].prediction(options)
-        missing = emulator_obstacle(found)
-    except UsageError as error:
-        missing = str(error)
-    return f"roofline, because {missing}" if missing else f"emulated; {prediction}"
 
 
 def _emulation() -> str:

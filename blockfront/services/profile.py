@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from blockfront.errors import RunError, UsageError
@@ -12,9 +13,9 @@ from blockfront.results.description import described
 if TYPE_CHECKING:
     from torch import nn
 
-    from blockfront.console.progress import Progress
+    from blockfront.console.progress import Advance, Progress
     from blockfront.services.models import Model
-    from blockfront.targets import Options
+    from blockfront.targets import Means, Toolchain
 
 
 def build_model(model: Model) -> tuple[nn.Module, Cost]:
@@ -34,21 +35,39 @@ def build_model(model: Model) -> tuple[nn.Module, Cost]:
         ) from error
 
 
-def profile_model(model: Model, runner: str, options: Options, progress: Progress) -> dict[str, Any]:
-    """Prepare and time a model: a row's columns as far as they apply, with samples and kernels."""
-    from blockfront.targets import RUNNERS
+@dataclass(frozen=True)
+class Ready:
+    """A model as it is deployed, its cost, and what a toolchain made of it."""
+
+    module: nn.Module
+    cost: Cost
+    prepared: Any
+
+
+def prepare(model: Model, toolchain: Toolchain[Any, Any], options: Any, advance: Advance = lambda: None) -> Ready:
+    """Build a model with the weights of seed 0, count it and make it ready, each of which advances.
+
+    Raises RunError for one that does not run at its resolution, and as the toolchain does.
+    """
     from blockfront.training import seeded
 
-    with seeded(0), progress.stage("profile", 3) as advance:
+    with seeded(0):
         module, cost = build_model(model)
         advance()
-        program = RUNNERS[runner].prepare(module, model.signature, options, 0)
+        prepared = toolchain.prepare(module, model.signature, options, 0)
         advance()
-        latency = RUNNERS[runner].run(program, options)
+    return Ready(module, cost, prepared)
+
+
+def profile_model(model: Model, means: Means, progress: Progress) -> dict[str, Any]:
+    """Prepare and time a model: a row's columns as far as they apply, with samples and kernels."""
+    with progress.stage("profile", 3) as advance:
+        ready = prepare(model, means.toolchain, means.options, advance)
+        latency = means.latency(ready.prepared)
         advance()
-    plan = getattr(module, "plan", None)
+    plan = getattr(ready.module, "plan", None)
     network = NetworkFacts(None, None, "", model.signature.resolution)
-    threads = None if latency.coverage else latency.threads
-    origin = Origin(None, latency.target, latency.runner, threads, None, None)
-    result = Result(origin, "complete", network=network, cost=cost, latency=latency, token_counts=plan and plan.origin)
+    origin = Origin(None, latency.target, latency.runner, latency.toolchain, latency.threads, None, None)
+    counts = plan and plan.origin
+    result = Result(origin, "complete", network=network, cost=ready.cost, latency=latency, token_counts=counts)
     return {"model": model.name, "input": str(model.signature), **described(result)}

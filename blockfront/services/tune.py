@@ -13,8 +13,7 @@ from blockfront.services.models import OWN_SIZE, ImageSize, Model, find_model
 
 if TYPE_CHECKING:
     from blockfront.console.progress import Progress
-    from blockfront.targets import Kernel, RunOptions
-    from blockfront.targets.latency.runners.measure import MeasuringRunner
+    from blockfront.targets import Kernel, Measures, RunOptions
     from blockfront.targets.tuning.database import TuningDatabase, TuningRecord
     from blockfront.targets.tuning.tasks import TuningTask
 
@@ -43,19 +42,23 @@ def find_models(ref: str, storage: str, size: ImageSize = OWN_SIZE) -> list[Mode
 
 
 def longest_tasks(
-    models: Sequence[Model], runner: MeasuringRunner, options: RunOptions, kernels: int, progress: Progress
+    models: Sequence[Model], meter: Measures, options: RunOptions, kernels: int, progress: Progress
 ) -> tuple[list[tuple[TuningTask, float]], float]:
     """The `kernels` kernels that take most time in all the models together, with their ms, and the share they cover."""
     from blockfront.services.profile import build_model
+    from blockfront.targets.hardware.hardware import require
+    from blockfront.targets.hardware.target import Processor
     from blockfront.targets.tuning.tasks import by_time, merge, tasks_of
+
+    processor = require(options.target, Processor)
 
     tasks: list[TuningTask] = []
     with progress.stage("networks", len(models)) as advance:
         for model in models:
             module, _ = build_model(model)
-            tasks = merge([*tasks, *tasks_of(module, model.signature, options.target, options.threads)])
+            tasks = merge([*tasks, *tasks_of(module, model.signature, processor, options.threads)])
             advance()
-    with runner.session(replace(options, timeout_s=_SESSION_S)) as session:
+    with meter.session(replace(options, timeout_s=_SESSION_S)) as session:
         ranked = by_time(tasks, session)
     longest = ranked[:kernels]
     return longest, sum(ms for _, ms in longest) / sum(ms for _, ms in ranked)
@@ -63,7 +66,7 @@ def longest_tasks(
 
 def tune_tasks(
     tasks: Sequence[tuple[TuningTask, float]],
-    runner: MeasuringRunner,
+    meter: Measures,
     options: RunOptions,
     database: TuningDatabase,
     trials: int,
@@ -75,8 +78,8 @@ def tune_tasks(
     from blockfront.targets.tuning.tuner import Tuner
 
     candidate_options = replace(options, timeout_s=_CANDIDATE_S)
-    with open_candidates(runner, candidate_options, usable_cores()) as candidates:
-        tuner = Tuner(runner, replace(options, timeout_s=_SESSION_S), database, candidates)
+    with open_candidates(meter, candidate_options, usable_cores()) as candidates:
+        tuner = Tuner(meter, replace(options, timeout_s=_SESSION_S), database, candidates)
         with progress.stage("trials", sum(tuner.missing(task, trials) for task, _ in tasks)) as advance:
             for task, ms in tasks:
                 try:

@@ -57,6 +57,26 @@ def networks_to_verify(what: str, storage: str, size: ImageSize, space: str | No
     return [NetworkToVerify(model.name, network.id, network.family, file=file)]
 
 
+def options_for(
+    target: str, tracker: str | None, threads: int | None, tuned: bool, database: Path | None
+) -> RunOptions:
+    """How networks are compiled for a target, and where its devices are.
+
+    Raises UsageError for hardware that nothing is compiled for, and for a tracker that has no device that fits.
+    """
+    from blockfront.board.sockets import tracker_address
+    from blockfront.targets import Asked, get_target
+    from blockfront.targets.latency.meters.board import BoardMeter
+    from blockfront.targets.latency.toolchains.tvm import TvmToolchain
+    from blockfront.targets.tuning.database import find_traces
+
+    traces = find_traces(tuned, database)
+    options = TvmToolchain().choose(Asked(get_target(target), threads, tracker=tracker, traces=traces))
+    if tracker_address(tracker):
+        BoardMeter().check(options)
+    return options
+
+
 def verify(subjects: Sequence[NetworkToVerify], options: RunOptions, progress: Progress) -> list[dict[str, Any]]:
     """A row for each network, in order, with the verdict `agrees`, `differs` or `failed`.
 
@@ -88,22 +108,17 @@ def verify(subjects: Sequence[NetworkToVerify], options: RunOptions, progress: P
 
 def verify_network(subject: NetworkToVerify, options: RunOptions) -> dict[str, Any]:
     """Compile a network, run the very code on a device, and compare its outputs with torch's; a worker's task."""
-    from blockfront.services.profile import build_model
-    from blockfront.targets import compile_model
+    from blockfront.services.profile import prepare
+    from blockfront.targets import TOOLCHAINS
     from blockfront.targets.compiler.outputs import disagreement, worst
-    from blockfront.targets.latency.runners import RpcRunner
-    from blockfront.targets.latency.runners.measure import run_program
-    from blockfront.training import seeded
+    from blockfront.targets.latency.meters.board import BoardMeter
+    from blockfront.targets.latency.meters.measure import run_program
 
     if subject.file is not None:
         import_file(subject.file)
     model = find_model(subject.ref, subject.size)
-    with seeded(0):
-        module, _ = build_model(model)
-        program = compile_model(
-            module, model.signature, options.target, threads=options.threads, seed=0, tuned=options.tuned
-        )
-    with RpcRunner().session(options) as session:
+    program = prepare(model, TOOLCHAINS[options.toolchain], options).prepared
+    with BoardMeter().session(options) as session:
         _, errors = run_program(program, session)
     absolute, relative = worst(errors)
     wrong = disagreement(errors, "on the device")
@@ -188,13 +203,13 @@ class _Devices:
 def _devices(options: RunOptions, networks: int, progress: Progress) -> Iterator[_Devices]:
     """The tracker's devices, or as many boards in software as there are cores and networks for."""
     from blockfront.board.sockets import format_address, tracker_address
-    from blockfront.targets import RUNNERS
     from blockfront.targets.latency.emulation import emulated_boards, own_tracker, prepare_emulation
+    from blockfront.targets.latency.meters.board import BoardMeter
 
     count = min(networks, usable_cores())
     options = replace(options, timeout_s=_SESSION_S)
     if tracker_address(options.tracker):
-        yield _Devices(options, max(1, min(count, RUNNERS["rpc"].devices(options))))
+        yield _Devices(options, max(1, min(count, BoardMeter().devices(options))))
         return
     emulation = prepare_emulation(options.target)
     progress.note(f"emulating {options.target.name}: {emulation.title}")

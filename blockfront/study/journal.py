@@ -11,7 +11,7 @@ import msgspec
 from blockfront.results import NetworkFacts, Result
 from blockfront.results.table import row_of
 from blockfront.results.trial import read_parts, read_result, write_part
-from blockfront.study.settings import Settings, origin_of, read_settings
+from blockfront.study.settings import Settings, current, origin_of, read_settings
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -176,7 +176,8 @@ def known_accuracies(storage: RDBStorage, settings: Settings) -> dict[str, dict[
 
 def _studies_training_alike(storage: RDBStorage, settings: Settings) -> Iterable[str]:
     def training(kept: Mapping[str, Any]) -> tuple[Any, ...]:
-        return tuple(kept.get(key) for key in ("dataset", "dataset_fingerprint", "recipe_hash", "seed"))
+        alike = ("dataset", "dataset_fingerprint", "recipe_hash", "seed", "precision")
+        return tuple(current(kept).get(key) for key in alike)
 
     asked = training(msgspec.to_builtins(settings))
     return [

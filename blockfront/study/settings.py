@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,8 @@ class Settings:
     that its trials are told: a cost and, where it trains, a value of its task; `scores` what defines the columns of
     all its task's metrics, so that the study can be read where nothing else does. `tuned` is a hash of the tuned
     kernels that its networks may get, None when the rules schedule all; `core_model` a hash of the model that its
-    latencies are predicted or simulated by, None for other runners.
+    latencies are predicted or simulated by, None for other runners. `threads` is None where the hardware has none to
+    choose. `precision` is the number format that networks are prepared in.
     """
 
     space: str
@@ -33,7 +35,9 @@ class Settings:
     target: str
     target_definition: dict[str, Any]
     runner: str
-    threads: int
+    toolchain: str
+    precision: str
+    threads: int | None
     dataset: str | None
     dataset_fingerprint: str | None
     recipe: dict[str, Any] | None
@@ -62,7 +66,7 @@ def read_settings(study: Study) -> Settings:
     if kept is None:
         raise UsageError(f"study {study.study_name!r} was not made by bench; name another with --study")
     try:
-        settings = msgspec.convert(_with_objectives(kept), Settings)
+        settings = msgspec.convert(current(kept), Settings)
         add_scored(settings.scores)
         return settings
     except msgspec.ValidationError as error:
@@ -72,19 +76,29 @@ def read_settings(study: Study) -> Settings:
         ) from error
 
 
-def _with_objectives(kept: dict[str, Any]) -> dict[str, Any]:
-    """Settings of before there were tasks are of classification, weighed by latency and top-1."""
-    if "objectives" in kept:
-        return kept
-    if kept.get("dataset") is None:
-        return {**kept, "objectives": ["latency_ms"]}
-    return {**kept, "task": "classification", "objectives": ["latency_ms", "top1"]}
+def current(kept: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as they are kept today, of a study of any version.
+
+    Before there were tasks, networks were classifiers, weighed by latency and top-1. Before there was a choice of
+    toolchains and precisions, TVM compiled networks in float32, and those on accelerators, which were said to have one
+    thread, were simulated.
+    """
+    then: dict[str, Any] = {}
+    if "objectives" not in kept and kept.get("dataset") is None:
+        then |= {"objectives": ["latency_ms"]}
+    elif "objectives" not in kept:
+        then |= {"task": "classification", "objectives": ["latency_ms", "top1"]}
+    if "toolchain" not in kept:
+        then |= {"toolchain": "tvm", "precision": "float32"}
+        if kept.get("runner") == "simulated":
+            then |= {"toolchain": "zigzag", "threads": None}
+    return {**kept, **then}
 
 
 def origin_of(study: str, settings: Settings) -> Origin:
-    """What the results of a study share, as each of them says it. An accelerator has no threads to choose."""
-    threads = None if settings.runner == "simulated" else settings.threads
-    return Origin(study, settings.target, settings.runner, threads, settings.dataset, settings.seed)
+    """What the results of a study share, as each of them says it."""
+    runner, toolchain, threads = settings.runner, settings.toolchain, settings.threads
+    return Origin(study, settings.target, runner, toolchain, threads, settings.dataset, settings.seed)
 
 
 def require_same(study: str, kept: Settings, asked: Settings) -> None:
@@ -98,13 +112,11 @@ def require_same(study: str, kept: Settings, asked: Settings) -> None:
         ("recipe", _recipe(kept), _recipe(asked)),
         ("objectives", " and ".join(kept.objectives), " and ".join(asked.objectives)),
         ("runner", kept.runner, asked.runner),
+        ("toolchain", kept.toolchain, asked.toolchain),
+        ("precision", kept.precision, asked.precision),
         ("thread count", str(kept.threads), str(asked.threads)),
         ("tuned kernels", kept.tuned or "none", asked.tuned or "none"),
-        (
-            "model of the accelerator" if asked.runner == "simulated" else "core model",
-            kept.core_model or "none",
-            asked.core_model or "none",
-        ),
+        (f"model of runner {kept.runner}", kept.core_model or "none", asked.core_model or "none"),
         ("seed", str(kept.seed), str(asked.seed)),
         ("sampler", kept.sampler, asked.sampler),
     ):

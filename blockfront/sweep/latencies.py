@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -22,12 +21,8 @@ if TYPE_CHECKING:
     from blockfront.console.progress import Progress
     from blockfront.study.journal import Entry, Journal
     from blockfront.sweep.request import SweepPlan
-    from blockfront.targets import Visit
+    from blockfront.targets import Measures
 
-BATCH = 16
-"""Networks compiled before their measurements: their programs wait in the workers' memory."""
-VISITS = 3
-"""Measurements of each network of a batch, in an order shuffled anew each time: drift hits all alike."""
 TRIES = 3
 """Times a network is sent to a device before a device that goes away counts as the network's doing."""
 
@@ -39,8 +34,8 @@ def profile(pool: Pool, plan: SweepPlan, journal: Journal, entries: Sequence[Ent
     """
     lacking = {entry.number: entry for entry in entries if entry.result.latency is None}
     if lacking:
-        waiting = list(lacking.values())
-        outcomes = _measured(pool, plan, waiting) if plan.exclusive else _predicted(pool, plan, waiting)
+        waiting, meter = list(lacking.values()), plan.means.measures
+        outcomes = _predicted(pool, plan, waiting) if meter is None else _measured(pool, plan, waiting, meter)
         with closing(outcomes), progress.stage("profile", len(lacking)) as advance:
             for outcome in outcomes:
                 entry = lacking[outcome.number]
@@ -77,48 +72,45 @@ def job(plan: SweepPlan, entry: Entry) -> Job:
 
 
 def _predicted(pool: Pool, plan: SweepPlan, entries: Sequence[Entry]) -> Generator[Outcome, None, None]:
-    arguments = (plan.settings.runner, plan.options)
-    tasks = [WorkerCall(entry.number, profile_network, (job(plan, entry), *arguments)) for entry in entries]
+    tasks = [WorkerCall(entry.number, profile_network, (job(plan, entry), plan.means)) for entry in entries]
     return pool.run(tasks, plan.profile_seconds)
 
 
-def _measured(pool: Pool, plan: SweepPlan, entries: Sequence[Entry]) -> Generator[Outcome, None, None]:
+def _measured(pool: Pool, plan: SweepPlan, entries: Sequence[Entry], meter: Measures) -> Generator[Outcome, None, None]:
     """Compile a batch in parallel, then measure it."""
+    from blockfront.targets.latency.rounds import BATCH
+
     for first in range(0, len(entries), BATCH):
         batch = entries[first : first + BATCH]
         compiled: dict[int, Future] = {}
-        tasks = [
-            WorkerCall(entry.number, compile_network, (job(plan, entry), plan.settings.runner, plan.options))
-            for entry in batch
-        ]
+        tasks = [WorkerCall(entry.number, compile_network, (job(plan, entry), plan.means)) for entry in batch]
         for outcome in pool.run(tasks, plan.profile_seconds):
             if outcome.future is None:
                 yield outcome
             else:
                 compiled[outcome.number] = outcome.future
-        yield from _visit_all(pool, plan, compiled)
+        yield from _visit_all(pool, plan, compiled, meter)
 
 
-def _visit_all(pool: Pool, plan: SweepPlan, compiled: dict[int, Future]) -> Generator[Outcome, None, None]:
-    arguments = (plan.settings.runner, plan.options)
-    shuffler = random.Random(f"{plan.request.seed}:{sorted(compiled)}")
-    rounds = [number for _ in range(VISITS) for number in shuffler.sample(sorted(compiled), len(compiled))]
-    visits: dict[int, tuple[Visit, ...]] = dict.fromkeys(compiled, ())
-    failed: set[int] = set()
+def _visit_all(
+    pool: Pool, plan: SweepPlan, compiled: dict[int, Future], meter: Measures
+) -> Generator[Outcome, None, None]:
+    from blockfront.targets.latency.rounds import Rounds
+
+    rounds = Rounds(sorted(compiled), f"{plan.request.seed}:{sorted(compiled)}")
 
     def visiting(number: int) -> WorkerCall:
-        return WorkerCall(number, visit, (compiled[number], *arguments))
+        return WorkerCall(number, visit, (compiled[number], meter, plan.means.options))
 
     def finishing(number: int) -> WorkerCall:
-        return WorkerCall(number, finish, (compiled[number], *arguments, visits[number]))
+        return WorkerCall(number, finish, (compiled[number], meter, plan.means.options, rounds.visits[number]))
 
-    for outcome in _on_devices(pool, plan, compiled, visiting, (n for n in rounds if n not in failed)):
+    for outcome in _on_devices(pool, plan, compiled, visiting, rounds):
         if outcome.reason is None:
-            visits[outcome.number] += (outcome.result(),)
-        elif outcome.number not in failed:
-            failed.add(outcome.number)
+            rounds.keep(outcome.number, outcome.result())
+        elif rounds.give_up(outcome.number):
             yield outcome
-    yield from _on_devices(pool, plan, compiled, finishing, sorted(set(compiled) - failed))
+    yield from _on_devices(pool, plan, compiled, finishing, list(rounds.visits))
 
 
 def _on_devices(

@@ -22,7 +22,7 @@ from blockfront.sweep.samplers import SAMPLERS
 
 if TYPE_CHECKING:
     from blockfront.design_space import Space
-    from blockfront.targets import Options, RunOptions
+    from blockfront.targets import Means
     from blockfront.training import Dataset, Recipe
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -47,6 +47,8 @@ class Request:
     value: str | None = None
     device: str = "auto"
     train: bool = True
+    toolchain: str = "auto"
+    precision: str = "float32"
     runner: str = "auto"
     tracker: str | None = None
     threads: int | None = None
@@ -67,8 +69,7 @@ class Request:
 class SweepPlan:
     """A checked request: the things its names stand for, and the settings its study must have.
 
-    `devices` is how many networks are measured at once; `notice` is a line the user should see, such as that no board
-    is attached.
+    `means` give each network its latency; `devices` is how many networks are measured at once.
     """
 
     request: Request
@@ -76,25 +77,20 @@ class SweepPlan:
     space: Space
     dataset: Dataset | None
     recipe: Recipe | None
-    options: Options
+    means: Means
     settings: Settings
     workers: int
     devices: int
-    notice: str | None
 
     @property
     def exclusive(self) -> bool:
         """Whether a measurement must have the processor or the device to itself."""
-        from blockfront.targets import RUNNERS
-
-        return bool(RUNNERS[self.settings.runner].exclusive)
+        return self.means.measures is not None
 
     @property
     def quiet(self) -> bool:
         """Whether this machine is measured, so that nothing else may run on it meanwhile."""
-        from blockfront.targets import RUNNERS
-
-        return bool(RUNNERS[self.settings.runner].here)
+        return self.means.measures is not None and self.means.measures.here
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -111,10 +107,8 @@ class SweepPlan:
     @property
     def tvm_threads(self) -> int:
         """Threads that TVM's pool in a worker must be able to have: a measurement here uses the target's."""
-        from blockfront.targets import RunOptions
-
-        measuring = self.quiet and isinstance(self.options, RunOptions) and not self.options.target.is_gpu
-        return max(self.threads_per_worker, self.options.threads if measuring else 1)
+        options = self.means.options
+        return max(self.threads_per_worker, options.target.pool_threads(options.threads) if self.quiet else 0)
 
     @property
     def profile_seconds(self) -> float:
@@ -138,8 +132,8 @@ def make_request(**options: Any) -> Request:
 
 def resolve(request: Request) -> SweepPlan:
     """Check a request; raises UsageError, naming what to correct, for the first thing wrong in it."""
-    from blockfront.targets import RUNNERS, RunOptions
-    from blockfront.targets.tuning.database import traces_hash
+    from blockfront.targets import Asked, choose, find_hardware
+    from blockfront.targets.tuning.database import find_traces, traces_hash
     from blockfront.tasks import TASKS
 
     _check_numbers(request)
@@ -147,23 +141,25 @@ def resolve(request: Request) -> SweepPlan:
     storage_exists(request.storage)
     dataset, recipe = choose_training(request)
     space = choose_space(request, dataset)
-    runner, options, notice = choose_means(
-        request.target,
-        request.runner,
-        request.tracker,
+    asked = Asked(
+        find_hardware(request.target),
         request.threads,
-        request.tuned,
-        request.database,
+        request.precision,
+        request.tracker,
         request.cooldown,
+        find_traces(request.tuned, request.database),
     )
-    target = options.target
+    means = choose(asked, request.toolchain, request.runner)
+    target, options = asked.hardware, means.options
     settings = Settings(
         space=space.name,
         space_hash=space.hash,
         space_definition=space.definition(),
         target=target.name,
-        target_definition=msgspec.json.decode(msgspec.json.encode(target)),
-        runner=runner,
+        target_definition=target.definition(),
+        runner=means.meter.name,
+        toolchain=means.toolchain.name,
+        precision=request.precision,
         threads=options.threads,
         dataset=dataset.ref if dataset else None,
         dataset_fingerprint=dataset.fingerprint if dataset else None,
@@ -171,97 +167,28 @@ def resolve(request: Request) -> SweepPlan:
         recipe_hash=recipe.hash if recipe else None,
         seed=request.seed,
         sampler=request.sampler,
-        tuned=traces_hash(options.tuned) if isinstance(options, RunOptions) and options.tuned is not None else None,
-        core_model=prediction.model if (prediction := RUNNERS[runner].prediction(options)) else None,
+        tuned=None if options.tuned is None else traces_hash(options.tuned),
+        core_model=means.prediction.model if means.prediction else None,
         task=dataset.task if dataset else None,
         objectives=choose_objectives(request, dataset),
         scores=scored(TASKS[dataset.task].metrics) if dataset else (),
     )
     return SweepPlan(
         request=request,
-        study=request.study or f"{space.name}-{target.name}{'-tuned' if request.tuned else ''}",
+        study=request.study or _study_name(space.name, target.name, request),
         space=space,
         dataset=dataset,
         recipe=recipe,
-        options=options,
+        means=means,
         settings=settings,
         workers=_workers(request),
-        devices=RUNNERS[runner].devices(options),
-        notice=notice,
+        devices=means.measures.devices(options) if means.measures else 1,
     )
 
 
-def choose_means(
-    target: str,
-    runner: str,
-    tracker: str | None,
-    threads: int | None,
-    tuned: bool = False,
-    database: str | Path | None = None,
-    cooldown: float = 0,
-) -> tuple[str, Options, str | None]:
-    """`choose_measurement` for a target that networks are compiled for; for an accelerator the simulation.
-
-    Raises UsageError as that does, and for an accelerator whose files are broken, without the simulator installed, and
-    with an option that a simulation has no use for.
-    """
-    from blockfront.targets import Accelerator, find_hardware, simulation_options
-
-    found = find_hardware(target)
-    if not isinstance(found, Accelerator):
-        return choose_measurement(target, runner, tracker, threads, tuned, database, cooldown)
-    if runner not in ("auto", "simulated"):
-        raise UsageError(f"{found.name} is an accelerator, which only the runner simulated serves, not {runner}")
-    for option, given in (
-        ("--tracker", tracker is not None),
-        ("--threads", threads not in (None, 1)),
-        ("--tuned", tuned),
-        ("--database", database is not None),
-        ("--cooldown", cooldown != 0),
-    ):
-        if given:
-            raise UsageError(f"{found.name} is an accelerator that is simulated; leave {option} out")
-    options = simulation_options(found)
-    notice = (
-        f"Latency and energy on {found.name} are simulated by ZigZag's model at {found.clock_ghz:g} GHz in "
-        f"{found.precision}; no device was measured."
-    )
-    return "simulated", options, notice
-
-
-def choose_measurement(
-    target: str,
-    runner: str,
-    tracker: str | None,
-    threads: int | None,
-    tuned: bool = False,
-    database: str | Path | None = None,
-    cooldown: float = 0,
-) -> tuple[str, RunOptions, str | None]:
-    """The runner's name, its options, and a line the user should see; all cores of the target by default.
-
-    `tuned` takes the traces that beat the rules from the target's `database`; `cooldown`: see `Request`. Raises
-    UsageError for unknown names, for more threads than the target has cores, for a runner that cannot work, such as one
-    whose tracker does not answer, and for a database without kernels tuned against today's rules.
-    """
-    from blockfront.targets import RUNNERS, RunOptions, choose_runner, get_target
-    from blockfront.targets.latency.calibration import load_calibration
-    from blockfront.targets.tuning.database import TuningDatabase
-
-    if database is not None and not tuned:
-        raise UsageError("--database names a file of tuned kernels; add --tuned to use them")
-    if not 0 <= cooldown < float("inf"):
-        raise UsageError(f"--cooldown must be 0 or more, not {cooldown:g}")
-    found = get_target(target)
-    count = found.check_threads(threads)
-    calibration = load_calibration(found)
-    chosen, notice = choose_runner(runner, found, tracker, calibration)
-    traces = TuningDatabase(found, count, Path(database) if database else None).traces() if tuned else None
-    options = RunOptions(
-        target=found, threads=count, tracker=tracker, cooldown_s=cooldown, tuned=traces, calibration=calibration
-    )
-    RUNNERS[chosen].check(options)
-    return chosen, options, notice
+def _study_name(space: str, target: str, request: Request) -> str:
+    precision = "" if request.precision == "float32" else f"-{request.precision}"
+    return f"{space}-{target}{precision}{'-tuned' if request.tuned else ''}"
 
 
 def _check_numbers(request: Request) -> None:

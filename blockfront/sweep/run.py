@@ -72,8 +72,8 @@ class _Sweep:
         left = self.journal.unfinished()
         missing = max(0, self.plan.request.n - len(self.journal.taken()))
         if left or missing:
-            if self.plan.notice:
-                self.progress.note(self.plan.notice)
+            if self.plan.means.notice:
+                self.progress.note(self.plan.means.notice)
             with self._pool() as pool:
                 generation = SAMPLERS[self.plan.settings.sampler].generation
                 if generation is None:

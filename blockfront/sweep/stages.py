@@ -13,7 +13,7 @@ from blockfront.python_file import import_file
 if TYPE_CHECKING:
     from blockfront.blocks.tokens import Plan as TokenPlan
     from blockfront.design_space import Network
-    from blockfront.targets import Options, Visit
+    from blockfront.targets import Means, Measures, Visit
     from blockfront.training import Dataset, Recipe
 
 
@@ -34,45 +34,39 @@ class Job:
 
 @dataclass(frozen=True)
 class Compiled:
-    """A network as its runner prepared it, such as a compiled program, and what else is known of it: parts of a
+    """A network as a toolchain prepared it, such as a compiled program, and what else is known of it: parts of a
     `Result` by name."""
 
     program: Any
     facts: dict[str, Any]
 
 
-def profile_network(job: Job, runner: str, options: Options) -> dict[str, Any]:
-    """Count, prepare and time a network with a runner that needs no quiet: cost and latency."""
-    from blockfront.targets import RUNNERS
+def profile_network(job: Job, means: Means) -> dict[str, Any]:
+    """Count, prepare and predict a network, which needs no quiet: cost and latency."""
     from blockfront.training import seeded
 
     with seeded(job.seed, job.threads):
-        compiled = _prepare(job, runner, options)
-        latency = RUNNERS[runner].run(compiled.program, options)
+        compiled = _prepare(job, means)
+        latency = means.latency(compiled.program)
     return {**compiled.facts, "latency": latency}
 
 
-def compile_network(job: Job, runner: str, options: Options) -> Compiled:
-    """Count, compile and verify a network for a runner that measures later, alone."""
+def compile_network(job: Job, means: Means) -> Compiled:
+    """Count, prepare and verify a network that is measured later, alone."""
     from blockfront.training import seeded
 
     with seeded(job.seed, job.threads):
-        return _prepare(job, runner, options)
+        return _prepare(job, means)
 
 
-def visit(compiled: Compiled, runner: str, options: Options) -> Visit:
+def visit(compiled: Compiled, meter: Measures, options: Any) -> Visit:
     """One visit's raw samples. Nothing else may run on the measured processor."""
-    from blockfront.targets import RUNNERS
-
-    return RUNNERS[runner].visit(compiled.program, options)
+    return meter.visit(compiled.program, options)
 
 
-def finish(compiled: Compiled, runner: str, options: Options, visits: tuple[Visit, ...]) -> dict[str, Any]:
+def finish(compiled: Compiled, meter: Measures, options: Any, visits: tuple[Visit, ...]) -> dict[str, Any]:
     """Cost and latency from all visits."""
-    from blockfront.targets import RUNNERS
-
-    latency = RUNNERS[runner].finish(compiled.program, options, visits)
-    return {**compiled.facts, "latency": latency}
+    return {**compiled.facts, "latency": meter.finish(compiled.program, options, visits)}
 
 
 def train_network(job: Job, dataset: Dataset, recipe: Recipe, device: str) -> dict[str, Any]:
@@ -92,16 +86,15 @@ def train_network(job: Job, dataset: Dataset, recipe: Recipe, device: str) -> di
         return {"trainings": (train(module, dataset, recipe, loss=loss, **where),)}
 
 
-def _prepare(job: Job, runner: str, options: Options) -> Compiled:
+def _prepare(job: Job, means: Means) -> Compiled:
     from blockfront.design_space import count_cost
-    from blockfront.targets import RUNNERS
     from blockfront.targets.compiler.threads import use_threads
 
     network = _network(job)
     use_threads(job.threads)
     _settle()
     module: Any = network.deployed(job.tokens)
-    program = RUNNERS[runner].prepare(module, network.signature, options, job.seed)
+    program = means.prepare(module, network.signature, job.seed)
     cost = count_cost(module, network.signature) if job.tokens else network.cost
     facts: dict[str, Any] = {"cost": cost}
     if network.learns_counts:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from inspect import getsource
@@ -16,23 +15,20 @@ from blockfront.digest import digest
 from blockfront.errors import RunError, UsageError
 from blockfront.results.latency import Visit
 from blockfront.services.models import ImageSize, find_model
-from blockfront.services.profile import build_model
-from blockfront.targets import TARGETS, Program, RunOptions, Target, compile_model
+from blockfront.services.profile import prepare
+from blockfront.targets import Program, RunOptions, get_processor
 from blockfront.targets.compiler.kernel_cache import rules_version
 from blockfront.targets.latency.calibration import Calibration, Measured
 from blockfront.targets.latency.calibration.calibration import build_micro_kernels, calibrate_core, measure, steps
+from blockfront.targets.latency.meters.local import LocalMeter
 from blockfront.targets.latency.profiler import emulator_obstacle, plan, profile_kernels
 from blockfront.targets.latency.profiler.native import harness_version, plugin_version
-from blockfront.targets.latency.runners.local import LocalRunner
-from blockfront.training import seeded
+from blockfront.targets.latency.rounds import Rounds
+from blockfront.targets.latency.toolchains.tvm import TvmToolchain
 from blockfront.validation.host import HostReport, judge
 from blockfront.validation.operators import operator_of
 from blockfront.validation.records import KernelRecord, Measurement, Profiles, keep_record, read_records
 from blockfront.validation.subjects import RESOLUTION, Subject, find_subjects
-
-VISITS = 3
-BATCH = 16
-"""Networks compiled before they are measured: their programs wait in memory."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +37,7 @@ class Here:
 
     options: RunOptions
     folder: Path
-    _runner: LocalRunner = field(default_factory=LocalRunner)
+    _meter: LocalMeter = field(default_factory=LocalMeter)
 
     @property
     def _name(self) -> str:
@@ -61,7 +57,7 @@ class Here:
         measured = _read_measured(path)
         if measured is None or set(measured.kernels) != {kernel.name for kernel in program.kernels}:
             with progress.stage("micro", steps(target, repeats)) as advance:
-                measured = measure(program, target, self._runner, self.options, repeats, advance)
+                measured = measure(program, target, self._meter, self.options, repeats, advance)
             path.unlink(missing_ok=True)
             keep_record(path, measured)
         return calibrate_core(target, program, measured)
@@ -96,32 +92,26 @@ class Here:
     def _compile(self, subject: Subject) -> tuple[Program, int]:
         model = find_model(subject.network, ImageSize(RESOLUTION, RESOLUTION))
         try:
-            with seeded(0):
-                module, cost = build_model(model)
-                program = compile_model(
-                    module, model.signature, self.options.target, threads=self.options.threads, seed=0
-                )
+            ready = prepare(model, TvmToolchain(), self.options)
         except RunError as error:
             raise RunError(f"{subject.network}: {error}") from error
-        return program, cost.macs
+        return ready.prepared, ready.cost.macs
 
     def _visit(self, compiled: Sequence[tuple[Subject, Program, int]], advance: Advance) -> None:
         """Visit each; one that was disturbed is visited as often again, now that its neighbours are done."""
-        visits: list[tuple[Visit, ...]] = [()] * len(compiled)
-        order = random.Random(0)
-        for _ in range(VISITS):
-            for i in order.sample(range(len(compiled)), len(compiled)):
-                visits[i] += (self._runner.visit(compiled[i][1], self.options),)
-        for (subject, program, macs), seen in zip(compiled, visits, strict=True):
+        rounds = Rounds(range(len(compiled)), seed=0)
+        for i in rounds:
+            rounds.keep(i, self._meter.visit(compiled[i][1], self.options))
+        for (subject, program, macs), seen in zip(compiled, rounds.visits.values(), strict=True):
             record = self._record(subject, program, macs, seen)
             if record.disturbed:
-                seen += tuple(self._runner.visit(program, self.options) for _ in range(VISITS))
+                seen += tuple(self._meter.visit(program, self.options) for _ in seen)
                 record = self._record(subject, program, macs, seen)
             keep_record(self.folder / f"measured-{self._name}.jsonl", record)
             advance()
 
     def _record(self, subject: Subject, program: Program, macs: int, visits: tuple[Visit, ...]) -> Measurement:
-        latency = self._runner.finish(program, self.options, visits)
+        latency = self._meter.finish(program, self.options, visits)
         ms = {kernel.name: kernel.ms / kernel.calls for kernel in latency.kernels}
         kernels = tuple(
             KernelRecord(kernel.symbol, operator_of(kernel), kernel.calls, kernel.macs, ms[kernel.name])
@@ -138,8 +128,8 @@ def validate_here(
 
     Raises `UsageError` where this machine cannot run or emulate AVX2.
     """
-    options = RunOptions(_target(), threads)
-    options.target.check_threads(threads)
+    processor = get_processor("host_avx2")
+    options = RunOptions(processor, processor.check_threads(threads))
     obstacle = emulator_obstacle(options.target)
     if obstacle is not None:
         raise UsageError(obstacle)
@@ -155,12 +145,6 @@ def validate_here(
     wanted = {subject.network for subject in subjects}
     measured_networks = {name: record for name, record in here.measured().items() if name in wanted}
     return judge(options.target, threads, calibration, measured_networks, here.profiled())
-
-
-def _target() -> Target:
-    if "host_avx2" not in TARGETS:
-        raise UsageError("bench validate host needs a processor with AVX2 and FMA, which QEMU emulates")
-    return TARGETS["host_avx2"]
 
 
 def _read_measured(path: Path) -> Measured | None:

@@ -30,7 +30,8 @@ from blockfront.targets.compiler.schedules import kernel_macs
 from blockfront.targets.compiler.threads import use_threads
 from blockfront.targets.hardware.target import Target
 
-_PACKAGES = ("apache-tvm", "torch", "timm")
+PACKAGES = ("apache-tvm", "torch", "timm")
+"""What can change a program; each says its version."""
 
 
 def compile_model(
@@ -59,10 +60,11 @@ def compile_model(
             lowered = lower(trace, target, threads)
             if not kernel_functions(lowered):
                 raise ValueError("the module computes nothing from its inputs")
-            if target.is_gpu:
+            machine = target.machine(threads)
+            if machine is None:
                 code = code_for_gpu(lowered, target)
             else:
-                code = code_for_processor(lowered, target, threads, tuned)
+                code = code_for_processor(lowered, target, machine, tuned)
             errors = compare_all(outputs, _run(code, [sample.numpy() for sample in samples]))
     except (ValueError, RuntimeError, AssertionError, TypeError, KeyError, AttributeError) as error:
         raise RunError(f"compiling for {target.name} failed: {first_line(error)}") from error
@@ -83,7 +85,7 @@ def compile_model(
         verified_on=code.verified_on,
         source=code.source,
         calls=code.calls,
-        versions={name: version(name) for name in _PACKAGES},
+        versions={name: version(name) for name in PACKAGES},
     )
 
 

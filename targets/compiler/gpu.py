@@ -56,9 +56,9 @@ def code_for_gpu(lowered: tvm.IRModule, target: Target) -> Code:
         kernels=kernels,
         peak_memory_bytes=planned_bytes(planned),
         source=str(device_code.inspect_source()),
-        runnable=load_library(library) if target.is_host else copy_for_host(lowered),
-        runs_on=target.device_type if target.is_host else "cpu",
-        verified_on="device" if target.is_host else VERIFIED_ON,
+        runnable=load_library(library) if target.local else copy_for_host(lowered),
+        runs_on=target.device_type if target.local else "cpu",
+        verified_on="device" if target.local else VERIFIED_ON,
     )
 
 

@@ -32,10 +32,11 @@ def lower(trace: Trace, target: Target, threads: int) -> tvm.IRModule:
 
 def rules(target: Target, threads: int) -> dict[str, Legalize]:
     """How each operator becomes kernels, for `threads` cores of `target`; dlight knows nothing of Winograd."""
-    if target.is_gpu:
+    machine = target.machine(threads)
+    if machine is None:
         return remembered()
     perhaps_winograd = winograd_legalization(target, threads)
-    perhaps_padded = grouped_legalization(target.machine(threads))
+    perhaps_padded = grouped_legalization(machine)
 
     def convolution(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
         if int(call.attrs.groups) > 1:

@@ -12,17 +12,19 @@ from blockfront.targets.compiler.kernels import call_by_symbol, compile_kernels,
 from blockfront.targets.compiler.linking import link_program, load_library, load_program
 from blockfront.targets.compiler.lowering import finalize
 from blockfront.targets.compiler.planning import planned_bytes, planned_calls
-from blockfront.targets.hardware.target import TARGETS, Target
+from blockfront.targets.hardware.machine import Machine
+from blockfront.targets.hardware.target import Target, get_processor
 
 
-def code_for_processor(lowered: tvm.IRModule, target: Target, threads: int, tuned: Mapping[str, str] | None) -> Code:
-    """Compile a lowered network for `threads` cores of `target`. `tuned`: see `RunOptions`.
+def code_for_processor(
+    lowered: tvm.IRModule, target: Target, machine: Machine, tuned: Mapping[str, str] | None
+) -> Code:
+    """Compile a lowered network for `target`, scheduled for `machine`, its cores. `tuned`: see `RunOptions`.
 
     What cannot run here is verified by the same scheduled kernels, compiled for this machine as well.
     """
-    machine, store = target.machine(threads), KernelCache()
-    here = unoptimized(TARGETS["host"].compiler())
-    compilers = [target.compiler()] if target.is_host else [target.compiler(), here]
+    store, here = KernelCache(), unoptimized(get_processor("host").compiler())
+    compilers = [target.compiler()] if target.local else [target.compiler(), here]
     compiled, *copies = compile_kernels(lowered, machine, compilers, store, tuned)
     executable, planned = finalize(call_by_symbol(lowered, compiled))
     library = link_program(executable, list(compiled.values()), target.compiler())
@@ -39,7 +41,7 @@ def code_for_processor(lowered: tvm.IRModule, target: Target, threads: int, tune
 
 def copy_for_host(lowered: tvm.IRModule) -> tvm.runtime.Module:
     """A lowered network as this machine's processor runs it, by the schedules for this machine."""
-    host = TARGETS["host"]
+    host = get_processor("host")
     (compiled,) = compile_kernels(lowered, host.machine(1), [unoptimized(host.compiler())], KernelCache())
     executable, _ = finalize(call_by_symbol(lowered, compiled))
     return load_program(executable, list(compiled.values()))

@@ -1,1 +1,18 @@
 """Hardware: the entries of the catalogue, and what the compiler and the predictions need to know of them."""
+
+from blockfront.targets.hardware.accelerator import Accelerator
+from blockfront.targets.hardware.hardware import HARDWARE, Hardware, find_hardware
+from blockfront.targets.hardware.target import FIGURES, Gpu, Processor, Target, get_processor, get_target
+
+__all__ = [
+    "FIGURES",
+    "HARDWARE",
+    "Accelerator",
+    "Gpu",
+    "Hardware",
+    "Processor",
+    "Target",
+    "find_hardware",
+    "get_processor",
+    "get_target",
+]

@@ -1,74 +1,83 @@
-"""An ML accelerator as a target: which model of it, at which clock."""
+"""An ML accelerator: which model of it, at which clock."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import ClassVar
 
-from blockfront.errors import UsageError, unknown
-from blockfront.python_file import is_file_reference, load_object
-from blockfront.registry import Registry
-from blockfront.targets.hardware.target import TARGETS, Target, get_target
-
-SHIPPED = "zigzag:"
-"""What the name of a file begins with that ZigZag's package brings, under its folder of inputs."""
-OURS = "bench:"
-"""The same for the few that the catalogue brings."""
+from blockfront.errors import UsageError
+from blockfront.targets.hardware.hardware import Hardware
+from blockfront.targets.hardware.zigzag_files import (
+    INSTALL,
+    AcceleratorModel,
+    Description,
+    installed,
+    load_model,
+    read_description,
+)
 
 
 @dataclass(frozen=True)
-class Accelerator:
+class Accelerator(Hardware):
     """An accelerator that ZigZag models: nothing is compiled for it, networks are simulated layer by layer.
 
     `hardware` and `mapping` are YAML files as ZigZag takes them: the array and its memories, and how a layer's loops
     lie on the array. `zigzag:…` names a file of ZigZag's own, `bench:…` one of ours. The model counts cycles:
     `clock_ghz` makes times of them. Weights and activations have `bits` bits, partial sums twice as many. `loops`: into
     how many loops a layer is cut at most while the best order is searched for (ZigZag's `lpf_limit`, whose default is
-    6). `sources` says where each figure is from.
+    6).
     """
 
-    name: str
-    title: str
     hardware: str
     mapping: str
     clock_ghz: float
     bits: int = 8
     loops: int = 4
-    sources: Mapping[str, str] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):
-            raise UsageError(f"target name {self.name!r}: use lower-case letters, digits and underscores")
-        for name in ("clock_ghz", "bits", "loops"):
-            if not getattr(self, name) > 0:
-                raise UsageError(f"target {self.name}: {name} must be positive, not {getattr(self, name)!r}")
+    described: ClassVar[str] = (
+        "an accelerator, which networks are simulated on, not compiled for: bench sample, profile and compare take it"
+    )
+    positive: ClassVar[tuple[str, ...]] = ("clock_ghz", "bits", "loops")
 
     @property
     def precision(self) -> str:
         """Number format of weights and activations."""
         return f"int{self.bits}"
 
-    def source_of(self, figure: str) -> str:
-        """Where one of the figures is from; "not given" when `sources` does not say."""
-        return next((text for names, text in self.sources.items() if figure in names.split(", ")), "not given")
-
-
-ACCELERATORS: Registry[Accelerator] = Registry("accelerator")
-
-
-def find_hardware(ref: str) -> Target | Accelerator:
-    """The target or accelerator of that name, or `file.py:name` from the user's own file.
-
-    Raises `UsageError` as `get_target` does; near names may be of either kind.
-    """
-    if is_file_reference(ref):
-        found: Target | Accelerator = load_object(
-            ref, lambda value: isinstance(value, Target | Accelerator), "Target or Accelerator"
-        )
+    def describe(self) -> Description:
+        """Its files. Raises `UsageError` when ZigZag is not installed, and for what is wrong with them."""
+        found = read_description(self.name, self.hardware, self.mapping)
+        load_model(found, self.name)
         return found
-    if ref in ACCELERATORS:
-        return ACCELERATORS[ref]
-    if ref in TARGETS or ref == "cuda":
-        return get_target(ref)
-    raise unknown("target", ref, [*TARGETS, *ACCELERATORS])
+
+    def check_threads(self, threads: int | None) -> None:
+        """It has none to choose; raises `UsageError` where several were asked for."""
+        if threads not in (None, 1):
+            raise UsageError(f"{self.name} is an accelerator that is simulated; leave --threads out")
+
+    def peak(self, threads: int | None) -> tuple[float, float]:
+        """Of the array, and what the outermost memory reads."""
+        return self.peak_of(load_model(self.describe(), self.name))
+
+    def peak_of(self, model: AcceleratorModel) -> tuple[float, float]:
+        """The same by the model of files that were read before, perhaps on another machine."""
+        return 2 * model.macs_per_cycle * self.clock_ghz, model.memory.read_bits / 8 * self.clock_ghz
+
+    def figures(self) -> dict[str, tuple[object, str]]:
+        """Its own; what its files say is known only where ZigZag is."""
+        names = ("hardware", "mapping", "clock_ghz", "bits", "loops")
+        known: dict[str, tuple[object, str]] = {name: (getattr(self, name), self.source_of(name)) for name in names}
+        if installed():
+            model = load_model(self.describe(), self.name)
+            gbs = self.clock_ghz / 8
+            known |= {
+                "macs_per_cycle": (model.macs_per_cycle, "hardware file: size of the array"),
+                "read_gbs": (model.memory.read_bits * gbs, "hardware file: outermost memory, at the clock"),
+                "write_gbs": (model.memory.write_bits * gbs, "hardware file: outermost memory, at the clock"),
+            }
+        return known
+
+    def row(self) -> dict[str, object]:
+        """With the clock, and what it takes to simulate it."""
+        remark = "simulated" if installed() else f"simulated; needs {INSTALL}"
+        return super().row() | {"clock GHz": self.clock_ghz, "remark": remark}

@@ -1,17 +1,16 @@
-"""Hardware a network is compiled for, and the figures a prediction on it needs."""
+"""Hardware that TVM makes code for: processors and GPUs, and the figures that predictions on them need."""
 
 from __future__ import annotations
 
-import re
+from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import tvm
 
 from blockfront.errors import UsageError
-from blockfront.python_file import is_file_reference, load_object
-from blockfront.registry import Registry
+from blockfront.targets.hardware.hardware import Hardware, find_hardware, require
 from blockfront.targets.hardware.machine import Machine
 
 FIGURES = (
@@ -23,7 +22,7 @@ FIGURES = (
 
 
 @dataclass(frozen=True)
-class Target:
+class Target(Hardware):
     """A group of equal cores of one board, or a GPU: its cores are its multiprocessors, its vectors warps.
 
     `tvm_target` is TVM's target dict without `num-cores`; a GPU's names its `host`. `simd_bits`, `vector_registers`,
@@ -32,12 +31,10 @@ class Target:
     `l3_bytes` 0 without a third level for all; `lane_operands`: see `Machine`; `bandwidth_gbs` is
     what the group copies from memory in 10⁹ bytes a second; `launch_us` is the cost of starting a kernel on all
     cores; `memory_gbs` is what memory takes or gives in 10⁹ bytes a second, where one core cannot copy that fast, else
-    None; `cpus` are the core numbers on the board to pin to, empty for any. `sources` says where each figure is
-    from; a figure marked "unverified" there was not found in a text.
+    None; `cpus` are the core numbers on the board to pin to, empty for any; `key` is the name that the board's server
+    registers with, where that is not the target's.
     """
 
-    name: str
-    title: str
     tvm_target: Mapping[str, Any]
     cores: int
     clock_ghz: float
@@ -59,53 +56,27 @@ class Target:
     memory_gbs: float | None = None
     cpus: tuple[int, ...] = ()
     key: str | None = None
-    sources: Mapping[str, str] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):
-            raise UsageError(f"target name {self.name!r}: use lower-case letters, digits and underscores")
-        for name in ("cores", "clock_ghz", "simd_bits", "vector_registers", "fma_per_cycle", "bandwidth_gbs"):
-            if not getattr(self, name) > 0:
-                raise UsageError(f"target {self.name}: {name} must be positive, not {getattr(self, name)!r}")
+    positive: ClassVar[tuple[str, ...]] = (
+        *("cores", "clock_ghz", "simd_bits", "vector_registers", "fma_per_cycle", "bandwidth_gbs"),
+    )
+    unemulated: ClassVar[str | None] = None
+    """Why QEMU runs no code of its kind; None where it may."""
+    only_bounded: ClassVar[str | None] = None
+    """Why nobody should take the catalogue's figures for a prediction unasked; None where one may."""
+
+    @abstractmethod
+    def compiler(self) -> tvm.target.Target:
+        """TVM's target."""
+
+    @abstractmethod
+    def check_threads(self, threads: int | None) -> int:
+        """As of all hardware, and there is always a number."""
 
     @property
     def tracker_key(self) -> str:
         """Under which name devices of this target are known to an RPC tracker."""
         return self.key or self.name
-
-    def source_of(self, figure: str) -> str:
-        """Where one of the `FIGURES` is from; "not given" when `sources` does not say."""
-        return next((text for names, text in self.sources.items() if figure in names.split(", ")), "not given")
-
-    def check_threads(self, threads: int | None) -> int:
-        """`threads`, or all cores when None; raises `UsageError` unless the target has that many cores."""
-        if threads is None:
-            return self.cores
-        if self.is_gpu and threads != self.cores:
-            raise UsageError(f"target {self.name} is a GPU and always runs on all of itself; leave --threads out")
-        if not 1 <= threads <= self.cores:
-            raise UsageError(f"target {self.name} has {self.cores} cores; --threads must be 1 to {self.cores}")
-        return threads
-
-    def compiler(self) -> tvm.target.Target:
-        """TVM's target. LLVM's third level would unroll what the schedules have unrolled as far as it pays."""
-        if self.is_gpu:
-            return tvm.target.Target(dict(self.tvm_target))
-        return tvm.target.Target({"opt-level": 2, **self.tvm_target, "num-cores": self.cores})
-
-    def machine(self, threads: int) -> Machine:
-        """What the schedules need to know, for `threads` cores."""
-        return Machine(
-            lanes=self.simd_bits // 32,
-            registers=self.vector_registers,
-            threads=threads,
-            fma_per_cycle=self.fma_per_cycle,
-            loads_per_cycle=self.loads_per_cycle,
-            fma_latency=self.fma_latency,
-            l1_bytes=self.l1_bytes,
-            l2_bytes=self.l2_bytes,
-            lane_operands=self.lane_operands,
-        )
 
     @property
     def traffic_gbs(self) -> float:
@@ -117,15 +88,18 @@ class Target:
         """float32 multiply-accumulates a second on `threads` cores."""
         return threads * self.clock_ghz * 1e9 * self.fma_per_cycle * self.simd_bits / 32
 
-    @property
-    def is_host(self) -> bool:
-        """Whether code for this target runs on this machine."""
-        return self.name in ("host", "host_avx2", "cuda")
+    def peak(self, threads: int | None) -> tuple[float, float]:
+        """Of `threads` cores, and what all copy from memory."""
+        return 2 * self.peak_macs(self.check_threads(threads)) / 1e9, self.bandwidth_gbs
 
-    @property
-    def is_gpu(self) -> bool:
-        """Whether this is a GPU."""
-        return self.device_type != "cpu"
+    def figures(self) -> dict[str, tuple[object, str]]:
+        """Those of `FIGURES` that it has."""
+        found = {name: (getattr(self, name), self.source_of(name)) for name in FIGURES}
+        return {name: figure for name, figure in found.items() if figure[0] not in ((), None)}
+
+    def row(self) -> dict[str, object]:
+        """With its cores and their clock."""
+        return super().row() | {"cores": self.cores, "clock GHz": self.clock_ghz}
 
     @property
     def device_type(self) -> str:
@@ -144,28 +118,80 @@ class Target:
         return self.triple.partition("-")[0]
 
 
-TARGETS: Registry[Target] = Registry("target")
+@dataclass(frozen=True)
+class Processor(Target):
+    """Cores of a processor, whose code LLVM makes and our rules schedule."""
+
+    described: ClassVar[str] = "a processor"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.device_type != "cpu":
+            raise UsageError(f"target {self.name}: code of kind {self.tvm_target['kind']} is for a Gpu")
+
+    def check_threads(self, threads: int | None) -> int:
+        """`threads`, or all cores when None; raises `UsageError` unless there are that many cores."""
+        if threads is None:
+            return self.cores
+        if not 1 <= threads <= self.cores:
+            raise UsageError(f"target {self.name} has {self.cores} cores; --threads must be 1 to {self.cores}")
+        return threads
+
+    def pool_threads(self, threads: int | None) -> int:
+        """One a core."""
+        return self.check_threads(threads)
+
+    def compiler(self) -> tvm.target.Target:
+        """TVM's target. LLVM's third level would unroll what the schedules have unrolled as far as it pays."""
+        return tvm.target.Target({"opt-level": 2, **self.tvm_target, "num-cores": self.cores})
+
+    def machine(self, threads: int) -> Machine:
+        """What the schedules need to know, for `threads` cores."""
+        return Machine(
+            lanes=self.simd_bits // 32,
+            registers=self.vector_registers,
+            threads=threads,
+            fma_per_cycle=self.fma_per_cycle,
+            loads_per_cycle=self.loads_per_cycle,
+            fma_latency=self.fma_latency,
+            l1_bytes=self.l1_bytes,
+            l2_bytes=self.l2_bytes,
+            lane_operands=self.lane_operands,
+        )
+
+
+@dataclass(frozen=True)
+class Gpu(Target):
+    """A GPU, whose code is CUDA C or OpenCL C and whose kernels dlight schedules."""
+
+    described: ClassVar[str] = "a GPU, whose schedules are dlight's: bench tune and bench calibrate are for processors"
+    unemulated: ClassVar[str | None] = "QEMU emulates processors, not graphics"
+    only_bounded: ClassVar[str | None] = "the catalogue's figures of a GPU give a bound alone"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.device_type == "cpu":
+            raise UsageError(f"target {self.name}: code of kind llvm is for a Processor")
+
+    def check_threads(self, threads: int | None) -> int:
+        """All of it, always; raises `UsageError` for less."""
+        if threads not in (None, self.cores):
+            raise UsageError(f"target {self.name} is a GPU and always runs on all of itself; leave --threads out")
+        return self.cores
+
+    def compiler(self) -> tvm.target.Target:
+        """TVM's target."""
+        return tvm.target.Target(dict(self.tvm_target))
 
 
 def get_target(ref: str) -> Target:
-    """The target of that name, or `file.py:name` from the user's own file.
+    """The processor or GPU of that name, or `file.py:name` from the user's own file.
 
-    Raises `UsageError` for an unknown name, for an accelerator (see `find_hardware`), and for a file that is missing,
-    does not import or lacks the name.
+    Raises `UsageError` as `find_hardware` does, and for hardware that is neither.
     """
-    if ref == "cuda" and ref not in TARGETS:
-        raise UsageError(
-            "no GPU here that TVM can use: that needs NVIDIA's driver and CUDA 13's runtime library; "
-            "bench targets lists the GPUs of boards"
-        )
-    if not is_file_reference(ref):
-        from blockfront.targets.hardware.accelerator import ACCELERATORS
+    return require(find_hardware(ref), Target)
 
-        if ref in ACCELERATORS:
-            raise UsageError(
-                f"{ref} is an accelerator, which networks are simulated on, not compiled for: "
-                "bench sample, profile and compare take it"
-            )
-        return TARGETS[ref]
-    target: Target = load_object(ref, lambda value: isinstance(value, Target), "Target")
-    return target
+
+def get_processor(ref: str) -> Processor:
+    """The same for what only a processor is good for."""
+    return require(find_hardware(ref), Processor)

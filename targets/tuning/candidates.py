@@ -12,8 +12,8 @@ from blockfront.targets.compiler.building import lower_kernel, object_code
 from blockfront.targets.compiler.kernel_cache import CompiledKernel
 from blockfront.targets.compiler.linking import link_kernels
 from blockfront.targets.compiler.program import Arguments
-from blockfront.targets.latency.runners import RunOptions
-from blockfront.targets.latency.runners.measure import MeasuringRunner, kernel_seconds
+from blockfront.targets.latency.meters.measure import Measures, kernel_seconds
+from blockfront.targets.latency.options import RunOptions
 from blockfront.targets.tuning.processes import Failure, Processes
 
 _SYMBOL = "candidate"
@@ -27,7 +27,7 @@ CandidateTimes = list[float] | Failure
 class Candidates:
     """Builds candidates in parallel, then times them one after the other with nothing else running."""
 
-    runner: MeasuringRunner
+    meter: Measures
     options: RunOptions
     builders: Processes
     timer: Processes
@@ -36,14 +36,14 @@ class Candidates:
         """Seconds of a few executions of each module's `main`, or why it has none."""
         target = self.options.target.compiler()
         libraries = list(self.builders.map(_build, [(module, target) for module in modules]))
-        return self.timer.map(_time, [(self.runner, self.options, library, arguments) for library in libraries])
+        return self.timer.map(_time, [(self.meter, self.options, library, arguments) for library in libraries])
 
 
 @contextmanager
-def open_candidates(runner: MeasuringRunner, options: RunOptions, builders: int) -> Iterator[Candidates]:
+def open_candidates(meter: Measures, options: RunOptions, builders: int) -> Iterator[Candidates]:
     """Processes that build and time candidates, each for the options' `timeout_s` at most."""
     with Processes(builders, _BUILD_S) as building, Processes(1, options.timeout_s) as timing:
-        yield Candidates(runner, options, building, timing)
+        yield Candidates(meter, options, building, timing)
 
 
 def _build(module: tvm.IRModule, target: tvm.target.Target) -> bytes:
@@ -51,10 +51,8 @@ def _build(module: tvm.IRModule, target: tvm.target.Target) -> bytes:
     return link_kernels([CompiledKernel(_SYMBOL, None, code)])
 
 
-def _time(
-    runner: MeasuringRunner, options: RunOptions, library: bytes | Failure, arguments: Arguments
-) -> CandidateTimes:
+def _time(meter: Measures, options: RunOptions, library: bytes | Failure, arguments: Arguments) -> CandidateTimes:
     if isinstance(library, Failure):
         return library
-    with runner.session(options) as session:
+    with meter.session(options) as session:
         return kernel_seconds(session.load("candidate.so", library), _SYMBOL, arguments, session.device)

@@ -15,7 +15,7 @@ from blockfront.targets.compiler.kernels import pack
 from blockfront.targets.compiler.linking import link_kernels
 from blockfront.targets.compiler.outputs import compare
 from blockfront.targets.compiler.program import Arguments
-from blockfront.targets.latency.runners.measure import Session, kernel_seconds
+from blockfront.targets.latency.meters.measure import Session, kernel_seconds
 from blockfront.targets.latency.statistics import median
 
 _ROUNDS = 20

@@ -17,6 +17,7 @@ from blockfront.digest import digest
 from blockfront.errors import RunError, UsageError
 from blockfront.targets.compiler.kernel_cache import rules_version
 from blockfront.targets.hardware.target import Target
+from blockfront.targets.latency.options import Traces
 from blockfront.targets.latency.statistics import median_interval
 
 
@@ -118,6 +119,18 @@ class TuningDatabase:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise RunError(f"cannot write the tuning database {self.path}: {error.strerror}") from error
+
+
+def find_traces(tuned: bool, path: str | Path | None) -> Traces | None:
+    """Who finds the traces that beat today's rules in a target's database, or in the file `path`; None if not `tuned`.
+
+    Raises `UsageError` for a file that nobody is to use; what is found may raise it as `TuningDatabase.traces` does.
+    """
+    if not tuned:
+        if path is not None:
+            raise UsageError("--database names a file of tuned kernels; add --tuned to use them")
+        return None
+    return lambda target, threads: TuningDatabase(target, threads, Path(path) if path else None).traces()
 
 
 def traces_hash(traces: Mapping[str, str]) -> str:

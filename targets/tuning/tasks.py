@@ -17,8 +17,8 @@ from blockfront.targets.compiler.kernels import compile_kernels, kernel_function
 from blockfront.targets.compiler.linking import link_kernels
 from blockfront.targets.compiler.lowering import lower
 from blockfront.targets.compiler.program import Arguments, Kernel
-from blockfront.targets.hardware.target import Target
-from blockfront.targets.latency.runners.measure import Session, kernel_seconds
+from blockfront.targets.hardware.target import Processor
+from blockfront.targets.latency.meters.measure import Session, kernel_seconds
 from blockfront.targets.latency.statistics import median
 
 
@@ -36,7 +36,7 @@ class TuningTask:
         return arguments_of(self.function)
 
 
-def tasks_of(module: nn.Module, signature: Signature, target: Target, threads: int) -> list[TuningTask]:
+def tasks_of(module: nn.Module, signature: Signature, target: Processor, threads: int) -> list[TuningTask]:
     """The kernels of one network, compiled as the rules schedule them."""
     with torch.no_grad():
         lowered = lower(export_module(module.eval(), signature), target, threads)

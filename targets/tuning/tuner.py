@@ -14,8 +14,8 @@ from blockfront.targets.compiler.building import lower_kernel, object_code
 from blockfront.targets.compiler.kernel_cache import CompiledKernel
 from blockfront.targets.compiler.program import TUNED
 from blockfront.targets.compiler.traces import apply_trace
-from blockfront.targets.latency.runners import RunOptions
-from blockfront.targets.latency.runners.measure import MeasuringRunner
+from blockfront.targets.latency.meters.measure import Measures
+from blockfront.targets.latency.options import RunOptions
 from blockfront.targets.latency.statistics import median
 from blockfront.targets.tuning.candidates import Candidates
 from blockfront.targets.tuning.comparing import Variant, compare_variants
@@ -29,7 +29,7 @@ from blockfront.targets.tuning.tasks import TuningTask
 class Tuner:
     """Tunes kernels for the target and threads of `options`, into one database."""
 
-    runner: MeasuringRunner
+    meter: Measures
     options: RunOptions
     database: TuningDatabase
     candidates: Candidates
@@ -82,7 +82,7 @@ class Tuner:
         symbol = f"{TUNED}_{task.kernel.symbol}"
         loops = lower_kernel(apply_trace(task.function, trace).mod["main"], symbol)
         tuned = CompiledKernel(symbol, TUNED, object_code(loops, self.options.target.compiler()))
-        with self.runner.session(self.options) as session:
+        with self.meter.session(self.options) as session:
             compared = compare_variants(
                 session, Variant(task.compiled, task.kernel.arguments), Variant(tuned, task.arguments)
             )

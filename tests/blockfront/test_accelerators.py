@@ -11,9 +11,9 @@ import pytest
 
 from blockfront import load
 from blockfront.console.tables import front_columns, front_rows
-from blockfront.targets.latency.accelerators import description
+from blockfront.targets.hardware import zigzag_files
 
-SQUARE = Path(__file__).parents[1] / "targets" / "accelerators"
+SQUARE = Path(__file__).parents[1] / "targets" / "latency" / "accelerators"
 TARGET = """
 from pathlib import Path
 from blockfront.targets import Accelerator
@@ -143,13 +143,13 @@ def test_a_study_goes_on_with_the_same_files_only(there):
     finally:
         path.write_text(before)
     assert said.code == 2
-    assert "exists with model of the accelerator" in said.errors
+    assert "exists with model of runner simulated" in said.errors
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--runner", "roofline"), "only the runner simulated serves, not roofline"),
+        (("--runner", "roofline"), "runner roofline does not serve edge_tpu_like; those that do: simulated"),
         (("--threads", "2"), "leave --threads out"),
         (("--tracker", "127.0.0.1:9190"), "leave --tracker out"),
         (("--tuned",), "leave --tuned out"),
@@ -164,7 +164,7 @@ def test_options_for_processors_are_refused(bench, options, words):
 def test_a_processor_is_not_simulated(bench):
     said = bench("profile", "mobilenetv2_050", "--target", "rk3399", "--runner", "simulated")
     assert said.code == 2
-    assert "runner simulated is for accelerators" in said.errors
+    assert "runner simulated does not serve rk3399; those that do: rpc, emulated, roofline" in said.errors
 
 
 @pytest.mark.parametrize("command", [("calibrate",), ("verify", "x"), ("tune", "x"), ("board", "emulate")])
@@ -178,7 +178,7 @@ def test_commands_that_compile_refuse_an_accelerator(bench, command):
 def test_targets_list_accelerators_with_the_install_command_where_zigzag_is_missing(bench, monkeypatch):
     assert "simulated" in bench("targets").output
     assert bench("targets", "tpu_like").code == 0
-    monkeypatch.setattr(description, "find_spec", lambda name: None)
+    monkeypatch.setattr(zigzag_files, "find_spec", lambda name: None)
     output = " ".join(bench("targets").output.split())
     assert "edge_tpu_like" in output
     assert "pip install 'zigzag-dse==3.9.*' six" in output
@@ -198,5 +198,5 @@ def test_a_model_that_zigzag_lacks_fails_with_the_reason(bench, tmp_path):
 
 def test_the_doctor_simulates_a_layer(bench):
     said = bench("doctor", "--target", "edge_tpu_like")
-    assert "simulate edge_tpu_like" in said.output
+    assert "runner simulated" in said.output
     assert "a small convolution takes" in " ".join(said.output.split())

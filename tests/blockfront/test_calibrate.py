@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from blockfront.targets import TARGETS
+from blockfront.targets import HARDWARE
 
 
 def test_a_target_without_a_device_is_told_how_to_attach_one(bench):
@@ -43,7 +43,7 @@ def test_without_qemu_nothing_is_measured(bench, monkeypatch, tmp_path):
     assert not (tmp_path / "cache" / "calibration").exists()
 
 
-@pytest.mark.skipif("host_avx2" not in TARGETS, reason="a processor with AVX2 is needed")
+@pytest.mark.skipif("host_avx2" not in HARDWARE, reason="a processor with AVX2 is needed")
 def test_a_calibration_says_what_it_found_and_where_it_is(bench, tmp_path):
     path = tmp_path / "mine.json"
     said = bench("calibrate", "--target", "host_avx2", "--threads", "1", "--repeats", "1", "--output", str(path), "-q")

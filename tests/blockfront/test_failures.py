@@ -96,7 +96,9 @@ def test_a_sampler_that_repeats_itself_puts_the_repeats_aside(commands):
         stages=[Stage(depth=1, width=choice(8, 16, 24, 512), stride=2)],
         constraints={"params": (0, 5000)},
     )
-    settings = Settings("few", space.hash, {}, "rk3399", {}, "roofline", 2, None, None, None, None, 0, "tpe")
+    settings = Settings(
+        "few", space.hash, {}, "rk3399", {}, "roofline", "tvm", "float32", 2, None, None, None, None, 0, "tpe"
+    )
     with opened(commands.storage, create=True) as storage:
         study = optuna.create_study(study_name="few", storage=storage, sampler=SAMPLERS["tpe"].make(0))
         journal = Journal(storage, study, settings)

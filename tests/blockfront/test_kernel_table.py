@@ -28,7 +28,8 @@ POOL = {"name": "pool", "calls": 1, "ms": 0.5, "macs": 0, "bytes": 9_000_000, "s
 
 
 def profiled(peak, *kernels):
-    return {"kernels": list(kernels), "peak": peak, "threads": 2, "device": "board 7", "target": "rk3399"}
+    made = {"threads": 2, "device": "board 7", "target": "rk3399", "precision": "float32"}
+    return {"kernels": list(kernels), "peak": peak, **made}
 
 
 def test_rates_percentages_and_losses_are_those_computed_by_hand():
@@ -69,6 +70,11 @@ def test_a_prediction_is_compared_with_the_catalogue_and_loses_nothing():
     line = peak_line(profiled(CATALOGUE, DENSE))
     assert line.endswith("the catalogue's figures for rk3399.")
     assert "measured" not in line
+
+
+def test_a_peak_says_its_number_format_and_names_no_threads_where_there_are_none():
+    line = peak_line(profiled(CATALOGUE, DENSE) | {"threads": None, "precision": "int8"})
+    assert line.startswith("% of the peak: 200.0 GFLOP/s (a multiply-add is two), 20.0 GB/s in int8, the catalogue's")
 
 
 def test_kernels_are_printed_longest_first(capsys):

@@ -23,7 +23,7 @@ from blockfront.blocks.tokens import (
 from blockfront.design_space import Network
 from blockfront.sweep.learning import batch_of
 from blockfront.sweep.stages import Job, profile_network
-from blockfront.targets import RunOptions, get_target
+from blockfront.targets import Asked, choose, get_target
 from blockfront.training import Recipe, fed, get_dataset, seeded, train
 
 SPACE = """
@@ -63,7 +63,7 @@ def test_thresholds_are_learned_before_their_counts_are_compiled_and_reused_on_a
 def test_without_training_counts_are_assumed_and_called_so():
     network, target = Network.parse("vit_16_n10/p4_d2_w16_h1_m2/ltmp_target0.7"), get_target("rk3399")
     job = Job(network.id, str(network), seed=0, threads=1)
-    found = profile_network(job, "roofline", RunOptions(target=target, threads=1))
+    found = profile_network(job, choose(Asked(target, threads=1), runner="roofline"))
     assert found["token_counts"] == "assumed"
     assert found["cost"].macs == network.cost.macs
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import blockfront
-from blockfront.sweep.latencies import VISITS
+from blockfront.targets.latency.rounds import VISITS
 
 
 def test_measured_networks_are_visited_in_rounds_and_all_samples_are_kept(commands):

@@ -12,7 +12,7 @@ from blockfront.results import COLUMNS, SCHEMA_VERSION, Origin
 from blockfront.results.table import row_of, to_frame, to_records, without_nan
 from blockfront.results.trial import read_result
 
-ORIGIN = Origin("s", "rk3399", "roofline", 2, "digits", 7)
+ORIGIN = Origin("s", "rk3399", "roofline", "tvm", 2, "digits", 7)
 LATENCY = {
     "source": "predicted",
     "runner": "roofline",

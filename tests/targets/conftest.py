@@ -11,7 +11,7 @@ from blockfront.blocks import BLOCKS
 from blockfront.design_space import CnnNetwork, Head, StageSpec, Stem
 from blockfront.errors import RunError, UsageError
 from blockfront.signature import Signature
-from blockfront.targets import RUNNERS, RunOptions, compile_model, get_target
+from blockfront.targets import METERS, RunOptions, compile_model, get_target
 from blockfront.targets.latency.profiler import find_emulator
 
 
@@ -114,7 +114,7 @@ def _wait_for_device(chosen, seconds=60):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
-            return RUNNERS["rpc"].check(chosen)
+            return METERS["rpc"].check(chosen)
         except UsageError:
             time.sleep(0.2)
     raise AssertionError("the server did not register")

@@ -1,6 +1,7 @@
-"""The targets the suite knows: one file a vendor, one entry a group of cores or a GPU."""
+"""The hardware the suite knows: one file a vendor, one entry a group of cores, a GPU or an accelerator."""
 
-from blockfront.targets.hardware.accelerator import ACCELERATORS
+from collections.abc import Sequence
+
 from blockfront.targets.hardware.catalogue import (
     accelerators,
     amlogic,
@@ -14,10 +15,13 @@ from blockfront.targets.hardware.catalogue import (
     spacemit,
     starfive,
 )
-from blockfront.targets.hardware.target import TARGETS
+from blockfront.targets.hardware.hardware import ABSENT, HARDWARE, Hardware
 
-for _vendor in (host, cuda, amlogic, google, hardkernel, nvidia, raspberry_pi, rockchip, spacemit, starfive):
-    for _target in _vendor.BOARDS:
-        TARGETS.add(_target.name, _target)
-for _accelerator in accelerators.ALL:
-    ACCELERATORS.add(_accelerator.name, _accelerator)
+_VENDORS: tuple[Sequence[Hardware], ...] = (
+    *(host.BOARDS, cuda.BOARDS, amlogic.BOARDS, google.BOARDS, hardkernel.BOARDS, nvidia.BOARDS, raspberry_pi.BOARDS),
+    *(rockchip.BOARDS, spacemit.BOARDS, starfive.BOARDS, accelerators.BOARDS),
+)
+for _vendor in _VENDORS:
+    for _one in _vendor:
+        HARDWARE.add(_one.name, _one)
+ABSENT.update(host.LACKING | cuda.LACKING)

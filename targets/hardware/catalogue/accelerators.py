@@ -6,8 +6,9 @@ figure; ratios between networks on one accelerator do not depend on them.
 
 from __future__ import annotations
 
-from blockfront.targets.hardware.accelerator import OURS, SHIPPED, Accelerator
+from blockfront.targets.hardware.accelerator import Accelerator
 from blockfront.targets.hardware.catalogue.cores import FROM_MEMORY, OUR_CHOICE
+from blockfront.targets.hardware.zigzag_files import OURS, SHIPPED
 
 _ZIGZAG = "ZigZag's package"
 
@@ -31,7 +32,7 @@ def _accelerator(
     )
 
 
-ALL = [
+BOARDS = [
     _accelerator("edge_tpu_like", "like Google's Edge TPU: 8 × 8 × 4 × 4 MACs", 0.5, f"nominal; {FROM_MEMORY}"),
     _accelerator(
         "eyeriss_like",

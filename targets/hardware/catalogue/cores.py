@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from blockfront.targets.hardware.target import Target
+from blockfront.targets.hardware.target import Processor, Target
 
 KIB, MIB = 1024, 1024**2
 OUR_CHOICE = "our choice; unverified"
@@ -21,7 +21,8 @@ _WAYS = "the core's technical reference manual, from memory; unverified"
 class Core:
     """A microarchitecture; see `Target` for the figures. `title` stands in the titles of its boards.
 
-    `ways`: of its first and second level of cache; `l2_shared`: whether its cores have one second level together.
+    `ways`: of its first and second level of cache; `l2_shared`: whether its cores have one second level together;
+    `kind`: what a group of them is.
     """
 
     title: str
@@ -36,6 +37,7 @@ class Core:
     sources: Mapping[str, str]
     ways: tuple[int, int] = (4, 16)
     l2_shared: bool = True
+    kind: type[Target] = Processor
 
     def target(
         self,
@@ -55,7 +57,7 @@ class Core:
         l3_ways: int = 16,
     ) -> Target:
         """The target `name`: `cores` of these on a board, which says where its own figures are from."""
-        return Target(
+        return self.kind(
             name=name,
             title=f"{board}, {cores} × {self.title} at {clock_ghz:g} GHz",
             tvm_target=self.tvm_target,

@@ -9,18 +9,19 @@ import tvm
 from blockfront.targets.hardware.catalogue.cores import NO_L3, OUR_CHOICE
 from blockfront.targets.hardware.catalogue.host import host
 from blockfront.targets.hardware.catalogue.multiprocessors import WARP
-from blockfront.targets.hardware.target import Target
+from blockfront.targets.hardware.target import Gpu
 
 # Compute capabilities whose multiprocessors have 64 lanes; all others since 5.0 have 128.
 _HALF = {"6.0", "7.0", "7.2", "7.5", "8.0"}
 
 
-def cuda(device: Any) -> Target:
+def cuda(device: Any) -> Gpu:
     """The GPU as far as it tells about itself. Its memory's bandwidth it does not; only the roofline asks for that."""
     capability = str(device.compute_version)
-    return Target(
+    return Gpu(
         name="cuda",
         title=f"the GPU of this machine ({device.device_name})",
+        local=True,
         tvm_target={
             "kind": "cuda",
             "arch": "sm_" + capability.replace(".", ""),
@@ -47,3 +48,11 @@ def cuda(device: Any) -> Target:
 
 
 BOARDS = [cuda(tvm.cuda(0))] if tvm.cuda(0).exist else []
+LACKING = (
+    {}
+    if BOARDS
+    else {
+        "cuda": "no GPU here that TVM can use: that needs NVIDIA's driver and CUDA 13's runtime library; "
+        "bench targets lists the GPUs of boards"
+    }
+)

@@ -12,7 +12,7 @@ import tvm
 from tvm.target import codegen
 
 from blockfront.targets.hardware.catalogue.cores import KIB, MIB, OUR_CHOICE
-from blockfront.targets.hardware.target import Target
+from blockfront.targets.hardware.target import Processor
 
 # LLVM's names of processors with two units for vectors of 512 bits. Others have one, or two of half that width.
 _TWO_UNITS = {"znver5", "icelake-server", "sapphirerapids", "emeraldrapids", "graniterapids"}
@@ -42,7 +42,7 @@ def _is_x86() -> bool:
 
 
 def read_caches(folder: Path = _CACHES) -> dict[str, Any]:
-    """The fields of `Target` that Linux tells of the data caches of the first core; none where it does not tell."""
+    """The fields of `Processor` that Linux tells of the data caches of the first core; none where it does not tell."""
     levels = {}
     for index in sorted(folder.glob("index*")):
         told = {name: _read(index / name) for name in ("level", "type", "size", "ways_of_associativity")}
@@ -77,7 +77,7 @@ def _triple_and_cpu() -> tuple[str, str]:
     return str(codegen.llvm_get_system_triple()), str(codegen.llvm_get_system_cpu())
 
 
-def _target(name: str, title: str, triple: str, cpu: str, bits: int, registers: int) -> Target:
+def _target(name: str, title: str, triple: str, cpu: str, bits: int, registers: int) -> Processor:
     """This machine with all cores this process may use, for code with such vectors.
 
     Multiply-adds a cycle follow from the processor's name; memory bandwidth is assumed in proportion to them, which
@@ -90,9 +90,10 @@ def _target(name: str, title: str, triple: str, cpu: str, bits: int, registers: 
     assumed = ["fma_per_cycle", "loads_per_cycle", "fma_latency", "bandwidth_gbs", "launch_us"]
     two_units = bits == 512 and cpu in _TWO_UNITS
     vectors_a_cycle = 1 if bits == 512 and not two_units else 2
-    return Target(
+    return Processor(
         name=name,
         title=title,
+        local=True,
         tvm_target={"kind": "llvm", "mtriple": triple, "mcpu": cpu},
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         clock_ghz=clock if clock > 0.1 else 2.0,
@@ -113,13 +114,13 @@ def _target(name: str, title: str, triple: str, cpu: str, bits: int, registers: 
     )
 
 
-def host() -> Target:
+def host() -> Processor:
     """This machine, with the vectors that LLVM says it has."""
     triple, cpu = _triple_and_cpu()
     return _target("host", f"this machine ({cpu})", triple, cpu, *_vectors(triple, cpu))
 
 
-def host_avx2() -> Target | None:
+def host_avx2() -> Processor | None:
     """This machine by what QEMU emulates of it: AVX2 and FMA; None where it has none of them."""
     triple, cpu = _triple_and_cpu()
     if not (_is_x86() and all(_has(feature, triple, cpu) for feature in ("avx2", "fma"))):
@@ -128,3 +129,4 @@ def host_avx2() -> Target | None:
 
 
 BOARDS = [target for target in (host(), host_avx2()) if target is not None]
+LACKING = {} if len(BOARDS) > 1 else {"host_avx2": "no host_avx2 here: QEMU emulates AVX2 and FMA, which are missing"}

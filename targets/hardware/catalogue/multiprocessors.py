@@ -13,6 +13,7 @@ from blockfront.targets.hardware.catalogue.cores import (
     OUR_CHOICE,
     Core,
 )
+from blockfront.targets.hardware.target import Gpu
 
 WARP = 32
 """Threads that a multiprocessor of NVIDIA's runs together: the lanes of its vectors."""
@@ -42,6 +43,7 @@ MAXWELL = Core(
     fma_latency=6,
     l1_bytes=48 * KIB,
     lane_operands=False,
+    kind=Gpu,
     sources={
         "simd_bits, vector_registers": _WARPS,
         "fma_per_cycle": "128 lanes in four groups: 236 GFLOP/s at 0.921 GHz",
@@ -60,6 +62,7 @@ AMPERE = Core(
     fma_latency=4,
     l1_bytes=48 * KIB,
     lane_operands=False,
+    kind=Gpu,
     sources={
         "simd_bits, vector_registers": _WARPS,
         "fma_per_cycle": "1024 lanes in 8 multiprocessors, each in four groups: NVIDIA Jetson Orin Nano data sheet",
@@ -78,6 +81,7 @@ MALI_T860 = Core(
     fma_latency=4,
     l1_bytes=16 * KIB,
     lane_operands=False,
+    kind=Gpu,
     sources={
         "simd_bits": FROM_MEMORY,
         "fma_per_cycle": "34 float32 operations a cycle: about 109 GFLOP/s of four cores at 0.8 GHz; unverified",

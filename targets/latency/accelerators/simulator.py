@@ -11,7 +11,7 @@ import msgspec
 from blockfront.content_store import ContentStore, cache_folder
 from blockfront.errors import RunError
 from blockfront.targets.hardware.accelerator import Accelerator
-from blockfront.targets.latency.accelerators.description import Description, load_model, quiet, zigzag_version
+from blockfront.targets.hardware.zigzag_files import Description, load_model, quiet, zigzag_version
 from blockfront.targets.latency.accelerators.layers import Layer
 
 _LIMIT_BYTES = 256 * 1024**2

@@ -14,13 +14,13 @@ from blockfront.targets.hardware.target import Target
 from blockfront.targets.latency.calibration.microkernels import micro_kernels, parallel_copy, parallel_start
 from blockfront.targets.latency.calibration.record import Calibration, Measured, Residual
 from blockfront.targets.latency.calibration.timing import build_program, time_kernels
+from blockfront.targets.latency.meters.measure import Measures
+from blockfront.targets.latency.options import RunOptions
 from blockfront.targets.latency.prediction.core_model import Coefficients, CoreModel, Error, work_of
 from blockfront.targets.latency.prediction.core_models import core_model
 from blockfront.targets.latency.prediction.fitting import Observation, fit, leave_one_out
 from blockfront.targets.latency.profiler import profile_kernels
 from blockfront.targets.latency.profiler.counts import Profile
-from blockfront.targets.latency.runners.measure import MeasuringRunner
-from blockfront.targets.latency.runners.runner import RunOptions
 
 _SESSION_S = 1800
 _OWN_DATA = "its own micro-kernels, each kind predicted from the others"
@@ -36,18 +36,18 @@ def build_micro_kernels(target: Target) -> Program:
 def measure(
     program: Program,
     target: Target,
-    runner: MeasuringRunner,
+    meter: Measures,
     options: RunOptions,
     repeats: int,
     advance: Callable[[], None],
 ) -> Measured:
     """Run the micro-kernels of `program` on a device `repeats` times, on one thread; then what needs all threads."""
-    with runner.session(replace(options, threads=1, timeout_s=_SESSION_S)) as session:
+    with meter.session(replace(options, threads=1, timeout_s=_SESSION_S)) as session:
         kernels = time_kernels(program, session, repeats, advance)
         device, conditions = session.name, {**session.conditions, **session.state()}
     copy, start = parallel_copy(target, options.threads), parallel_start(options.threads)
     together = build_program([copy, start], target, options.threads)
-    with runner.session(replace(options, timeout_s=_SESSION_S)) as session:
+    with meter.session(replace(options, timeout_s=_SESSION_S)) as session:
         times = time_kernels(together, session, repeats, advance)
     return Measured(
         device=device,

@@ -14,7 +14,7 @@ from blockfront.targets.compiler.building import lower_kernel, object_code
 from blockfront.targets.compiler.program import Kernel, Program
 from blockfront.targets.hardware.target import Target
 from blockfront.targets.latency.calibration.microkernels import MicroKernel
-from blockfront.targets.latency.runners.measure import Session
+from blockfront.targets.latency.meters.measure import Session
 
 _SAMPLE_MS = 2
 

@@ -80,10 +80,10 @@ class Qemu:
 
 def check_emulable(target: Target) -> None:
     """Raise `UsageError` unless code for `target` can run under emulation."""
-    if target.is_host:
+    if target.local:
         raise UsageError(f"{target.name} is this machine: its code runs here, and bench profile compares it with torch")
-    if target.tvm_target["kind"] != "llvm":
-        raise UsageError(f"{target.name} cannot be emulated: QEMU emulates processors, not graphics; attach the board")
+    if target.unemulated is not None:
+        raise UsageError(f"{target.name} cannot be emulated: {target.unemulated}; attach the board")
     if target.architecture != ARCHITECTURE:
         raise UsageError(
             f"{target.name} cannot be emulated: PyPI has TVM for Linux on x86-64 and {ARCHITECTURE}, and none for "

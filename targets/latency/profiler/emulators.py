@@ -27,8 +27,8 @@ class Emulator:
 
 def architecture_of(target: Target) -> str:
     """As QEMU calls it; raises `UsageError` for a target that cannot be profiled."""
-    if target.is_gpu:
-        raise UsageError(f"{target.name} cannot be profiled: QEMU emulates processors, not graphics")
+    if target.unemulated is not None:
+        raise UsageError(f"{target.name} cannot be profiled: {target.unemulated}")
     if target.architecture not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
         raise UsageError(f"{target.name} cannot be profiled: only {known} can, not {target.architecture}")

@@ -15,9 +15,9 @@ from tvm.s_tir import dlight
 from blockfront.blocks import deploy
 from blockfront.errors import DeviceUnavailable, RunError, UsageError
 from blockfront.signature import Signature
-from blockfront.targets import TARGETS, choose_runner, compile_model, get_target
+from blockfront.targets import Asked, choose, compile_model, get_target
 from blockfront.targets.compiler import cuda_compiler
-from blockfront.targets.latency.runners.gpu import find_gpu
+from blockfront.targets.latency.meters.gpu import find_device
 
 GPUS = ["jetson_nano_gpu", "jetson_orin_nano_gpu", "rk3399_gpu"]
 SOFTWARE_GPU = Path(__file__).parent / "software_gpu" / "measure.py"
@@ -128,15 +128,18 @@ def test_without_a_gpu_its_target_says_what_is_missing():
 @pytest.mark.parametrize("name", GPUS)
 def test_a_gpu_that_is_not_attached_gets_no_latency_unless_a_bound_is_asked_for(name, monkeypatch):
     monkeypatch.delenv("TVM_TRACKER_HOST", raising=False)
-    with pytest.raises(UsageError, match=f"{name} has code, and no latency"):
-        choose_runner("auto", TARGETS[name])
-    assert choose_runner("roofline", TARGETS[name]) == ("roofline", None)
-    assert choose_runner("auto", TARGETS[name], "127.0.0.1:9190")[0] == "rpc"
+    asked = Asked(get_target(name))
+    with pytest.raises(
+        UsageError, match=f"{name} gets no latency unasked: no board attached: .*pass --runner roofline"
+    ):
+        choose(asked)
+    means = choose(asked, runner="roofline")
+    assert (means.meter.name, means.notice) == ("roofline", None)
 
 
 def test_a_device_without_opencl_says_how_to_get_it():
     with pytest.raises(DeviceUnavailable, match=r"board has no GPU .* for rk3399_gpu: .* USE_OPENCL=ON"):
-        find_gpu(tvm, TARGETS["rk3399_gpu"], "board")
+        find_device(tvm, get_target("rk3399_gpu"), "board")
 
 
 def test_a_gpu_runs_on_all_of_itself():

@@ -4,16 +4,16 @@ import pytest
 import tvm
 
 from blockfront.errors import UsageError
-from blockfront.targets import TARGETS, get_target
+from blockfront.targets import HARDWARE, Gpu, Target, get_target
 from blockfront.targets.hardware.catalogue import host
 
 
-@pytest.mark.parametrize("name", list(TARGETS))
+@pytest.mark.parametrize("name", [name for name, one in HARDWARE.items() if isinstance(one, Target)])
 def test_every_target_of_the_catalogue_is_one_tvm_accepts(name):
-    target = TARGETS[name]
+    target = HARDWARE[name]
     compiler = target.compiler()
     assert isinstance(compiler, tvm.target.Target)
-    if target.is_gpu:
+    if isinstance(target, Gpu):
         assert compiler.kind.name == target.device_type
         assert str(compiler.host.attrs["mtriple"]) == target.triple
     else:
@@ -64,9 +64,9 @@ def test_this_machines_processor_is_known_by_its_name(cpu, bits, vectors, monkey
 
 
 BOARD = """
-from blockfront.targets import Target
+from blockfront.targets import Processor
 
-mine = Target(
+mine = Processor(
     name="mine", title="my board", tvm_target={"kind": "llvm", "mtriple": "aarch64-linux-gnu", "mcpu": "cortex-a53"},
     cores=4, clock_ghz=1.2, simd_bits=128, vector_registers=32, fma_per_cycle=1, bandwidth_gbs=2.0,
 )
@@ -84,8 +84,10 @@ def test_a_board_in_the_users_file_needs_one_entry(tmp_path):
     [
         (None, "mine", "there is no file"),
         ("1 / 0", "mine", "does not import \\(line 1\\): ZeroDivisionError"),
-        (BOARD, "yours", "defines no Target 'yours'"),
+        (BOARD, "yours", "defines no hardware 'yours'"),
         (BOARD.replace("cores=4", "cores=0"), "mine", "cores must be positive"),
+        (BOARD.replace("Processor", "Gpu"), "mine", "code of kind llvm is for a Processor"),
+        (BOARD.replace('"kind": "llvm"', '"kind": "cuda"'), "mine", "code of kind cuda is for a Gpu"),
     ],
 )
 def test_a_file_that_gives_no_target_says_why(tmp_path, text, name, words):

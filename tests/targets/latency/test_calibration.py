@@ -9,7 +9,7 @@ import pytest
 import tvm
 
 from blockfront.errors import UsageError
-from blockfront.targets import RUNNERS, TARGETS, RunOptions, get_target
+from blockfront.targets import HARDWARE, METERS, RunOptions, get_target
 from blockfront.targets.compiler.linking import load_library
 from blockfront.targets.latency.calibration import Measured, calibration_path, load_calibration, save_calibration
 from blockfront.targets.latency.calibration.calibration import (
@@ -26,7 +26,7 @@ from blockfront.targets.latency.profiler import Counts, Profile, Region, emulato
 TRUE = Coefficients(
     multiply_add=1.3, other=0.7, word=0.9, l1_line=7.0, memory_line_ns=40.0, transfer=1.2, wait=3.0, overlap=2.0
 )
-needs_avx2 = pytest.mark.skipif("host_avx2" not in TARGETS, reason="a processor with AVX2 is needed")
+needs_avx2 = pytest.mark.skipif("host_avx2" not in HARDWARE, reason="a processor with AVX2 is needed")
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def test_arrays_fit_the_caches_they_are_named_for():
 )
 @needs_avx2
 def test_a_micro_kernel_computes_what_its_name_says(name, expected):
-    target = replace(TARGETS["host_avx2"], l1_bytes=2**12, l2_bytes=2**14, l3_bytes=0)
+    target = replace(HARDWARE["host_avx2"], l1_bytes=2**12, l2_bytes=2**14, l3_bytes=0)
     kernel = next(kernel for kernel in micro_kernels(target) if kernel.name == name)
     program = build_program([kernel], target, 1)
     library = load_library(program.kernel_library)
@@ -166,7 +166,7 @@ def test_a_micro_kernel_computes_what_its_name_says(name, expected):
 
 @needs_avx2
 def test_profiles_of_micro_kernels_count_what_they_are_made_of():
-    target = TARGETS["host_avx2"]
+    target = HARDWARE["host_avx2"]
     if emulator_obstacle(target):
         pytest.skip("QEMU is needed")
     wanted = ("multiply-adds", "tile 2 × 2, L1", "tile 4 × 3, L1", "sum, L1", "sum, L2", "fill, L1")
@@ -187,11 +187,11 @@ def test_profiles_of_micro_kernels_count_what_they_are_made_of():
 
 @needs_avx2
 def test_this_machine_is_calibrated_from_end_to_end():
-    target = replace(TARGETS["host_avx2"], l3_bytes=0, l2_bytes=2**17, cores=1)
+    target = replace(HARDWARE["host_avx2"], l3_bytes=0, l2_bytes=2**17, cores=1)
     if emulator_obstacle(target):
         pytest.skip("QEMU is needed")
     program, steps = build_micro_kernels(target), []
-    times = measure(program, target, RUNNERS["local"], RunOptions(target, 1), 2, lambda: steps.append(1))
+    times = measure(program, target, METERS["local"], RunOptions(target, 1), 2, lambda: steps.append(1))
     assert set(times.kernels) == {kernel.name for kernel in micro_kernels(target)}
     assert all(len(samples) == 2 and min(samples) > 0 for samples in times.kernels.values())
     assert len(steps) == 2 * (len(times.kernels) + 2)

@@ -4,12 +4,12 @@ import msgspec
 import pytest
 
 from blockfront.errors import UsageError
-from blockfront.targets import RUNNERS, Latency, RunOptions, choose_runner, get_target
+from blockfront.targets import METERS, Asked, Latency, RunOptions, choose, get_target
 from blockfront.targets.latency.prediction import core_model
 from blockfront.targets.latency.profiler import profile_kernels
 
 pytestmark = pytest.mark.usefixtures("emulators")
-RUNNER = RUNNERS["emulated"]
+METER = METERS["emulated"]
 
 
 def options(target="rk3399", threads=2, **others):
@@ -17,7 +17,7 @@ def options(target="rk3399", threads=2, **others):
 
 
 def test_a_latency_is_the_sum_of_its_kernels_by_the_model_of_the_core(board_program):
-    latency = RUNNER.run(board_program, options())
+    latency = METER.latency(board_program, options())
     profiles, model = profile_kernels(board_program, get_target("rk3399")), core_model(get_target("rk3399"))
     expected = sum(
         kernel.calls * model.milliseconds(profiles[kernel.symbol], get_target("rk3399"))
@@ -30,7 +30,7 @@ def test_a_latency_is_the_sum_of_its_kernels_by_the_model_of_the_core(board_prog
 
 
 def test_the_known_error_of_the_model_stands_with_the_latency(board_program):
-    latency = RUNNER.run(board_program, options())
+    latency = METER.latency(board_program, options())
     error = core_model(get_target("rk3399")).error
     assert (latency.prediction.median_error, latency.prediction.p90_error) == (error.median, error.p90)
     assert error.data in latency.prediction.basis
@@ -39,7 +39,7 @@ def test_the_known_error_of_the_model_stands_with_the_latency(board_program):
 
 
 def test_every_kernel_says_what_all_its_calls_execute(board_program):
-    kernels = RUNNER.run(board_program, options()).kernels
+    kernels = METER.latency(board_program, options()).kernels
     profiles = profile_kernels(board_program, get_target("rk3399"))
     for kernel in board_program.kernels:
         (found,) = (one for one in kernels if one.name == kernel.name)
@@ -49,41 +49,43 @@ def test_every_kernel_says_what_all_its_calls_execute(board_program):
 def test_a_faster_clock_and_memory_give_a_shorter_time(board_program):
     rk3399 = get_target("rk3399")
     fast = dataclasses.replace(rk3399, clock_ghz=3.6, bandwidth_gbs=8.2)
-    slow, quick = (RUNNER.run(board_program, RunOptions(target, 2)).median_ms for target in (rk3399, fast))
+    slow, quick = (METER.latency(board_program, RunOptions(target, 2)).median_ms for target in (rk3399, fast))
     assert slow / 2 < quick < slow
 
 
 def test_the_same_core_with_more_clock_is_another_model(board_program):
     rk3399 = get_target("rk3399")
     faster = dataclasses.replace(rk3399, clock_ghz=2.0)
-    first, second = (RUNNER.prediction(RunOptions(target, 2)).model for target in (rk3399, faster))
-    assert first != second == RUNNER.prediction(RunOptions(faster, 1)).model
+    first, second = (METER.prediction(RunOptions(target, 2)).model for target in (rk3399, faster))
+    assert first != second == METER.prediction(RunOptions(faster, 1)).model
 
 
 def test_auto_emulates_where_nothing_is_attached_and_says_how_good_that_is(monkeypatch):
     for name in ("TVM_TRACKER_HOST", "TVM_TRACKER_PORT"):
         monkeypatch.delenv(name, raising=False)
-    name, line = choose_runner("auto", get_target("rk3399"))
-    assert name == "emulated"
+    means = choose(Asked(get_target("rk3399")))
+    assert means.meter is METER
+    line = means.notice
     assert "predicted from its code under emulation, not measured (median error" in line
     assert "--tracker" in line
 
 
 def test_auto_falls_back_to_roofline_and_says_why(monkeypatch, tmp_path):
     unknown = dataclasses.replace(get_target("rk3399"), tvm_target={"kind": "llvm", "mtriple": "aarch64-linux-gnu"})
-    name, line = choose_runner("auto", unknown)
-    assert name == "roofline"
-    assert "because there is no model of the core of rk3399: bench calibrate --target rk3399 makes one" in line
+    means = choose(Asked(unknown))
+    assert means.meter.name == "roofline"
+    because = "because there is no model of the core of rk3399: bench calibrate --target rk3399 makes one"
+    assert because in means.notice
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path))
-    name, line = choose_runner("auto", get_target("rk3399"))
-    assert name == "roofline"
-    assert "because qemu-aarch64 is missing: install qemu-user" in line
+    means = choose(Asked(get_target("rk3399")))
+    assert means.meter.name == "roofline"
+    assert "because qemu-aarch64 is missing: install qemu-user" in means.notice
 
 
 def test_what_cannot_be_emulated_is_refused_with_what_to_do_instead():
     unknown = dataclasses.replace(get_target("rk3399"), tvm_target={"kind": "llvm", "mtriple": "aarch64-linux-gnu"})
     with pytest.raises(UsageError, match=r"no model of the core .* --runner roofline needs none"):
-        RUNNER.check(RunOptions(unknown, 1))
+        METER.check(RunOptions(unknown, 1))
     with pytest.raises(UsageError, match="only aarch64, riscv64, x86_64 can, not armv7l"):
-        RUNNER.check(options("odroid_xu4", 1))
+        METER.check(options("odroid_xu4", 1))

@@ -14,12 +14,12 @@ import pytest
 
 from blockfront.errors import DeviceLost, DeviceTimeout, RunError, UsageError
 from blockfront.signature import Signature
-from blockfront.targets import RUNNERS, RunOptions, compile_model, get_target
+from blockfront.targets import METERS, RunOptions, compile_model, get_target
 from blockfront.targets.compiler.outputs import worst
 from blockfront.targets.latency.emulation import check_emulable, debian, emulated_boards, own_tracker, qemu, readiness
-from blockfront.targets.latency.runners.measure import run_program
+from blockfront.targets.latency.meters.measure import run_program
 
-RPC = RUNNERS["rpc"]
+RPC = METERS["rpc"]
 RETURN, UNDEFINED, AROUND_ITSELF = (bytes.fromhex(code) for code in ("c0035fd6", "00000000", "00000014"))
 PATIENCE = 120
 
@@ -112,7 +112,7 @@ def test_code_that_crashes_or_hangs_costs_its_session_alone(
 
 def test_its_times_are_refused(emulated_board, board_program):
     with pytest.raises(RunError, match=r"cortex-a72 by QEMU .* is emulated: its times .* bench verify"):
-        RPC.run(board_program, on(emulated_board))
+        RPC.latency(board_program, on(emulated_board))
 
 
 def test_a_core_that_qemu_lacks_is_emulated_as_its_twin_and_said_so(emulation):

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import tvm
 
-from blockfront.targets import RUNNERS, RunOptions, Target, get_target
+from blockfront.targets import METERS, RunOptions, Target, get_target
 from blockfront.targets.compiler.building import lower_kernel
 from blockfront.targets.compiler.linking import link_kernels
-from blockfront.targets.latency.runners.peak import Update, compile_update, in_registers, through_memory
+from blockfront.targets.latency.meters.peak import Update, compile_update, in_registers, through_memory
 
 
 def x86(cpu: str, bits: int, registers: int) -> Target:
@@ -46,7 +46,7 @@ def hot_loop(update: Update, target: Target) -> list[str]:
 @pytest.mark.parametrize("name", TARGETS)
 def test_the_arithmetic_kernel_is_multiply_adds_in_registers_and_a_counter(name):
     target, multiply_add = TARGETS[name]
-    update = in_registers(target, 2)
+    update = in_registers(target.machine(2))
     loop = hot_loop(update, target)
     adds = [line for line in loop if re.fullmatch(multiply_add, line)]
     assert len(adds) % update.accumulators == 0
@@ -59,8 +59,8 @@ def test_the_arithmetic_kernel_is_multiply_adds_in_registers_and_a_counter(name)
 @pytest.mark.parametrize("name", TARGETS)
 def test_its_accumulators_hide_the_latency_of_two_pipes(name):
     target, _ = TARGETS[name]
-    assert in_registers(target, 1).accumulators >= 2 * 5
-    assert in_registers(target, 1).accumulators + 1 < target.vector_registers
+    assert in_registers(target.machine(1)).accumulators >= 2 * 5
+    assert in_registers(target.machine(1)).accumulators + 1 < target.vector_registers
 
 
 def test_as_much_is_computed_as_is_counted():
@@ -72,7 +72,7 @@ def test_as_much_is_computed_as_is_counted():
         for i in range(4):
             expected[:, i] += 2 * expected[:, (i + 1) % 4]
             operations += 2 * expected[:, i].size
-    with RUNNERS["local"].session(RunOptions(host, 1)) as session:
+    with METERS["local"].session(RunOptions(host, 1)) as session:
         library = session.load("update.so", link_kernels([compile_update(update, "update", host)]))
         values = tvm.runtime.tensor(before)
         library["update"](values, tvm.runtime.tensor(np.full(8, 2, "float32")))
@@ -82,15 +82,15 @@ def test_as_much_is_computed_as_is_counted():
 
 
 def test_the_stream_reads_and_writes_256_mib_once():
-    update = through_memory(get_target("rk3399"), 2)
+    update = through_memory(get_target("rk3399").machine(2))
     assert update.steps == 1
     assert update.bytes == pytest.approx(2 * 256 * 1024**2, rel=1e-4)
 
 
 def test_a_latency_measured_here_keeps_this_machines_peak_and_measures_it_once(host_program):
-    runner = type(RUNNERS["local"])()
+    local = METERS["local"]
     options = RunOptions(get_target("host"), 1, seconds=0.02, sample_ms=0.5)
-    first, second = runner.run(host_program, options), runner.run(host_program, options)
+    first, second = local.latency(host_program, options), local.latency(host_program, options)
     assert first.peak.source == "measured"
     assert first.peak is second.peak
     assert first.peak.gflops > 0
@@ -98,7 +98,7 @@ def test_a_latency_measured_here_keeps_this_machines_peak_and_measures_it_once(h
 
 
 def test_a_prediction_keeps_the_figures_it_was_made_from(board_program):
-    peak = RUNNERS["roofline"].run(board_program, RunOptions(get_target("rk3399"), 1)).peak
+    peak = METERS["roofline"].latency(board_program, RunOptions(get_target("rk3399"), 1)).peak
     assert peak.source == "catalogue"
     assert peak.gflops == pytest.approx(14.4)
     assert peak.gbs == 4.1

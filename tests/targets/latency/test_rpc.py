@@ -17,12 +17,12 @@ from torch import nn
 from blockfront.board import connection
 from blockfront.errors import DeviceLost, DeviceTimeout, DeviceUnavailable, RunError, UsageError
 from blockfront.signature import Input, Signature
-from blockfront.targets import RUNNERS, RunOptions, compile_model, get_target
+from blockfront.targets import METERS, RunOptions, compile_model, get_target
 from blockfront.targets.compiler.linking import link_kernels
-from blockfront.targets.latency.runners.measure import run_program
-from blockfront.targets.latency.runners.peak import Update, compile_update
+from blockfront.targets.latency.meters.measure import run_program
+from blockfront.targets.latency.meters.peak import Update, compile_update
 
-RPC = RUNNERS["rpc"]
+RPC = METERS["rpc"]
 CLIENT = """
 import sys
 from blockfront.board.connection import connect
@@ -101,7 +101,7 @@ def test_a_library_is_sent_once_whatever_the_number_of_visits(boards, host_progr
     RPC.visit(host_program, asking(boards, "keeping"))
     kept = boards.libraries(server)
     assert [name.partition("-")[2] for name in kept] == ["network.so"], "kernels alone are for the finish"
-    RPC.run(host_program, asking(boards, "keeping"))
+    RPC.latency(host_program, asking(boards, "keeping"))
     after = boards.libraries(server)
     assert kept.items() <= after.items()
     assert {name.partition("-")[2] for name in after} == {"network.so", "kernels.so", "peak.so"}

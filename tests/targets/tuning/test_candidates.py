@@ -1,7 +1,7 @@
 import tvm
 from tvm.script import tirx as T
 
-from blockfront.targets import RUNNERS, RunOptions
+from blockfront.targets import METERS, RunOptions
 from blockfront.targets.tuning.candidates import open_candidates
 from blockfront.targets.tuning.processes import Failure
 
@@ -28,7 +28,7 @@ def hangs(a: T.Buffer((16,), "float32")):
 def test_a_candidate_that_crashes_or_hangs_costs_itself(host):
     options = RunOptions(target=host, threads=1, timeout_s=5)
     modules = [tvm.IRModule({"main": function}) for function in (crashes, hangs, doubles)]
-    with open_candidates(RUNNERS["local"], options, 1) as candidates:
+    with open_candidates(METERS["local"], options, 1) as candidates:
         crashed, hung, measured = candidates.measure(modules, ARGUMENTS)
     assert crashed == Failure("its process crashed")
     assert hung == Failure("took too long")

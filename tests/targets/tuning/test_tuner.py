@@ -5,7 +5,7 @@ from msgspec import structs
 
 from blockfront.errors import RunError
 from blockfront.signature import Signature
-from blockfront.targets import RUNNERS, RunOptions, compile_model, get_target
+from blockfront.targets import METERS, RunOptions, compile_model, get_target
 from blockfront.targets.tuning.candidates import open_candidates
 from blockfront.targets.tuning.database import TuningDatabase
 from blockfront.targets.tuning.tasks import by_time, merge, tasks_of
@@ -16,8 +16,8 @@ TRIALS = 4
 
 def tune(runner, options, database, task, trials=TRIALS):
     advanced = []
-    with open_candidates(RUNNERS[runner], options, 1) as candidates:
-        record = Tuner(RUNNERS[runner], options, database, candidates).tune(task, trials, lambda: advanced.append(1))
+    with open_candidates(METERS[runner], options, 1) as candidates:
+        record = Tuner(METERS[runner], options, database, candidates).tune(task, trials, lambda: advanced.append(1))
     return record, len(advanced)
 
 
@@ -41,7 +41,7 @@ def test_a_kernel_is_tuned_compared_and_kept_in_the_database(tuned, task):
 
 def test_a_kernel_with_as_many_trials_is_not_tuned_again(tuned, task, host):
     database, record = tuned
-    tuner = Tuner(RUNNERS["local"], RunOptions(target=host, threads=1), database, candidates=None)
+    tuner = Tuner(METERS["local"], RunOptions(target=host, threads=1), database, candidates=None)
     assert tuner.missing(task, TRIALS) == 0
     assert tuner.tune(task, TRIALS, pytest.fail) == record
     assert tuner.missing(task, 3 * TRIALS) == 2 * TRIALS
@@ -50,7 +50,7 @@ def test_a_kernel_with_as_many_trials_is_not_tuned_again(tuned, task, host):
 def test_a_schedule_compared_with_other_rules_is_compared_again_and_not_searched_again(tuned, task, host, database):
     _, record = tuned
     database.add(structs.replace(record, setting=structs.replace(record.setting, rules="others")))
-    tuner = Tuner(RUNNERS["local"], RunOptions(target=host, threads=1), database, candidates=None)
+    tuner = Tuner(METERS["local"], RunOptions(target=host, threads=1), database, candidates=None)
     again = tuner.tune(task, TRIALS, pytest.fail)
     assert (again.trace, again.trials, again.setting) == (record.trace, TRIALS, database.setting)
     assert again.rule_ms != record.rule_ms
@@ -58,7 +58,7 @@ def test_a_schedule_compared_with_other_rules_is_compared_again_and_not_searched
 
 def test_a_record_with_a_damaged_trace_counts_as_absent(task, host, database, record):
     database.add(structs.replace(record, trace="[[]]"))
-    assert Tuner(RUNNERS["local"], RunOptions(target=host, threads=1), database, candidates=None).missing(task, 9) == 9
+    assert Tuner(METERS["local"], RunOptions(target=host, threads=1), database, candidates=None).missing(task, 9) == 9
 
 
 def test_more_trials_go_on_from_the_best_known(tuned, task, host, database):
@@ -112,7 +112,7 @@ def test_a_latency_names_its_tuned_kernels(make_network, task, trace):
     rk3399 = get_target("rk3399")
     options = RunOptions(target=rk3399, threads=2)
     for tuned, count in ((None, 0), ({}, 0), ({task.kernel.symbol: trace}, 1)):
-        latency = RUNNERS["roofline"].run(
+        latency = METERS["roofline"].latency(
             compile_model(make_network(), Signature.image(16), rk3399, seed=0, tuned=tuned), options
         )
         assert len(latency.tuned_kernels) == count
@@ -124,7 +124,7 @@ def test_kernels_are_counted_over_all_networks_and_ranked_by_their_time(make_net
     calls = {task.kernel.symbol: task.kernel.calls for task in merged}
     assert sorted(calls.values()) == [1, 1] + [2] * (len(networks[0]) - 1)
     often = [replace(task, kernel=replace(task.kernel, calls=10_000)) for task in merged[:1]]
-    with RUNNERS["local"].session(RunOptions(target=host, threads=1)) as session:
+    with METERS["local"].session(RunOptions(target=host, threads=1)) as session:
         ranked = by_time(often + merged[1:], session)
     times = [ms for _, ms in ranked]
     assert times == sorted(times, reverse=True)

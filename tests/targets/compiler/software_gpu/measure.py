@@ -18,7 +18,7 @@ with tempfile.TemporaryDirectory() as folder:
     from blockfront.blocks.tokens import reduce_tokens
     from blockfront.design_space import Network
     from blockfront.signature import Signature
-    from blockfront.targets import RUNNERS, RunOptions, compile_model, get_target
+    from blockfront.targets import METERS, RunOptions, compile_model, get_target
 
     loader.use_compiler(Path(folder))
     gpu = get_target("cuda")
@@ -31,8 +31,8 @@ with tempfile.TemporaryDirectory() as folder:
     }
     programs = {name: compile_model(module, Signature.image(32), gpu, seed=0) for name, module in networks.items()}
     options = RunOptions(target=gpu, threads=gpu.check_threads(None), seconds=0, repeats=2, sample_ms=0)
-    RUNNERS["local"].check(options)
-    latency = RUNNERS["local"].run(programs["transformer"], options)
+    METERS["local"].check(options)
+    latency = METERS["local"].latency(programs["transformer"], options)
     print(
         json.dumps(
             {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from blockfront.targets import Accelerator, simulation_options
+from blockfront.targets import Accelerator, Asked, choose
 
 FOLDER = Path(__file__).parent
 
@@ -20,4 +20,4 @@ def square():
 
 @pytest.fixture(scope="session")
 def options(square):
-    return simulation_options(square)
+    return choose(Asked(square)).options

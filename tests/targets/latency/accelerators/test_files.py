@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from blockfront.errors import UsageError
-from blockfront.targets import ACCELERATORS, TARGETS, RunOptions, find_hardware, get_target, simulation_options
-from blockfront.targets.latency.accelerators import INSTALL, description, figures
-from blockfront.targets.latency.runners import RUNNERS
+from blockfront.targets import HARDWARE, Accelerator, Asked, choose, find_hardware
+from blockfront.targets.hardware import zigzag_files
+from blockfront.targets.hardware.zigzag_files import INSTALL
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parents[3]
@@ -19,13 +19,12 @@ NAMES = {"edge_tpu_like", "eyeriss_like", "tpu_like", "ascend_like", "tesla_npu_
 
 
 def test_the_catalogue_has_zigzags_models():
-    assert set(ACCELERATORS) == NAMES
-    assert NAMES.isdisjoint(TARGETS)
+    assert {name for name, one in HARDWARE.items() if isinstance(one, Accelerator)} == NAMES
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_every_figure_of_an_accelerator_says_where_it_is_from(name):
-    found = figures(ACCELERATORS[name])
+    found = HARDWARE[name].figures()
     assert [figure for figure, (_, source) in found.items() if source == "not given"] == []
     assert found["bits"][0] == 8
     assert f"`{name}`" in (ROOT / "docs" / "accelerators.md").read_text()
@@ -36,21 +35,12 @@ def test_every_figure_of_an_accelerator_says_where_it_is_from(name):
     ("name", "macs"), [("edge_tpu_like", 1024), ("eyeriss_like", 168), ("tpu_like", 1024), ("tesla_npu_like", 4096)]
 )
 def test_the_array_of_an_accelerator_is_that_of_its_file(name, macs):
-    assert figures(ACCELERATORS[name])["macs_per_cycle"][0] == macs
+    assert HARDWARE[name].figures()["macs_per_cycle"][0] == macs
 
 
 def test_the_extra_brings_what_the_install_command_does():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     assert [word.strip("'") for word in INSTALL.split()[2:]] == extras["accelerators"]
-
-
-def test_names_are_looked_up_among_both_kinds():
-    assert find_hardware("tpu_like") is ACCELERATORS["tpu_like"]
-    assert find_hardware("rk3399") is TARGETS["rk3399"]
-    with pytest.raises(UsageError, match="did you mean edge_tpu_like"):
-        find_hardware("edge_tpu")
-    with pytest.raises(UsageError, match="edge_tpu_like is an accelerator, which networks are simulated on"):
-        get_target("edge_tpu_like")
 
 
 USERS = """
@@ -68,10 +58,10 @@ def test_a_users_own_files_are_a_target(tmp_path):
     hardware.write_text((FOLDER / "square.yaml").read_text())
     (tmp_path / "mapping.yaml").write_text((FOLDER / "square_mapping.yaml").read_text())
     (tmp_path / "mine.py").write_text(USERS.format(hardware=str(hardware)))
-    options = simulation_options(find_hardware(f"{tmp_path / 'mine.py'}:mine"))
-    assert options.target.clock_ghz == 0.4
+    mine = choose(Asked(find_hardware(f"{tmp_path / 'mine.py'}:mine"))).options.target
+    assert mine.clock_ghz == 0.4
     # 4096 bits a cycle at 0.4 GHz
-    assert figures(options.target)["read_gbs"][0] == pytest.approx(204.8)
+    assert mine.figures()["read_gbs"][0] == pytest.approx(204.8)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +83,7 @@ def test_a_broken_hardware_file_is_told_in_one_line(tmp_path, square, change, wo
     path = tmp_path / "hardware.yaml"
     path.write_text(change((FOLDER / "square.yaml").read_text()))
     with pytest.raises(UsageError, match="target square: ") as raised:
-        simulation_options(replace(square, hardware=str(path)))
+        replace(square, hardware=str(path)).describe()
     assert words in str(raised.value)
 
 
@@ -110,20 +100,20 @@ def test_a_broken_mapping_file_is_told_in_one_line(tmp_path, square, change, wor
     path = tmp_path / "mapping.yaml"
     path.write_text(change((FOLDER / "square_mapping.yaml").read_text()))
     with pytest.raises(UsageError, match="target square: ") as raised:
-        simulation_options(replace(square, mapping=str(path)))
+        replace(square, mapping=str(path)).describe()
     assert words in str(raised.value)
 
 
 def test_a_missing_file_is_named(square):
     with pytest.raises(UsageError, match=r"mapping file /nowhere\.yaml cannot be read: No such file"):
-        simulation_options(replace(square, mapping="/nowhere.yaml"))
+        replace(square, mapping="/nowhere.yaml").describe()
 
 
 def test_without_the_simulator_the_command_that_installs_it_is_told(monkeypatch):
-    monkeypatch.setattr(description, "find_spec", lambda name: None)
-    assert figures(ACCELERATORS["tpu_like"])["clock_ghz"][0] == 0.7
+    monkeypatch.setattr(zigzag_files, "find_spec", lambda name: None)
+    assert HARDWARE["tpu_like"].figures()["clock_ghz"][0] == 0.7
     with pytest.raises(UsageError, match="target tpu_like needs the simulator ZigZag: pip install"):
-        simulation_options(ACCELERATORS["tpu_like"])
+        choose(Asked(HARDWARE["tpu_like"]))
 
 
 def test_a_clock_that_is_none_is_refused(square):
@@ -132,5 +122,5 @@ def test_a_clock_that_is_none_is_refused(square):
 
 
 def test_only_accelerators_are_simulated():
-    with pytest.raises(UsageError, match="runner simulated is for accelerators"):
-        RUNNERS["simulated"].check(RunOptions(get_target("rk3399"), 1))
+    with pytest.raises(UsageError, match="runner simulated does not serve rk3399; those that do: rpc, emulated, roofl"):
+        choose(Asked(find_hardware("rk3399")), runner="simulated")

@@ -16,14 +16,13 @@ from zigzag.parser.onnx.onnx_model_parser import ONNXModelParser
 from zigzag.workload.layer_node import LayerNode
 
 from blockfront.signature import Signature
-from blockfront.targets import ACCELERATORS, RUNNERS, simulation_options
+from blockfront.targets import HARDWARE, METERS, TOOLCHAINS, Accelerator, Asked, choose
 from blockfront.targets.latency.accelerators import Layer, make_workload, simulator
-from blockfront.targets.latency.accelerators.description import read_description
 from blockfront.targets.latency.accelerators.layers import product
 from blockfront.targets.latency.accelerators.simulator import layer_cost, simulate
 
 INPUTS = Path(zigzag.__file__).parent / "inputs"
-SIMULATED = RUNNERS["simulated"]
+SIMULATED, ZIGZAG = METERS["simulated"], TOOLCHAINS["zigzag"]
 
 
 def convolution(out_chs, in_chs, size, kernel=1, groups=1):
@@ -52,9 +51,9 @@ def test_an_array_that_never_waits_takes_the_cycles_its_utilisation_gives(layer,
 
 def test_a_depthwise_layer_on_the_edge_tpu_like_keeps_one_sixty_fourth_of_the_array():
     """Of 8 × 8 × 4 × 4, channels use 1 × 1 and pixels 4 × 4."""
-    accelerator = ACCELERATORS["edge_tpu_like"]
+    accelerator = HARDWARE["edge_tpu_like"]
     layer = convolution(1, 1, size=56, kernel=3, groups=96)
-    cycles = simulate(layer, accelerator, read_description(accelerator)).cycles
+    cycles = simulate(layer, accelerator, accelerator.read_description()).cycles
     assert layer.macs / 16 <= cycles < 1.5 * layer.macs / 16
 
 
@@ -126,7 +125,7 @@ def test_a_layer_of_mobilenet_v2_costs_what_zigzags_own_interface_says(name, lay
     workload = [
         {"id": 0, "name": "one", "operand_precision": precision, "operand_source": {"W": 0, "I": 0}, **described}
     ]
-    accelerator = replace(ACCELERATORS[name], loops=4)
+    accelerator = replace(HARDWARE[name], loops=4)
     with tempfile.TemporaryDirectory() as folder:
         energy, cycles, _ = get_hardware_performance_zigzag(
             workload,
@@ -136,7 +135,7 @@ def test_a_layer_of_mobilenet_v2_costs_what_zigzags_own_interface_says(name, lay
             dump_folder=folder,
             loma_show_progress_bar=False,
         )
-    cost = simulate(layer, accelerator, read_description(accelerator))
+    cost = simulate(layer, accelerator, accelerator.read_description())
     assert cost.cycles == cycles
     assert cost.energy_pj == pytest.approx(energy, rel=1e-12)
 
@@ -158,7 +157,7 @@ def test_a_layer_is_simulated_once(square, options, monkeypatch):
 
 def test_a_network_costs_its_layers_and_what_the_rest_moves(options):
     module = nn.Sequential(nn.Conv2d(3, 8, 1), nn.ReLU(), nn.Conv2d(8, 8, 1), nn.MaxPool2d(2), nn.Conv2d(8, 8, 1))
-    latency = SIMULATED.run(SIMULATED.prepare(module.eval(), Signature.image(32), options, 0), options)
+    latency = SIMULATED.latency(ZIGZAG.prepare(module.eval(), Signature.image(32), options, 0), options)
     layers = [convolution(8, 3, 32), convolution(8, 8, 32), convolution(8, 8, 16)]
     costs = [simulate(layer, options.target, options.description) for layer in layers]
     # Pooling reads 8 × 32 × 32 bytes at 4096 bits a cycle while it writes a quarter of them at 2048.
@@ -178,9 +177,9 @@ def test_a_network_costs_its_layers_and_what_the_rest_moves(options):
 
 
 def test_a_memory_with_one_port_reads_and_writes_in_turn():
-    options = simulation_options(ACCELERATORS["edge_tpu_like"])
+    options = choose(Asked(HARDWARE["edge_tpu_like"])).options
     module = nn.Sequential(nn.Conv2d(3, 8, 1), nn.MaxPool2d(2))
-    latency = SIMULATED.run(SIMULATED.prepare(module.eval(), Signature.image(16), options, 0), options)
+    latency = SIMULATED.latency(ZIGZAG.prepare(module.eval(), Signature.image(16), options, 0), options)
     pooling = next(kernel for kernel in latency.kernels if kernel.name == "max_pool2d")
     # 2048 and 512 bytes at 8 bytes a cycle of 2 ns; 700 pJ a read and 750 a write.
     assert pooling.ms == pytest.approx((256 + 64) * 2e-6)
@@ -189,17 +188,17 @@ def test_a_memory_with_one_port_reads_and_writes_in_turn():
 
 def test_twice_the_clock_is_half_the_time_and_the_same_energy(options):
     module = nn.Conv2d(3, 8, 3).eval()
-    program = SIMULATED.prepare(module, Signature.image(16), options, 0)
+    program = ZIGZAG.prepare(module, Signature.image(16), options, 0)
     fast = replace(options, target=replace(options.target, clock_ghz=2.0))
-    slow_latency, fast_latency = SIMULATED.run(program, options), SIMULATED.run(program, fast)
+    slow_latency, fast_latency = SIMULATED.latency(program, options), SIMULATED.latency(program, fast)
     assert fast_latency.median_ms == pytest.approx(slow_latency.median_ms / 2)
     assert fast_latency.energy_mj == slow_latency.energy_mj
     assert SIMULATED.prediction(fast).model != SIMULATED.prediction(options).model
 
 
-@pytest.mark.parametrize("name", list(ACCELERATORS))
+@pytest.mark.parametrize("name", [name for name, one in HARDWARE.items() if isinstance(one, Accelerator)])
 def test_every_accelerator_takes_the_kinds_of_layer(name):
-    options = simulation_options(ACCELERATORS[name])
+    options = choose(Asked(HARDWARE[name])).options
     for layer in (convolution(4, 3, 4), convolution(1, 1, 4, kernel=3, groups=6), product("MatMul", 2, 4, 8, 4)):
         cost = layer_cost(layer, options.target, options.description)
         assert cost.cycles > 0

@@ -17,6 +17,7 @@ from blockfront.results.latency import Peak
 from blockfront.targets.compiler.building import lower_kernel, object_code
 from blockfront.targets.compiler.kernel_cache import CompiledKernel
 from blockfront.targets.compiler.linking import link_kernels
+from blockfront.targets.hardware.machine import Machine
 from blockfront.targets.hardware.target import Target
 
 _STEPS = 100_000
@@ -76,16 +77,15 @@ class Update:
         return builder.get()
 
 
-def in_registers(target: Target, threads: int) -> Update:
+def in_registers(machine: Machine) -> Update:
     """A tile for each thread that fills the registers: enough accumulators to hide a multiply-add's latency."""
-    machine = target.machine(threads)
-    return Update(threads, machine.registers - 4, machine.lanes, _STEPS)
+    return Update(machine.threads, machine.registers - 4, machine.lanes, _STEPS)
 
 
-def through_memory(target: Target, threads: int, memory_bytes: int = 0) -> Update:
+def through_memory(machine: Machine, memory_bytes: int = 0) -> Update:
     """One step on an array of 256 MiB, or of a quarter of a device's memory where that is less."""
     array_bytes = min(_ARRAY_BYTES, memory_bytes // 4 or _ARRAY_BYTES)
-    tile = replace(in_registers(target, threads), tiles=1, steps=1)
+    tile = replace(in_registers(machine), tiles=1, steps=1)
     return replace(tile, tiles=2 * array_bytes // tile.bytes)
 
 
@@ -95,13 +95,13 @@ def compile_update(update: Update, symbol: str, target: Target) -> CompiledKerne
 
 
 def measure_peak(
-    load: Callable[[str, bytes], Any], device: Any, target: Target, threads: int, memory_bytes: int = 0
+    load: Callable[[str, bytes], Any], device: Any, target: Target, machine: Machine, memory_bytes: int = 0
 ) -> Peak:
-    """The best of a few executions each on `device`, whose thread pool has `threads` threads; about half a second.
+    """The best of a few executions each on `device`, whose thread pool has the threads of `machine`; half a second.
 
     `load` puts a library on the device under a file name; `memory_bytes` is what is free there, 0 when unknown.
     """
-    arithmetic, stream = in_registers(target, threads), through_memory(target, threads, memory_bytes)
+    arithmetic, stream = in_registers(machine), through_memory(machine, memory_bytes)
     kernels = [compile_update(arithmetic, "arithmetic", target), compile_update(stream, "stream", target)]
     library = load("peak.so", link_kernels(kernels))
     factor = tvm.runtime.tensor(np.full(stream.lanes, _FACTOR, "float32"), device)

@@ -4,9 +4,9 @@ import msgspec
 import pytest
 
 from blockfront.errors import RunError, UsageError
-from blockfront.targets import RUNNERS, Latency, RunOptions, choose_runner, get_target
-from blockfront.targets.latency.runners.measure import together
-from blockfront.targets.latency.runners.peak import through_memory
+from blockfront.targets import METERS, Latency, RunOptions, get_target
+from blockfront.targets.latency.meters.measure import together
+from blockfront.targets.latency.meters.peak import through_memory
 
 
 def options(target="host", threads=1, **others):
@@ -14,7 +14,7 @@ def options(target="host", threads=1, **others):
 
 
 def test_roofline_is_the_larger_of_arithmetic_and_traffic_plus_a_launch(board_program):
-    latency = RUNNERS["roofline"].run(board_program, options("rk3399", 2))
+    latency = METERS["roofline"].latency(board_program, options("rk3399", 2))
     rk3399 = get_target("rk3399")
     expected = sum(
         kernel.calls * (max(kernel.macs / 14.4e9, kernel.bytes / 4.1e9) * 1e3 + rk3399.launch_us / 1e3)
@@ -27,12 +27,12 @@ def test_roofline_is_the_larger_of_arithmetic_and_traffic_plus_a_launch(board_pr
 
 
 def test_one_core_is_never_predicted_faster_than_two(board_program):
-    one, two = (RUNNERS["roofline"].run(board_program, options("rk3399", n)).median_ms for n in (1, 2))
+    one, two = (METERS["roofline"].latency(board_program, options("rk3399", n)).median_ms for n in (1, 2))
     assert one >= two
 
 
 def test_local_keeps_every_sample_and_its_median_lies_in_its_interval(host_program):
-    latency = RUNNERS["local"].run(host_program, options())
+    latency = METERS["local"].latency(host_program, options())
     assert len(latency.samples_ms) >= 10
     low, high = latency.ci95_ms
     assert min(latency.samples_ms) <= low <= latency.median_ms <= high <= max(latency.samples_ms)
@@ -41,14 +41,14 @@ def test_local_keeps_every_sample_and_its_median_lies_in_its_interval(host_progr
 
 
 def test_kernel_shares_sum_to_one_and_the_slowest_comes_first(host_program):
-    kernels = RUNNERS["local"].run(host_program, options()).kernels
+    kernels = METERS["local"].latency(host_program, options()).kernels
     assert sum(kernel.share for kernel in kernels) == pytest.approx(1)
     assert [kernel.ms for kernel in kernels] == sorted((kernel.ms for kernel in kernels), reverse=True)
     assert all(kernel.ms > 0 for kernel in kernels)
 
 
 def test_a_latency_survives_json(host_program):
-    latency = RUNNERS["local"].run(host_program, options())
+    latency = METERS["local"].latency(host_program, options())
     assert msgspec.json.decode(msgspec.json.encode(latency), type=Latency) == latency
 
 
@@ -57,49 +57,25 @@ def test_a_program_whose_output_is_wrong_on_the_device_gets_no_latency(host_prog
     other = dataclasses.replace(output, expected=(output.array + 1).tobytes())
     wrong = dataclasses.replace(host_program, outputs=(other,))
     with pytest.raises(RunError, match="output on the device differs from torch"):
-        RUNNERS["local"].visit(wrong, options())
-
-
-def test_auto_measures_the_host_and_says_so_when_it_predicts(monkeypatch):
-    for name in ("TVM_TRACKER_HOST", "TVM_TRACKER_PORT"):
-        monkeypatch.delenv(name, raising=False)
-    assert choose_runner("auto", get_target("host")) == ("local", None)
-    name, line = choose_runner("auto", get_target("rk3399"))
-    assert RUNNERS[name].source == "predicted"
-    assert "predicted" in line
-    assert "--tracker" in line
-    assert choose_runner("auto", get_target("rk3399"), "127.0.0.1:9190")[0] == "rpc"
-    monkeypatch.setenv("TVM_TRACKER_HOST", "127.0.0.1")
-    monkeypatch.setenv("TVM_TRACKER_PORT", "9190")
-    assert choose_runner("auto", get_target("rk3399"))[0] == "rpc"
-
-
-def test_runners_that_cannot_serve_a_target_are_refused(monkeypatch):
-    monkeypatch.delenv("TVM_TRACKER_HOST", raising=False)
-    with pytest.raises(UsageError, match="rk3399 needs rpc, emulated or roofline"):
-        choose_runner("local", get_target("rk3399"))
-    with pytest.raises(UsageError, match="needs a tracker"):
-        choose_runner("rpc", get_target("rk3399"))
-    with pytest.raises(UsageError, match="did you mean roofline"):
-        choose_runner("rooflin", get_target("rk3399"))
+        METERS["local"].visit(wrong, options())
 
 
 def test_a_tracker_that_does_not_answer_is_named_with_the_command_that_starts_one(free_port):
     with pytest.raises(UsageError, match=r"no tracker answers at 127\.0\.0\.1:\d+ .*bench board tracker"):
-        RUNNERS["rpc"].check(options("rk3399", 2, tracker=f"127.0.0.1:{free_port}"))
+        METERS["rpc"].check(options("rk3399", 2, tracker=f"127.0.0.1:{free_port}"))
 
 
 def test_a_tracker_address_without_a_port_is_refused():
     with pytest.raises(UsageError, match="write HOST:PORT"):
-        RUNNERS["rpc"].check(options("rk3399", 2, tracker="localhost"))
+        METERS["rpc"].check(options("rk3399", 2, tracker="localhost"))
 
 
 def test_rpc_measures_where_tvm_s_own_server_runs(tracker, host_program):
     chosen = options(tracker=tracker)
-    runner = RUNNERS["rpc"]
-    assert runner.devices(chosen) == 1
-    visits = runner.visit(host_program, chosen), runner.visit(host_program, chosen)
-    latency = runner.finish(host_program, chosen, visits)
+    board = METERS["rpc"]
+    assert board.devices(chosen) == 1
+    visits = board.visit(host_program, chosen), board.visit(host_program, chosen)
+    latency = board.finish(host_program, chosen, visits)
     assert latency.source == "measured"
     assert latency.verified_on == "device"
     assert latency.samples_ms == visits[0].samples_ms + visits[1].samples_ms
@@ -107,7 +83,7 @@ def test_rpc_measures_where_tvm_s_own_server_runs(tracker, host_program):
     assert latency.max_rel_error <= 1e-4
     assert latency.conditions["threads read back"] == "1"
     with pytest.raises(UsageError, match="has no device with key rk3399"):
-        runner.check(options("rk3399", 2, tracker=tracker))
+        board.check(options("rk3399", 2, tracker=tracker))
 
 
 def test_what_visits_say_alike_is_said_once():
@@ -116,5 +92,5 @@ def test_what_visits_say_alike_is_said_once():
 
 
 def test_a_device_with_little_memory_is_streamed_through_a_quarter_of_it():
-    update = through_memory(get_target("rk3399"), 2, memory_bytes=400 * 2**20)
+    update = through_memory(get_target("rk3399").machine(2), memory_bytes=400 * 2**20)
     assert update.bytes / 2 == pytest.approx(100 * 2**20, rel=1e-3)

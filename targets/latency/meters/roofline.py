@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from blockfront.targets.compiler.program import Kernel, Program
 from blockfront.targets.hardware.target import Target
+from blockfront.targets.latency.meter import Reservation
+from blockfront.targets.latency.meters.predicting import PredictsPrograms
+from blockfront.targets.latency.options import RunOptions
 from blockfront.targets.latency.profiler.counts import Counts
-from blockfront.targets.latency.runners.predicting import PredictingRunner
-from blockfront.targets.latency.runners.runner import RunOptions
 
 
-class RooflineRunner(PredictingRunner):
+class RooflineMeter(PredictsPrograms):
     """Per kernel max(MACs / peak, bytes / bandwidth) plus a launch cost (Williams et al., 2009).
 
     A lower bound that knows nothing of caches, instruction overhead or schedules: it ranks networks, and its
@@ -17,13 +18,19 @@ class RooflineRunner(PredictingRunner):
     """
 
     name = "roofline"
-    predictor: str | None = "roofline"
+    predictor = "roofline"
     title = "predicted: the larger of MACs over peak and bytes over bandwidth for each kernel"
 
-    def check(self, options: RunOptions) -> None:
-        """Always possible."""
+    def reservation(self, options: RunOptions) -> Reservation | None:
+        """None but the target's own."""
+        bounded = options.target.only_bounded
+        return None if bounded is None else Reservation(bounded, f"pass --runner {self.name} for it")
 
-    def predict(self, program: Program, options: RunOptions) -> tuple[list[float], list[Counts] | None]:
+    def how(self, options: RunOptions) -> str:
+        """Nothing is known of its error."""
+        return "by the roofline model, not measured"
+
+    def times(self, program: Program, options: RunOptions) -> tuple[list[float], list[Counts] | None]:
         """By `kernel_ms`; nothing is counted."""
         times = [kernel.calls * kernel_ms(kernel, options.target, options.threads) for kernel in program.kernels]
         return times, None

@@ -15,8 +15,11 @@ from typing import Any
 
 from blockfront.digest import digest
 from blockfront.errors import UsageError
-from blockfront.targets.hardware.accelerator import OURS, SHIPPED, Accelerator
 
+SHIPPED = "zigzag:"
+"""What the name of a file begins with that ZigZag's package brings, under its folder of inputs."""
+OURS = "bench:"
+"""The same for the few that the catalogue brings."""
 INSTALL = "pip install 'zigzag-dse==3.9.*' six"
 """What brings the simulator: the packages of the extra `accelerators`."""
 
@@ -78,10 +81,10 @@ def zigzag_version() -> str:
     return version("zigzag-dse")
 
 
-def read_description(accelerator: Accelerator) -> Description:
-    """The accelerator's files. Raises `UsageError` when ZigZag is not installed or a file cannot be read."""
-    _require_zigzag(accelerator.name)
-    return Description(*(_text(accelerator, name) for name in ("hardware", "mapping")))
+def read_description(name: str, hardware: str, mapping: str) -> Description:
+    """The files of target `name`. Raises `UsageError` when ZigZag is not installed or a file cannot be read."""
+    _require_zigzag(name)
+    return Description(_text(name, "hardware", hardware), _text(name, "mapping", mapping))
 
 
 def _require_zigzag(target: str) -> None:
@@ -89,41 +92,24 @@ def _require_zigzag(target: str) -> None:
         raise UsageError(f"target {target} needs the simulator ZigZag: {INSTALL}")
 
 
-def _text(accelerator: Accelerator, role: str) -> str:
-    path = _path(str(getattr(accelerator, role)))
+def _text(target: str, role: str, file: str) -> str:
+    path = _path(file)
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"target {accelerator.name}: {role} file {path} cannot be read: {reason}") from error
+        raise UsageError(f"target {target}: {role} file {path} cannot be read: {reason}") from error
 
 
 def _path(name: str) -> Path:
     if name.startswith(OURS):
-        return Path(__file__).parents[1] / "catalogue" / name.removeprefix(OURS)
+        return Path(__file__).parent / "catalogue" / name.removeprefix(OURS)
     if not name.startswith(SHIPPED):
         return Path(name).expanduser()
     spec = find_spec("zigzag")
     assert spec is not None, "checked before"
     folder = next(iter(spec.submodule_search_locations or ()))
     return Path(folder, "inputs", name.removeprefix(SHIPPED))
-
-
-def figures(accelerator: Accelerator) -> dict[str, tuple[object, str]]:
-    """What is known of an accelerator, by name, with where it is from; what its files say only where ZigZag is."""
-    names = ("hardware", "mapping", "clock_ghz", "bits", "loops")
-    known: dict[str, tuple[object, str]] = {
-        name: (getattr(accelerator, name), accelerator.source_of(name)) for name in names
-    }
-    if installed():
-        model = load_model(read_description(accelerator), accelerator.name)
-        gbs = accelerator.clock_ghz / 8
-        known |= {
-            "macs_per_cycle": (model.macs_per_cycle, "hardware file: size of the array"),
-            "read_gbs": (model.memory.read_bits * gbs, "hardware file: outermost memory, at the clock"),
-            "write_gbs": (model.memory.write_bits * gbs, "hardware file: outermost memory, at the clock"),
-        }
-    return known
 
 
 @cache

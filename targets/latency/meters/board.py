@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
-from typing import Any
+from typing import Any, ClassVar
 
 from packaging.version import Version
 
@@ -14,20 +14,37 @@ from blockfront.board.sockets import Address, parse_address, tracker_address
 from blockfront.board.state import conditions
 from blockfront.digest import digest
 from blockfront.errors import DeviceUnavailable, RunError, UsageError
+from blockfront.targets.compiler.program import Program
+from blockfront.targets.hardware.hardware import Hardware
 from blockfront.targets.hardware.target import Target
-from blockfront.targets.latency.runners.gpu import find_gpu
-from blockfront.targets.latency.runners.measure import MeasuringRunner, Session
-from blockfront.targets.latency.runners.runner import RunOptions
+from blockfront.targets.latency.meter import Reservation
+from blockfront.targets.latency.meters.gpu import find_device
+from blockfront.targets.latency.meters.measure import Measures, Session
+from blockfront.targets.latency.options import RunOptions
+from blockfront.targets.latency.toolchain import Toolchain
 
 _CHECK_S = 5.0
 _BIG_CORES = 1
 
 
-class RpcRunner(MeasuringRunner):
+class BoardMeter(Measures):
     """Upload, run and time on a device that a tracker hands out; the session is closed whatever happens."""
 
     name = "rpc"
     title = "measured on a board attached to a TVM RPC tracker"
+    options: ClassVar[tuple[str, ...]] = ("tracker", "cooldown")
+
+    def accepts(self, toolchain: Toolchain[Any, Any], hardware: Hardware) -> bool:
+        """Programs of TVM's alone are what its server on a board loads."""
+        return issubclass(toolchain.makes, Program)
+
+    def reservation(self, options: RunOptions) -> Reservation | None:
+        """Without a tracker nobody asks for a board."""
+        if tracker_address(options.tracker) is not None:
+            return None
+        key = options.target.tracker_key
+        start = f"run bench board tracker here and bench board serve --key {key} on the board"
+        return Reservation("no board attached", f"{start}, and pass --tracker HOST:PORT")
 
     def check(self, options: RunOptions) -> None:
         """Raise `UsageError` unless the tracker answers within seconds and knows a device that fits the target.
@@ -51,6 +68,14 @@ class RpcRunner(MeasuringRunner):
         finally:
             connection.close()
 
+    def standing(self, options: RunOptions) -> str:
+        """Whether a device answers, where one is asked for."""
+        missing = self.reservation(options)
+        if missing is not None:
+            return f"{missing.why}: {missing.remedy}"
+        self.check(options)
+        return f"the tracker answers, and has a device for {options.target.name}"
+
     def devices(self, options: RunOptions) -> int:
         """How many devices of the target's key the tracker knows, busy ones included."""
         return ask_tracker(_tracker(options)).count(options.target.tracker_key)
@@ -66,12 +91,13 @@ class RpcRunner(MeasuringRunner):
         connection = connect(_tracker(options), options.target.tracker_key, options.wait_s, limit_s)
         try:
             check_fit(connection, options.target)
-            cpus = () if options.target.is_gpu else _use_threads(connection, options)
+            threads = options.target.pool_threads(options.threads)
+            cpus = _use_threads(connection, options.target, threads) if threads else ()
             yield Session(
-                _device(connection, options.target),
+                find_device(connection.remote, options.target, f"device {connection.name}"),
                 lambda name, library: connection.load(_kept_name(name, library), library),
                 name=connection.name,
-                conditions=_conditions(connection, options.threads, cpus),
+                conditions=_conditions(connection, threads, cpus),
                 state=lambda: _state(connection, cpus),
                 memory_bytes=connection.board.memory_bytes if connection.board else 0,
                 emulated=bool(connection.board and connection.board.emulated),
@@ -80,12 +106,6 @@ class RpcRunner(MeasuringRunner):
             raise connection.failure(error) from error
         finally:
             connection.close()
-
-
-def _device(connection: Connection, target: Target) -> Any:
-    if target.is_gpu:
-        return find_gpu(connection.remote, target, f"device {connection.name}")
-    return connection.remote.cpu()
 
 
 def check_fit(connection: Connection, target: Target) -> None:
@@ -121,9 +141,8 @@ def _architecture(name: str) -> str:
     return {"amd64": "x86_64", "arm64": "aarch64"}.get(first, first)
 
 
-def _use_threads(connection: Connection, options: RunOptions) -> tuple[int, ...]:
+def _use_threads(connection: Connection, target: Target, threads: int) -> tuple[int, ...]:
     """Set the device's threads; the cores they may use, empty when TVM's own server runs there and does not tell."""
-    target, threads = options.target, options.threads
     used = connection.configure(target.cpus, threads)
     if used is not None:
         count, cpus = used.threads, used.cpus
@@ -150,7 +169,7 @@ def _use_threads(connection: Connection, options: RunOptions) -> tuple[int, ...]
 
 
 def _conditions(connection: Connection, threads: int, cpus: tuple[int, ...]) -> dict[str, str]:
-    found = {"threads read back": str(threads)}
+    found = {"threads read back": str(threads or "")}
     if connection.board:
         cores = {core.cpu: core.part for core in connection.board.cores}
         found["cores"] = _numbers(cpus)
@@ -174,4 +193,7 @@ def _kept_name(name: str, library: bytes) -> str:
 
 
 def _tracker(options: RunOptions) -> Address:
-    return parse_address(tracker_address(options.tracker) or "")
+    address = tracker_address(options.tracker)
+    if address is None:
+        raise UsageError("runner rpc needs a tracker: --tracker HOST:PORT or TVM_TRACKER_HOST and _PORT")
+    return parse_address(address)

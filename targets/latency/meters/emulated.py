@@ -5,17 +5,24 @@ from __future__ import annotations
 import msgspec
 
 from blockfront.digest import digest
-from blockfront.errors import UsageError
+from blockfront.errors import RunError, UsageError
 from blockfront.results.latency import Prediction
 from blockfront.targets.compiler.program import Program
 from blockfront.targets.hardware.target import Target
+from blockfront.targets.latency.meter import Reservation
+from blockfront.targets.latency.meters.predicting import PredictsPrograms
+from blockfront.targets.latency.options import RunOptions
 from blockfront.targets.latency.prediction import CoreModel, core_model
-from blockfront.targets.latency.profiler import Counts, architecture_of, find_emulator, profile_kernels
-from blockfront.targets.latency.runners.predicting import PredictingRunner
-from blockfront.targets.latency.runners.runner import RunOptions
+from blockfront.targets.latency.profiler import (
+    Counts,
+    architecture_of,
+    emulator_obstacle,
+    find_emulator,
+    profile_kernels,
+)
 
 
-class EmulatedRunner(PredictingRunner):
+class EmulatedMeter(PredictsPrograms):
     """Per kernel the time of what it executes and fetches under QEMU, by the model of the target's core.
 
     A kernel is profiled once a machine, alone: its input and output are in the caches as far as they fit, its weights
@@ -23,7 +30,7 @@ class EmulatedRunner(PredictingRunner):
     """
 
     name = "emulated"
-    predictor: str | None = "emulated"
+    predictor = "emulated"
     title = "predicted: the target's own code counted under emulation, timed by a model of its core"
 
     def check(self, options: RunOptions) -> None:
@@ -32,7 +39,26 @@ class EmulatedRunner(PredictingRunner):
         _basis(options)
         find_emulator(options.target)
 
-    def predict(self, program: Program, options: RunOptions) -> tuple[list[float], list[Counts] | None]:
+    def reservation(self, options: RunOptions) -> Reservation | None:
+        """What is missing of a model or a QEMU."""
+        try:
+            self.check(options)
+        except (UsageError, RunError) as error:
+            return Reservation(str(error))
+        return None
+
+    def standing(self, options: RunOptions) -> str:
+        """Whether there is a model, and a QEMU or a way to fetch one."""
+        try:
+            return emulator_obstacle(options.target) or self.how(options)
+        except UsageError as error:
+            return str(error)
+
+    def how(self, options: RunOptions) -> str:
+        """With what is known of its error."""
+        return f"from its code under emulation, not measured ({self.prediction(options)})"
+
+    def times(self, program: Program, options: RunOptions) -> tuple[list[float], list[Counts] | None]:
         """By `CoreModel.milliseconds`."""
         (model, board), profiles = _basis(options), profile_kernels(program, options.target)
         found = [profiles[kernel.symbol] for kernel in program.kernels]

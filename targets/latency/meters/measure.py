@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import tvm
 from tvm import relax
 
-from blockfront.errors import DeviceUnavailable, RunError
-from blockfront.results.latency import Latency, LatencySource, Peak, Prediction, Visit
+from blockfront.errors import DeviceUnavailable, RunError, UsageError
+from blockfront.results.latency import KernelTime, Latency, LatencySource, Peak, Visit
 from blockfront.targets.compiler.outputs import OutputError, compare_all, disagreement, worst
 from blockfront.targets.compiler.program import Arguments, Kernel, Program
-from blockfront.targets.latency.runners.peak import measure_peak
-from blockfront.targets.latency.runners.predicting import kernel_times
-from blockfront.targets.latency.runners.runner import ProgramRunner, RunOptions
+from blockfront.targets.latency.meter import Meter
+from blockfront.targets.latency.meters.peak import measure_peak
+from blockfront.targets.latency.meters.predicting import kernel_times
+from blockfront.targets.latency.options import RunOptions
 from blockfront.targets.latency.statistics import median, median_interval
+from blockfront.targets.latency.toolchain import TOOLCHAINS, Loaded, Runnable, Runs
 
 _WARM_UP = 3
 _KERNEL_MS = 3
@@ -58,17 +60,15 @@ class LoadedProgram:
         if wrong is not None:
             raise RunError(f"{wrong}, on {session.name}")
 
-    def samples(self, options: RunOptions) -> tuple[float, ...]:
-        """Milliseconds an inference, after a warm-up, for the options' least time and count."""
+    def milliseconds(self, number: int, repeat: int) -> list[float]:
+        """By TVM's time evaluator, on the device itself."""
+        timer = self._machine.time_evaluator("invoke_stateful", self._device, number=number, repeat=repeat)
+        return [1e3 * seconds for seconds in timer("main").results]
 
-        def evaluate(number: int, repeat: int) -> list[float]:
-            timer = self._machine.time_evaluator("invoke_stateful", self._device, number=number, repeat=repeat)
-            return [1e3 * seconds for seconds in timer("main").results]
-
-        once = min(evaluate(1, _WARM_UP))
-        number = max(1, round(options.sample_ms / once))
-        repeat = max(options.repeats, round(1e3 * options.seconds / (number * once)))
-        return tuple(evaluate(number, min(repeat, 1000)))
+    def kernels(self) -> tuple[KernelTime, ...]:
+        """Each kernel on its own."""
+        times = [kernel.calls * self.kernel_ms(kernel) for kernel in self._program.kernels]
+        return kernel_times(self._program, times)
 
     @cached_property
     def _kernels(self) -> Any:
@@ -100,84 +100,94 @@ def kernel_seconds(library: Any, symbol: str, arguments: Arguments, device: Any)
     return list(timer(*tensors).results)
 
 
-class MeasuringRunner(ProgramRunner, ABC):
-    """A runner that times programs on a device; a subclass says how to reach one."""
+class Measures(Meter[Runnable, RunOptions]):
+    """Times prepared networks on a device; a subclass says how to reach one.
 
-    name: str
-    source: LatencySource = "measured"
-    predictor: str | None = None
-    exclusive = True
-    here = False
+    A device is occupied: nothing else may run there meanwhile, and samples are taken in several visits, so that
+    networks can be interleaved. `here` tells that the device is this machine, which must be quiet then.
+    """
 
-    def prediction(self, options: RunOptions) -> Prediction | None:
-        """Nothing is predicted."""
-        return None
+    source: ClassVar[LatencySource] = "measured"
+    here: ClassVar[bool] = False
 
-    def __init__(self) -> None:
-        self._peaks: dict[tuple[str, str, int], Peak] = {}
+    @abstractmethod
+    def devices(self, options: RunOptions) -> int:
+        """How many devices can be visited at the same time."""
 
     @abstractmethod
     def session(self, options: RunOptions) -> AbstractContextManager[Session]:
         """A device with the options' threads, released whatever happens."""
 
-    def visit(self, program: Program, options: RunOptions) -> Visit:
+    def visit(self, prepared: Runnable, options: RunOptions) -> Visit:
         """The samples of one visit. Raises `RunError` when the device is emulated or its output is wrong."""
         with self.session(options) as session:
-            return _visit(LoadedProgram(program, session), session, options)
+            return _visit(_loaded(prepared, session, options), session, options)
 
-    def finish(self, program: Program, options: RunOptions, visits: tuple[Visit, ...]) -> Latency:
+    def finish(self, prepared: Runnable, options: RunOptions, visits: tuple[Visit, ...]) -> Latency:
         """Median and interval of all visits' samples; kernels timed one by one give the shares."""
         with self.session(options) as session:
-            return self._latency(LoadedProgram(program, session), session, program, options, visits)
+            return self._latency(_loaded(prepared, session, options), session, prepared, options, visits)
 
-    def run(self, program: Program, options: RunOptions) -> Latency:
+    def latency(self, prepared: Runnable, options: RunOptions) -> Latency:
         """One visit and its result."""
         with self.session(options) as session:
-            loaded = LoadedProgram(program, session)
+            loaded = _loaded(prepared, session, options)
             visits = (_visit(loaded, session, options),)
-            return self._latency(loaded, session, program, options, visits)
+            return self._latency(loaded, session, prepared, options, visits)
 
     def _latency(
         self,
-        loaded: LoadedProgram,
+        loaded: Loaded,
         session: Session,
-        program: Program,
+        prepared: Runnable,
         options: RunOptions,
         visits: tuple[Visit, ...],
     ) -> Latency:
-        times = [kernel.calls * loaded.kernel_ms(kernel) for kernel in program.kernels]
         samples = tuple(sample for visit in visits for sample in visit.samples_ms)
         return Latency(
             source=self.source,
             runner=self.name,
-            target=program.target,
+            toolchain=options.toolchain,
+            target=options.target.name,
             device=", ".join(sorted({visit.device for visit in visits})),
             threads=options.threads,
             median_ms=median(samples),
             ci95_ms=median_interval(samples),
             visits=visits,
-            kernels=kernel_times(program, times),
-            unscheduled_kernels=program.unscheduled_kernels,
-            tuned_kernels=program.tuned_kernels,
-            peak_memory_bytes=program.peak_memory_bytes,
+            kernels=loaded.kernels(),
+            unscheduled_kernels=prepared.unscheduled_kernels,
+            tuned_kernels=prepared.tuned_kernels,
+            peak_memory_bytes=prepared.peak_memory_bytes,
             max_abs_error=loaded.max_abs_error,
             max_rel_error=loaded.max_rel_error,
             verified_on="device",
-            versions=dict(program.versions),
+            versions=dict(prepared.versions),
             conditions=together([visit.conditions for visit in visits]),
-            peak=self._peak(session, options),
+            peak=_peak(session, options),
+            precision=options.precision,
         )
 
-    def _peak(self, session: Session, options: RunOptions) -> Peak | None:
-        """The device's peak, measured by the first network that asks; of a GPU there is none."""
-        if options.target.is_gpu:
-            return None
-        key = session.name, options.target.name, options.threads
-        if key not in self._peaks:
-            self._peaks[key] = measure_peak(
-                session.load, session.device, options.target, options.threads, session.memory_bytes
-            )
-        return self._peaks[key]
+
+_PEAKS: dict[tuple[str, str, int], Peak] = {}
+
+
+def _peak(session: Session, options: RunOptions) -> Peak | None:
+    """The device's peak, measured by the first network of a process that asks; only processors have one."""
+    target = options.target
+    machine = target.machine(options.threads)
+    if machine is None:
+        return None
+    key = session.name, target.name, options.threads
+    if key not in _PEAKS:
+        _PEAKS[key] = measure_peak(session.load, session.device, target, machine, session.memory_bytes)
+    return _PEAKS[key]
+
+
+def _loaded(prepared: Runnable, session: Session, options: RunOptions) -> Loaded:
+    toolchain = TOOLCHAINS[options.toolchain]
+    if not isinstance(toolchain, Runs):
+        raise UsageError(f"what toolchain {toolchain.name} prepares does not run on a device")
+    return toolchain.load(prepared, session, options.threads)
 
 
 def together(conditions: Sequence[Mapping[str, str]]) -> dict[str, str]:
@@ -186,7 +196,7 @@ def together(conditions: Sequence[Mapping[str, str]]) -> dict[str, str]:
     return {label: "; ".join(dict.fromkeys(visit[label] for visit in conditions if label in visit)) for label in labels}
 
 
-def _visit(loaded: LoadedProgram, session: Session, options: RunOptions) -> Visit:
+def _visit(loaded: Loaded, session: Session, options: RunOptions) -> Visit:
     if session.emulated:
         raise DeviceUnavailable(
             f"device {session.name} is emulated: its times say nothing of a board's; "
@@ -194,7 +204,7 @@ def _visit(loaded: LoadedProgram, session: Session, options: RunOptions) -> Visi
         )
     time.sleep(options.cooldown_s)
     before = session.state()
-    samples = loaded.samples(options)
+    samples = _samples(loaded, options)
     after = session.state()
     changing = {
         f"{label} {when}": text
@@ -202,3 +212,11 @@ def _visit(loaded: LoadedProgram, session: Session, options: RunOptions) -> Visi
         for label, text in state.items()
     }
     return Visit(session.name, samples, session.conditions | dict(sorted(changing.items())))
+
+
+def _samples(loaded: Loaded, options: RunOptions) -> tuple[float, ...]:
+    """Milliseconds an inference, after a warm-up, for the options' least time and count."""
+    once = min(loaded.milliseconds(1, _WARM_UP))
+    number = max(1, round(options.sample_ms / once))
+    repeat = max(options.repeats, round(1e3 * options.seconds / (number * once)))
+    return tuple(loaded.milliseconds(number, min(repeat, 1000)))

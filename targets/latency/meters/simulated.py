@@ -3,37 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from torch import nn
 
 from blockfront.digest import digest
-from blockfront.errors import UsageError
-from blockfront.results.latency import Coverage, KernelTime, Latency, LatencySource, Peak, Prediction, Visit
+from blockfront.results.latency import Coverage, KernelTime, Latency, LatencySource, Peak, Prediction
 from blockfront.signature import Signature
-from blockfront.targets.latency.accelerators import Accelerator, Description, Workload, make_workload
-from blockfront.targets.latency.accelerators.description import load_model, read_description, zigzag_version
+from blockfront.targets.hardware.accelerator import Accelerator
+from blockfront.targets.hardware.hardware import Hardware
+from blockfront.targets.hardware.zigzag_files import load_model, zigzag_version
 from blockfront.targets.latency.accelerators.simulator import layer_cost
+from blockfront.targets.latency.accelerators.workload import Workload, make_workload
+from blockfront.targets.latency.meter import Predicts
+from blockfront.targets.latency.options import SimulationOptions
+from blockfront.targets.latency.toolchain import Toolchain
 
 MJ_PER_PJ = 1e-9
 
 
-@dataclass(frozen=True)
-class SimulationOptions:
-    """On which accelerator, with its files' text; an accelerator has no threads to choose."""
-
-    target: Accelerator
-    description: Description
-    threads: int = 1
-
-
-def simulation_options(accelerator: Accelerator) -> SimulationOptions:
-    """Options for an accelerator whose files were read and checked. Raises `UsageError` for what is wrong with them."""
-    options = SimulationOptions(accelerator, read_description(accelerator))
-    load_model(options.description, accelerator.name)
-    return options
-
-
-class SimulatedRunner:
+class SimulatedMeter(Predicts[Workload, SimulationOptions]):
     """Layer after layer: what ZigZag finds for each, and for everything else the data it moves.
 
     A layer takes its input and weights from the accelerator's outermost memory and leaves its output there. An
@@ -43,18 +32,12 @@ class SimulatedRunner:
 
     name = "simulated"
     title = "simulated: layers by ZigZag's model of an accelerator, the rest by the data it moves"
-    source: LatencySource = "simulated"
-    predictor: str | None = "zigzag"
-    exclusive = False
-    here = False
+    source: ClassVar[LatencySource] = "simulated"
+    predictor = "zigzag"
 
-    def check(self, options: SimulationOptions) -> None:
-        """Only accelerators can be simulated."""
-        if not isinstance(options, SimulationOptions):
-            raise UsageError(
-                f"runner simulated is for accelerators; networks are compiled for {options.target.name}: "
-                "leave --runner out"
-            )
+    def accepts(self, toolchain: Toolchain[Any, Any], hardware: Hardware) -> bool:
+        """Only what was read as layers."""
+        return issubclass(toolchain.makes, Workload)
 
     def prediction(self, options: SimulationOptions) -> Prediction | None:
         """Which model answers; nothing was measured that it could be judged by."""
@@ -66,31 +49,27 @@ class SimulatedRunner:
             f"(clock: {target.source_of('clock_ghz')}), never compared with a device",
         )
 
-    def devices(self, options: SimulationOptions) -> int:
-        """None is needed."""
-        return 1
+    def how(self, options: SimulationOptions) -> str:
+        """With the clock, which is not ZigZag's, and the number format."""
+        target = options.target
+        return f"by ZigZag's model at {target.clock_ghz:g} GHz in {target.precision}, not measured"
 
-    def prepare(self, module: nn.Module, signature: Signature, options: SimulationOptions, seed: int) -> Workload:
-        """The network's layers. Raises `RunError` when too few of its MACs are in layers."""
-        return make_workload(module, signature)
+    def standing(self, options: SimulationOptions) -> str:
+        """What a small layer costs, which asks ZigZag."""
+        latency = self.predict(make_workload(nn.Conv2d(3, 8, 3, padding=1).eval(), Signature.image(8)), options)
+        return (
+            f"a small convolution takes {latency.median_ms:.3g} ms and {latency.energy_mj:.3g} mJ {self.how(options)}"
+        )
 
-    def visit(self, program: Workload, options: SimulationOptions) -> Visit:
-        """A simulation has no samples."""
-        return Visit(device="", samples_ms=())
-
-    def run(self, program: Workload, options: SimulationOptions) -> Latency:
-        """The simulation."""
-        return self.finish(program, options, ())
-
-    def finish(self, program: Workload, options: SimulationOptions, visits: tuple[Visit, ...]) -> Latency:
+    def predict(self, prepared: Workload, options: SimulationOptions) -> Latency:
         """The sum over layers and moves. Raises `RunError` for a layer that the accelerator cannot take."""
         accelerator, model = options.target, load_model(options.description, options.target.name)
         parts = [
             _Part(layer.name, "zigzag", calls, layer.macs, layer.elements, cost.cycles, cost.energy_pj)
-            for layer, calls in program.layers.items()
+            for layer, calls in prepared.layers.items()
             for cost in [layer_cost(layer, accelerator, options.description)]
         ]
-        for move, calls in program.moves.items():
+        for move, calls in prepared.moves.items():
             bits = move.read * accelerator.bits, move.written * accelerator.bits
             elements, memory = move.read + move.written, model.memory
             parts.append(_Part(move.name, "moves", calls, 0, elements, memory.cycles(*bits), memory.energy_pj(*bits)))
@@ -100,21 +79,19 @@ class SimulatedRunner:
         return Latency(
             source=self.source,
             runner=self.name,
+            toolchain=options.toolchain,
             predictor=self.predictor,
             prediction=self.prediction(options),
-            peak=Peak(
-                source="catalogue",
-                gflops=2 * model.macs_per_cycle * accelerator.clock_ghz,
-                gbs=model.memory.read_bits / 8 * accelerator.clock_ghz,
-            ),
+            peak=Peak("catalogue", *accelerator.peak_of(model)),
             target=accelerator.name,
             device=f"model of {accelerator.title}",
-            threads=options.threads,
+            threads=None,
             median_ms=_milliseconds(total, accelerator),
             ci95_ms=None,
             visits=(),
             kernels=tuple(kernels),
-            unscheduled_kernels=(),
+            unscheduled_kernels=None,
+            tuned_kernels=None,
             peak_memory_bytes=None,
             max_abs_error=None,
             max_rel_error=None,
@@ -123,11 +100,11 @@ class SimulatedRunner:
             energy_mj=sum(part.calls * part.energy_pj for part in parts) * MJ_PER_PJ,
             precision=accelerator.precision,
             coverage=Coverage(
-                macs=program.mac_share,
-                activations=program.activation_share,
-                fused=dict(program.fused),
-                addressing=dict(program.addressing),
-                foreign=dict(program.foreign),
+                macs=prepared.mac_share,
+                activations=prepared.activation_share,
+                fused=dict(prepared.fused),
+                addressing=dict(prepared.addressing),
+                foreign=dict(prepared.foreign),
             ),
         )
 

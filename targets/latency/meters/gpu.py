@@ -15,8 +15,11 @@ _MISSING = {
 _STATE = {"clocks.sm": "clock", "clocks.mem": "memory clock", "temperature.gpu": "temperature °C", "pstate": "state"}
 
 
-def find_gpu(source: Any, target: Target, where: str) -> Any:
-    """The GPU for `target` that `source` has: TVM here, or an RPC session. Raises `DeviceUnavailable` without one."""
+def find_device(source: Any, target: Target, where: str) -> Any:
+    """The device for `target` that `source` has: TVM here, or an RPC session.
+
+    Raises `DeviceUnavailable` without the GPU that it would be; there is always a processor.
+    """
     device = source.device(target.device_type)
     if not device.exist:
         raise DeviceUnavailable(

@@ -1,0 +1,13 @@
+"""How networks are made ready: a registry of toolchains, of which the first that accepts some hardware serves it."""
+
+from typing import Any
+
+from blockfront.targets.latency.toolchain import TOOLCHAINS, Runs, Toolchain
+from blockfront.targets.latency.toolchains.tvm import TvmToolchain
+from blockfront.targets.latency.toolchains.zigzag import ZigzagToolchain
+
+_OURS: tuple[Toolchain[Any, Any], ...] = (TvmToolchain(), ZigzagToolchain())
+for _toolchain in _OURS:
+    TOOLCHAINS.add(_toolchain.name, _toolchain)
+
+__all__ = ["TOOLCHAINS", "Runs", "Toolchain"]
