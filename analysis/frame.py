@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -20,16 +22,18 @@ def tidy(df: pd.DataFrame) -> pd.DataFrame:
     the documented ones are kept as they are; infinite numbers count as missing. A table without the intervals of its
     shares gets Wilson's, where it says of how many test images.
     """
-    table = df.reset_index(drop=True).copy()
-    lacking = [m for m in METRICS.values() if m.is_share and m.interval and not {*m.interval} & {*table.columns}]
+    lacking = [m for m in METRICS.values() if m.is_share and m.interval and not {*m.interval} & {*df.columns}]
+    columns: dict[Any, Any] = {name: None if name in COLUMNS else df[name].reset_index(drop=True) for name in df}
     for name, column in COLUMNS.items():
-        given = table[name] if name in table else pd.Series([None] * len(table), dtype=object)
+        given = df[name] if name in df else pd.Series([None] * len(df), dtype=object)
         if column.kind == "text":
             missing = "unknown" if name in ("family", "state") else ""
-            table[name] = [(text if type(text) is str else _text(text)) or missing for text in given.tolist()]
+            columns[name] = [(text if type(text) is str else _text(text)) or missing for text in given.tolist()]
         else:
             values = pd.to_numeric(given, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-            table[name] = np.where(np.isfinite(values), values, np.nan)
+            columns[name] = np.where(np.isfinite(values), values, np.nan)
+    # At once: a frame takes as long for each column that it is given by itself.
+    table = pd.DataFrame(columns)
     for metric in lacking:
         pairs = [wilson95(*pair) for pair in zip(table[metric.key], table["test_images"], strict=True)]
         table[list(metric.interval or ())] = np.asarray(pairs, dtype=np.float64).reshape(-1, 2)
