@@ -54,6 +54,7 @@ for _command in (
     lists.spaces,
     lists.datasets,
     lists.toolchains,
+    lists.tasks,
     lists.runners,
     lists.columns,
     doctor.doctor,

@@ -6,6 +6,7 @@ import doctest
 import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -83,11 +84,34 @@ def _model(folder: Path) -> None:
     assert profiled["macs"] == 16 * 64 * 8 + 64 * 2
 
 
+def _task(folder: Path) -> None:
+    options = ("--dataset", f"{EXAMPLES / 'my_task.py'}:noise", "--target", "rk3399", "--runner", "roofline")
+    said = _run(folder, "-m", "blockfront", "sample", "--n", "2", "--epochs", "2", *options, "--json", "--quiet")
+    networks = json.loads(said)["networks"]
+    assert [network["state"] for network in networks] == ["complete"] * 2
+    assert all(network["mae_ci95_low"] < network["mae"] < network["mae_ci95_high"] for network in networks)
+    assert json.loads(said)["objectives"] == ["latency_ms", "mae"]
+
+
+def _metric(folder: Path) -> None:
+    said = _run(folder, "-m", "blockfront", "sample", "--n", "2", "--resolution", "32", *QUICKLY)
+    networks = json.loads(said)["networks"]
+    assert [network["error"] for network in networks] == [None] * 2
+    rates = {network["network_id"]: 1000 / network["latency_ms"] for network in networks}
+    header, *lines = _run(folder, str(EXAMPLES / "my_metric.py"), "mobile-rk3399").splitlines()
+    assert header.split() == ["network_id", "params", "rate"]
+    assert lines
+    for network_id, _, rate in (line.split() for line in lines):
+        assert float(rate) == pytest.approx(rates[network_id], rel=1e-3)
+
+
 RUNS = {
     "blocks_across_targets.py": _comparison,
     "my_block.py": _block_and_rival,
     "my_board.py": _board,
     "my_model.py": _model,
+    "my_metric.py": _metric,
+    "my_task.py": _task,
     "my_transformers.py": _transformers,
 }
 
@@ -95,3 +119,11 @@ RUNS = {
 @pytest.mark.parametrize("example", [file.name for file in sorted(EXAMPLES.glob("*.py"))])
 def test_an_example_runs(example: str, tmp_path: Path) -> None:
     RUNS[example](tmp_path)
+
+
+def test_the_documentation_shows_the_examples_as_they_are() -> None:
+    text = (ROOT / "docs" / "extending.md").read_text("utf-8")
+    shown = re.findall(r"`examples/(\w+\.py)`[^`]*```python\n(.*?)```", text, flags=re.DOTALL)
+    assert {name for name, _ in shown} == set(RUNS) - {"blocks_across_targets.py"}
+    for name, code in shown:
+        assert (EXAMPLES / name).read_text("utf-8").endswith(f"\n{code}"), name

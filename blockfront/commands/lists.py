@@ -1,4 +1,4 @@
-"""`bench targets`, `blocks`, `spaces`, `datasets`, `toolchains`, `runners`, `columns`: what there is to name."""
+"""`bench targets`, `blocks`, `spaces`, `datasets`, `tasks`, `toolchains`, `runners`, `columns`: what there is."""
 
 from __future__ import annotations
 
@@ -61,10 +61,27 @@ def datasets(json: Json = False, debug: Debug = False) -> None:
         {
             "dataset": f"{name}:{source.takes}" if source.takes else name,
             "title": source.title,
+            "task": source.task,
             "num_classes": source.num_classes,
             "how": source.how,
         }
         for name, source in DATASETS.items()
+    ]
+    _show(rows, json)
+
+
+def tasks(json: Json = False, debug: Debug = False) -> None:
+    """List what networks can be trained for, and the metrics that each task gives, its value first."""
+    from blockfront.tasks import TASKS
+
+    rows = [
+        {
+            "task": name,
+            "title": task.title,
+            "text": f"{task.tag}<outputs>",
+            "metrics": list(task.metrics) if json else " ".join(task.metrics),
+        }
+        for name, task in TASKS.items()
     ]
     _show(rows, json)
 

@@ -187,7 +187,7 @@ def _print_summary(plan: SweepPlan, frame: pd.DataFrame, path: Path) -> None:
     states = frame["state"].value_counts()
     counted = ", ".join(f"{states[state]} {state}" for state in ("complete", "failed", "running") if state in states)
     cost, *values = (METRICS[name] for name in plan.settings.objectives)
-    kind = f"{cost.superlative} networks"
+    kind = f"networks, {cost.superlative} first"
     if values:
         kind = f"front of {values[0].short} on {request.dataset} against {cost.label}"
     tables.print_line(f"{study}: {len(frame)} networks, {counted}")

@@ -30,9 +30,8 @@ def build_model(model: Model) -> tuple[nn.Module, Cost]:
         raise
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
-        raise RunError(
-            f"{model.name} does not run at {model.signature.size}: {reason}; try another --resolution or --input"
-        ) from error
+        remedy = "; try another --resolution or --input" if model.signature.is_image else ""
+        raise RunError(f"{model.name} does not run at {model.signature.size}: {reason}{remedy}") from error
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,16 @@ if TYPE_CHECKING:
 def load_transformer(ref: str, dataset: Dataset, checkpoint: Path | None, pretrained: bool) -> VisionTransformer:
     """The model `ref` means, as for `bench profile`, with the weights of a checkpoint file or timm's pretrained ones.
 
-    Checkpoints are read as tensors only. Raises `UsageError` for a model that is no vision transformer, classes other
-    than the data set's and a checkpoint that does not fit, `RunError` when pretrained weights cannot be had.
+    Checkpoints are read as tensors only. Raises `UsageError` for data of another task than classification, a model that
+    is no vision transformer, classes other than the data set's and a checkpoint that does not fit, `RunError` when
+    pretrained weights cannot be had.
     """
     from timm.models.vision_transformer import VisionTransformer
 
+    from blockfront.tasks import CLASSIFICATION
+
+    if dataset.task != CLASSIFICATION:
+        raise UsageError(f"bench tokens is for classification, and data set {dataset.ref} for {dataset.task}")
     module = _build(ref, dataset, pretrained and checkpoint is None)
     if not isinstance(module, VisionTransformer):
         raise UsageError(f"{ref} is no plain vision transformer of timm's; tokens can be reduced in those")

@@ -37,12 +37,12 @@ MAY_IMPORT = {
         *("study", "console", "blocks", "design_space", "targets", "training", "tasks", "analysis", "results"),
     },
     "blockfront.services": {
-        *("sweep", "study", "console", "board", "blocks", "design_space", "targets", "training", "results"),
+        *("sweep", "study", "console", "board", "blocks", "design_space", "targets", "training", "tasks", "results"),
     },
     "blockfront.validation": {"services", "console", "design_space", "targets", "training", "analysis", "results"},
     "blockfront.commands": {
         *("services", "validation", "sweep", "study", "console", "board", "blocks", "design_space", "targets"),
-        *("training", "analysis", "results"),
+        *("training", "tasks", "analysis", "results"),
     },
     FRONT: {"commands", "sweep", "study", "console", "targets", "blocks", "analysis"},
 }

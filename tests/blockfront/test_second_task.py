@@ -10,11 +10,12 @@ import pandas as pd
 import pytest
 
 from blockfront import load
-from blockfront.results import COLUMNS
+from blockfront.results import COLUMNS, METRICS
 from blockfront.results.trial import write_part
 from blockfront.study.journal import Journal
 from blockfront.study.settings import read_settings
 from blockfront.study.storage import opened
+from blockfront.tasks import TASKS
 
 DISCS = """
 import torch
@@ -173,3 +174,52 @@ def test_a_network_trained_with_several_seeds_is_their_mean(sampled, frame):
     half = math.hypot(12.706 * 0.1, 0.3)
     assert (row["mae"], row["trainings"]) == (pytest.approx(1.1), 2)
     assert (row["mae_ci95_low"], row["mae_ci95_high"]) == pytest.approx((1.1 - half, 1.1 + half), rel=1e-4)
+
+
+REFUSED = [
+    (("--dataset", "discs.py:discs"), "space tiny is for classification, data set", "for regression; take two of one"),
+    (("--value", "mae"), "classification gives no mae; take --value top1 or top5", ""),
+    (("--cost", "top1"), "top1 is not to be minimized, so it is no cost", ""),
+    (("--cost", "latency"), "unknown metric 'latency'; did you mean latency_ms?", ""),
+    (("--no-train", "--value", "top1"), "--value top1 comes of training, and there is none", ""),
+]
+
+
+@pytest.mark.parametrize(("options", "first", "then"), REFUSED)
+def test_what_cannot_be_weighed_is_refused_in_one_line(bench, tmp_path, monkeypatch, options, first, then):
+    for registry in (COLUMNS, TASKS):
+        monkeypatch.setattr(registry, "_items", dict(registry.items()))
+    (tmp_path / "discs.py").write_text(DISCS)
+    space = tmp_path / "tiny.py"
+    space.write_text(space.read_text().replace('"tiny",', '"tiny",\n    task="classification",'))
+    said = bench("sample", "--n", "1", "--target", "rk3399", "--space", "tiny.py:space", *options)
+    assert said.code == 2
+    assert said.errors.startswith("error: ")
+    assert first in said.errors
+    assert then in said.errors
+    assert said.errors.count("\n") == 1
+    assert not (tmp_path / "bench.db").exists()
+
+
+def test_a_cost_that_the_runner_does_not_give_fails_the_network(bench):
+    options = ("--target", "rk3399", "--space", "tiny.py:space", "--runner", "roofline", "--no-train", "--quiet")
+    said = bench("sample", "--n", "1", "--cost", "energy_mj", *options)
+    assert said.code == 1
+    assert "profile: runner roofline gives no energy_mj, which is the study's cost" in said.errors
+    again = bench("sample", "--n", "1", *options)
+    assert again.code == 2
+    assert "exists with objectives energy_mj, not latency_ms; name another with --study" in again.errors
+
+
+def test_studies_weighed_by_different_costs_are_reported_by_the_one_that_is_said(bench):
+    options = ("--target", "rk3399", "--space", "tiny.py:space", "--runner", "roofline", "--no-train", "--quiet")
+    for cost in ("macs", "params"):
+        said = bench("sample", "--n", "2", "--cost", cost, "--study", cost, *options)
+        assert said.code == 0, said.errors
+        assert f"networks, least {METRICS[cost].label} first" in said.output
+    said = bench("report", "macs", "params")
+    assert (said.code, said.errors) == (
+        2,
+        "error: these studies are weighed by macs and params; say by which with --cost\n",
+    )
+    assert bench("report", "macs", "params", "--cost", "macs").code == 0

@@ -9,7 +9,9 @@ import torch
 from torch import nn
 
 from blockfront.errors import UsageError
-from blockfront.training import DATASETS, Dataset, Pictures, Recipe, Source, Tensors, get_dataset, train
+from blockfront.tasks import TASKS, Evaluator, ImageMeans, Task
+from blockfront.training import DATASETS, Dataset, Pictures, Recipe, Source, Tensors, evaluate, get_dataset, train
+from blockfront.training.loaders import train_loader, views_for
 
 OWN = """
 import torch
@@ -111,3 +113,66 @@ def test_a_streamed_data_set_points_to_a_folder(ref: str) -> None:
 def test_a_reference_in_the_wrong_form_shows_the_right_one(ref: str, form: str) -> None:
     with pytest.raises(UsageError, match=f"write {form}"):
         get_dataset(ref)
+
+
+def test_labels_reach_the_loss_as_its_task_takes_them(
+    register: Callable[[Source], Source], small_net: Callable[[int], nn.Module], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pictures and tensors of two heights each: the mean error of a network that gives zeros is theirs."""
+
+    class Heights(Task):
+        name, title, tag, metrics = "heights", "two heights", "h", ("height",)
+
+        def loss(self, outputs: torch.Tensor, targets: torch.Tensor, label_smoothing: float) -> torch.Tensor:
+            assert (targets.shape, targets.dtype) == (outputs.shape, torch.float32)
+            return (outputs - targets).square().mean()
+
+        def evaluator(self, outputs: int) -> Evaluator:
+            return ImageMeans(height=lambda outputs, targets: (outputs - targets).abs().mean(1))
+
+    labels = [(float(i), 2.0) for i in range(16)]
+
+    def pictures(dataset: Dataset) -> tuple[Pictures, Pictures]:
+        images = [(np.full((8, 8, 3), i, np.uint8), label) for i, label in enumerate(labels)]
+        return images, images
+
+    def tensors(dataset: Dataset) -> tuple[Tensors, Tensors]:
+        images = Tensors(torch.rand(16, 1, 8, 8), torch.tensor(labels))
+        return images, images
+
+    monkeypatch.setattr(TASKS, "_items", dict(TASKS.items()))
+    TASKS.add("heights", Heights())
+    silent = small_net(2)
+    nn.init.zeros_(silent[-1].weight)
+    nn.init.zeros_(silent[-1].bias)
+    for name, opened in (("pictures", pictures), ("tensors", tensors)):
+        register(Source(name, "Heights", "made here", opened, num_classes=2, resolution=8, task="heights"))
+        assert evaluate(silent, get_dataset(name), device="cpu").scores["height"].value == (7.5 + 2) / 2
+        trained = train(small_net(2), get_dataset(name), Recipe(epochs=1, batch_size=8), device="cpu")
+        assert list(trained.scores) == ["height"]
+
+
+def test_labels_that_are_none_of_the_tasks_are_told_with_the_data_sets_name(
+    register: Callable[[Source], Source], small_net: Callable[[int], nn.Module]
+) -> None:
+    def opened(dataset: Dataset) -> tuple[Pictures, Pictures]:
+        pictures = [(np.zeros((8, 8, 3), np.uint8), "cat")] * 4
+        return pictures, pictures
+
+    register(Source("named", "Named", "made here", opened, num_classes=2, resolution=8))
+    for workers in (0, 1):
+        with pytest.raises(UsageError, match=r"^data set 'named': classification takes one number an image .*\Z"):
+            train(small_net(2), get_dataset("named"), Recipe(epochs=1), device="cpu", workers=workers)
+
+
+def test_pictures_that_would_lose_their_labels_are_not_moved() -> None:
+    images = Tensors(torch.rand(8, 1, 6, 6), torch.arange(8) % 2)
+    batches = {
+        moves: next(iter(train_loader(images, views_for(nn.Identity(), 6), Recipe(), torch.as_tensor, moves=moves)))
+        for moves in (True, False)
+    }
+    std, mean = torch.std_mean(images.images)
+    plain = ((images.images - mean) / std).sum((1, 2, 3)).sort().values
+    found = {moves: batch.mean(1).sum((1, 2)).sort().values for moves, (batch, _) in batches.items()}
+    torch.testing.assert_close(found[False], plain, atol=1e-4, rtol=1e-4)
+    assert not torch.allclose(found[True], plain, atol=1e-2)

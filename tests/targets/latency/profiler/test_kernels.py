@@ -8,7 +8,7 @@ from torch import nn
 
 from blockfront.blocks.tokens.selection import gather, top
 from blockfront.errors import RunError, UsageError
-from blockfront.signature import Signature
+from blockfront.signature import Input, Signature
 from blockfront.targets import compile_model, get_target
 from blockfront.targets.latency.emulation import debian
 from blockfront.targets.latency.profiler import (
@@ -95,6 +95,28 @@ def test_the_sum_of_kernels_is_the_network_run_as_a_whole(program, profiles):
     for name in ("multiply_add", "vector", "load", "store", "load_bytes", "store_bytes", "branch", "integer"):
         assert getattr(alone, name) == getattr(whole, name), name
     assert alone.l1_misses == pytest.approx(whole.l1_misses, rel=0.2)
+
+
+class Two(nn.Module):
+    """Takes two images of one channel, and gives what each becomes and their sum."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Conv2d(1, 16, 3, 1, 1)
+
+    def forward(self, left, right):
+        parts = [self.embed(left), self.embed(right)]
+        return {"parts": parts, "sum": parts[0] + parts[1]}
+
+
+def test_a_network_with_several_inputs_and_outputs_is_run_as_a_whole_too():
+    target, signature = get_target("rk3399"), Signature((Input("left", (1, 1, 8, 12)), Input("right", (1, 1, 8, 12))))
+    program = compile_model(Two(), signature, target, threads=1)
+    profiles = profile_kernels(program, target)
+    whole = sum((profile.total for profile in profile_calls(program, target)), Counts())
+    alone = sum((profiles[call.symbol].total for call in program.calls), Counts())
+    assert alone.instructions == whole.instructions
+    assert whole.multiply_add >= 2 * 8 * 12 * 16 * 9 / 4
 
 
 class Gathering(nn.Module):
