@@ -39,6 +39,10 @@ class Registry(Mapping[str, T], Generic[T]):
         self._items[name] = item
         return item
 
+    def remove(self, name: str) -> None:
+        """Forget what was registered under `name`."""
+        del self._items[name]
+
     @property
     def registered(self) -> Mapping[str, T]:
         """What is registered so far, with no plug-in imported for it."""

@@ -42,7 +42,7 @@ def tune(
     """
     from blockfront.console.progress import choose_progress
     from blockfront.console.tables import print_json
-    from blockfront.services.device import choose_device
+    from blockfront.services.device import choose_measuring
     from blockfront.services.models import ImageSize
     from blockfront.services.tune import find_models, longest_tasks, tune_tasks
     from blockfront.targets import get_processor
@@ -51,7 +51,7 @@ def tune(
     for option, value in (("--trials", trials), ("--kernels", kernels)):
         if value < 1:
             raise UsageError(f"{option} must be 1 or more, not {value}")
-    meter, options = choose_device(get_processor(target), runner, tracker, threads)
+    meter, options = choose_measuring(get_processor(target), runner, tracker, threads)
     models = find_models(what, storage, ImageSize.asked(resolution, input_size, channels))
     kept = TuningDatabase(options.target, options.threads, database)
     progress = choose_progress(quiet=quiet)

@@ -29,7 +29,7 @@ class Column:
     """One column: `kind` is text, whole (integer, may be missing) or real (float64, NaN when missing).
 
     `of` gives the value from a result, None where the result has none. A column that networks are compared by has a
-    `metric`.
+    `metric`. A `provisional` one is as a study says that has it, until somebody here defines it.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Column:
     title: str
     of: Callable[[Result], Any]
     metric: Metric | None = None
+    provisional: bool = False
 
 
 def path(names: str) -> Callable[[Result], Any]:

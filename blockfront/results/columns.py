@@ -6,8 +6,9 @@ Everything that shows results reads this table: rows and frames, `--json`, `benc
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
-from blockfront.errors import unknown
+from blockfront.errors import UsageError, unknown
 from blockfront.registry import Registry
 from blockfront.results.column import (
     Column,
@@ -29,8 +30,11 @@ COLUMNS: Registry[Column] = Registry("column")
 
 
 def add_columns(*columns: Column) -> None:
-    """Add columns behind those there are; raises `UsageError` for a name that is taken."""
+    """Add columns behind those there are, or in place of provisional ones; raises `UsageError` for a taken name."""
     for column in columns:
+        taken = COLUMNS.registered.get(column.name)
+        if taken is not None and taken.provisional:
+            COLUMNS.remove(column.name)
         COLUMNS.add(column.name, column)
 
 
@@ -40,10 +44,20 @@ def scored(metrics: Iterable[str]) -> tuple[Scored, ...]:
 
 
 def add_scored(definitions: Iterable[Scored]) -> None:
-    """Add the columns of metrics that a study was made with, where nothing here defines them."""
+    """Add the columns of metrics that a study was made with, where nothing here defines them.
+
+    Raises `UsageError` for a metric that means something else here.
+    """
     for one in definitions:
-        if one.metric.key not in COLUMNS:
-            add_columns(*score_columns(one.unit, one.title, one.metric))
+        name = one.metric.key
+        if name not in COLUMNS:
+            columns = score_columns(one.unit, one.title, one.metric)
+            add_columns(*(replace(column, provisional=True) for column in columns))
+        elif (COLUMNS[name].unit, METRICS[name].direction) != (one.unit, one.metric.direction):
+            raise UsageError(
+                f"the study's {name} is in {one.unit!r} and to {one.metric.direction}, another one's or the one "
+                f"defined here in {COLUMNS[name].unit!r} and to {METRICS[name].direction}; rename one of them"
+            )
 
 
 add_columns(

@@ -110,14 +110,14 @@ class Latency:
     device: str
     threads: int | None
     median_ms: float
-    ci95_ms: tuple[float, float] | None
-    visits: tuple[Visit, ...]
-    kernels: tuple[KernelTime, ...]
-    unscheduled_kernels: tuple[str, ...] | None
-    peak_memory_bytes: int | None
-    max_abs_error: float | None
-    max_rel_error: float | None
-    verified_on: str | None
+    ci95_ms: tuple[float, float] | None = None
+    visits: tuple[Visit, ...] = ()
+    kernels: tuple[KernelTime, ...] = ()
+    unscheduled_kernels: tuple[str, ...] | None = None
+    peak_memory_bytes: int | None = None
+    max_abs_error: float | None = None
+    max_rel_error: float | None = None
+    verified_on: str | None = None
     predictor: str | None = None
     prediction: Prediction | None = None
     peak: Peak | None = None

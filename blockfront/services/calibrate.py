@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from blockfront.errors import UsageError
-from blockfront.services.device import choose_device
+from blockfront.services.device import choose_measuring
 
 if TYPE_CHECKING:
     from blockfront.console.progress import Progress
@@ -24,7 +24,7 @@ def calibrate_device(
     from blockfront.targets.latency.profiler import emulator_obstacle
 
     processor = get_processor(target)
-    meter, options = choose_device(processor, runner, tracker, threads)
+    meter, options = choose_measuring(processor, runner, tracker, threads)
     obstacle = emulator_obstacle(processor)
     if obstacle is not None:
         raise UsageError(obstacle)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from blockfront.targets import Measures, Processor, RunOptions
 
 
-def choose_device(
+def choose_measuring(
     processor: Processor, runner: str, tracker: str | None, threads: int | None
 ) -> tuple[Measures, RunOptions]:
     """What measures TVM's code on a device of `processor`, and with which options.

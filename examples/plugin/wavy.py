@@ -1,12 +1,15 @@
-"""A distribution that adds a block, a data set, a design space and a board to blockfront's own."""
+"""Adds a block, a data set, a design space, a board, a toolchain and a meter to those of blockfront."""
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from blockfront.blocks import register_block
 from blockfront.design_space import SPACES, DesignSpace, Preset, Stage, choice, integer
+from blockfront.results import Latency
+from blockfront.targets import HARDWARE, METERS, TOOLCHAINS, Predicts, RunOptions, Toolchain
 from blockfront.targets.hardware.catalogue.cores import CORTEX_A53, FROM_MEMORY, KIB
-from blockfront.targets.hardware.target import TARGETS
 from blockfront.training import DATASETS, Dataset, Source, Tensors
 
 
@@ -42,7 +45,7 @@ def _space(resolution: int, num_classes: int) -> DesignSpace:
 
 DATASETS.add("waves", Source("waves", "Waves in two directions", "computed", _open, num_classes=2, resolution=16))
 SPACES.add("wavy_small", Preset("Wavy blocks beside MobileNetV2's", _space))
-TARGETS.add(
+HARDWARE.add(
     "wavy_board",
     CORTEX_A53.target(
         "wavy_board",
@@ -54,3 +57,55 @@ TARGETS.add(
         sources={"cores, clock_ghz, bandwidth_gbs": "made up", "l2_bytes": FROM_MEMORY},
     ),
 )
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """A network of which nothing is known but how many weights it has."""
+
+    weights: int
+
+
+class Scales(Toolchain[Weighed, RunOptions]):
+    name, title, makes, precisions = "scales", "weighs networks, and compiles nothing", Weighed, ("float32",)
+
+    def accepts(self, hardware):
+        return hardware.name == "wavy_board"
+
+    def choose(self, asked):
+        return RunOptions(asked.hardware, asked.hardware.check_threads(asked.threads), toolchain=self.name)
+
+    def prepare(self, module, signature, options, seed):
+        return Weighed(sum(weights.numel() for weights in module.parameters()))
+
+    def versions(self):
+        return {}
+
+
+class Guess(Predicts[Weighed, RunOptions]):
+    name, title, predictor = "guess", "predicted: ten nanoseconds a weight", "guess"
+
+    def accepts(self, toolchain, hardware):
+        return toolchain.makes is Weighed
+
+    def prediction(self, options):
+        return None
+
+    def how(self, options):
+        return "from their weights"
+
+    def predict(self, prepared, options):
+        return Latency(
+            source=self.source,
+            runner=self.name,
+            toolchain=options.toolchain,
+            target=options.target.name,
+            device="none",
+            threads=options.threads,
+            median_ms=1e-5 * prepared.weights,
+            predictor=self.predictor,
+        )
+
+
+TOOLCHAINS.add("scales", Scales())
+METERS.add("guess", Guess())

@@ -89,7 +89,7 @@ HARDWARE: Registry[Hardware] = Registry("target")
 ABSENT: dict[str, str] = {}
 """Names of hardware that some machines have and this one has not, and what it lacks for it."""
 
-Kind = TypeVar("Kind", bound=Hardware)
+Sort = TypeVar("Sort", bound=Hardware)
 
 
 def find_hardware(ref: str) -> Hardware:
@@ -106,7 +106,7 @@ def find_hardware(ref: str) -> Hardware:
     return HARDWARE[ref]
 
 
-def require(hardware: Hardware, kind: type[Kind]) -> Kind:
+def require(hardware: Hardware, kind: type[Sort]) -> Sort:
     """The hardware, which must be of a kind; raises `UsageError` with what it is instead."""
     if not isinstance(hardware, kind):
         raise UsageError(f"{hardware.name} is {hardware.described}")

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic
 
 from blockfront.registry import Registry
 from blockfront.results.latency import Latency, LatencySource, Prediction
 from blockfront.targets.hardware.hardware import Hardware
-from blockfront.targets.latency.toolchain import Toolchain
-
-Prepared = TypeVar("Prepared")
-Chosen = TypeVar("Chosen")
+from blockfront.targets.latency.toolchain import Chosen, Prepared, Toolchain
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from blockfront import load
-from blockfront.results import COLUMNS, Column, Metric, path
+from blockfront.errors import UsageError
+from blockfront.results import COLUMNS, METRICS, Column, Metric, Scored, add_columns, add_scored, path, score_columns
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "columns.md"
 
@@ -41,3 +42,26 @@ def test_a_metric_that_was_added_is_found_everywhere(bench, finished, one_more_m
 def test_the_document_lists_the_columns_and_nothing_else():
     rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*) \|$", DOCUMENT.read_text(), flags=re.MULTILINE)
     assert rows == [(name, column.unit, column.title) for name, column in COLUMNS.items()]
+
+
+def _error(unit: str, direction: str) -> Scored:
+    return Scored(unit, "mean error", Metric("mae", "mean absolute error", unit, direction))
+
+
+def test_what_a_study_says_of_a_metric_holds_until_somebody_here_defines_it(monkeypatch):
+    monkeypatch.setattr(COLUMNS, "_items", dict(COLUMNS.items()))
+    add_scored([_error("px", "minimize")])
+    add_scored([_error("px", "minimize")])
+    assert METRICS["mae"].unit == "px"
+    add_columns(*score_columns("mm", "mean error", _error("mm", "minimize").metric))
+    assert METRICS["mae"].unit == "mm"
+    with pytest.raises(UsageError, match="column 'mae' is already registered"):
+        add_columns(*score_columns("px", "mean error", _error("px", "minimize").metric))
+
+
+@pytest.mark.parametrize("other", [("mm", "minimize"), ("px", "maximize")])
+def test_two_studies_that_mean_two_things_by_a_metric_are_not_read_together(monkeypatch, other):
+    monkeypatch.setattr(COLUMNS, "_items", dict(COLUMNS.items()))
+    add_scored([_error("px", "minimize")])
+    with pytest.raises(UsageError, match="the study's mae is in"):
+        add_scored([_error(*other)])

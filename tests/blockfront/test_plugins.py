@@ -70,6 +70,14 @@ def test_the_example_is_listed_and_sampled(site: Path, tmp_path: Path):
     assert {network["target"] for network in networks} == {"wavy_board"}
     assert all(network["top1"] is not None for network in networks)
 
+    means = ("--toolchain", "scales", "--runner", "guess", "--study", "guessed", "--no-train")
+    done = _run(tmp_path, "sample", "--n", "2", *names[:-2], *means, "--workers", "1", "--json", "--quiet")
+    assert done.returncode == 0, done.stderr
+    guessed = json.loads(done.stdout)["networks"]
+    assert len(guessed) == 2
+    assert [network["latency_ms"] for network in guessed] == [1e-5 * network["params"] for network in guessed]
+    assert {(network["toolchain"], network["predictor"]) for network in guessed} == {("scales", "guess")}
+
 
 def test_help_and_names_known_without_it_import_no_plugin(site: Path, tmp_path: Path):
     install(site, "loud", "1", {"blockfront.sampler": {"loud": "loud"}, **OFFERS, "blockfront.column": {"c": "loud"}})

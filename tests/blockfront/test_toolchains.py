@@ -23,7 +23,7 @@ import torch
 
 from blockfront.results import KernelTime, Latency
 from blockfront.targets import METERS, TOOLCHAINS, Predicts, RunOptions, Runs
-from blockfront.targets.compiler.compiling import compare
+from blockfront.targets.compiler.outputs import compare
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ class TorchToolchain(Runs):
         threads = asked.hardware.check_threads(asked.threads)
         return RunOptions(asked.hardware, threads, seconds=0.01, toolchain=self.name, precision=asked.precision)
 
-    def prepare(self, module, resolution, options, seed):
-        image = torch.randn(1, 3, resolution, resolution, generator=torch.Generator().manual_seed(seed))
+    def prepare(self, module, signature, options, seed):
+        (image,) = signature.random(seed)
         with torch.no_grad():
             expected = module.eval()(image)
         dtype = getattr(torch, options.precision)

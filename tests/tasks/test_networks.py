@@ -9,6 +9,7 @@ import torch
 from blockfront.design_space import CnnNetwork, DesignSpace, Network, Stage, VitNetwork, count_cost, load_space
 from blockfront.errors import UsageError
 from blockfront.results import Cost
+from blockfront.signature import Signature
 from blockfront.targets import compile_model, get_target
 from blockfront.tasks import Task
 
@@ -40,7 +41,7 @@ def test_a_tag_that_nothing_here_knows_is_shown(text: str) -> None:
 def test_the_cost_is_of_the_network_and_its_post_processing(text: str, regression: Task) -> None:
     """A linear layer from two numbers to three: six multiply-adds, nine parameters, three outputs."""
     network, classifier = Network.parse(text.format("r")), Network.parse(text.format("n"))
-    assert network.cost == count_cost(network.deployed(), 16)
+    assert network.cost == count_cost(network.deployed(), Signature.image(16))
     assert network.cost == classifier.cost + Cost(6, 9, 3)
 
 
@@ -60,8 +61,8 @@ def test_what_is_deployed_is_the_network_followed_by_its_post_processing(text: s
 def test_post_processing_is_compiled_and_compared_with_torch(regression: Task) -> None:
     network = Network.parse(CNN.format("r"))
     target = get_target("rk3399")
-    with_it = compile_model(network.deployed(), 16, target, threads=1, seed=0)
-    without = compile_model(Network.parse(CNN.format("n")).deployed(), 16, target, threads=1, seed=0)
+    with_it = compile_model(network.deployed(), Signature.image(16), target, threads=1, seed=0)
+    without = compile_model(Network.parse(CNN.format("n")).deployed(), Signature.image(16), target, threads=1, seed=0)
     assert sum(kernel.macs * kernel.calls for kernel in with_it.kernels) == network.cost.macs
     assert len(with_it.kernels) == len(without.kernels) + 1
     assert with_it.max_rel_error <= 1e-4

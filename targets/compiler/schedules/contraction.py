@@ -20,7 +20,7 @@ from blockfront.targets.compiler.schedules.epilogue import (
     schedule_accumulators,
     schedule_padding,
 )
-from blockfront.targets.compiler.schedules.loop_nest import Extents, choose
+from blockfront.targets.compiler.schedules.loop_nest import Extents, choose_loops
 from blockfront.targets.compiler.schedules.tiles import Neighbours, Packing, Tile, column_parts
 from blockfront.targets.hardware.machine import Machine
 
@@ -41,7 +41,7 @@ def matches(block: KernelBlock, machine: Machine) -> bool:
 def apply(schedule: Schedule, block: KernelBlock, machine: Machine, constants: Collection[str]) -> Packing | None:
     """Schedule `block` and its epilogue; a border around its input is written for each chunk of rows.
 
-    Loops: chunk of rows (parallel), then columns by the tile and rows of the chunk as `loop_nest.choose` orders them,
+    Loops: chunk of rows (parallel), then columns by the tile and rows of the chunk as `choose_loops` orders them,
     reduction, tile. When weights are among the `constants`, they are laid out tile after tile, so that they stream from
     memory in order. Returns that layout.
     """
@@ -54,7 +54,7 @@ def apply(schedule: Schedule, block: KernelBlock, machine: Machine, constants: C
     loops = dict(zip(spatial(block), schedule.get_loops(driver.handle), strict=True))
     lengths = {name: extent(schedule, loop) for name, loop in loops.items()}
     neighbours = _neighbours(block, shared, machine)
-    nest = choose(_extents(block, lengths, neighbours), machine)
+    nest = choose_loops(_extents(block, lengths, neighbours), machine)
     tile = nest.tile
     column_loop = loops.pop(column)
     *outer, (_, wide) = loops.items()

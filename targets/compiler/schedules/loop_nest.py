@@ -44,7 +44,7 @@ class LoopNest:
     cut: bool
 
 
-def choose(extents: Extents, machine: Machine) -> LoopNest:
+def choose_loops(extents: Extents, machine: Machine) -> LoopNest:
     """The loops of a contraction on a machine.
 
     A tile's weights stay in the first-level cache while the rows of a part pass by, and a part's rows in the

@@ -18,7 +18,7 @@ from blockfront.board.tracker import read_summary
 from blockfront.errors import RunError
 from blockfront.targets.hardware.target import Target
 from blockfront.targets.latency.emulation.guest import Guest, find_guest
-from blockfront.targets.latency.emulation.qemu import Processor, Qemu, check_emulable, find_qemu
+from blockfront.targets.latency.emulation.qemu import EmulatedProcessor, Qemu, check_emulable, find_qemu
 
 _START_S = 300
 _POLL_S = 0.2
@@ -35,7 +35,7 @@ class Emulation:
     target: Target
     qemu: Qemu
     guest: Guest
-    processor: Processor
+    processor: EmulatedProcessor
 
     @property
     def title(self) -> str:

@@ -37,7 +37,7 @@ _LIBRARIES = [
 
 
 @dataclass(frozen=True)
-class Processor:
+class EmulatedProcessor:
     """A processor of QEMU's, and why it was taken where it is not the target's own."""
 
     cpu: str
@@ -66,16 +66,16 @@ class Qemu:
         """The beginning of a command that runs as `cpu` would."""
         return [*self.command, "-cpu", cpu]
 
-    def processor(self, target: Target) -> Processor:
+    def processor(self, target: Target) -> EmulatedProcessor:
         """The target's processor, one with the same instructions, or else the one that has all."""
         wanted = str(target.tvm_target.get("mcpu", ""))
         if wanted in self.cpus:
-            return Processor(wanted)
+            return EmulatedProcessor(wanted)
         twin = _TWINS.get(wanted)
         if twin in self.cpus:
-            return Processor(twin, f"QEMU {self.version} knows no {wanted}; a {twin} has the same instructions")
+            return EmulatedProcessor(twin, f"QEMU {self.version} knows no {wanted}; a {twin} has the same instructions")
         named = wanted or "processor by that name"
-        return Processor(_ANY, f"QEMU {self.version} knows no {named}; it emulates every instruction it knows")
+        return EmulatedProcessor(_ANY, f"QEMU {self.version} knows no {named}; it emulates every instruction it knows")
 
 
 def check_emulable(target: Target) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blockfront.targets.compiler.schedules.loop_nest import Extents, choose
+from blockfront.targets.compiler.schedules.loop_nest import Extents, choose_loops
 from blockfront.targets.hardware.machine import Machine
 
 A72 = Machine(lanes=4, registers=32, threads=2, fma_latency=7, l1_bytes=32 * 1024, l2_bytes=512 * 1024)
@@ -15,35 +15,35 @@ POINTWISE = Extents(outer=1, high=28, wide=28, columns=64, values=28 * 28 * (32 
 
 def test_columns_are_inside_the_rows_while_the_weights_fit_three_quarters_of_the_first_cache():
     kept = 3 * 32 * 1024 // 4 // 4
-    assert not choose(replace(POINTWISE, weights=kept), A72).rows_inside
-    assert choose(replace(POINTWISE, weights=kept + 1), A72).rows_inside
+    assert not choose_loops(replace(POINTWISE, weights=kept), A72).rows_inside
+    assert choose_loops(replace(POINTWISE, weights=kept + 1), A72).rows_inside
 
 
 def test_a_part_of_the_rows_fits_a_quarter_of_the_second_cache():
     large = replace(POINTWISE, high=112, wide=112, values=112 * 112 * 96)
-    parts = choose(large, A72).parts
+    parts = choose_loops(large, A72).parts
     assert 4 * large.values / parts <= 512 * 1024 / 4
-    assert choose(POINTWISE, A72).parts < parts
+    assert choose_loops(POINTWISE, A72).parts < parts
 
 
 def test_cores_share_the_columns_of_a_classifier_which_has_one_row():
     classifier = Extents(outer=1, high=None, wide=1, columns=1000, values=2280, weights=1_280_000)
-    nest = choose(classifier, A72)
+    nest = choose_loops(classifier, A72)
     assert nest.split_columns
     assert nest.parts == 1
-    assert not choose(classifier, replace(A72, threads=1)).split_columns
+    assert not choose_loops(classifier, replace(A72, threads=1)).split_columns
 
 
 def test_weights_that_come_from_memory_do_so_once():
     heavy = replace(POINTWISE, high=8, wide=8, columns=512, values=64 * 1024, weights=512 * 512)
-    assert choose(heavy, A72).parts == 1
-    assert choose(replace(heavy, weights=32 * 1024), A72).parts > 1
+    assert choose_loops(heavy, A72).parts == 1
+    assert choose_loops(replace(heavy, weights=32 * 1024), A72).parts > 1
 
 
 def test_lines_with_weights_of_their_own_are_never_in_one_tile():
     narrow = replace(POINTWISE, high=8, wide=2, columns=8)
-    assert choose(narrow, A72).tile.height > 1
-    assert choose(replace(narrow, apart=True), A72).tile.height == 1
+    assert choose_loops(narrow, A72).tile.height > 1
+    assert choose_loops(replace(narrow, apart=True), A72).tile.height == 1
 
 
 @given(
@@ -57,7 +57,7 @@ def test_every_part_has_as_many_rows_and_no_vector_is_partly_used(outer, high, w
     outer = 1 if high is None else outer
     rows = outer * (high or 1) * wide
     extents = Extents(outer, high, wide, columns, values=rows * columns, weights=columns * 32)
-    nest = choose(extents, replace(A72, threads=threads))
+    nest = choose_loops(extents, replace(A72, threads=threads))
     lines = -(-wide // nest.tile.width) if high is None else outer * high // nest.tile.height
     assert lines % nest.parts == 0
     assert columns % (nest.tile.vectors * nest.tile.lanes) == 0
