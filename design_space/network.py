@@ -6,12 +6,13 @@ import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import msgspec
 from torch import nn
 
+from blockfront.adaptations import Adaptation
 from blockfront.blocks.deployment import fuse_branches
-from blockfront.blocks.tokens import Plan
 from blockfront.design_space.postprocess import postprocess_cost, with_postprocess
 from blockfront.digest import digest
 from blockfront.errors import UsageError
@@ -61,9 +62,9 @@ class Network(ABC):
         return Signature.image(self.resolution)
 
     @property
-    def learns_counts(self) -> bool:
-        """Whether training decides how many tokens its blocks work on, and thereby what it costs."""
-        return False
+    def adaptation(self) -> Adaptation[Any] | None:
+        """What data decide of it after its training, before it is compiled, and thereby perhaps what it costs."""
+        return None
 
     @property
     def cost(self) -> Cost:
@@ -82,12 +83,15 @@ class Network(ABC):
         The weights follow torch's global random state. Raises `UsageError` for what cannot be built.
         """
 
-    def deployed(self, plan: Plan | None = None) -> nn.Module:
+    def deployed(self, artefact: Any = None) -> nn.Module:
         """What runs on a target, in evaluation mode: `build()` with its branches fused, and the task's post-processing.
 
-        A network that `learns_counts` gets fixed ones, those of `plan` or else `assume_counts`; others take no plan.
+        A network with an `adaptation` is as its `artefact` has it, or as is assumed without one; others take none.
         """
-        return with_postprocess(fuse_branches(self.build()), self.task)
+        module = self.build()
+        if self.adaptation is not None:
+            module = self.adaptation.adapt(module, artefact)
+        return with_postprocess(fuse_branches(module), self.task)
 
     @classmethod
     @abstractmethod

@@ -4,25 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
+from blockfront.adaptations import Adaptation, TokenCounts
 from blockfront.blocks.deployment import fuse_branches
-from blockfront.blocks.tokens import (
-    Plan,
-    ReducedTransformer,
-    Reducer,
-    TransformerMacs,
-    assume_counts,
-    make_static,
-    reduce_tokens,
-)
+from blockfront.blocks.tokens import Reducer, TransformerMacs, reduce_tokens
 from blockfront.blocks.tokens.cropr import CroprReducer
 from blockfront.design_space.network import KINDS, Network
-from blockfront.design_space.postprocess import with_postprocess
 from blockfront.design_space.reduction import LEARNED, ReductionSpec, family_of
 from blockfront.design_space.text import format_start, format_value, match_segment, parse_start
 from blockfront.errors import UsageError
@@ -66,8 +58,9 @@ class VitNetwork(Network):
         return family_of(None if self.reduction is None else self.reduction.method)
 
     @property
-    def learns_counts(self) -> bool:
-        return self.reduction is not None and self.reduction.method == LEARNED
+    def adaptation(self) -> Adaptation[Any] | None:
+        """The counts of learned thresholds."""
+        return TokenCounts() if self.reduction is not None and self.reduction.method == LEARNED else None
 
     @cached_property
     def layers_cost(self) -> Cost:
@@ -95,11 +88,6 @@ class VitNetwork(Network):
             return backbone
         return reduce_tokens(backbone, self.reduction.method, **dict(self.reduction.options))
 
-    def deployed(self, plan: Plan | None = None) -> nn.Module:
-        module = self.build()
-        network = fuse_branches(_static(module, plan) if self.learns_counts else module)
-        return with_postprocess(network, self.task)
-
     @cached_property
     def _skeleton(self) -> VisionTransformer:
         """The backbone without memory, one block in the place of all: methods read no more of it."""
@@ -114,8 +102,10 @@ class VitNetwork(Network):
         if self.reduction is None:
             return None
         with torch.device("meta"):
-            reduced = reduce_tokens(self._skeleton, self.reduction.method, **dict(self.reduction.options))
-            reducer = fuse_branches((_static(reduced, None) if self.learns_counts else reduced).reducer)
+            reduced: Any = reduce_tokens(self._skeleton, self.reduction.method, **dict(self.reduction.options))
+            if self.adaptation is not None:
+                reduced = self.adaptation.adapt(reduced, None)
+            reducer = fuse_branches(reduced.reducer)
         assert isinstance(reducer, Reducer)
         return reducer
 
@@ -150,12 +140,6 @@ class VitNetwork(Network):
         reduction = ReductionSpec.parse(segments[2]) if len(segments) == 3 else None
         patch, depth, width, heads = (int(size) for size in sizes)
         return cls(resolution, num_classes, patch, depth, width, heads, float(ratio), reduction, task=task)
-
-
-def _static(module: nn.Module, plan: Plan | None) -> ReducedTransformer:
-    """A network of learned thresholds with the counts of `plan`, or assumed ones."""
-    assert isinstance(module, ReducedTransformer)
-    return make_static(module, plan or assume_counts(module))
 
 
 def _elements(module: nn.Module | None) -> int:

@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
-PARTS = ("blockfront", "blocks", "design_space", "targets", "tasks", "training", "analysis")
+PARTS = ("blockfront", "adaptations", "blocks", "design_space", "targets", "tasks", "training", "analysis")
 QUICKLY = ("--target", "rk3399", "--runner", "roofline", "--no-train", "--workers", "1", "--json", "--quiet")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import digits, folders, hugging_face, torchvision_datasets  # noqa: F401  (each registers its data sets)
 from .datasets import DATASETS, Dataset, Pictures, Source, Tensors, get_dataset
-from .loop import evaluate, train
+from .loop import evaluate, score, train
 from .placing import Feed, fed
 from .recipe import Recipe
 from .seeding import seeded
@@ -20,6 +20,7 @@ __all__ = [
     "evaluate",
     "fed",
     "get_dataset",
+    "score",
     "seeded",
     "train",
 ]

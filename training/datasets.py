@@ -35,6 +35,11 @@ class Dataset:
     fingerprint: str
     task: str = CLASSIFICATION
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """What its task's evaluator gives."""
+        return TASKS[self.task].metrics
+
     def targets(self, labels: Sequence[Any] | torch.Tensor) -> torch.Tensor:
         """The labels of N images as its task takes them, (N, ...); raises `UsageError` for labels it cannot take."""
         try:

@@ -19,7 +19,7 @@ from blockfront.tasks import TASKS
 
 from .datasets import Dataset, find_source
 from .loaders import Loader, evaluation_loader, train_loader
-from .placing import choose_device, choose_views, fed, place, prepared
+from .placing import Feed, choose_device, choose_views, fed, place, prepared
 from .recipe import Recipe
 
 LOWEST_LR = 0.01
@@ -108,9 +108,14 @@ def evaluate(
     """Scores of a module as it is (source `checkpoint`, no recipe, no epochs); arguments as in `train`."""
     start = time.perf_counter()
     with fed(module, dataset, resolution=resolution, device=device, threads=threads, workers=workers) as feed:
-        scores = _score(module, feed.test(), feed.device, dataset)
+        scores = score(module, feed)
     seconds = time.perf_counter() - start
     return Training(scores, dataset.test_images, (), dataset.ref, "", 0, "checkpoint", seconds, 0)
+
+
+def score(module: nn.Module, feed: Feed) -> dict[str, Score]:
+    """The task's metrics of a module on the feed's device, over all test images; raises `RunError` and `UsageError`."""
+    return _score(module, feed.test(), feed.device, feed.dataset)
 
 
 def _optimizer(module: nn.Module, recipe: Recipe) -> Optimizer:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from blockfront.errors import RunError, UsageError
 
 from .datasets import Dataset, Images, find_source
-from .loaders import EVAL_BATCH, Loader, Targets, Views, evaluation_loader, shuffled, views_for
+from .loaders import EVAL_BATCH, Loader, Views, evaluation_loader, shuffled, views_for
 from .seeding import seeded
 
 
@@ -24,7 +24,7 @@ class Feed:
     views: Views
     train_images: Images
     test_images: Images
-    targets: Targets
+    dataset: Dataset
     device: torch.device
     workers: int
 
@@ -38,7 +38,7 @@ class Feed:
 
     def _batches(self, images: Images, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         loader: Loader = evaluation_loader(
-            images, self.train_images, self.views, self.targets, batch_size=batch_size, workers=self.workers
+            images, self.train_images, self.views, self.dataset.targets, batch_size=batch_size, workers=self.workers
         )
         for batch, targets in loader:
             yield place(batch, self.device), targets.to(self.device, non_blocking=True)
@@ -65,7 +65,7 @@ def fed(
     views = choose_views(module, dataset, resolution, workers)
     with prepared(module, where, threads, seed), torch.autocast(where.type, torch.bfloat16, enabled=amp):
         train_images, test_images = find_source(dataset.ref).open(dataset)
-        yield Feed(views, train_images, test_images, dataset.targets, where, workers)
+        yield Feed(views, train_images, test_images, dataset, where, workers)
 
 
 def place(images: Tensor, device: torch.device) -> Tensor:

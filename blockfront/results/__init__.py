@@ -7,7 +7,7 @@ from blockfront.results.counts import Counts
 from blockfront.results.intervals import bootstrap95, wilson95
 from blockfront.results.latency import Coverage, KernelTime, Latency, Peak, Prediction, Visit
 from blockfront.results.metric import MISSING, Metric, share_of_images
-from blockfront.results.result import NetworkFacts, Origin, Result
+from blockfront.results.result import Adapted, NetworkFacts, Origin, Result
 from blockfront.results.training import Score, Training, counted_share, mean_over_images, mean_score
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "METRICS",
     "MISSING",
     "SCHEMA_VERSION",
+    "Adapted",
     "Column",
     "Cost",
     "Counts",

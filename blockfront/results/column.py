@@ -71,14 +71,21 @@ def score_columns(unit: str, title: str, metric: Metric) -> tuple[Column, Column
     return _with_interval(unit, title, metric, lambda result: mean_score(result.trainings, metric.key))
 
 
-def token_columns(title: str, metric: Metric) -> tuple[Column, Column, Column]:
-    """The same of a share of test images that learning a token reduction found."""
+def before_columns(score: str, unit: str, title: str, metric: Metric) -> tuple[Column, Column, Column]:
+    """The same of what `score` was before the network's adaptation."""
 
     def of(result: Result) -> Score | None:
-        if not result.tokens or not result.trainings:
-            return None
-        share = result.tokens[metric.key]
-        return counted_share(share, result.trainings[0].test_images)
+        return next((found.before[score] for found in result.adaptations.values() if score in found.before), None)
+
+    return _with_interval(unit, title, metric, of)
+
+
+def adapted_columns(title: str, metric: Metric) -> tuple[Column, Column, Column]:
+    """The same of a share of the test images that an adaptation found."""
+
+    def of(result: Result) -> Score | None:
+        shares = [found.shares[metric.key] for found in result.adaptations.values() if metric.key in found.shares]
+        return counted_share(shares[0], result.trainings[0].test_images) if shares and result.trainings else None
 
     return _with_interval("0 to 1", title, metric, of)
 

@@ -13,12 +13,13 @@ from blockfront.registry import Registry
 from blockfront.results.column import (
     Column,
     Scored,
+    adapted_columns,
+    before_columns,
     count,
     latency_end,
     of_training,
     path,
     score_columns,
-    token_columns,
 )
 from blockfront.results.metric import Metric, share_of_images
 
@@ -210,7 +211,7 @@ add_columns(
         "text",
         "",
         "how a learned token reduction got its counts: calibrated on images, or assumed",
-        path("token_counts"),
+        lambda r: r.adapted.get("token_counts"),
     ),
     Column(
         "peak_memory_bytes",
@@ -254,15 +255,17 @@ add_columns(
         "share of test images with the right class among the first five",
         share_of_images("top5", "top-5 accuracy", "top-5"),
     ),
-    *token_columns(
+    *before_columns(
+        "top1",
+        "0 to 1",
         "top-1 before the thresholds of a token reduction were learned",
         share_of_images("plain_top1", "top-1 accuracy before token reduction"),
     ),
-    *token_columns(
+    *adapted_columns(
         "top-1 while thresholds decide; top1 is of the fixed counts that run",
         share_of_images("dynamic_top1", "top-1 accuracy while thresholds decide"),
     ),
-    *token_columns(
+    *adapted_columns(
         "share of test images that thresholds and fixed counts give the same class",
         share_of_images("agreement", "agreement of thresholds and fixed counts", "agreement", "agreement"),
     ),

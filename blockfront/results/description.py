@@ -21,7 +21,7 @@ def described(result: Result) -> dict[str, Any]:
         **{key: kept.get(key, []) for key in ("visits", "kernels")},
         **{key: kept.get(key) for key in ("peak", "coverage")},
         **{key: kept.get(key, {}) for key in ("conditions", "versions")},
-        "tokens": result.tokens,
+        "adaptations": msgspec.to_builtins(result.adaptations),
         "curve": list(result.trainings[0].curve) if result.trainings else [],
         "scores": [msgspec.to_builtins(training.scores) for training in result.trainings],
         "accuracy_from": result.accuracy_from,

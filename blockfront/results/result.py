@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from blockfront.results.cost import Cost
 from blockfront.results.latency import Latency
-from blockfront.results.training import Training
+from blockfront.results.training import Score, Training
 
 
 @dataclass(frozen=True)
 class NetworkFacts:
     """Which network it is: its id and the text that builds it again, None of a model that has no text.
 
-    `resolution` is None where the input is no square image.
+    `resolution` is None where the input is no square image. `adaptation` names what data decide after its training.
     """
 
     id: str | None
     text: str | None
     family: str | None
     resolution: int | None
-    learns_counts: bool = False
+    adaptation: str | None = None
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,24 @@ class Origin:
 
 
 @dataclass(frozen=True)
+class Adapted:
+    """What an adaptation of a network found: its artefact as JSON, and what it changed.
+
+    `before` are the scores of the network without it; `shares` are of the test images, by the names of their columns.
+    """
+
+    artefact: dict[str, Any]
+    before: dict[str, Score]
+    shares: dict[str, float]
+
+
+@dataclass(frozen=True)
 class Result:
     """What is known of a network so far; what is not known yet is None or empty.
 
     `state` is complete, failed, running or waiting, and `error` why it failed. `trainings` are of the same network, one
-    a training seed; `accuracy_from` is the study they were taken over from. `tokens` is what a learned token reduction
-    found, `token_counts` how it got its counts.
+    a training seed; `accuracy_from` is the study they were taken over from. `adaptations` are
+    what data decided of it, by the adaptations' names, and `adapted` where what runs comes from: data, or assumptions.
     """
 
     origin: Origin
@@ -54,7 +66,7 @@ class Result:
     network: NetworkFacts | None = None
     cost: Cost | None = None
     latency: Latency | None = None
-    tokens: dict[str, Any] | None = None
-    token_counts: str | None = None
+    adaptations: dict[str, Adapted] = field(default_factory=dict)
+    adapted: dict[str, str] = field(default_factory=dict)
     trainings: tuple[Training, ...] = ()
     accuracy_from: str | None = None

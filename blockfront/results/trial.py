@@ -62,6 +62,20 @@ def _trainings_from_accuracy(attrs: dict[str, Any]) -> None:
         attrs["trainings"] = [{**accuracy, "scores": scores}]
 
 
+def _adaptation_from_tokens(attrs: dict[str, Any]) -> None:
+    """Learning token counts was the only adaptation, with attributes of its own."""
+    network, tokens, counts = attrs.get("network"), attrs.pop("tokens", None), attrs.pop("token_counts", None)
+    if network is not None and network.get("learns_counts"):
+        attrs["network"] = {**network, "adaptation": "token_counts"}
+    if tokens is not None:
+        images = attrs["trainings"][0]["test_images"]
+        before = {"top1": msgspec.to_builtins(counted_share(tokens["plain_top1"], images))}
+        shares = {name: tokens[name] for name in ("dynamic_top1", "agreement")}
+        attrs["adaptations"] = {"token_counts": {"artefact": tokens["plan"], "before": before, "shares": shares}}
+    if counts is not None:
+        attrs["adapted"] = {"token_counts": counts}
+
+
 def _toolchain_from_coverage(attrs: dict[str, Any]) -> None:
     """Before there was a choice of toolchains, TVM compiled all networks but the simulated ones, which have a coverage.
 
@@ -77,6 +91,7 @@ def _toolchain_from_coverage(attrs: dict[str, Any]) -> None:
 _MIGRATIONS: tuple[Callable[[dict[str, Any]], None], ...] = (
     _visits_from_samples,
     _trainings_from_accuracy,
+    _adaptation_from_tokens,
     _toolchain_from_coverage,
 )
 """Oldest first; each leaves alone what is newer than it."""

@@ -18,11 +18,11 @@ def choose_measuring(
     Raises `UsageError` as `choose` does, and where there is no device.
     """
     from blockfront.targets import Asked, choose
+    from blockfront.targets.latency.selection import AUTO
 
     means = choose(Asked(processor, threads, tracker=tracker), "tvm", runner)
     if means.measures is None:
-        raise UsageError(
-            f"nothing is measured by runner {means.meter.name}: attach a board with key {processor.tracker_key} to a "
-            "TVM RPC tracker and pass --tracker HOST:PORT"
-        )
+        board = f"attach a board with key {processor.tracker_key} to a TVM RPC tracker and pass --tracker HOST:PORT"
+        remedy = board if runner == AUTO and not processor.local else "leave --runner out"
+        raise UsageError(f"runner {means.meter.name} measures nothing; {remedy}")
     return means.measures, means.options

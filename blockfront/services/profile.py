@@ -67,6 +67,6 @@ def profile_model(model: Model, means: Means, progress: Progress) -> dict[str, A
     plan = getattr(ready.module, "plan", None)
     network = NetworkFacts(None, None, "", model.signature.resolution)
     origin = Origin(None, latency.target, latency.runner, latency.toolchain, latency.threads, None, None)
-    counts = plan and plan.origin
-    result = Result(origin, "complete", network=network, cost=ready.cost, latency=latency, token_counts=counts)
+    adapted = {} if plan is None else {"token_counts": plan.origin}
+    result = Result(origin, "complete", network=network, cost=ready.cost, latency=latency, adapted=adapted)
     return {"model": model.name, "input": str(model.signature), **described(result)}

@@ -144,7 +144,8 @@ class Journal:
 
 def facts_of(network: Network) -> NetworkFacts:
     """A network as a trial keeps it."""
-    return NetworkFacts(network.id, str(network), network.family, network.resolution, network.learns_counts)
+    adaptation = None if network.adaptation is None else network.adaptation.name
+    return NetworkFacts(network.id, str(network), network.family, network.resolution, adaptation)
 
 
 def taken(study: Study) -> dict[str, int]:
@@ -156,7 +157,7 @@ def taken(study: Study) -> dict[str, int]:
     }
 
 
-TRAINED = ("tokens", "trainings")
+TRAINED = ("adaptations", "trainings")
 """Parts that training finds, in the order they are written: what has trainings is trained."""
 
 

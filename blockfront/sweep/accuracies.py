@@ -1,4 +1,4 @@
-"""The second stage: accuracy of every network that has a latency, and before it of those whose training decides it."""
+"""The second stage: accuracy of every network that has a latency, and before it of those that data adapt."""
 
 from __future__ import annotations
 
@@ -29,11 +29,10 @@ def reuse(journal: Journal, entries: Sequence[Entry]) -> int:
     return len(found)
 
 
-def learn(pool: Pool, plan: SweepPlan, journal: Journal, entries: Sequence[Entry], progress: Progress) -> list[Entry]:
-    """Train the entries whose training decides what is compiled; gives all entries but those that fail."""
-    train_networks(
-        pool, plan, journal, [entry for entry in entries if entry.network.learns_counts], progress, title="learn"
-    )
+def adapt(pool: Pool, plan: SweepPlan, journal: Journal, entries: Sequence[Entry], progress: Progress) -> list[Entry]:
+    """Train and adapt the entries of which data decide what is compiled; gives all entries but those that fail."""
+    adapting = [entry for entry in entries if entry.network.adaptation is not None]
+    train_networks(pool, plan, journal, adapting, progress, title="adapt")
     return [entry for entry in entries if entry.result.error is None]
 
 

@@ -8,8 +8,6 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from blockfront.errors import DeviceLost, DeviceUnavailable, RunError
 from blockfront.sweep.cluster import MEASURE
 from blockfront.sweep.pool import Outcome, Pool, WorkerCall
@@ -58,16 +56,14 @@ def profile(pool: Pool, plan: SweepPlan, journal: Journal, entries: Sequence[Ent
 
 def job(plan: SweepPlan, entry: Entry) -> Job:
     """The entry's network as a worker gets it."""
-    from blockfront.blocks.tokens import Plan as TokenPlan
-
-    tokens = entry.result.tokens
+    adapted = entry.result.adaptations.get(entry.network.adaptation or "")
     return Job(
         network_id=str(entry.network.id),
         network=str(entry.network.text),
         files=plan.files,
         seed=plan.request.seed,
         threads=plan.threads_per_worker,
-        tokens=None if tokens is None else msgspec.convert(tokens["plan"], TokenPlan),
+        artefact=None if adapted is None else adapted.artefact,
     )
 
 

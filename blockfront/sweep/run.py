@@ -15,7 +15,7 @@ from blockfront.study.journal import Draw, Entry, Journal, keep_settings, taken
 from blockfront.study.provenance import describe_run
 from blockfront.study.settings import KEY, read_settings, require_same
 from blockfront.study.storage import open_storage, opened, study_names
-from blockfront.sweep.accuracies import learn, reuse, train_networks
+from blockfront.sweep.accuracies import adapt, reuse, train_networks
 from blockfront.sweep.cluster import embedded_cluster, existing_cluster
 from blockfront.sweep.drawing import draw_networks
 from blockfront.sweep.latencies import profile
@@ -97,7 +97,7 @@ class _Sweep:
         self.worked_on += len(entries)
         self.reused += reuse(self.journal, entries)
         if self.journal.settings.trains:
-            entries = learn(pool, self.plan, self.journal, entries, self.progress)
+            entries = adapt(pool, self.plan, self.journal, entries, self.progress)
         profiled = profile(pool, self.plan, self.journal, entries, self.progress)
         for entry in profiled:
             if not self.journal.settings.trains or entry.result.trainings:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from blockfront.errors import RunError
 from blockfront.python_file import import_file
 
 if TYPE_CHECKING:
-    from blockfront.blocks.tokens import Plan as TokenPlan
     from blockfront.design_space import Network
     from blockfront.targets import Means, Measures, Visit
     from blockfront.training import Dataset, Recipe
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 class Job:
     """One network to work on, by id and text. `files` of the user's own may define its blocks and its task.
 
-    `tokens` has the counts that a network's training found, for one that learns them.
+    `artefact` is what its adaptation found, as JSON, where it has one and was trained.
     """
 
     network_id: str
@@ -29,7 +30,7 @@ class Job:
     seed: int
     threads: int
     files: tuple[str, ...] = ()
-    tokens: TokenPlan | None = None
+    artefact: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,9 @@ def finish(compiled: Compiled, meter: Measures, options: Any, visits: tuple[Visi
 
 
 def train_network(job: Job, dataset: Dataset, recipe: Recipe, device: str) -> dict[str, Any]:
-    """Train a network from scratch and test it: its `trainings`, and the `tokens` of one that learns counts."""
+    """Train a network from scratch and test it: its `trainings`, and its `adaptations` where it has one."""
     from blockfront.blocks.tokens import ReducedTransformer
-    from blockfront.sweep.learning import train_and_learn
+    from blockfront.sweep.adapting import train_and_adapt
     from blockfront.training import seeded, train
 
     with seeded(job.seed, job.threads):
@@ -80,8 +81,8 @@ def train_network(job: Job, dataset: Dataset, recipe: Recipe, device: str) -> di
         module: Any = network.build()
         where: dict[str, Any] = {"device": device, "threads": job.threads, "seed": job.seed}
         where["resolution"] = network.resolution
-        if network.learns_counts:
-            return train_and_learn(module, dataset, recipe, where)
+        if network.adaptation is not None:
+            return train_and_adapt(module, network.adaptation, dataset, recipe, where)
         loss = module.loss if isinstance(module, ReducedTransformer) else None
         return {"trainings": (train(module, dataset, recipe, loss=loss, **where),)}
 
@@ -93,12 +94,15 @@ def _prepare(job: Job, means: Means) -> Compiled:
     network = _network(job)
     use_threads(job.threads)
     _settle()
-    module: Any = network.deployed(job.tokens)
+    adaptation, artefact = network.adaptation, None
+    if adaptation is not None and job.artefact is not None:
+        artefact = msgspec.convert(job.artefact, adaptation.artefact)
+    module = network.deployed(artefact)
     program = means.prepare(module, network.signature, job.seed)
-    cost = count_cost(module, network.signature) if job.tokens else network.cost
+    cost = count_cost(module, network.signature) if artefact is not None else network.cost
     facts: dict[str, Any] = {"cost": cost}
-    if network.learns_counts:
-        facts["token_counts"] = module.plan.origin
+    if adaptation is not None:
+        facts["adapted"] = {adaptation.name: adaptation.origin(artefact)}
     return Compiled(program, facts)
 
 

@@ -52,7 +52,7 @@ def test_a_network_text_is_profiled(bench):
     assert set(profiled) - set(COLUMNS) == {
         "model",
         "input",
-        "tokens",
+        "adaptations",
         "scores",
         "curve",
         "accuracy_from",
@@ -204,4 +204,4 @@ def test_a_wrong_command_names_the_near_one(bench):
 def test_the_version_is_the_packages(bench):
     from importlib.metadata import version
 
-    assert bench("--version").output == f"bench {version('bench')}\n"
+    assert bench("--version").output == f"blockfront {version('blockfront')}\n"

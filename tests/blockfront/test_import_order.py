@@ -24,7 +24,8 @@ MAY_IMPORT = {
     "blockfront.console": {"results"},
     "blockfront.tasks": {"results"},
     "blockfront.blocks": set(),
-    "blockfront.design_space": {"blocks", "tasks", "results"},
+    "blockfront.adaptations": {"blocks", "training"},
+    "blockfront.design_space": {"adaptations", "blocks", "tasks", "results"},
     "blockfront.targets.hardware": set(),
     "blockfront.targets.compiler": {"targets.hardware"},
     "blockfront.targets.latency": {"targets.hardware", "targets.compiler", "board", "results"},
@@ -34,7 +35,8 @@ MAY_IMPORT = {
     "blockfront.analysis": {"results"},
     "blockfront.study": {"design_space", "results"},
     "blockfront.sweep": {
-        *("study", "console", "blocks", "design_space", "targets", "training", "tasks", "analysis", "results"),
+        *("study", "console", "adaptations", "blocks", "design_space", "targets", "training", "tasks", "analysis"),
+        "results",
     },
     "blockfront.services": {
         *("sweep", "study", "console", "board", "blocks", "design_space", "targets", "training", "tasks", "results"),
@@ -50,7 +52,10 @@ MAY_IMPORT = {
 
 FOLDERS = {
     "blockfront": "blockfront",
-    **{name: f"blockfront.{name}" for name in ("analysis", "blocks", "design_space", "targets", "tasks", "training")},
+    **{
+        name: f"blockfront.{name}"
+        for name in ("adaptations", "analysis", "blocks", "design_space", "targets", "tasks", "training")
+    },
 }
 """Folder at the top level to the package it is imported as."""
 

@@ -11,6 +11,7 @@ import pytest
 from scipy.stats import t as student
 
 import blockfront as suite
+from blockfront.adaptations.token_counts import batch_of
 from blockfront.blocks.tokens import (
     Plan,
     calibrate,
@@ -21,7 +22,6 @@ from blockfront.blocks.tokens import (
     score_transformers,
 )
 from blockfront.design_space import Network
-from blockfront.sweep.learning import batch_of
 from blockfront.sweep.stages import Job, profile_network
 from blockfront.targets import Asked, choose, get_target
 from blockfront.training import Recipe, fed, get_dataset, seeded, train
@@ -48,7 +48,7 @@ def test_thresholds_are_learned_before_their_counts_are_compiled_and_reused_on_a
     assert learned.token_counts == "calibrated on 1024 images"
     assert all(0 <= share <= 1 for share in (learned.plain_top1, learned.dynamic_top1, learned.agreement))
     (shown,) = json.loads(commands.run("show", learned.network_id, "--json").stdout)
-    plan = msgspec.convert(shown["tokens"]["plan"], Plan)
+    plan = msgspec.convert(shown["adaptations"]["token_counts"]["artefact"], Plan)
     assert len(plan.data) == 64
     static = Network.parse(learned.network).deployed(plan)
     assert learned.macs == count_macs(static).item() + static.reducer.overhead(17)
@@ -64,7 +64,7 @@ def test_without_training_counts_are_assumed_and_called_so():
     network, target = Network.parse("vit_16_n10/p4_d2_w16_h1_m2/ltmp_target0.7"), get_target("rk3399")
     job = Job(network.id, str(network), seed=0, threads=1)
     found = profile_network(job, choose(Asked(target, threads=1), runner="roofline"))
-    assert found["token_counts"] == "assumed"
+    assert found["adapted"] == {"token_counts": "assumed"}
     assert found["cost"].macs == network.cost.macs
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import blockfront
 
 ROOT = Path(blockfront.__file__).parents[1]
-FOLDERS = {"": "blockfront"} | {name: name for name in ("blocks", "design_space", "targets", "tasks", "training")}
-FOLDERS["analysis"] = "analysis"
+
+FOLDERS = ("blockfront", "adaptations", "analysis", "blocks", "design_space", "targets", "tasks", "training")
 SHARED = {
     # The parts of a `Rule`, which every module of a schedule rule has.
     "matches": "targets/compiler/schedules/",
@@ -26,7 +26,7 @@ Definitions = dict[str, list[str]]
 
 def _modules() -> Iterator[tuple[str, ast.Module]]:
     """Every module but those of `commands/`, whose functions and options are named as they are typed."""
-    for folder in FOLDERS.values():
+    for folder in FOLDERS:
         for path in sorted((ROOT / folder).rglob("*.py")):
             file = path.relative_to(ROOT).as_posix()
             if not file.startswith("blockfront/commands/"):
@@ -78,10 +78,10 @@ def test_a_function_has_the_name_of_no_other():
 
 def test_packages_export_one_thing_under_one_name():
     exported: dict[str, object] = {}
-    for folder, place in FOLDERS.items():
-        for init in sorted((ROOT / place).rglob("__init__.py")):
-            parts = init.parent.relative_to(ROOT / place).parts
-            package = importlib.import_module(".".join(["blockfront", *([folder] if folder else []), *parts]))
+    for folder in FOLDERS:
+        for init in sorted((ROOT / folder).rglob("__init__.py")):
+            parts = init.parent.relative_to(ROOT).parts
+            package = importlib.import_module(".".join(dict.fromkeys(["blockfront", *parts])))
             for name in getattr(package, "__all__", ()):
                 thing = getattr(package, name)
                 assert exported.setdefault(name, thing) is thing, f"{package.__name__}.{name}"

@@ -152,7 +152,7 @@ def test_a_study_means_its_complete_networks_and_an_id_one_of_them(finished):
         ("0123456789ab --target host", ["no network '0123456789ab'"]),
         ("mobilenetv2_100 --target rk3399", ["key rk3399", "--tracker HOST:PORT"]),
         ("mobilenetv2_100 --target rk3398", ["unknown target 'rk3398'", "rk3399"]),
-        ("mobilenetv2_100 --runner roofline", ["tuning measures"]),
+        ("mobilenetv2_100 --runner roofline", ["runner roofline measures nothing", "leave --runner out"]),
         ("mobilenetv2_100 --trials 0", ["--trials must be 1 or more"]),
         ("mobilenetv2_100 --kernels 0", ["--kernels must be 1 or more"]),
         ("mobilenetv2_100 --threads 99", ["--threads"]),

@@ -129,7 +129,7 @@ def test_a_library_that_computes_something_else_differs(emulated_board, model, m
         assert program.library.count(bias.tobytes()) == 1
         return dataclasses.replace(program, library=program.library.replace(bias.tobytes(), (bias + 1).tobytes()))
 
-    monkeypatch.setattr("blockfront.targets.compile_model", corrupted)
+    monkeypatch.setattr("blockfront.targets.latency.toolchains.tvm.compile_model", corrupted)
     found = verify_network(NetworkToVerify(f"{model}:tiny", size=ImageSize(16, 16)), on(emulated_board))
     assert found["verdict"] == "differs"
     assert found["max_abs_error"] == pytest.approx(1, rel=1e-3)
@@ -149,7 +149,7 @@ def test_a_small_output_that_is_wrong_differs_though_a_large_one_agrees(emulated
         assert program.library.count(bias.tobytes()) == 1
         return dataclasses.replace(program, library=program.library.replace(bias.tobytes(), (2 * bias).tobytes()))
 
-    monkeypatch.setattr("blockfront.targets.compile_model", corrupted)
+    monkeypatch.setattr("blockfront.targets.latency.toolchains.tvm.compile_model", corrupted)
     found = verify_network(NetworkToVerify(f"{model}:heads", size=ImageSize(8, 12, 1)), on(emulated_board))
     assert found["verdict"] == "differs"
     assert found["error"].startswith("output levels.1 on the device differs from torch: relative error ")

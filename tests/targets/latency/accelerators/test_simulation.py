@@ -53,7 +53,7 @@ def test_a_depthwise_layer_on_the_edge_tpu_like_keeps_one_sixty_fourth_of_the_ar
     """Of 8 × 8 × 4 × 4, channels use 1 × 1 and pixels 4 × 4."""
     accelerator = HARDWARE["edge_tpu_like"]
     layer = convolution(1, 1, size=56, kernel=3, groups=96)
-    cycles = simulate(layer, accelerator, accelerator.read_description()).cycles
+    cycles = simulate(layer, accelerator, accelerator.describe()).cycles
     assert layer.macs / 16 <= cycles < 1.5 * layer.macs / 16
 
 
@@ -135,7 +135,7 @@ def test_a_layer_of_mobilenet_v2_costs_what_zigzags_own_interface_says(name, lay
             dump_folder=folder,
             loma_show_progress_bar=False,
         )
-    cost = simulate(layer, accelerator, accelerator.read_description())
+    cost = simulate(layer, accelerator, accelerator.describe())
     assert cost.cycles == cycles
     assert cost.energy_pj == pytest.approx(energy, rel=1e-12)
 

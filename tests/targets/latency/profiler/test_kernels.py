@@ -143,7 +143,7 @@ def test_a_kernel_is_profiled_once_for_the_caches_and_for_what_the_harness_is_to
     def refuse(*_):
         raise AssertionError("it was profiled again")
 
-    monkeypatch.setattr(kernels.Plan, "run", refuse)
+    monkeypatch.setattr(kernels.HarnessPlan, "run", refuse)
     assert profile_kernels(program, get_target("rk3399")) == profiles
     other = dataclasses.replace(get_target("rk3399"), l2_bytes=512 * 1024)
     with pytest.raises(AssertionError, match="profiled again"):

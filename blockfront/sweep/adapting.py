@@ -1,0 +1,37 @@
+"""A network that data adapt after its training: trained, fitted, and scored as it will be deployed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from torch import nn
+
+if TYPE_CHECKING:
+    from blockfront.adaptations import Adaptation
+    from blockfront.training import Dataset, Recipe
+
+
+def train_and_adapt(
+    module: nn.Module, adaptation: Adaptation[Any], dataset: Dataset, recipe: Recipe, where: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Train a network's part that is trained, fit the adaptation, score what it gives: parts of a `Result` by name.
+
+    The training's scores are the adapted network's, which is what is compiled. `where`: `train`'s arguments
+    resolution, device, threads and seed.
+    """
+    from blockfront.results import Adapted
+    from blockfront.training import fed, score, train
+
+    start = time.perf_counter()
+    plain = train(adaptation.trained(module), dataset, recipe, **where)
+    with fed(module, dataset, **where) as feed:
+        artefact = adaptation.fit(module, feed)
+        adapted = adaptation.adapt(module, artefact)
+        scores, shares = score(adapted, feed), adaptation.compare(module, adapted, feed)
+    training = replace(plain, scores=scores, seconds=time.perf_counter() - start)
+    found = Adapted(msgspec.to_builtins(artefact), plain.scores, shares)
+    return {"adaptations": {adaptation.name: found}, "trainings": (training,)}
