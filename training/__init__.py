@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from . import digits, folders, hugging_face, torchvision_datasets  # noqa: F401  (each registers its data sets)
-from .datasets import DATASETS, Dataset, Pictures, Source, Tensors, get_dataset
-from .loop import evaluate, score, train
-from .placing import Feed, fed
-from .recipe import Recipe
-from .seeding import seeded
+from blockfront.training import digits, folders, hugging_face, torchvision_datasets  # noqa: F401  (each registers its data sets)
+from blockfront.training.datasets import DATASETS, Dataset, Pictures, Source, Tensors, get_dataset
+from blockfront.training.loop import evaluate, score, train
+from blockfront.training.placing import Feed, fed
+from blockfront.training.recipe import Recipe
+from blockfront.training.seeding import seeded
 
 __all__ = [
     "DATASETS",

@@ -10,8 +10,8 @@ from functools import lru_cache
 
 import torch
 
-from .datasets import DATASETS, Dataset, Source, Tensors, fingerprint
-from .splits import stratified_split
+from blockfront.training.datasets import DATASETS, Dataset, Source, Tensors, fingerprint
+from blockfront.training.splits import stratified_split
 
 
 @lru_cache(maxsize=1)

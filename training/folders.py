@@ -13,9 +13,8 @@ from timm.data import create_dataset
 from timm.data.readers.img_extensions import get_img_extensions
 
 from blockfront.errors import UsageError
-
-from .datasets import DATASETS, Dataset, Pictures, Source, fingerprint
-from .splits import stratified_split
+from blockfront.training.datasets import DATASETS, Dataset, Pictures, Source, fingerprint
+from blockfront.training.splits import stratified_split
 
 TRAIN_NAMES = ("train", "training")
 TEST_NAMES = ("val", "valid", "validation", "eval", "evaluation", "test")

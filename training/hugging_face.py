@@ -14,8 +14,7 @@ import huggingface_hub.constants
 from timm.data import create_dataset
 
 from blockfront.errors import UsageError
-
-from .datasets import DATASETS, Dataset, Pictures, Source, fingerprint
+from blockfront.training.datasets import DATASETS, Dataset, Pictures, Source, fingerprint
 
 TEST_SPLITS = ("validation", "test")
 

@@ -16,9 +16,8 @@ from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import default_collate
 
 from blockfront.errors import RunError
-
-from .datasets import Images, Pictures, Tensors
-from .recipe import Recipe
+from blockfront.training.datasets import Images, Pictures, Tensors
+from blockfront.training.recipe import Recipe
 
 EVAL_BATCH = 128
 ROTATION_DEGREES, ZOOM, SHIFT = 10.0, 0.1, 0.05

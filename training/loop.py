@@ -16,11 +16,10 @@ from torch.optim import Optimizer
 from blockfront.errors import RunError, UsageError
 from blockfront.results import Score, Training
 from blockfront.tasks import TASKS
-
-from .datasets import Dataset, find_source
-from .loaders import Loader, evaluation_loader, train_loader
-from .placing import Feed, choose_device, choose_views, fed, place, prepared
-from .recipe import Recipe
+from blockfront.training.datasets import Dataset, find_source
+from blockfront.training.loaders import Loader, evaluation_loader, train_loader
+from blockfront.training.placing import Feed, choose_device, choose_views, fed, place, prepared
+from blockfront.training.recipe import Recipe
 
 LOWEST_LR = 0.01
 """Where warm-up starts and decay ends, as a share of the recipe's learning rate."""

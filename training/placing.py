@@ -11,10 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from blockfront.errors import RunError, UsageError
-
-from .datasets import Dataset, Images, find_source
-from .loaders import EVAL_BATCH, Loader, Views, evaluation_loader, shuffled, views_for
-from .seeding import seeded
+from blockfront.training.datasets import Dataset, Images, find_source
+from blockfront.training.loaders import EVAL_BATCH, Loader, Views, evaluation_loader, shuffled, views_for
+from blockfront.training.seeding import seeded
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from pathlib import Path
 from timm.data import create_dataset
 
 from blockfront.errors import UsageError
-
-from .datasets import DATASETS, Dataset, Pictures, Source, fingerprint
+from blockfront.training.datasets import DATASETS, Dataset, Pictures, Source, fingerprint
 
 _CIFAR = "https://www.cs.toronto.edu/~kriz"
 

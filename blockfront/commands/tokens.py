@@ -1,7 +1,8 @@
 """`bench tokens`: learned token reduction of a transformer with weights of its own."""
 
-from __future__ import annotations
-
+import inspect
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,40 +19,63 @@ app = typer.Typer(
     name="tokens", help="Learn how many tokens a vision transformer needs, and fix their counts.", no_args_is_help=True
 )
 
-Model = Annotated[str, typer.Argument(help="A timm name, file.py:factory, or the text of a network.")]
 Reduction = Annotated[Path, typer.Argument(help="File that `bench tokens learn` or `calibrate` wrote.")]
-Data = Annotated[str, typer.Option("--dataset", help="A name of `bench datasets`, or folder:PATH.")]
-DataDir = Annotated[str | None, typer.Option(help="Folder that holds the files of a named data set.")]
-Checkpoint = Annotated[Path | None, typer.Option(help="Weights of the model (default: timm's pretrained ones).")]
-Pretrained = Annotated[bool, typer.Option(help="Whether a timm model comes with its pretrained weights.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="The file to write.")]
-Batch = Annotated[int, typer.Option(help="Images in a batch.")]
-Device = Annotated[str, typer.Option(help="Where to compute: auto, cpu or cuda.")]
-Amp = Annotated[bool, typer.Option(help="Compute in bfloat16 where torch's autocast does.")]
-Threads = Annotated[int, typer.Option(help="Threads of a CPU.")]
-Workers = Annotated[int, typer.Option(help="More processes that load pictures.")]
-Seed = Annotated[int, typer.Option(help="Seed of the order of the images.")]
+
+
+def _setup(
+    model: Annotated[str, typer.Argument(help="A timm name, file.py:factory, or the text of a network.")],
+    dataset: Annotated[str, typer.Option(help="A name of `bench datasets`, or folder:PATH.")],
+    batch_size: Annotated[int, typer.Option(help="Images in a batch.")] = 128,
+    data_dir: Annotated[str | None, typer.Option(help="Folder that holds the files of a named data set.")] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Weights of the model (default: timm's pretrained ones).")
+    ] = None,
+    pretrained: Annotated[bool, typer.Option(help="Whether a timm model comes with its pretrained weights.")] = True,
+    device: Annotated[str, typer.Option(help="Where to compute: auto, cpu or cuda.")] = "auto",
+    amp: Annotated[bool, typer.Option(help="Compute in bfloat16 where torch's autocast does.")] = False,
+    threads: Annotated[int, typer.Option(help="Threads of a CPU.")] = 1,
+    workers: Annotated[int, typer.Option(help="More processes that load pictures.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the order of the images.")] = 0,
+) -> "TransformerSetup":
+    """The options that every command of this group has, and what it makes of them."""
+    from blockfront.services.tokens import TransformerSetup
+    from blockfront.services.transformers import load_transformer
+    from blockfront.training import get_dataset
+
+    if batch_size < 1:
+        raise UsageError(f"--batch-size must be 1 or more, not {batch_size}")
+    data = get_dataset(dataset, data_dir)
+    backbone = load_transformer(model, data, checkpoint, pretrained)
+    return TransformerSetup(model, backbone, data, batch_size, device, amp, threads, workers, seed)
+
+
+def _on_a_data_set(command: Callable[..., None]) -> Callable[..., None]:
+    """A command with the parameters of `_setup` before its own, which takes what that gives first."""
+    shared = inspect.signature(_setup).parameters
+    _, *own = inspect.signature(command).parameters.values()
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        command(_setup(**{name: given.pop(name) for name in shared}), **given)
+
+    parameters = sorted([*shared.values(), *own], key=lambda one: one.default is not inspect.Parameter.empty)
+    keywords = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
+    run.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]
+    run.__annotations__ = {one.name: one.annotation for one in keywords}
+    return run
 
 
 @app.command()
+@_on_a_data_set
 def learn(
-    model: Model,
-    dataset: Data,
+    setup: "TransformerSetup",
     output: Output = Path("reduction.pt"),
     target: Annotated[float, typer.Option(help="Share of the blocks' MACs that is to stay.")] = 0.75,
     variant: Annotated[str, typer.Option(help="merge-prune, prune-merge, merge or prune.")] = "merge-prune",
     merge_rate: Annotated[float, typer.Option(help="Learning rate of the thresholds for merging.")] = 5e-3,
     prune_rate: Annotated[float, typer.Option(help="Learning rate of the thresholds for pruning.")] = 5e-6,
     epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 1,
-    batch_size: Batch = 128,
-    data_dir: DataDir = None,
-    checkpoint: Checkpoint = None,
-    pretrained: Pretrained = True,
-    device: Device = "auto",
-    amp: Amp = False,
-    threads: Threads = 1,
-    workers: Workers = 0,
-    seed: Seed = 0,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -66,13 +90,10 @@ def learn(
         if not value > 0:
             raise UsageError(f"{name} must be above 0, not {value}")
     require_folder(output)
-    setting = _setting(
-        model, dataset, data_dir, checkpoint, pretrained, batch_size, device, amp, threads, workers, seed
-    )
     options = {"target": target, "variant": variant}
     with stoppable():
         learned = learn_reduction(
-            setting, options, (merge_rate, prune_rate), epochs, output, choose_progress(quiet=quiet)
+            setup, options, (merge_rate, prune_rate), epochs, output, choose_progress(quiet=quiet)
         )
     if json:
         print_json(learned)
@@ -82,10 +103,10 @@ def learn(
 
 
 @app.command()
+@_on_a_data_set
 def calibrate(
-    model: Model,
+    setup: "TransformerSetup",
     reduction: Reduction,
-    dataset: Data,
     output: Output = Path("static.pt"),
     images: Annotated[int, typer.Option(help="Training images to count tokens on.")] = 1024,
     multiple: Annotated[int, typer.Option(help="Number that every count is a multiple of.")] = 1,
@@ -93,15 +114,6 @@ def calibrate(
         float | None,
         typer.Option(help="Let thresholds decide within lengths that hold this share of the images."),
     ] = None,
-    batch_size: Batch = 128,
-    data_dir: DataDir = None,
-    checkpoint: Checkpoint = None,
-    pretrained: Pretrained = True,
-    device: Device = "auto",
-    amp: Amp = False,
-    threads: Threads = 1,
-    workers: Workers = 0,
-    seed: Seed = 0,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -115,11 +127,8 @@ def calibrate(
     if images < 1:
         raise UsageError(f"--images must be 1 or more, not {images}")
     require_folder(output)
-    setting = _setting(
-        model, dataset, data_dir, checkpoint, pretrained, batch_size, device, amp, threads, workers, seed
-    )
     with stoppable():
-        fixed = fix_counts(setting, reduction, images, multiple, capacity, output, choose_progress(quiet=quiet))
+        fixed = fix_counts(setup, reduction, images, multiple, capacity, output, choose_progress(quiet=quiet))
     if json:
         print_json(fixed)
         return
@@ -132,18 +141,10 @@ def calibrate(
 
 
 @app.command()
+@_on_a_data_set
 def evaluate(
-    model: Model,
-    dataset: Data,
+    setup: "TransformerSetup",
     reduction: Annotated[Path | None, typer.Option(help="File that `learn` or `calibrate` wrote.")] = None,
-    batch_size: Batch = 128,
-    data_dir: DataDir = None,
-    checkpoint: Checkpoint = None,
-    pretrained: Pretrained = True,
-    device: Device = "auto",
-    amp: Amp = False,
-    threads: Threads = 1,
-    workers: Workers = 0,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -153,40 +154,15 @@ def evaluate(
     from blockfront.console.tables import print_json, print_line, print_table
     from blockfront.services.tokens import evaluate_reduction
 
-    setting = _setting(model, dataset, data_dir, checkpoint, pretrained, batch_size, device, amp, threads, workers, 0)
     with stoppable():
-        scores = evaluate_reduction(setting, reduction, choose_progress(quiet=quiet))
+        scores = evaluate_reduction(setup, reduction, choose_progress(quiet=quiet))
     if json:
-        print_json({"model": model} | scores)
+        print_json({"model": setup.name} | scores)
         return
     networks = scores["networks"]
-    print_line(f"{model} on the {scores['test_images']} test images of {scores['dataset']}")
+    print_line(f"{setup.name} on the {scores['test_images']} test images of {scores['dataset']}")
     header = ["network", "top-1 %", "top-5 %", "MACs M", f"same class as {networks[0]['network']} %"]
     print_table(header, [_score(one) for one in networks])
-
-
-def _setting(
-    model: str,
-    dataset: str,
-    data_dir: str | None,
-    checkpoint: Path | None,
-    pretrained: bool,
-    batch_size: int,
-    device: str,
-    amp: bool,
-    threads: int,
-    workers: int,
-    seed: int,
-) -> TransformerSetup:
-    from blockfront.services.tokens import TransformerSetup
-    from blockfront.services.transformers import load_transformer
-    from blockfront.training import get_dataset
-
-    if batch_size < 1:
-        raise UsageError(f"--batch-size must be 1 or more, not {batch_size}")
-    data = get_dataset(dataset, data_dir)
-    backbone = load_transformer(model, data, checkpoint, pretrained)
-    return TransformerSetup(backbone, data, batch_size, device, amp, threads, workers, seed)
 
 
 def _by_block(columns: dict[str, Any]) -> list[list[object]]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 class TransformerSetup:
     """A transformer with its weights, the data set it is for, and where they compute; see `blockfront.training.fed`."""
 
+    name: str
     backbone: VisionTransformer
     dataset: Dataset
     batch_size: int
@@ -52,7 +53,7 @@ class TransformerSetup:
 
 
 def learn_reduction(
-    setting: TransformerSetup,
+    setup: TransformerSetup,
     options: dict[str, Any],
     rates: tuple[float, float],
     epochs: int,
@@ -65,10 +66,10 @@ def learn_reduction(
     """
     from blockfront.blocks.tokens import learn_thresholds, reduce_tokens, save_reduction, threshold_groups
 
-    model = reduce_tokens(setting.backbone, "ltmp", **options)
-    steps = epochs * -(-setting.dataset.train_images // setting.batch_size)
-    with setting.fed(model) as feed, progress.stage("learn", steps) as advance:
-        batches = (batch for _ in range(epochs) for batch in feed.training(setting.batch_size))
+    model = reduce_tokens(setup.backbone, "ltmp", **options)
+    steps = epochs * -(-setup.dataset.train_images // setup.batch_size)
+    with setup.fed(model) as feed, progress.stage("learn", steps) as advance:
+        batches = (batch for _ in range(epochs) for batch in feed.training(setup.batch_size))
         losses = learn_thresholds(model, _counted(batches, advance), merge_rate=rates[0], prune_rate=rates[1])
     save_reduction(model, output)
     return {
@@ -81,7 +82,7 @@ def learn_reduction(
 
 
 def fix_counts(
-    setting: TransformerSetup,
+    setup: TransformerSetup,
     reduction: Path,
     images: int,
     multiple: int,
@@ -100,11 +101,11 @@ def fix_counts(
         save_reduction,
     )
 
-    model = load_reduction(setting.backbone, reduction)
+    model = load_reduction(setup.backbone, reduction)
     model = model if model.plan is None else make_dynamic(model)
-    images = min(images, setting.dataset.train_images)
-    with setting.fed(model) as feed, progress.stage("calibrate", -(-images // setting.batch_size)) as advance:
-        batches = (batch for batch, _ in _counted(feed.training(setting.batch_size, images), advance))
+    images = min(images, setup.dataset.train_images)
+    with setup.fed(model) as feed, progress.stage("calibrate", -(-images // setup.batch_size)) as advance:
+        batches = (batch for batch, _ in _counted(feed.training(setup.batch_size, images), advance))
         if quantile is None:
             plan = calibrate(model, batches, multiple)
         else:
@@ -121,7 +122,7 @@ def fix_counts(
     }
 
 
-def evaluate_reduction(setting: TransformerSetup, reduction: Path | None, progress: Progress) -> dict[str, Any]:
+def evaluate_reduction(setup: TransformerSetup, reduction: Path | None, progress: Progress) -> dict[str, Any]:
     """Scores of the plain model and of what a reduction makes of it, on the test images.
 
     The first network is the one that the others' `agreement` is with: where there are fixed counts, that of thresholds.
@@ -130,17 +131,17 @@ def evaluate_reduction(setting: TransformerSetup, reduction: Path | None, progre
 
     from blockfront.blocks.tokens import load_reduction, make_dynamic, score_transformers
 
-    models: dict[str, nn.Module] = {"plain": setting.backbone}
-    model: Any = setting.backbone
+    models: dict[str, nn.Module] = {"plain": setup.backbone}
+    model: Any = setup.backbone
     if reduction is not None:
-        model = load_reduction(setting.backbone, reduction)
-    dataset = setting.dataset
-    with setting.fed(model) as feed, progress.stage("evaluate", -(-dataset.test_images // setting.batch_size)) as step:
-        if model is not setting.backbone and model.plan is not None:
+        model = load_reduction(setup.backbone, reduction)
+    dataset = setup.dataset
+    with setup.fed(model) as feed, progress.stage("evaluate", -(-dataset.test_images // setup.batch_size)) as step:
+        if model is not setup.backbone and model.plan is not None:
             models = {f"{model.method} dynamic": make_dynamic(model), f"{model.method} static": model, **models}
-        elif model is not setting.backbone:
+        elif model is not setup.backbone:
             models = {**models, model.method: model}
-        scores = score_transformers(models, _counted(feed.test(setting.batch_size), step))
+        scores = score_transformers(models, _counted(feed.test(setup.batch_size), step))
     networks = [{"network": name, **asdict(score)} for name, score in scores.items()]
     return {"dataset": dataset.ref, "test_images": dataset.test_images, "networks": networks}
 

@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from blockfront.signature import Signature
-from blockfront.targets.compiler.importing import converts
+from blockfront.targets.compiler.importing.rules import converts
 from blockfront.targets.compiler.outputs import tensors
 
 _aten = torch.ops.aten

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from tvm import relax
 
-from blockfront.targets.compiler.importing.importer import Importer, Node, both, dtype_of, rule
+from blockfront.targets.compiler.importing.importer import Importer
 from blockfront.targets.compiler.importing.reshaping import identity
+from blockfront.targets.compiler.importing.rules import Node, both, dtype_of, rule
 
 _UNARY = [
     *["relu", "silu", "gelu", "sigmoid", "tanh", "leaky_relu", "elu"],

@@ -12,7 +12,8 @@ import math
 import numpy as np
 from tvm import relax
 
-from blockfront.targets.compiler.importing.importer import Importer, Node, argument, rule
+from blockfront.targets.compiler.importing.importer import Importer
+from blockfront.targets.compiler.importing.rules import Node, argument, rule
 
 _TOKENS = 16
 _IGNORED = -1e30

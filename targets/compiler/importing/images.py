@@ -6,8 +6,9 @@ from typing import Any
 
 from tvm import relax
 
-from blockfront.targets.compiler.importing.importer import Importer, Node, argument, rule
+from blockfront.targets.compiler.importing.importer import Importer
 from blockfront.targets.compiler.importing.reshaping import Order
+from blockfront.targets.compiler.importing.rules import Node, argument, rule
 
 _NHWC: Order = (0, 2, 3, 1)
 

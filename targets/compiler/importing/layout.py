@@ -5,8 +5,9 @@ from __future__ import annotations
 from tvm import relax
 
 from blockfront.targets.compiler.importing.arithmetic import keep
-from blockfront.targets.compiler.importing.importer import Importer, Node, argument, rule
+from blockfront.targets.compiler.importing.importer import Importer
 from blockfront.targets.compiler.importing.reshaping import identity, reshape_plan
+from blockfront.targets.compiler.importing.rules import Node, argument, rule
 
 
 @rule("cat.default")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tvm import relax
 
-from blockfront.targets.compiler.importing.importer import Importer, Node, argument, dtype_of, rule
+from blockfront.targets.compiler.importing.importer import Importer
+from blockfront.targets.compiler.importing.rules import Node, argument, dtype_of, rule
 
 
 @rule("amax.default", "sum.dim_IntList")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from tvm import relax
 
-from blockfront.targets.compiler.importing.importer import Importer, Node, argument, rule
+from blockfront.targets.compiler.importing.importer import Importer
 from blockfront.targets.compiler.importing.reshaping import identity
+from blockfront.targets.compiler.importing.rules import Node, argument, rule
 
 
 @rule("linear.default")

@@ -5,7 +5,7 @@ from torch.fx import GraphModule
 
 from blockfront.signature import Signature
 from blockfront.targets.compiler.exporting import export_module
-from blockfront.targets.compiler.importing import converts
+from blockfront.targets.compiler.importing.rules import converts
 from blockfront.targets.compiler.randomize import randomize_statistics
 
 

@@ -1,0 +1,62 @@
+"""The registry of our own rules for operators, and what they read of a call."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from tvm.relax.frontend.torch.exported_program_translator import ExportedProgramImporter
+
+if TYPE_CHECKING:
+    from blockfront.targets.compiler.importing.importer import Importer
+
+# A torch.fx.Node: its stub types every argument as one of twenty kinds, which no rule could use unchecked.
+Node: TypeAlias = Any
+Conversion = Callable[["Importer", Node], None]
+"""Emits what a node computes."""
+
+RULES: dict[str, Conversion] = {}
+
+
+def rule(*names: str) -> Callable[[Conversion], Conversion]:
+    """Register a rule for operators, by the name and overload torch gives them."""
+
+    def register(function: Conversion) -> Conversion:
+        RULES.update(dict.fromkeys(names, function))
+        return function
+
+    return register
+
+
+def rule_of(node: Node) -> Conversion | None:
+    """The rule for a call, or None where TVM's own converter serves."""
+    if node.op != "call_function":
+        return None
+    return RULES.get("getitem" if node.target is operator.getitem else node.target.__name__)
+
+
+def argument(node: Node, position: int, name: str, default: Any = None) -> Any:
+    """An argument of a call, given by position or by name."""
+    return node.args[position] if len(node.args) > position else node.kwargs.get(name, default)
+
+
+def dtype_of(node: Node) -> str:
+    """TVM's name of the type of a call's elements."""
+    return str(node.meta["val"].dtype).removeprefix("torch.")
+
+
+def both(*names: str, overload: str = "default") -> list[str]:
+    """The names with and without the underscore of the in-place version."""
+    return [f"{name}{suffix}.{overload}" for name in names for suffix in ("", "_")]
+
+
+@cache
+def _converted_by_tvm() -> frozenset[str]:
+    return frozenset(ExportedProgramImporter().convert_map)
+
+
+def converts(operator: Any) -> bool:
+    """Whether an ATen operator can be imported as it is."""
+    return operator.__name__ in RULES or operator.__name__ in _converted_by_tvm()
