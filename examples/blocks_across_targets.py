@@ -38,6 +38,7 @@ space = DesignSpace(
 def main() -> None:
     """Sample on each target, compare, and say what the comparison says."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--targets", nargs="+", default=TARGETS, help="where to run them (default: %(default)s)")
     parser.add_argument("--n", type=int, default=42, help="networks; six families take turns")
     parser.add_argument("--epochs", type=int, default=None, help="passes over the images (default: the recipe's)")
     parser.add_argument("--storage", default="across.db", help="SQLite file that keeps the studies")
@@ -45,7 +46,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=None, help="worker processes (default: one a core)")
     options = parser.parse_args()
     studies = {}
-    for target in TARGETS:
+    for target in options.targets:
         networks = blockfront.sample(
             options.n,
             target,

@@ -1,3 +1,5 @@
+"""A model that takes two inputs, one of them of whole numbers, and returns a tree of outputs."""
+
 import torch
 from torch import nn
 

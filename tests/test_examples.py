@@ -71,8 +71,10 @@ def _board(folder: Path) -> None:
 
 
 def _comparison(folder: Path) -> None:
-    said = _run(folder, str(EXAMPLES / "blocks_across_targets.py"), "--n", "1", "--epochs", "1", "--workers", "1")
-    for target in ("rk3399", "edge_tpu_like", "tpu_like", "meta_prototype"):
+    targets = ("rk3399", "edge_tpu_like")
+    options = ("--n", "1", "--epochs", "1", "--workers", "1", "--targets", *targets)
+    said = _run(folder, str(EXAMPLES / "blocks_across_targets.py"), *options)
+    for target in targets:
         assert f"across-{target}" in said
         assert f"across-{target}" in (folder / "across.html").read_text("utf-8")
 
@@ -88,7 +90,7 @@ def _task(folder: Path) -> None:
     options = ("--dataset", f"{EXAMPLES / 'my_task.py'}:noise", "--target", "rk3399", "--runner", "roofline")
     said = _run(folder, "-m", "blockfront", "sample", "--n", "2", "--epochs", "2", *options, "--json", "--quiet")
     networks = json.loads(said)["networks"]
-    assert [network["state"] for network in networks] == ["complete"] * 2
+    assert [network["error"] for network in networks] == [None] * 2
     assert all(network["mae_ci95_low"] < network["mae"] < network["mae_ci95_high"] for network in networks)
     assert json.loads(said)["objectives"] == ["latency_ms", "mae"]
 

@@ -60,7 +60,7 @@ def plan(commands, own_boards):
             storage=commands.storage,
         )
         made = resolve(request)
-        return replace(made, options=replace(made.options, **others))
+        return replace(made, means=replace(made.means, options=replace(made.means.options, **others)))
 
     return make
 

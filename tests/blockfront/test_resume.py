@@ -118,9 +118,9 @@ def test_an_interrupted_sweep_says_how_to_go_on(commands):
 
 
 def test_a_second_sweep_of_the_same_study_is_refused_and_the_first_can_be_terminated(commands):
-    with commands.start(*commands.sampling(40, "--no-train")) as first:
+    with commands.start(*commands.sampling(40)) as first:
         _wait(commands, first, lambda rows: len(rows) > 0)
-        second = commands.sample(40, "--no-train")
+        second = commands.sample(40)
         assert second.returncode == 2
         assert f"is being run by process {first.pid}" in second.stderr
         first.terminate()

@@ -31,6 +31,10 @@ def apply(schedule: Schedule, block: KernelBlock, machine: Machine, constants: C
     if last.is_reduction:
         last = KernelBlock(schedule, schedule.cache_write(last.handle, 0, "global"))
     rows = len(spatial(block))
+    if rows == 0:  # One row, of which a number is left, and no loop over rows that blocks could be moved into.
+        for one in root_blocks(schedule):
+            schedule.add_unit_loop([*schedule.get_loops(one.handle), one.handle][0])
+        rows = 1
     for reduction in root_blocks(schedule):
         if reduction.is_reduction:
             _keep_partial_results(schedule, reduction, machine)

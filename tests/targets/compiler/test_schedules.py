@@ -9,7 +9,8 @@ from tvm import relax, tirx
 from tvm.s_tir import Schedule
 
 from blockfront.signature import Signature
-from blockfront.targets import get_target, winograd
+from blockfront.targets import get_target
+from blockfront.targets.compiler import winograd
 from blockfront.targets.compiler.exporting import export_module
 from blockfront.targets.compiler.kernel_cache import KernelCache
 from blockfront.targets.compiler.kernels import call_by_symbol, compile_kernels, kernel_functions

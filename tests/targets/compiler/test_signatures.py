@@ -9,8 +9,8 @@ from torch import nn
 from torchvision.ops import FeaturePyramidNetwork
 
 from blockfront.signature import Input, Signature
-from blockfront.targets import RUNNERS, RunOptions, compile_model, get_target
-from blockfront.targets.latency.runners.measure import run_program
+from blockfront.targets import METERS, RunOptions, compile_model, get_target
+from blockfront.targets.latency.meters.measure import run_program
 
 Detection = namedtuple("Detection", "boxes scores")
 WORDS = Signature((Input("ids", (1, 7), "int64", below=50), Input("mask", (1, 7))))
@@ -117,12 +117,12 @@ def test_every_output_is_what_torch_computes(case, target):
 def test_a_program_gives_all_its_outputs_where_it_is_measured():
     module, signature, names = CASES["nested"]
     program = compile_model(module, signature, get_target("host"), threads=1)
-    local, options = RUNNERS["local"], RunOptions(get_target("host"), 1, seconds=0, repeats=2, sample_ms=0.1)
+    local, options = METERS["local"], RunOptions(get_target("host"), 1, seconds=0, repeats=2, sample_ms=0.1)
     with local.session(options) as session:
         _, errors = run_program(program, session)
     assert [error.name for error in errors] == names
     assert all(error.agrees for error in errors)
-    latency = local.run(program, options)
+    latency = local.latency(program, options)
     assert latency.max_rel_error == max(error.relative for error in errors)
     assert latency.median_ms > 0
 
