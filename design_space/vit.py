@@ -13,7 +13,6 @@ from torch import nn
 from blockfront.adaptations import Adaptation, TokenCounts
 from blockfront.blocks.deployment import fuse_branches
 from blockfront.blocks.tokens import Reducer, TransformerMacs, reduce_tokens
-from blockfront.blocks.tokens.cropr import CroprReducer
 from blockfront.design_space.network import KINDS, Network
 from blockfront.design_space.reduction import LEARNED, ReductionSpec, family_of
 from blockfront.design_space.text import format_start, format_value, match_segment, parse_start
@@ -68,18 +67,16 @@ class VitNetwork(Network):
         skeleton, reducer = self._skeleton, self._reducer
         macs = TransformerMacs.of(skeleton)
         attended = kept = [macs.tokens] * self.depth
-        overhead = 0
+        overhead = outputs = 0
         if reducer is not None:
             attended, kept = reducer.counts(macs.tokens)
-            overhead = reducer.overhead(macs.tokens)
+            overhead, outputs = reducer.overhead(macs.tokens), reducer.outputs(macs.tokens)
         block, hidden = skeleton.blocks[0], int(self.width * self.mlp_ratio)
         layers = 4 * self.width * sum(attended) + (hidden + self.width) * sum(kept)
-        # A query of cropr is a linear layer with one output; what other methods multiply is no layer.
-        scores = overhead // self.width if isinstance(reducer, CroprReducer) else 0
         return Cost(
             macs=int(macs.total(attended, kept)) + overhead,
             params=_elements(skeleton) + (self.depth - 1) * _elements(block) + _elements(reducer),
-            activations=skeleton.patch_embed.num_patches * self.width + layers + scores + self.num_classes,
+            activations=skeleton.patch_embed.num_patches * self.width + layers + outputs + self.num_classes,
         )
 
     def build(self) -> nn.Module:

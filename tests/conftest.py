@@ -15,9 +15,12 @@ import pytest
 from blockfront.board.sockets import format_address, listen
 from blockfront.board.tracker import read_summary
 
-# How long an example takes says how busy the machine is.
-hypothesis.settings.register_profile("unhurried", deadline=None)
-hypothesis.settings.load_profile("unhurried")
+pytest_plugins = ["tests.lanes"]
+
+# How long an example takes says how busy the machine is; the same examples every time, but for who looks for new ones.
+hypothesis.settings.register_profile("fixed", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("soak", deadline=None, max_examples=1000)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 # What a board has: Python, TVM and no more of what bench needs elsewhere.
 LIGHT = """

@@ -72,7 +72,6 @@ def finish(compiled: Compiled, meter: Measures, options: Any, visits: tuple[Visi
 
 def train_network(job: Job, dataset: Dataset, recipe: Recipe, device: str) -> dict[str, Any]:
     """Train a network from scratch and test it: its `trainings`, and its `adaptations` where it has one."""
-    from blockfront.blocks.tokens import ReducedTransformer
     from blockfront.sweep.adapting import train_and_adapt
     from blockfront.training import seeded, train
 
@@ -83,7 +82,8 @@ def train_network(job: Job, dataset: Dataset, recipe: Recipe, device: str) -> di
         where["resolution"] = network.resolution
         if network.adaptation is not None:
             return train_and_adapt(module, network.adaptation, dataset, recipe, where)
-        loss = module.loss if isinstance(module, ReducedTransformer) else None
+        # What is minimised where that is more than the task's criterion, such as losses of auxiliary heads.
+        loss = getattr(module, "loss", None)
         return {"trainings": (train(module, dataset, recipe, loss=loss, **where),)}
 
 

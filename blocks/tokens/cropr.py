@@ -145,6 +145,10 @@ class CroprReducer(Reducer):
         removing = (n for index, n in enumerate(before[: len(self.removes)]) if self._left(index, n) < n)
         return self.width * sum(removing)
 
+    def outputs(self, tokens: int) -> int:
+        """A score of every token where some are removed: the query is a linear layer with one output."""
+        return self.overhead(tokens) // self.width
+
     def loss(self, run: Run, labels: Tensor, criterion: Callable[[Any, Tensor], Tensor]) -> Tensor:
         """The criterion on the logits and, with the same weight, on those of every auxiliary head."""
         return sum((criterion(logits, labels) for logits in run.auxiliary), criterion(run.logits, labels))

@@ -54,6 +54,10 @@ class Reducer(nn.Module):
         """MACs of the method's own matrix products on one image of `tokens`; raises `UsageError` as `counts` does."""
         return 0
 
+    def outputs(self, tokens: int) -> int:
+        """Elements that the method's own convolutions and linear layers give for one image of `tokens`."""
+        return 0
+
     def loss(self, run: Run, labels: Tensor, criterion: Callable[[Any, Tensor], Tensor]) -> Tensor:
         """What training minimises: the criterion on the logits, and what the method adds to it."""
         return criterion(run.logits, labels)
