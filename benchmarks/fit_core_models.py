@@ -1,4 +1,6 @@
-"""Fit the kept core models anew on a table of published latencies, and write targets/prediction/core_models.json.
+"""Fit the kept core models anew on a table of published latencies.
+
+Writes targets/latency/prediction/core_models.json.
 
     python benchmarks/fit_core_models.py
 

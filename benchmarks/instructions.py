@@ -28,7 +28,7 @@ MODELS = [
 CLASSES = ["multiply_add", "vector", "load", "store", "branch", "integer"]
 LINE_BYTES = 64
 FEW, MANY = 1, 6
-# What the profiler's plugin takes for marks (targets/profiler/native/plugin.c): a system call that fails.
+# What the profiler's plugin takes for marks (targets/latency/profiler/native/plugin.c): a system call that fails.
 MARK, DISCARD, FLUSH, DONE = 0x6D61726B, 0, 1, 4
 
 

@@ -1,7 +1,8 @@
 """What is known of a network on hardware: one result, how a trial keeps it, and the columns that follow from it."""
 
 from blockfront.results.column import DTYPES, Column, Scored, path, score_columns
-from blockfront.results.columns import COLUMNS, METRICS, SCHEMA_VERSION, add_columns, add_scored, scored
+from blockfront.results.column_registry import COLUMNS, METRICS, add_columns, add_scored, scored
+from blockfront.results.columns import SCHEMA_VERSION
 from blockfront.results.cost import Cost
 from blockfront.results.counts import Counts
 from blockfront.results.intervals import bootstrap95, wilson95

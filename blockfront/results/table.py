@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from blockfront.results.column import DTYPES
-from blockfront.results.columns import COLUMNS
+from blockfront.results.column_registry import COLUMNS
 from blockfront.results.result import Result
 
 
