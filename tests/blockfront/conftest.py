@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from blockfront import cli
+from blockfront.results import COLUMNS
+from blockfront.tasks import TASKS
 
 SPACE = """
 from blockfront.design_space import DesignSpace, Stage, choice, integer
@@ -112,6 +114,13 @@ class Said:
     code: int
     output: str
     errors: str
+
+
+@pytest.fixture(autouse=True)
+def _what_is_registered_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Columns and tasks that a test adds, or reads from a study, are gone when it ends."""
+    for registry in (COLUMNS, TASKS):
+        monkeypatch.setattr(registry, "_items", dict(registry.items()))
 
 
 @pytest.fixture

@@ -16,9 +16,8 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "columns.md"
 
 
 @pytest.fixture
-def one_more_metric(monkeypatch: pytest.MonkeyPatch) -> Column:
+def one_more_metric() -> Column:
     """What adding a metric takes: one line."""
-    monkeypatch.setattr(COLUMNS, "_items", dict(COLUMNS.items()))
     metric = Metric("double_ms", "double latency", "ms", "minimize", depends_on="target")
     column = Column("double_ms", "real", "ms", "twice the latency", lambda r: 2 * path("latency.median_ms")(r), metric)
     return COLUMNS.add("double_ms", column)
@@ -48,8 +47,7 @@ def _error(unit: str, direction: str) -> Scored:
     return Scored(unit, "mean error", Metric("mae", "mean absolute error", unit, direction))
 
 
-def test_what_a_study_says_of_a_metric_holds_until_somebody_here_defines_it(monkeypatch):
-    monkeypatch.setattr(COLUMNS, "_items", dict(COLUMNS.items()))
+def test_what_a_study_says_of_a_metric_holds_until_somebody_here_defines_it():
     add_scored([_error("px", "minimize")])
     add_scored([_error("px", "minimize")])
     assert METRICS["mae"].unit == "px"
@@ -60,8 +58,7 @@ def test_what_a_study_says_of_a_metric_holds_until_somebody_here_defines_it(monk
 
 
 @pytest.mark.parametrize("other", [("mm", "minimize"), ("px", "maximize")])
-def test_two_studies_that_mean_two_things_by_a_metric_are_not_read_together(monkeypatch, other):
-    monkeypatch.setattr(COLUMNS, "_items", dict(COLUMNS.items()))
+def test_two_studies_that_mean_two_things_by_a_metric_are_not_read_together(other):
     add_scored([_error("px", "minimize")])
     with pytest.raises(UsageError, match="the study's mae is in"):
         add_scored([_error(*other)])

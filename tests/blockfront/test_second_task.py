@@ -10,12 +10,11 @@ import pandas as pd
 import pytest
 
 from blockfront import load
-from blockfront.results import COLUMNS, METRICS
+from blockfront.results import METRICS
 from blockfront.results.trial import write_part
 from blockfront.study.journal import Journal
 from blockfront.study.settings import read_settings
 from blockfront.study.storage import opened
-from blockfront.tasks import TASKS
 
 DISCS = """
 import torch
@@ -88,8 +87,7 @@ def sampled(tmp_path_factory, commands_in):
 
 
 @pytest.fixture
-def frame(sampled, monkeypatch):
-    monkeypatch.setattr(COLUMNS, "_items", dict(COLUMNS.items()))
+def frame(sampled):
     return load("tiny-rk3399", sampled.storage)
 
 
@@ -186,9 +184,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("options", "first", "then"), REFUSED)
-def test_what_cannot_be_weighed_is_refused_in_one_line(bench, tmp_path, monkeypatch, options, first, then):
-    for registry in (COLUMNS, TASKS):
-        monkeypatch.setattr(registry, "_items", dict(registry.items()))
+def test_what_cannot_be_weighed_is_refused_in_one_line(bench, tmp_path, options, first, then):
     (tmp_path / "discs.py").write_text(DISCS)
     space = tmp_path / "tiny.py"
     space.write_text(space.read_text().replace('"tiny",', '"tiny",\n    task="classification",'))
