@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
 
 from blockfront.analysis.frame import require_comparable, tidy, usable
 from blockfront.analysis.metrics import OBJECTIVES, Objectives
@@ -19,7 +18,7 @@ PROXIES = ("macs", "activations", "params")
 
 
 def _row_spearman(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    ranks = [rankdata(values, axis=1) for values in (a, b)]
+    ranks = [pd.DataFrame(values).rank(axis=1).to_numpy() for values in (a, b)]
     x, y = (rank - rank.mean(axis=1, keepdims=True) for rank in ranks)
     spread = np.sqrt((x * x).sum(axis=1) * (y * y).sum(axis=1))
     with np.errstate(invalid="ignore"):

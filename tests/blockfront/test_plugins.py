@@ -58,8 +58,6 @@ def test_the_example_is_listed_and_sampled(site: Path, tmp_path: Path):
     (site / "wavy.py").write_text((EXAMPLE / "wavy.py").read_text())
 
     assert "wavy" in _names(_run(tmp_path, "blocks", "--json"), "block")
-    assert "wavy_board" in _names(_run(tmp_path, "targets", "--json"), "target")
-    assert "waves" in _names(_run(tmp_path, "datasets", "--json"), "dataset")
 
     names = ("--space", "wavy_small", "--dataset", "waves", "--target", "wavy_board", "--runner", "roofline")
     done = _run(tmp_path, "sample", "--n", "2", *names, "--epochs", "1", "--workers", "1", "--json", "--quiet")
