@@ -1,14 +1,14 @@
 """Which tests take time: a mark for each thing that does, and `fast` for tests that do none of them.
 
 Fixtures say it for the tests that use them; other tests, or whole files, are marked by hand. A test that starts a
-process without a mark fails, so that `pytest -m fast` stays fast,
-about a minute on two cores.
+process without a mark fails, so that `pytest -m fast` stays fast: one to two minutes on two cores.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from multiprocessing.process import BaseProcess
 
 import pytest
 
@@ -36,6 +36,13 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{name}: {does}")
     config.addinivalue_line("markers", "fast: does none of these; given to whatever has no other mark")
     sys.addaudithook(_audit)
+    start = BaseProcess.start
+
+    def started(process: BaseProcess) -> None:
+        _started.append(process.name)  # There is no audit event of these.
+        start(process)
+
+    BaseProcess.start = started  # type: ignore[method-assign]
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.compiles
+
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
 PARTS = ("blockfront", "adaptations", "blocks", "design_space", "targets", "tasks", "training", "analysis")

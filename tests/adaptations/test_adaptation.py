@@ -60,6 +60,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Network:
     return Network.parse(NETWORK)
 
 
+@pytest.mark.compiles
 def test_what_is_fitted_after_training_is_scored_kept_and_compiled(network: Network) -> None:
     digits, means = get_dataset("digits"), choose(Asked(get_target("rk3399"), threads=1), runner="roofline")
     job = Job(str(network.id), NETWORK, seed=0, threads=1)

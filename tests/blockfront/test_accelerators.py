@@ -196,6 +196,7 @@ def test_a_model_that_zigzag_lacks_fails_with_the_reason(bench, tmp_path):
     assert "only 0.0% of the MACs are in layers that ZigZag models" in said.errors
 
 
+@pytest.mark.emulates
 def test_the_doctor_simulates_a_layer(bench):
     said = bench("doctor", "--target", "edge_tpu_like")
     assert "runner simulated" in said.output

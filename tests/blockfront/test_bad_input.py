@@ -39,6 +39,7 @@ def files(tmp_path: Path) -> set[str]:
     return {path.name for path in tmp_path.iterdir()} | {"tiny.py"}
 
 
+@pytest.mark.emulates
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -108,6 +109,7 @@ def test_a_silent_tracker_is_told_in_one_line_in_seconds(commands):
     assert [path.name for path in commands.folder.iterdir()] == ["tiny.py"]
 
 
+@pytest.mark.processes
 def test_a_scheduler_that_is_not_there_is_told_in_one_line(bench, files, tmp_path):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))

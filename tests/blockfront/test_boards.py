@@ -247,6 +247,7 @@ def test_the_commands_serve_until_they_are_stopped(bench, commands):
         assert "Traceback" not in tracker.stderr.read() + board.stderr.read()
 
 
+@pytest.mark.processes
 def test_a_board_needs_no_more_than_python_and_tvm(tmp_path):
     code = f"{LIGHT}\nfrom blockfront.board.server import main\nimport blockfront.board.tracker\nmain(['--help'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)

@@ -7,6 +7,7 @@ import pytest
 from blockfront.targets import HARDWARE
 
 
+@pytest.mark.emulates
 def test_a_target_without_a_device_is_told_how_to_attach_one(bench):
     said = bench("calibrate", "--target", "rk3399")
     assert said.code == 2
@@ -43,6 +44,7 @@ def test_without_qemu_nothing_is_measured(bench, monkeypatch, tmp_path):
     assert not (tmp_path / "cache" / "calibration").exists()
 
 
+@pytest.mark.emulates
 @pytest.mark.skipif("host_avx2" not in HARDWARE, reason="a processor with AVX2 is needed")
 def test_a_calibration_says_what_it_found_and_where_it_is(bench, tmp_path):
     path = tmp_path / "mine.json"

@@ -39,6 +39,7 @@ def test_a_target_shows_where_each_of_its_figures_is_from(bench):
     assert "did you mean rk3399" in bench("targets", "rk3398").errors
 
 
+@pytest.mark.compiles
 def test_a_network_text_is_profiled(bench):
     said = bench("profile", NETWORK, "--target", "rk3399", "--runner", "roofline", "--json", "--quiet")
     assert (said.code, said.errors) == (0, "")
@@ -68,6 +69,7 @@ def test_a_network_text_is_profiled(bench):
     }
 
 
+@pytest.mark.compiles
 def test_a_factory_of_a_file_is_profiled_and_measured_on_the_host(bench, tmp_path):
     (tmp_path / "model.py").write_text(
         "from torch import nn\n"
@@ -91,6 +93,7 @@ def profiled(bench, *call: str) -> dict[str, object]:
     return json.loads(said.output)
 
 
+@pytest.mark.compiles
 def test_an_image_of_any_shape_and_channels_is_profiled(bench, tmp_path):
     (tmp_path / "model.py").write_text(
         "import timm\n"
@@ -107,6 +110,7 @@ def test_an_image_of_any_shape_and_channels_is_profiled(bench, tmp_path):
     assert max(grey["max_rel_error"], colour["max_rel_error"]) <= 1e-4
 
 
+@pytest.mark.compiles
 def test_what_takes_no_image_says_so_itself(bench, tmp_path):
     (tmp_path / "model.py").write_text(
         "from torch import nn\n"
@@ -123,6 +127,7 @@ def test_what_takes_no_image_says_so_itself(bench, tmp_path):
     assert "the model takes ids 1x6 int64" in said.errors
 
 
+@pytest.mark.compiles
 def test_a_segmenting_network_of_torchvision_agrees_with_torch(bench):
     found = profiled(bench, "torchvision:lraspp_mobilenet_v3_large", "--input", "64x96")
     assert 0 < found["max_rel_error"] <= 1e-4
@@ -171,6 +176,7 @@ def test_the_size_and_name_of_known_models():
     assert find_model(NETWORK, ImageSize(64, 64)).signature == Signature.image(64)
 
 
+@pytest.mark.emulates
 def test_doctor_finds_this_machine_able(bench):
     said = bench("doctor", "--target", "rk3399", "--json")
     checks = {check["check"]: check for check in json.loads(said.output)}
@@ -181,6 +187,7 @@ def test_doctor_finds_this_machine_able(bench):
     assert {f"runner {name}" for name in ("rpc", "emulated", "roofline")} <= set(checks)
 
 
+@pytest.mark.compiles
 def test_doctor_names_what_fails(bench):
     said = bench("doctor", "--storage", "nowhere/bench.db")
     assert said.code == 1
@@ -188,6 +195,7 @@ def test_doctor_names_what_fails(bench):
     assert "there is no folder nowhere" in said.output
 
 
+@pytest.mark.compiles
 def test_doctor_leaves_nothing_behind(bench, tmp_path):
     bench("doctor")
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.py"]

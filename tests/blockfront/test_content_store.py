@@ -145,6 +145,7 @@ assert read > 100, read
 """
 
 
+@pytest.mark.processes
 def test_many_processes_keep_the_limit_together_and_never_read_half_an_entry(tmp_path):
     processes = 3
     commands = [[sys.executable, "-c", WRITER, str(tmp_path), str(i), str(LIMIT)] for i in range(processes)]

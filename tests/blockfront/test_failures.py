@@ -14,6 +14,8 @@ from blockfront.results.table import to_frame
 from blockfront.study.storage import opened
 from blockfront.sweep.samplers import SAMPLERS
 
+pytestmark = pytest.mark.processes
+
 SPACE = """
 import torch
 from torch import nn

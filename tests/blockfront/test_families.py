@@ -8,6 +8,8 @@ from blockfront.signature import Signature
 from blockfront.targets import compile_model, get_target
 from blockfront.targets.compiler import grouped, winograd
 
+pytestmark = pytest.mark.compiles
+
 FAMILIES = [name for name, block in BLOCKS.items() if block.cls.__module__.startswith("blockfront.blocks")]
 
 

@@ -142,6 +142,7 @@ def test_the_check_sees_an_import_against_the_order(tmp_path):
     assert _imports(wrong, "blockfront.blocks") == {"blockfront.targets", "blockfront.blocks"}
 
 
+@pytest.mark.processes
 def test_the_front_door_and_the_help_stay_cheap():
     """Neither loads torch: a wrong option is told at once."""
     code = (

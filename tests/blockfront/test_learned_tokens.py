@@ -26,6 +26,8 @@ from blockfront.sweep.stages import Job, profile_network
 from blockfront.targets import Asked, choose, get_target
 from blockfront.training import Recipe, fed, get_dataset, seeded, train
 
+pytestmark = pytest.mark.processes
+
 SPACE = """
 from blockfront.design_space import Reduction, TransformerSpace
 

@@ -18,6 +18,8 @@ import pytest
 from blockfront import load
 from blockfront.results import COLUMNS
 
+pytestmark = pytest.mark.processes
+
 OLD = Path(__file__).parent / "old_studies"
 STUDIES = ("old-emulated", "old-measured", "old-roofline", "old-simulated", "old-vit")
 

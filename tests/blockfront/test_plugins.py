@@ -15,6 +15,8 @@ import pytest
 from blockfront.errors import UsageError
 from blockfront.registry import Registry, plugin_versions
 
+pytestmark = pytest.mark.processes
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "plugin"
 OFFERS = {"blockfront.block": {"wavy": "wavy"}}
 

@@ -14,6 +14,8 @@ import pytest
 from blockfront.sweep.cluster import MEASURE, embedded_cluster
 from blockfront.sweep.pool import Outcome, Pool, WorkerCall
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[Pool]:

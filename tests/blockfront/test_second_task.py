@@ -16,6 +16,8 @@ from blockfront.study.journal import Journal
 from blockfront.study.settings import read_settings
 from blockfront.study.storage import opened
 
+pytestmark = pytest.mark.processes
+
 DISCS = """
 import torch
 from torch import nn

@@ -39,6 +39,7 @@ with opened(sys.argv[1], create=True) as storage:
 """
 
 
+@pytest.mark.processes
 def test_a_full_disk_leaves_a_study_that_opens_with_all_that_was_confirmed(tmp_path):
     storage = f"sqlite:///{tmp_path / 'bench.db'}"
     filled = subprocess.run([sys.executable, "-c", FILL, storage], capture_output=True, text=True, timeout=120)

@@ -39,6 +39,7 @@ def _ran(said):
     return json.loads(said.output)
 
 
+@pytest.mark.compiles
 def test_thresholds_are_learned_fixed_compared_and_timed(bench, given):
     learned = _ran(bench("tokens", "learn", MODEL, *given, "--target", "0.8", "--batch-size", "4", "--json"))
     assert learned["steps"] == 6

@@ -14,6 +14,8 @@ import pytest
 from blockfront import load
 from blockfront.targets import METERS, TOOLCHAINS
 
+pytestmark = pytest.mark.processes
+
 MODULE = """
 import time
 from dataclasses import dataclass

@@ -57,6 +57,7 @@ def faster(database: TuningDatabase, network: object, resolution: int) -> Tuning
     return record
 
 
+@pytest.mark.compiles
 def test_a_kernel_is_tuned_and_a_second_run_has_nothing_to_do(bench, model):
     call = ("tune", *TINY, "--trials", "2", "--kernels", "1", "--database", "tuned.jsonl")
     said = bench(*call, "--json", "--quiet")
@@ -77,6 +78,7 @@ def test_a_kernel_is_tuned_and_a_second_run_has_nothing_to_do(bench, model):
     assert profiled["tuned_kernels"] == int(kernel["kept"])
 
 
+@pytest.mark.compiles
 def test_a_profile_uses_the_kernels_that_won_and_no_others(bench, model):
     database = TuningDatabase(get_target("host"), 1, Path("tuned.jsonl"))
     record = faster(database, find_model("model.py:tiny").build(), 16)

@@ -12,6 +12,8 @@ import pytest
 from blockfront.targets.compiler.schedules import rules
 from blockfront.targets.compiler.schedules.rule import Rule
 
+pytestmark = pytest.mark.compiles
+
 NETWORK = "cnn_32_n10/stem_k3_s2_c8_nrelu/ds_r1_k3_s2_c16_nrelu/head"
 PROFILE = ("profile", NETWORK, "--target", "rk3399", "--runner", "roofline", "--quiet")
 REASON = re.compile(r"^(\S+) is unscheduled: (picky failed: ValueError: \w+ is not to my taste)$", re.MULTILINE)

@@ -17,6 +17,8 @@ from blockfront.services.verify import NetworkToVerify, verify_network
 from blockfront.targets import RunOptions, compile_model, get_target
 from blockfront.targets.latency.emulation import Emulation
 
+pytestmark = pytest.mark.emulates
+
 MODEL = """
 from torch import nn
 

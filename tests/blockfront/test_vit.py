@@ -12,6 +12,8 @@ from blockfront.sweep.stages import Job, train_network
 from blockfront.targets import compile_model, get_target
 from blockfront.training import Recipe, get_dataset, seeded
 
+pytestmark = pytest.mark.processes
+
 SPACE = """
 from blockfront.design_space import Reduction, TransformerSpace, choice
 

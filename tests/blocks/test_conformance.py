@@ -8,6 +8,8 @@ from blockfront.blocks import BLOCKS
 from blockfront.errors import UsageError
 from blockfront.testing import check_block
 
+pytestmark = pytest.mark.compiles
+
 ALL_WIDTHS = [(a, b) for a in (8, 16, 24, 40, 112) for b in (8, 16, 24, 40, 112)]
 OTHER_OPTIONS = [
     ("ir", {"expansion": 1.0}),

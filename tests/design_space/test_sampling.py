@@ -39,6 +39,7 @@ def test_the_same_networks_come_out_everywhere() -> None:
     assert ids(SMALL, 0, 4) == GOLDEN
 
 
+@pytest.mark.processes
 def test_another_process_with_other_hashing_samples_the_same() -> None:
     code = (
         "from blockfront.design_space import load_space; s = load_space('mobile', 32, 10);"

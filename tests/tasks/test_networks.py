@@ -58,6 +58,7 @@ def test_what_is_deployed_is_the_network_followed_by_its_post_processing(text: s
     assert not deployed.training
 
 
+@pytest.mark.compiles
 def test_post_processing_is_compiled_and_compared_with_torch(regression: Task) -> None:
     network = Network.parse(CNN.format("r"))
     target = get_target("rk3399")

@@ -152,6 +152,7 @@ def test_labels_reach_the_loss_as_its_task_takes_them(
         assert list(trained.scores) == ["height"]
 
 
+@pytest.mark.processes
 def test_labels_that_are_none_of_the_tasks_are_told_with_the_data_sets_name(
     register: Callable[[Source], Source], small_net: Callable[[int], nn.Module]
 ) -> None:

@@ -145,6 +145,7 @@ def test_a_half_written_image_is_named_before_training(tmp_path: Path, picture_t
         get_dataset(f"folder:{root}")
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("workers", [0, 1])
 def test_an_image_damaged_after_the_check_stops_training_by_name(
     tmp_path: Path, picture_tree: Tree, small_net: Callable[[int], nn.Module], workers: int

@@ -104,6 +104,7 @@ def test_evaluating_a_trained_network_gives_the_accuracy_it_was_trained_to(small
     )
 
 
+@pytest.mark.processes
 def test_two_processes_train_the_same_network_to_the_last_bit(capsys: pytest.CaptureFixture[str]) -> None:
     other = subprocess.run([sys.executable, "-c", REPEAT], capture_output=True, text=True, check=True).stdout
     exec(REPEAT, {})

@@ -32,6 +32,7 @@ class Transcendental(nn.Module):
         return torch.nn.functional.silu(x).softmax(-1)
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("target", ["rk3399", "visionfive2"])
 def test_code_for_a_board_calls_nothing_of_libm(target):
     """The profiler's harness has no C library, and a board's own would be slow."""

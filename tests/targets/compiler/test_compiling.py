@@ -42,6 +42,7 @@ def test_peak_memory_holds_the_image_and_the_largest_two_tensors(host_program):
     assert first + second <= host_program.peak_memory_bytes <= everything + 4096
 
 
+@pytest.mark.compiles
 def test_random_statistics_are_gone_after_compiling_and_after_failing(tiny):
     before = copy.deepcopy(tiny.state_dict())
     compile_model(tiny, Signature.image(16), get_target("host"), threads=1, seed=3)
@@ -51,6 +52,7 @@ def test_random_statistics_are_gone_after_compiling_and_after_failing(tiny):
     assert all(torch.equal(value, before[name]) for name, value in tiny.state_dict().items())
 
 
+@pytest.mark.compiles
 def test_without_a_seed_the_modules_own_weights_are_compiled(tiny):
     program = compile_model(tiny, Signature.image(16), get_target("host"), threads=1)
     (sample,), (output,) = program.inputs, program.outputs
@@ -59,6 +61,7 @@ def test_without_a_seed_the_modules_own_weights_are_compiled(tiny):
     assert torch.allclose(torch.from_numpy(output.array.copy()), expected, atol=1e-6)
 
 
+@pytest.mark.compiles
 def test_an_output_that_differs_from_torchs_is_an_error_not_a_latency():
     class Unsteady(nn.Module):
         """The traced constant is not the one torch computed with before."""

@@ -19,6 +19,8 @@ from blockfront.targets import Asked, choose, compile_model, get_target
 from blockfront.targets.compiler import cuda_compiler
 from blockfront.targets.latency.meters.gpu import find_device
 
+pytestmark = pytest.mark.compiles
+
 GPUS = ["jetson_nano_gpu", "jetson_orin_nano_gpu", "rk3399_gpu"]
 SOFTWARE_GPU = Path(__file__).parent / "software_gpu" / "measure.py"
 

@@ -7,6 +7,8 @@ from torch import nn
 from blockfront.signature import Signature
 from blockfront.targets import compile_model, get_target
 
+pytestmark = pytest.mark.compiles
+
 
 class BiasedAttention(nn.Module):
     """A bias for each head, which the images share, and tokens that fill no vector."""

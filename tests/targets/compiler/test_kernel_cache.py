@@ -53,6 +53,7 @@ def network(width):
     return nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, width, 1), nn.Flatten())
 
 
+@pytest.mark.compiles
 def test_networks_that_share_a_kernel_share_its_code(tmp_path, monkeypatch):
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path))
     host = get_target("host")
@@ -66,6 +67,7 @@ def test_networks_that_share_a_kernel_share_its_code(tmp_path, monkeypatch):
     assert len(added) == len({kernel.symbol for kernel in second.kernels} - shared) + 1
 
 
+@pytest.mark.compiles
 def test_another_thread_count_or_target_has_its_own_code(tmp_path, monkeypatch):
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path))
     rk3399 = get_target("rk3399")

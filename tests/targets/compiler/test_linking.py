@@ -8,6 +8,8 @@ from blockfront.signature import Signature
 from blockfront.targets import compile_model, get_target
 from blockfront.targets.compiler.linking import link_objects, load_library
 
+pytestmark = pytest.mark.compiles
+
 _MAPS = Path("/proc/self/maps")
 
 

@@ -93,11 +93,13 @@ def stale(scale):
     return function
 
 
+@pytest.mark.compiles
 def test_a_small_output_that_is_wrong_is_refused_beside_a_large_one_that_is_right():
     with pytest.raises(RunError, match=r"^output small compiled for host differs from torch: relative error .* > 0"):
         host(stale(1e-3))
 
 
+@pytest.mark.compiles
 def test_an_output_may_be_as_far_off_as_its_own_tolerance_says():
     # The second call is traced: twice what torch gave in the first.
     program = host(stale(1e-3), {"small": 1.5})
@@ -108,6 +110,7 @@ def test_an_output_may_be_as_far_off_as_its_own_tolerance_says():
     assert program.max_abs_error == max(error.absolute for error in program.errors)
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize(
     ("function", "expected"),
     [

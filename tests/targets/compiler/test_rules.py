@@ -64,6 +64,7 @@ def test_a_rule_for_whole_kernels_leaves_nothing_to_later_ones(monkeypatch):
     assert [kernel.rule for kernel in kernels_of(nn.LayerNorm(14))] == ["rows"]
 
 
+@pytest.mark.compiles
 def test_a_rule_that_fails_costs_its_kernel_the_schedule_and_not_the_network(picky, tiny):
     program = compile_model(tiny, Signature.image(16), get_target("rk3399"), seed=0)
     reasons = {kernel.name: kernel.reason for kernel in program.kernels if kernel.reason}
@@ -74,6 +75,7 @@ def test_a_rule_that_fails_costs_its_kernel_the_schedule_and_not_the_network(pic
         assert re.fullmatch(r"picky failed: ValueError: \w+ is not to my taste", reason)
 
 
+@pytest.mark.compiles
 def test_debugging_raises_what_a_rule_does_although_the_cache_has_the_kernel(picky, tiny, monkeypatch):
     compile_model(tiny, Signature.image(16), get_target("rk3399"), seed=0)
     monkeypatch.setenv("BENCH_DEBUG", "1")

@@ -137,6 +137,7 @@ def compiled(tmp_path, monkeypatch):
     return run
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("machine", MACHINES)
 @pytest.mark.parametrize("name", MODULES)
 def test_scheduled_kernels_compute_what_torch_does_and_none_is_left_unscheduled(name, machine, compiled):
@@ -149,6 +150,7 @@ def test_scheduled_kernels_compute_what_torch_does_and_none_is_left_unscheduled(
         np.testing.assert_allclose(output, model(x).numpy(), rtol=2e-5, atol=2e-5)
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("machine", MACHINES)
 @pytest.mark.parametrize("m", [2, 4])
 @pytest.mark.parametrize("size", [8, 13])

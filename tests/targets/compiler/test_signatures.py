@@ -12,6 +12,8 @@ from blockfront.signature import Input, Signature
 from blockfront.targets import METERS, RunOptions, compile_model, get_target
 from blockfront.targets.latency.meters.measure import run_program
 
+pytestmark = pytest.mark.compiles
+
 Detection = namedtuple("Detection", "boxes scores")
 WORDS = Signature((Input("ids", (1, 7), "int64", below=50), Input("mask", (1, 7))))
 SIDES = Signature((Input("left", (1, 3, 8, 12)), Input("right", (1, 3, 8, 12))))

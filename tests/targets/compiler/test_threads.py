@@ -4,6 +4,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.processes
+
 _PROGRAM = """
 import os
 from blockfront.targets.compiler.threads import use_threads

@@ -20,6 +20,8 @@ from blockfront.signature import Signature
 from blockfront.targets import compile_model, get_target
 from blockfront.targets.compiler.exporting import export_module
 
+pytestmark = pytest.mark.compiles
+
 FIXED = {
     "tome": {"r": 6},
     "cropr": {"r": 6},

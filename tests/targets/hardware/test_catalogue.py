@@ -49,6 +49,7 @@ def imports(library):
     return names
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("name", PROCESSORS)
 def test_every_kernel_of_every_family_becomes_code_of_the_board(name, all_families):
     target = TARGETS[name]

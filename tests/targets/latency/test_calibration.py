@@ -137,6 +137,7 @@ def test_arrays_fit_the_caches_they_are_named_for():
     assert 2**20 < with_third["L3"] < 2**25 < with_third["memory"] / 2
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize(
     ("name", "expected"), [("tile 4 × 3, L1", "product"), ("sum, L2", "sums"), ("window, L1", "window")]
 )
@@ -164,6 +165,7 @@ def test_a_micro_kernel_computes_what_its_name_says(name, expected):
         assert out[:count] == pytest.approx(windows, rel=1e-4)
 
 
+@pytest.mark.emulates
 @needs_avx2
 def test_profiles_of_micro_kernels_count_what_they_are_made_of():
     target = HARDWARE["host_avx2"]
@@ -185,6 +187,7 @@ def test_profiles_of_micro_kernels_count_what_they_are_made_of():
     assert counts["fill, L1"].store_bytes == pytest.approx(4 * 2**20, rel=0.01)
 
 
+@pytest.mark.emulates
 @needs_avx2
 def test_this_machine_is_calibrated_from_end_to_end():
     target = replace(HARDWARE["host_avx2"], l3_bytes=0, l2_bytes=2**17, cores=1)

@@ -153,6 +153,7 @@ def test_without_qemu_and_apt_it_says_what_to_install(monkeypatch, tmp_path):
         qemu.find_qemu()
 
 
+@pytest.mark.processes
 def test_a_download_that_fails_is_one_line_and_leaves_nothing(monkeypatch, tmp_path):
     if debian.obstacle():
         pytest.skip(debian.obstacle())

@@ -63,6 +63,7 @@ def test_its_accumulators_hide_the_latency_of_two_pipes(name):
     assert in_registers(target.machine(1)).accumulators + 1 < target.vector_registers
 
 
+@pytest.mark.compiles
 def test_as_much_is_computed_as_is_counted():
     host = get_target("host")
     update = Update(tiles=3, accumulators=4, lanes=8, steps=5)

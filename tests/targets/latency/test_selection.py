@@ -29,6 +29,7 @@ def test_this_machine_is_measured_and_nothing_need_be_said():
     assert means.prediction is None
 
 
+@pytest.mark.emulates
 def test_a_board_that_is_not_attached_is_predicted_and_the_line_says_how_to_measure_it():
     means = choose(asked())
     assert means.meter.source == "predicted"

@@ -1,9 +1,12 @@
+import pytest
 import tvm
 from tvm.script import tirx as T
 
 from blockfront.targets import METERS, RunOptions
 from blockfront.targets.tuning.candidates import open_candidates
 from blockfront.targets.tuning.processes import Failure
+
+pytestmark = pytest.mark.processes
 
 ARGUMENTS = (("float32", (16,)),)
 

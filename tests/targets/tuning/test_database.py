@@ -95,6 +95,7 @@ for i in range(50):
 """
 
 
+@pytest.mark.processes
 def test_processes_that_add_at_once_lose_nothing(database, record):
     database.add(record)
     writers = [

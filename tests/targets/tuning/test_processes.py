@@ -6,6 +6,8 @@ import pytest
 
 from blockfront.targets.tuning.processes import Failure, Processes
 
+pytestmark = pytest.mark.processes
+
 
 def test_results_come_in_the_order_of_the_calls():
     with Processes(2, 60) as processes:

@@ -12,6 +12,7 @@ def renamed(function):
     return tvm.ir.load_json(tvm.ir.save_json(function).replace("conv2d_nhwc", "another").replace("T_add", "plus"))
 
 
+@pytest.mark.compiles
 def test_a_trace_fits_a_kernel_of_the_same_structure_with_other_names(task, trace):
     other = renamed(task.function)
     assert "another" in other.script()

@@ -11,6 +11,8 @@ from blockfront.targets.tuning.database import TuningDatabase
 from blockfront.targets.tuning.tasks import by_time, merge, tasks_of
 from blockfront.targets.tuning.tuner import Tuner
 
+pytestmark = pytest.mark.processes
+
 TRIALS = 4
 
 

@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.compiles
+
 ALONE = {"load": (True, False), "store": (False, True)}
 AARCH64 = [
     ("20cc224e", "fmla v0.4s, v1.4s, v2.4s", "multiply-add"),

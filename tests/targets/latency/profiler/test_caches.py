@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from blockfront.targets import get_target
 from blockfront.targets.latency.profiler import Cache, Caches, caches_of
 
+pytestmark = pytest.mark.compiles
+
 LINE = 64
 EVENTS = ["l1", "l1 streamed", "l2", "l2 streamed", "l3", "l3 streamed", "written back", "tlb"]
 

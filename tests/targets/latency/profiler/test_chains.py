@@ -4,6 +4,8 @@ import ctypes
 
 import pytest
 
+pytestmark = pytest.mark.compiles
+
 NONE = -1
 
 

@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.compiles
+
 
 @pytest.fixture(scope="module")
 def decode(decoder):
