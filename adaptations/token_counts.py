@@ -8,6 +8,7 @@ from torch import nn
 
 from blockfront.adaptations.adaptation import ADAPTATIONS, Adaptation
 from blockfront.blocks.tokens import (
+    LABEL_SMOOTHING,
     Plan,
     ReducedTransformer,
     assume_counts,
@@ -39,7 +40,7 @@ class TokenCounts(Adaptation[Plan]):
     def fit(self, module: nn.Module, feed: Feed) -> Plan:
         """The counts. `module` keeps the thresholds, by which it is dynamic."""
         reduced, size = _reduced(module), batch_of(feed.dataset.train_images)
-        learn_thresholds(reduced, feed.training(size))
+        learn_thresholds(reduced, feed.training(size), criterion=feed.criterion(LABEL_SMOOTHING))
         return calibrate(reduced, (images for images, _ in feed.training(limit=CALIBRATION_IMAGES)))
 
     def adapt(self, module: nn.Module, artefact: Plan | None) -> nn.Module:

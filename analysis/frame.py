@@ -56,8 +56,18 @@ def usable(df: pd.DataFrame, *columns: str) -> pd.DataFrame:
     return table[keep].reset_index(drop=True)
 
 
+APART = (
+    ("target", "targets"),
+    ("toolchain", "toolchains"),
+    ("precision", "number formats"),
+    ("latency_source", "latency sources"),
+    ("predictor", "predictors"),
+)
+"""Columns in which rows must not differ to be compared by what holds for one target, and what their values are."""
+
+
 def require_comparable(df: pd.DataFrame, *metrics: str) -> None:
-    """Raise `UsageError` when values of several targets, sources or predictors would be compared as if alike.
+    """Raise `UsageError` when values of several targets, sources or others of `APART` would be compared as if alike.
 
     Only the rows count that have one of `metrics` (by default the default cost), and of these only metrics whose values
     hold for one target.
@@ -65,7 +75,7 @@ def require_comparable(df: pd.DataFrame, *metrics: str) -> None:
     table = tidy(df)
     asked = [key for key in metrics or (OBJECTIVES.cost,) if METRICS[key].depends_on == "target" and key in table]
     table = table[table[asked].notna().any(axis=1) & (table["state"] != "failed")]
-    for column, noun in (("target", "targets"), ("latency_source", "latency sources"), ("predictor", "predictors")):
+    for column, noun in APART:
         values = sorted(set(table[column]) - {""})
         if len(values) > 1:
             raise UsageError(

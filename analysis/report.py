@@ -14,7 +14,7 @@ from blockfront.analysis.figure_correlation import plot_correlation
 from blockfront.analysis.figure_front import plot_front
 from blockfront.analysis.figure_share import plot_share
 from blockfront.analysis.figure_style import families_of
-from blockfront.analysis.frame import split_sources, tidy, usable
+from blockfront.analysis.frame import APART, split_sources, tidy, usable
 from blockfront.analysis.headline import headline
 from blockfront.analysis.method import method_pairs, study_facts
 from blockfront.analysis.metrics import OBJECTIVES, Objectives
@@ -45,7 +45,7 @@ CORRELATION_CAPTION = (
     "little and a proxy has to tell designs apart."
 )
 
-ALIKE = ("target", "latency_source", "predictor", "threads", "dataset", "epochs")
+ALIKE = ("target", "toolchain", "precision", "latency_source", "predictor", "threads", "dataset", "epochs")
 """What studies have in common whose networks are drawn on one front."""
 
 
@@ -230,7 +230,7 @@ def _other_front(
     """
     cost, value = objectives.metrics
     both = usable(rows, cost.key, value.key)
-    if len(both) == 0 or any(both[column].nunique() > 1 for column in ("target", "latency_source", "predictor")):
+    if len(both) == 0 or any(both[column].nunique() > 1 for column, _ in APART):
         return []
     source = str(both["latency_source"].iloc[0])
     label = f"Scatter plot of {value.noun} against {cost.label} by family; the front is listed in the table below."

@@ -5,18 +5,18 @@ Every count is of the deployed network (re-parameterised branches fused), since 
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from blockfront.blocks import create_block
-from blockfront.blocks.deployment import fuse_branches
+from blockfront.blocks.deployment import deploy, fuse_branches
 from blockfront.design_space.build import build_head, build_stem
 from blockfront.design_space.spec import BlockOptions, Head, StageSpec, Stem
 from blockfront.results.cost import Cost
@@ -26,8 +26,16 @@ _LAYERS = {torch.ops.aten.convolution, torch.ops.aten.addmm, torch.ops.aten.mm}
 
 
 def count_cost(module: nn.Module, signature: Signature) -> Cost:
-    """Cost of `deploy(module)` in one inference, whatever it returns; the module is left as it is."""
-    return _count(copy.deepcopy(module).to("meta"), signature)[0]
+    """Cost of `deploy(module)` in one inference, whatever it returns; the module is left as it is.
+
+    Nothing is computed, unless the module has to be run for what it computes to be known.
+    """
+    deployed = deploy(module)
+    try:
+        with FakeTensorMode(allow_non_fake_inputs=True):
+            return _run_counted(deployed, signature.zeros())[0]
+    except Exception:  # What cannot do without values fails in as many ways as there are modules.
+        return _run_counted(deployed, signature.zeros())[0]
 
 
 def sum_cost(resolution: int, num_classes: int, stem: Stem, stages: Sequence[StageSpec], head: Head) -> Cost:
@@ -62,16 +70,13 @@ def _head_cost(in_chs: int, head: Head, num_classes: int, size: int) -> tuple[Co
 
 def _count_on_meta(make: Callable[[], nn.Module], in_chs: int, size: int) -> tuple[Cost, int]:
     with torch.device("meta"):
-        module = make()
-    cost, output = _count(module, Signature.image(size, channels=in_chs))
+        deployed = fuse_branches(make())
+        cost, output = _run_counted(deployed, Signature.image(size, channels=in_chs).zeros())
     return cost, output.shape[-1]
 
 
-def _count(module: nn.Module, signature: Signature) -> tuple[Cost, Any]:
+def _run_counted(deployed: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[Cost, Any]:
     """The cost, and what the module returns."""
-    with torch.device("meta"):
-        deployed = fuse_branches(module)
-        inputs = signature.zeros()
     with torch.no_grad(), _Counter() as counter:
         returned = deployed(*inputs)
     params = sum(parameter.numel() for parameter in deployed.parameters())
@@ -90,11 +95,11 @@ class _Counter(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         packet = func._overloadpacket
-        if packet is torch.ops.aten.native_batch_norm:
+        if packet is torch.ops.aten.native_batch_norm and args[0].is_meta:
             # torch's shape inference of this one operator would take half of the time.
             return args[0], args[0].new_empty(0), args[0].new_empty(0)
-        if func._schema.name.endswith("_"):
-            return args[0]  # An operator in place keeps the shape; nothing need be inferred.
+        if func._schema.is_mutable and args[0].is_meta and torch.Tag.inplace_view not in func.tags:
+            return args[0]  # What is written in place keeps its shape; nothing need be inferred.
         output = func(*args, **(kwargs or {}))
         if packet in flop_registry:
             self.flops += flop_registry[packet](*args, **(kwargs or {}), out_val=output)

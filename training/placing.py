@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from blockfront.errors import RunError, UsageError
+from blockfront.errors import RunError, UsageError, unknown
+from blockfront.tasks import TASKS
 from blockfront.training.datasets import Dataset, Images, find_source
 from blockfront.training.loaders import EVAL_BATCH, Loader, Views, evaluation_loader, shuffled, views_for
 from blockfront.training.seeding import seeded
@@ -34,6 +36,10 @@ class Feed:
     def test(self, batch_size: int = EVAL_BATCH) -> Iterator[tuple[Tensor, Tensor]]:
         """Test images in order."""
         return self._batches(self.test_images, batch_size)
+
+    def criterion(self, label_smoothing: float = 0.0) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+        """What the task minimises, from outputs (N, outputs) and targets (N, ...)."""
+        return partial(TASKS[self.dataset.task].loss, label_smoothing=label_smoothing)
 
     def _batches(self, images: Images, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         loader: Loader = evaluation_loader(
@@ -79,7 +85,7 @@ def choose_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise UsageError(f"unknown device {name!r}; take auto, cpu or cuda") from None
+        raise unknown("device", name, ("auto", "cpu", "cuda")) from None
     if device.type not in ("cpu", "cuda"):
         raise UsageError(f"device {name!r} is not supported; take auto, cpu or cuda")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():

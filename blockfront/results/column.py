@@ -67,7 +67,6 @@ def score_columns(unit: str, title: str, metric: Metric) -> tuple[Column, Column
 
     The metric's interval is in these columns, `KEY_ci95_low` and `KEY_ci95_high`, and its values hold for a data set.
     """
-    metric = replace(metric, interval=(f"{metric.key}_ci95_low", f"{metric.key}_ci95_high"), depends_on="dataset")
     return _with_interval(unit, title, metric, lambda result: mean_score(result.trainings, metric.key))
 
 
@@ -93,8 +92,8 @@ def adapted_columns(title: str, metric: Metric) -> tuple[Column, Column, Column]
 def _with_interval(
     unit: str, title: str, metric: Metric, of: Callable[[Result], Score | None]
 ) -> tuple[Column, Column, Column]:
-    assert metric.interval is not None
-    low, high = metric.interval
+    low, high = f"{metric.key}_ci95_low", f"{metric.key}_ci95_high"
+    metric = replace(metric, interval=(low, high), depends_on="dataset")
     return (
         Column(metric.key, "real", unit, title, lambda r: (score := of(r)) and score.value, metric),
         Column(

@@ -244,6 +244,7 @@ add_columns(
         lambda r: len(r.trainings) or None,
     ),
     Column("accuracy_source", "text", "", "trained, checkpoint or proxy", lambda r: of_training(r, lambda t: t.source)),
+    Column("task", "text", "", "what networks are trained for", path("origin.task")),
     Column(
         "dataset",
         "text",

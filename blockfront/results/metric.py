@@ -80,8 +80,6 @@ def share_of_images(key: str, label: str, short: str = "", noun: str = "", super
         scale=100,
         digits=1,
         fixed=True,
-        interval=(f"{key}_ci95_low", f"{key}_ci95_high"),
-        depends_on="dataset",
         short=short,
         noun=noun,
         superlative=superlative,

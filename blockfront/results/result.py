@@ -35,6 +35,7 @@ class Origin:
     threads: int | None
     dataset: str | None
     seed: int | None
+    task: str | None = None
 
 
 @dataclass(frozen=True)

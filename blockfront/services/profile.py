@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from blockfront.errors import RunError, UsageError
+from blockfront.errors import RunError, UsageError, first_line
 from blockfront.results import NetworkFacts, Origin, Result
 from blockfront.results.cost import Cost
 from blockfront.results.description import described
@@ -24,14 +24,32 @@ def build_model(model: Model) -> tuple[nn.Module, Cost]:
     from blockfront.design_space import count_cost
 
     try:
-        module = deploy(model.build())
-        return module, count_cost(module, model.signature)
+        module = _whole(model)
+        deployed = deploy(module)
+        return deployed, count_cost(deployed, model.signature)
     except (UsageError, RunError):
         raise
     except Exception as error:
-        reason = " ".join(str(error).split())[:300]
-        remedy = "; try another --resolution or --input" if model.signature.is_image else ""
-        raise RunError(f"{model.name} does not run at {model.signature.size}: {reason}{remedy}") from error
+        reason = " ".join(first_line(error).split())[:300]
+        raise RunError(f"{model.name} does not run at {model.signature.size}: {reason}") from error
+
+
+def _whole(model: Model) -> nn.Module:
+    """The model built, with lazy layers made for its inputs. Raises RunError for what cannot be compiled as it is."""
+    import torch
+    from torch import nn
+
+    module = model.build().eval()
+    if isinstance(module, torch.jit.ScriptModule):
+        raise RunError(f"{model.name} is TorchScript, which hides its operators: give the module it was made of")
+    tensors = [*module.parameters(), *module.buffers()]
+    if any(nn.parameter.is_lazy(tensor) for tensor in tensors):
+        with torch.no_grad():
+            module(*model.signature.zeros())
+    wide = {str(one.dtype).removeprefix("torch.") for one in tensors if one.is_floating_point()} - {"float32"}
+    if wide:
+        raise RunError(f"{model.name} has weights in {' and '.join(sorted(wide))}: convert it to float32 by .float()")
+    return module
 
 
 @dataclass(frozen=True)
@@ -46,7 +64,7 @@ class Ready:
 def prepare(model: Model, toolchain: Toolchain[Any, Any], options: Any, advance: Advance = lambda: None) -> Ready:
     """Build a model with the weights of seed 0, count it and make it ready, each of which advances.
 
-    Raises RunError for one that does not run at its resolution, and as the toolchain does.
+    Raises RunError for one that does not run on its inputs, and as the toolchain does.
     """
     from blockfront.training import seeded
 

@@ -98,7 +98,7 @@ def current(kept: Mapping[str, Any]) -> dict[str, Any]:
 def origin_of(study: str, settings: Settings) -> Origin:
     """What the results of a study share, as each of them says it."""
     runner, toolchain, threads = settings.runner, settings.toolchain, settings.threads
-    return Origin(study, settings.target, runner, toolchain, threads, settings.dataset, settings.seed)
+    return Origin(study, settings.target, runner, toolchain, threads, settings.dataset, settings.seed, settings.task)
 
 
 def require_same(study: str, kept: Settings, asked: Settings) -> None:

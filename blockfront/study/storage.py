@@ -132,14 +132,6 @@ def load(study: str | Sequence[str], storage: str = DEFAULT_STORAGE) -> pd.DataF
         return to_frame(row for name in names for row in _rows(opened_storage, name))
 
 
-def load_all(storage: str = DEFAULT_STORAGE) -> pd.DataFrame:
-    """Every study of the storage that this suite made, as one DataFrame."""
-    from blockfront.results.table import to_frame
-
-    with opened(storage) as opened_storage:
-        return to_frame(row for name in own_studies(opened_storage) for row in _rows(opened_storage, name))
-
-
 def own_studies(storage: RDBStorage) -> list[str]:
     """Names of the studies that this suite made; a storage may hold others."""
     return sorted(s.study_name for s in storage.get_all_studies() if "settings" in s.user_attrs)
@@ -161,6 +153,10 @@ def list_studies(storage: str = DEFAULT_STORAGE) -> list[dict[str, object]]:
                     "space": settings.space,
                     "target": settings.target,
                     "dataset": settings.dataset,
+                    "task": settings.task,
+                    "objectives": ", ".join(settings.objectives),
+                    "toolchain": settings.toolchain,
+                    "precision": settings.precision,
                     "runner": settings.runner,
                     "seed": settings.seed,
                     "complete": states["COMPLETE"],

@@ -8,7 +8,7 @@ reduced = reduce_tokens(timm.create_model("deit_small_patch16_224", pretrained=T
 from blockfront.blocks.tokens import cropr, ltmp, pruning, tome
 from blockfront.blocks.tokens.checkpoints import load_reduction, save_reduction
 from blockfront.blocks.tokens.evaluation import TransformerScore, score_transformers
-from blockfront.blocks.tokens.learning import clamp_thresholds, learn_thresholds, threshold_groups
+from blockfront.blocks.tokens.learning import LABEL_SMOOTHING, clamp_thresholds, learn_thresholds, threshold_groups
 from blockfront.blocks.tokens.macs import TransformerMacs
 from blockfront.blocks.tokens.planning import (
     Plan,
@@ -23,6 +23,7 @@ from blockfront.blocks.tokens.state import Run, Tokens
 from blockfront.blocks.tokens.transformer import ReducedTransformer, count_macs, reduce_tokens
 
 __all__ = [
+    "LABEL_SMOOTHING",
     "METHODS",
     "Method",
     "Plan",

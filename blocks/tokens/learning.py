@@ -16,6 +16,7 @@ from blockfront.errors import UsageError
 
 MERGE_RATE = 5e-3
 PRUNE_RATE = 5e-6
+LABEL_SMOOTHING = 0.1
 
 
 def threshold_groups(
@@ -53,10 +54,10 @@ def learn_thresholds(
     """Learn the thresholds from batches of (images, labels) by SGD without momentum; gives the loss of each step.
 
     The backbone stays in evaluation mode and as it is. A step whose loss is not finite changes nothing. The criterion
-    is cross entropy with label smoothing 0.1 by default. Raises `UsageError` for a model without thresholds.
+    is cross entropy with `LABEL_SMOOTHING` by default. Raises `UsageError` for a model without thresholds.
     """
     optimizer = torch.optim.SGD(threshold_groups(model, merge_rate, prune_rate))
-    criterion = criterion or nn.CrossEntropyLoss(label_smoothing=0.1)
+    criterion = criterion or nn.CrossEntropyLoss(label_smoothing=LABEL_SMOOTHING)
     losses = []
     with evaluating(model), _frozen(model.backbone):
         model.reducer.train()

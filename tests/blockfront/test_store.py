@@ -13,9 +13,8 @@ import pytest
 
 import blockfront
 from blockfront.errors import UsageError
-from blockfront.results import COLUMNS
 from blockfront.study import claim
-from blockfront.study.storage import hide_password, load_all, open_storage, opened, study_names
+from blockfront.study.storage import hide_password, open_storage, opened, study_names
 
 FILL = """
 import resource, sys
@@ -83,8 +82,6 @@ def test_a_study_that_others_made_is_told_apart(tmp_path):
         assert study_names(opened_storage) == ["foreign"]
     with pytest.raises(UsageError, match="'foreign' was not made by bench"):
         blockfront.load("foreign", storage)
-    assert tuple(load_all(storage).columns) == tuple(COLUMNS)
-    assert len(load_all(storage)) == 0
 
 
 def test_an_empty_storage_is_told(tmp_path):
