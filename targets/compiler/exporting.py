@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from blockfront.signature import Signature
+from blockfront.targets.compiler.decompositions import decompositions
 from blockfront.targets.compiler.importing.rules import converts
 from blockfront.targets.compiler.outputs import tensors
 
@@ -68,10 +69,17 @@ def export_module(module: nn.Module, signature: Signature) -> Trace:
 
 def _record(module: nn.Module, names: Sequence[str], inputs: Sequence[torch.Tensor]) -> Trace:
     # In inference mode composite operators such as conv2d reach the recorder whole.
-    with torch.inference_mode():
+    # Recurrent layers and encoders have fused forms for processors, which no compiler knows.
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    recurrent = any(isinstance(part, nn.RNNBase) for part in module.modules())
+    with torch.inference_mode(), torch.backends.mkldnn.flags(enabled=not recurrent):
         recorder = _Recorder(names, inputs)
-        with recorder:
-            returned = module(*inputs)
+        try:
+            with recorder:
+                returned = module(*inputs)
+        finally:
+            torch.backends.mha.set_fastpath_enabled(fused)
     recorder.trace.graph.output(tuple(recorder.node(output) for output in tensors(returned).values()))
     return recorder.trace
 
@@ -104,7 +112,7 @@ class _Recorder(TorchDispatchMode):
         read: list[torch.Tensor] = []
         _each_tensor((args, kwargs), read.append)
         depends = any(tensor in self._nodes for tensor in read)
-        if depends and not converts(func):
+        if depends and not converts(func, args, kwargs):
             return self._decomposed(func, args, kwargs)
         if func._schema.is_mutable:
             self._check_change(func, args, depends)
@@ -119,7 +127,7 @@ class _Recorder(TorchDispatchMode):
         with self:
             result = table[func](*args, **kwargs) if func in table else func.decompose(*args, **kwargs)
         if result is NotImplemented:
-            raise _Unproven(f"operator {func} has neither a converter nor a decomposition")
+            raise _Unproven(f"operator {func} has neither a converter nor a decomposition for these arguments")
         return result
 
     def _check_change(self, func: Any, args: tuple[Any, ...], depends: bool) -> None:
@@ -145,7 +153,7 @@ class _Recorder(TorchDispatchMode):
 
 @cache
 def _decompositions() -> Any:
-    return torch.export.default_decompositions()
+    return {**torch.export.default_decompositions(), **decompositions()}
 
 
 def _described(node: Node, value: Any) -> Node:

@@ -10,7 +10,7 @@ from blockfront.targets.compiler.importing.rules import Node, both, dtype_of, ru
 
 _UNARY = [
     *["relu", "silu", "gelu", "sigmoid", "tanh", "leaky_relu", "elu"],
-    *["exp", "sqrt", "rsqrt", "abs", "neg", "erf", "softplus", "mish"],
+    *["exp", "sqrt", "rsqrt", "abs", "neg", "erf", "softplus"],
 ]
 _NOTHING = ["dropout", "dropout_", "contiguous", "alias", "clone", "detach"]
 
@@ -37,8 +37,8 @@ def _clamp(importer: Importer, node: Node) -> None:
     name, dtype = node.target.__name__, dtype_of(node)
     if name.startswith("relu6"):
         limits = [0.0, 6.0]
-    elif name.startswith("hardtanh") and not limits:
-        limits = [-1.0, 1.0]
+    elif name.startswith("hardtanh"):  # Whose trailing arguments are left out where they are the defaults.
+        limits += [-1.0, 1.0][len(limits) :]
     bounds = [*limits, *[None] * (2 - len(limits))]
     for bound, op in zip(bounds, (relax.op.maximum, relax.op.minimum), strict=True):
         if bound is not None:

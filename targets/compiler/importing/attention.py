@@ -26,11 +26,10 @@ def _attention(importer: Importer, node: Node) -> None:
         importer.restore(source)
     query, key, value = (importer.env[argument] for argument in node.args[:3])
     mask = argument(node, 3, "attn_mask")
-    if argument(node, 5, "is_causal", False):
-        raise ValueError("causal attention is not supported: it does not occur in image classifiers")
     shape = node.args[1].meta["val"].shape
     rank, tokens = len(shape), shape[-2]
-    scale = node.kwargs.get("scale") or 1 / math.sqrt(shape[-1])
+    given = node.kwargs.get("scale")
+    scale = 1 / math.sqrt(shape[-1]) if given is None else given
     transposed = relax.op.permute_dims(key, [*range(rank - 2), rank - 1, rank - 2])
     keys = _padded(importer, importer.block_builder.emit(transposed), -1)
     scores = importer.block_builder.emit(relax.op.matmul(query, keys))

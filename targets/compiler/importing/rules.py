@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tvm.relax.frontend.torch.exported_program_translator import ExportedProgramImporter
+
+from blockfront.targets.compiler.importing.support import LEFT_OUT, supported
 
 if TYPE_CHECKING:
     from blockfront.targets.compiler.importing.importer import Importer
@@ -54,9 +56,10 @@ def both(*names: str, overload: str = "default") -> list[str]:
 
 @cache
 def _converted_by_tvm() -> frozenset[str]:
-    return frozenset(ExportedProgramImporter().convert_map)
+    return frozenset(ExportedProgramImporter().convert_map) - LEFT_OUT
 
 
-def converts(operator: Any) -> bool:
-    """Whether an ATen operator can be imported as it is."""
-    return operator.__name__ in RULES or operator.__name__ in _converted_by_tvm()
+def converts(operator: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None) -> bool:
+    """Whether an ATen operator can be imported as it is, called with these arguments where there are any."""
+    known = operator.__name__ in RULES or operator.__name__ in _converted_by_tvm()
+    return known and (not args or supported(operator, args, kwargs or {}))

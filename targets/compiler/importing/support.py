@@ -1,0 +1,117 @@
+"""Which calls of an operator its converter reads whole.
+
+TVM's converters and our rules read the arguments that networks usually give. A call with another value of an argument
+that its converter does not read is decomposed or refused: it is never imported without it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+LEFT_OUT = frozenset(
+    f"{name}.default"
+    for name in (
+        *("bernoulli", "celu", "clamp_max", "clamp_max_", "cross_entropy_loss", "exponential", "instance_norm", "mish"),
+        *("narrow", "native_dropout", "native_group_norm", "pixel_shuffle", "randn_like", "grid_sampler_2d"),
+        *("_native_batch_norm_legit", "_native_batch_norm_legit_no_training", "_upsample_bilinear2d_aa", "as_strided"),
+        *("affine_grid_generator", "linalg_vector_norm", "im2col", "col2im", "adaptive_max_pool2d"),
+        *("topk", "sort", "argsort", "cumsum", "cumprod"),
+    )
+) | {
+    *("bernoulli.p", "std.correction", "var_mean.correction", "std_mean.correction", "isin.Tensor_Tensor"),
+    *("_native_batch_norm_legit.no_stats", "lstm.input", "gru.input", "rnn_tanh.input", "rnn_relu.input"),
+}
+"""Operators whose converters are wrong, or read so little that torch's own decomposition serves better."""
+
+Supports = Callable[..., bool]
+_SUPPORTS: dict[str, Supports] = {}
+
+
+def supports(*names: str) -> Callable[[Supports], Supports]:
+    """Register which calls of operators have a converter, by their arguments in the schema's order and names."""
+
+    def register(function: Supports) -> Supports:
+        _SUPPORTS.update(dict.fromkeys(names, function))
+        return function
+
+    return register
+
+
+def supported(operator: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    """Whether the converter of an operator reads all that this call gives."""
+    check = _SUPPORTS.get(operator.__name__)
+    if check is None:
+        return True
+    given = {}
+    for index, argument in enumerate(operator._schema.arguments):
+        default = argument.default_value if argument.has_default_value() else None
+        given[argument.name] = args[index] if index < len(args) else kwargs.get(argument.name, default)
+    return check(**given)
+
+
+@supports("add.Tensor", "add_.Tensor", "sub.Tensor", "sub_.Tensor", "rsub.Tensor")
+@supports("add.Scalar", "sub.Scalar", "rsub.Scalar")
+def _is_unscaled(self: Tensor, other: Any, alpha: float) -> bool:
+    return alpha == 1
+
+
+@supports("elu.default", "elu_.default")
+def _has_no_scales(self: Tensor, alpha: float, scale: float, input_scale: float) -> bool:
+    return scale == input_scale == 1
+
+
+@supports("avg_pool2d.default", "avg_pool3d.default")
+def _divides_by_its_window(divisor_override: int | None, **_: Any) -> bool:
+    return divisor_override is None
+
+
+@supports("scaled_dot_product_attention.default")
+def _is_plain_attention(
+    attn_mask: Tensor | None, dropout_p: float, is_causal: bool, enable_gqa: bool, **_: Any
+) -> bool:
+    return not (dropout_p or is_causal or enable_gqa or (attn_mask is not None and attn_mask.dtype == torch.bool))
+
+
+@supports("softmax.int", "log_softmax.int", "mean.dim", "prod.default")
+def _keeps_its_type(self: Tensor, dtype: torch.dtype | None, **_: Any) -> bool:
+    return dtype in (None, self.dtype) and self.dtype != torch.bool
+
+
+@supports("batch_norm.default")
+def _has_statistics(running_mean: Tensor | None, training: bool, **_: Any) -> bool:
+    return running_mean is not None and not training
+
+
+@supports("dropout.default", "dropout_.default")
+def _drops_nothing(p: float, train: bool, **_: Any) -> bool:
+    return not train or p == 0
+
+
+@supports("to.dtype")
+def _only_converts(non_blocking: bool, copy: bool, memory_format: Any, **_: Any) -> bool:
+    return not (non_blocking or copy or memory_format is not None)
+
+
+@supports("any.dim", "any.dims", "any.default")
+def _is_of_booleans(self: Tensor, **_: Any) -> bool:
+    return self.dtype == torch.bool
+
+
+@supports("upsample_nearest2d.vec")
+def _repeats_pixels(input: Tensor, output_size: Any, scale_factors: Any) -> bool:
+    sizes = input.shape[2:]
+    if output_size is None:
+        return all(scale == int(scale) for scale in scale_factors)
+    return all(size % before == 0 for size, before in zip(output_size, sizes, strict=True))
+
+
+@supports("upsample_bilinear2d.vec", "upsample_bicubic2d.vec")
+def _maps_by_sizes(input: Tensor, output_size: Any, scale_factors: Any, **_: Any) -> bool:
+    return scale_factors is None or all(
+        math.floor(size * scale) == size * scale for size, scale in zip(input.shape[2:], scale_factors, strict=True)
+    )
