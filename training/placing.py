@@ -11,7 +11,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from blockfront.errors import RunError, UsageError, unknown
+from blockfront.errors import RunError, UsageError
 from blockfront.tasks import TASKS
 from blockfront.training.datasets import Dataset, Images, find_source
 from blockfront.training.loaders import EVAL_BATCH, Loader, Views, evaluation_loader, shuffled, views_for
@@ -85,7 +85,7 @@ def choose_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise unknown("device", name, ("auto", "cpu", "cuda")) from None
+        raise UsageError(f"unknown device {name!r}; take auto, cpu or cuda") from None
     if device.type not in ("cpu", "cuda"):
         raise UsageError(f"device {name!r} is not supported; take auto, cpu or cuda")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -69,19 +71,29 @@ def export_module(module: nn.Module, signature: Signature) -> Trace:
 
 def _record(module: nn.Module, names: Sequence[str], inputs: Sequence[torch.Tensor]) -> Trace:
     # In inference mode composite operators such as conv2d reach the recorder whole.
-    # Recurrent layers and encoders have fused forms for processors, which no compiler knows.
-    fused = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    recurrent = any(isinstance(part, nn.RNNBase) for part in module.modules())
-    with torch.inference_mode(), torch.backends.mkldnn.flags(enabled=not recurrent):
+    with torch.inference_mode(), _unfused(module):
         recorder = _Recorder(names, inputs)
-        try:
-            with recorder:
-                returned = module(*inputs)
-        finally:
-            torch.backends.mha.set_fastpath_enabled(fused)
+        with recorder:
+            returned = module(*inputs)
     recorder.trace.graph.output(tuple(recorder.node(output) for output in tensors(returned).values()))
     return recorder.trace
+
+
+@contextmanager
+def _unfused(module: nn.Module) -> Iterator[None]:
+    """Encoders and recurrent layers as their operators, without the fused forms for processors that torch has."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        if any(isinstance(part, nn.RNNBase) for part in module.modules()):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # It tells of the graphics processors it has no support for.
+                with torch.backends.mkldnn.flags(enabled=False):
+                    yield
+        else:
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
 
 
 class _Recorder(TorchDispatchMode):
