@@ -103,6 +103,32 @@ def _normalise(
     return normalised if bias is None else normalised + bias.reshape(shape)
 
 
+def _normalise_groups(
+    input: Tensor,
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+    cudnn_enabled: bool = True,
+) -> Tensor:
+    channels = input.shape[1]
+    weight = torch.ones(channels) if weight is None else weight
+    return F.group_norm(input, num_groups, weight, torch.zeros(channels) if bias is None else bias, eps)
+
+
+def _variance(self: Tensor, dim: Any = None, *, correction: float | None = None, keepdim: bool = False) -> Tensor:
+    """Over all axes."""
+    return self.var(tuple(range(self.dim())), correction=correction, keepdim=keepdim)
+
+
+def _filled(value: float) -> Callable[..., Tensor]:
+    return lambda self, *, dtype=None, **_: torch.full(self.shape, value, dtype=dtype or self.dtype)
+
+
+def _filled_as(value: float) -> Callable[..., Tensor]:
+    return lambda self, size, *, dtype=None, **_: torch.full(size, value, dtype=dtype or self.dtype)
+
+
 def _refuse_dropout(self: Tensor, p: float, train: bool) -> Tensor:
     raise ValueError(
         "dropout is on in evaluation mode (F.dropout without training=self.training): its output is random"
@@ -199,6 +225,12 @@ def decompositions() -> dict[Any, Callable[..., Any]]:
         _aten.avg_pool2d.default: _average,
         _aten.scaled_dot_product_attention.default: _attend,
         _aten.batch_norm.default: _normalise,
+        _aten.group_norm.default: _normalise_groups,
+        _aten.var.correction: _variance,
+        _aten.zeros_like.default: _filled(0),
+        _aten.ones_like.default: _filled(1),
+        _aten.new_zeros.default: _filled_as(0),
+        _aten.new_ones.default: _filled_as(1),
         _aten.dropout.default: _refuse_dropout,
         _aten.dropout_.default: _refuse_dropout,
         _aten.to.dtype: _convert,
@@ -216,7 +248,8 @@ def decompositions() -> dict[Any, Callable[..., Any]]:
         own[getattr(_aten.add, overload)] = _add
         own[getattr(_aten.sub, overload)] = _subtract
         own[getattr(_aten.rsub, overload)] = _subtract_from
-    for typed in (_aten.softmax.int, _aten.log_softmax.int, _aten.mean.dim, _aten.prod.default):
+    sums = (_aten.mean.dim, _aten.mean.default, _aten.sum.default, _aten.sum.dim_IntList, _aten.prod.default)
+    for typed in (_aten.softmax.int, _aten.log_softmax.int, *sums):
         own[typed] = _in_its_type(typed)
     for name in ("upsample_nearest2d", "upsample_bilinear2d"):
         own[getattr(_aten, name).vec] = decomposition_table[getattr(_aten, name).vec]

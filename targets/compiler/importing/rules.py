@@ -55,11 +55,12 @@ def both(*names: str, overload: str = "default") -> list[str]:
 
 
 @cache
-def _converted_by_tvm() -> frozenset[str]:
+def converted_by_tvm() -> frozenset[str]:
+    """Operators, by name and overload, that TVM's importer takes and that we leave to it."""
     return frozenset(ExportedProgramImporter().convert_map) - LEFT_OUT
 
 
 def converts(operator: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None) -> bool:
     """Whether an ATen operator can be imported as it is, called with these arguments where there are any."""
-    known = operator.__name__ in RULES or operator.__name__ in _converted_by_tvm()
+    known = operator.__name__ in RULES or operator.__name__ in converted_by_tvm()
     return known and (not args or supported(operator, args, kwargs or {}))

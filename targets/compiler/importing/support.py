@@ -19,7 +19,15 @@ LEFT_OUT = frozenset(
         *("bernoulli", "celu", "clamp_max", "clamp_max_", "cross_entropy_loss", "exponential", "instance_norm", "mish"),
         *("narrow", "native_dropout", "native_group_norm", "pixel_shuffle", "randn_like", "grid_sampler_2d"),
         *("_native_batch_norm_legit", "_native_batch_norm_legit_no_training", "_upsample_bilinear2d_aa", "as_strided"),
-        *("affine_grid_generator", "linalg_vector_norm", "im2col", "col2im", "adaptive_max_pool2d"),
+        *(
+            "affine_grid_generator",
+            "linalg_vector_norm",
+            "to_sparse",
+            "_sparse_addmm",
+            "im2col",
+            "col2im",
+            "adaptive_max_pool2d",
+        ),
         *("topk", "sort", "argsort", "cumsum", "cumprod"),
     )
 ) | {
@@ -28,15 +36,76 @@ LEFT_OUT = frozenset(
 }
 """Operators whose converters are wrong, or read so little that torch's own decomposition serves better."""
 
+READS: dict[str, frozenset[str]] = {
+    operator: frozenset(names.split())
+    for names, operators in {
+        "accumulate": "index_put.default index_put_.default",
+        "alpha": "elu.default elu_.default",
+        "approximate": "gelu.default gelu_.default",
+        "attn_mask scale": "scaled_dot_product_attention.default",
+        "beta alpha": "addmm.default baddbmm.default",
+        "beta threshold": "softplus.default",
+        "bias": "linear.default",
+        "bias stride padding dilation groups": "conv1d.default conv2d.default conv2d.padding conv3d.default",
+        "bias stride padding output_padding groups dilation": "conv_transpose1d.default conv_transpose2d.input",
+        "diagonal": "tril.default triu.default",
+        "dim": "cat.default chunk.default concat.default "
+        "split.Tensor split_with_sizes.default stack.default unbind.int",
+        "dim correction keepdim": "var.correction",
+        "dim keepdim": "amax.default any.dims argmax.default argmin.default",
+        "dim start end step": "slice.Tensor slice_scatter.default",
+        "dims": "roll.default",
+        "dtype": "_to_copy.default to.dtype_layout",
+        "keepdim": "any.dim max.dim median.dim mean.dim sum.dim_IntList",
+        "lambd": "softshrink.default",
+        "min max": "clamp.Tensor clamp.default clamp_.default",
+        "min_val max_val": "hardtanh.default hardtanh_.default",
+        "mode value": "pad.default",
+        "negative_slope": "leaky_relu.default leaky_relu_.default",
+        "num_classes": "one_hot.default",
+        "offset dim1 dim2": "diagonal.default",
+        "out_int32 right": "bucketize.Tensor",
+        "size stride dtype": "_assert_tensor_metadata.default",
+        "start_dim end_dim": "flatten.using_ints",
+        "stride padding ceil_mode count_include_pad": "avg_pool1d.default avg_pool2d.default avg_pool3d.default",
+        "stride padding dilation ceil_mode": "max_pool1d.default max_pool2d.default "
+        "max_pool2d_with_indices.default max_pool3d.default max_pool3d_with_indices.default",
+        "value": "constant_pad_nd.default",
+        "weight bias eps": "group_norm.default layer_norm.default",
+    }.items()
+    for operator in operators.split()
+}
+"""Optional arguments that the converter of an operator reads, whatever they are; found by reading the converters."""
+
+HARMLESS = {
+    "memory_format": "the order in memory is ours",
+    "layout": "all is dense",
+    "device": "there is one",
+    "pin_memory": "there is one memory",
+    "non_blocking": "nothing is asynchronous",
+    "copy": "values are never changed in place",
+    "cudnn_enable": "a way to compute",
+    "cudnn_enabled": "a way to compute",
+    "path": "a way to compute",
+    "implicit": "tells who asked",
+    "momentum": "of statistics that are kept for training",
+    "padding_idx": "of gradients",
+    "scale_grad_by_freq": "of gradients",
+    "sparse": "of gradients",
+    "sparse_grad": "of gradients",
+    "assume_unique": "a hint",
+}
+"""Arguments that change nothing of what a network computes, and why."""
+
 Supports = Callable[..., bool]
-_SUPPORTS: dict[str, Supports] = {}
+SUPPORTS: dict[str, Supports] = {}
 
 
 def supports(*names: str) -> Callable[[Supports], Supports]:
     """Register which calls of operators have a converter, by their arguments in the schema's order and names."""
 
     def register(function: Supports) -> Supports:
-        _SUPPORTS.update(dict.fromkeys(names, function))
+        SUPPORTS.update(dict.fromkeys(names, function))
         return function
 
     return register
@@ -44,7 +113,7 @@ def supports(*names: str) -> Callable[[Supports], Supports]:
 
 def supported(operator: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
     """Whether the converter of an operator reads all that this call gives."""
-    check = _SUPPORTS.get(operator.__name__)
+    check = SUPPORTS.get(operator.__name__)
     if check is None:
         return True
     given = {}
@@ -77,9 +146,27 @@ def _is_plain_attention(
     return not (dropout_p or is_causal or enable_gqa or (attn_mask is not None and attn_mask.dtype == torch.bool))
 
 
-@supports("softmax.int", "log_softmax.int", "mean.dim", "prod.default")
+@supports(
+    "softmax.int", "log_softmax.int", "mean.dim", "mean.default", "sum.default", "sum.dim_IntList", "prod.default"
+)
 def _keeps_its_type(self: Tensor, dtype: torch.dtype | None, **_: Any) -> bool:
     return dtype in (None, self.dtype) and self.dtype != torch.bool
+
+
+@supports("zeros_like.default", "ones_like.default", "empty_like.default", "new_zeros.default", "new_ones.default")
+@supports("full_like.default")
+def _keeps_the_type(self: Tensor, dtype: torch.dtype | None, **_: Any) -> bool:
+    return dtype in (None, self.dtype)
+
+
+@supports("group_norm.default")
+def _is_affine(weight: Tensor | None, bias: Tensor | None, **_: Any) -> bool:
+    return weight is not None and bias is not None
+
+
+@supports("var.correction")
+def _names_axes(dim: Sequence[int] | None, **_: Any) -> bool:
+    return bool(dim)
 
 
 @supports("batch_norm.default")

@@ -31,7 +31,8 @@ def apply(schedule: Schedule, block: KernelBlock, machine: Machine, constants: C
     if last.is_reduction:
         last = KernelBlock(schedule, schedule.cache_write(last.handle, 0, "global"))
     rows = len(spatial(block))
-    if rows == 0:  # One row, of which a number is left, and no loop over rows that blocks could be moved into.
+    # Where a number is left there may be no loop over rows, which blocks could be moved into.
+    if rows == 0 or not schedule.get_loops(last.handle):
         for one in root_blocks(schedule):
             schedule.add_unit_loop([*schedule.get_loops(one.handle), one.handle][0])
         rows = 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 from blockfront.errors import RunError
 from blockfront.signature import Signature
 from blockfront.targets import compile_model, get_target
+from blockfront.targets.compiler.importing.rules import RULES, converted_by_tvm
+from blockfront.targets.compiler.importing.support import HARMLESS, LEFT_OUT, READS, SUPPORTS
 
 pytestmark = pytest.mark.compiles
 
@@ -97,8 +100,37 @@ CASES: dict[str, Function] = {
     "unfold": lambda x: F.unfold(x, 3, padding=1, stride=2, dilation=2),
     "fold": lambda x: F.fold(F.unfold(x, 3, padding=1, stride=2), x.shape[-2:], 3, padding=1, stride=2),
     "grid sample": _grid,
+    "group norm without weights": lambda x: F.group_norm(x, 3),
+    "variance of everything": lambda x: x.var(),
+    "sum in another type": lambda x: x.relu().bool().sum((2, 3), dtype=torch.float32),
+    "zeros in another type": lambda x: x + torch.zeros_like(x.round().long(), dtype=torch.float32) + 1,
     "same": lambda x: nn.Identity()(x),
 }
+
+
+CONVERTED = sorted(name for name in {*RULES, *converted_by_tvm()} if hasattr(torch.ops.aten, name.partition(".")[0]))
+
+
+def _optional(name: str) -> set[str]:
+    """The arguments with a default of an operator that takes a tensor."""
+    packet, _, overload = name.partition(".")
+    schema = getattr(getattr(torch.ops.aten, packet), overload or "default")._schema
+    if not any("Tensor" in str(argument.type) for argument in schema.arguments):
+        return set()  # Its result is a constant, whatever it is given.
+    return {argument.name for argument in schema.arguments if argument.has_default_value()}
+
+
+@pytest.mark.parametrize("name", CONVERTED)
+def test_an_operator_is_converted_by_whoever_reads_all_it_is_given(name: str) -> None:
+    if name.partition(".")[2] not in getattr(torch.ops.aten, name.partition(".")[0]).overloads():
+        return  # torch has no such call.
+    answered = {*inspect.signature(SUPPORTS[name]).parameters} if name in SUPPORTS else set()
+    assert _optional(name) <= READS.get(name, frozenset()) | HARMLESS.keys() | answered
+
+
+def test_only_what_is_converted_is_said_to_read() -> None:
+    assert {*READS} <= {*CONVERTED}
+    assert not LEFT_OUT & ({*READS} | {*RULES})
 
 
 def _error(module: nn.Module) -> float:
