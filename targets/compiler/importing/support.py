@@ -55,8 +55,8 @@ READS: dict[str, frozenset[str]] = {
         "dim keepdim": "amax.default any.dims argmax.default argmin.default",
         "dim start end step": "slice.Tensor slice_scatter.default",
         "dims": "roll.default",
-        "dtype": "_to_copy.default to.dtype_layout",
         "keepdim": "any.dim max.dim median.dim mean.dim sum.dim_IntList",
+        "dtype": "_to_copy.default full_like.default to.dtype_layout",
         "lambd": "softshrink.default",
         "min max": "clamp.Tensor clamp.default clamp_.default",
         "min_val max_val": "hardtanh.default hardtanh_.default",
@@ -149,13 +149,12 @@ def _is_plain_attention(
 @supports(
     "softmax.int", "log_softmax.int", "mean.dim", "mean.default", "sum.default", "sum.dim_IntList", "prod.default"
 )
-def _keeps_its_type(self: Tensor, dtype: torch.dtype | None, **_: Any) -> bool:
+def _computes_in_the_same_type(self: Tensor, dtype: torch.dtype | None, **_: Any) -> bool:
     return dtype in (None, self.dtype) and self.dtype != torch.bool
 
 
 @supports("zeros_like.default", "ones_like.default", "empty_like.default", "new_zeros.default", "new_ones.default")
-@supports("full_like.default")
-def _keeps_the_type(self: Tensor, dtype: torch.dtype | None, **_: Any) -> bool:
+def _is_filled_in_the_same_type(self: Tensor, dtype: torch.dtype | None, **_: Any) -> bool:
     return dtype in (None, self.dtype)
 
 

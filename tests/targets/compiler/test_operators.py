@@ -104,6 +104,7 @@ CASES: dict[str, Function] = {
     "variance of everything": lambda x: x.var(),
     "sum in another type": lambda x: x.relu().bool().sum((2, 3), dtype=torch.float32),
     "zeros in another type": lambda x: x + torch.zeros_like(x.round().long(), dtype=torch.float32) + 1,
+    "full of a number in another type": lambda x: x + torch.full_like(x.round().long(), 2.5, dtype=torch.float32),
     "same": lambda x: nn.Identity()(x),
 }
 
