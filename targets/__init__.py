@@ -19,7 +19,7 @@ from blockfront.targets.hardware import (
 )
 from blockfront.targets.hardware import catalogue as catalogue
 from blockfront.targets.latency.meters import METERS, Measures, Meter, Predicts
-from blockfront.targets.latency.options import Asked, Options, RunOptions, SimulationOptions
+from blockfront.targets.latency.options import Asked, RunOptions, SimulationOptions
 from blockfront.targets.latency.selection import Means, choose
 from blockfront.targets.latency.toolchains import TOOLCHAINS, Runs, Toolchain
 
@@ -38,7 +38,6 @@ __all__ = [
     "Means",
     "Measures",
     "Meter",
-    "Options",
     "Predicts",
     "Processor",
     "Program",

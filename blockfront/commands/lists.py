@@ -90,10 +90,11 @@ def toolchains(json: Json = False, debug: Debug = False) -> None:
     """List what makes networks ready for hardware, in which number formats, and its version or how to install it."""
     from blockfront.errors import UsageError
     from blockfront.targets import TOOLCHAINS, Toolchain
+    from blockfront.targets.latency.toolchain import packages
 
     def versions(toolchain: Toolchain[Any, Any]) -> str:
         try:
-            return ", ".join(f"{name} {version}" for name, version in toolchain.versions().items())
+            return packages(toolchain)
         except UsageError as error:
             return str(error)
 

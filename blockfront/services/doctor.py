@@ -67,23 +67,23 @@ def _made_ready(toolchain: Toolchain[Any, Any], asked: Asked, chosen: list[Any])
     """That a toolchain works; its options go to `chosen`."""
     from torch import nn
 
+    from blockfront.targets.latency.toolchain import packages
+
     module = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
     options = toolchain.choose(asked)
     toolchain.prepare(module, Signature.image(8), options, 0)
     chosen.append(options)
-    return f"a small convolution is made ready for {asked.hardware.name} by {_packages(toolchain)}"
+    return f"a small convolution is made ready for {asked.hardware.name} by {packages(toolchain)}"
 
 
 def _unused(toolchain: Toolchain[Any, Any], hardware: Hardware) -> str:
     """That a toolchain is there, or how it is to be had; nobody needs it for this hardware."""
+    from blockfront.targets.latency.toolchain import packages
+
     try:
-        return f"{_packages(toolchain)}; not for {hardware.name}"
+        return f"{packages(toolchain)}; not for {hardware.name}"
     except UsageError as error:
         return f"{error}; not needed for {hardware.name}"
-
-
-def _packages(toolchain: Toolchain[Any, Any]) -> str:
-    return ", ".join(f"{name} {version}" for name, version in toolchain.versions().items())
 
 
 def _check(name: str, look: Callable[[], str]) -> Check:

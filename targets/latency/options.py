@@ -80,6 +80,3 @@ class SimulationOptions:
     precision: str = FLOAT32
     threads: None = None
     tuned: None = None
-
-
-Options = RunOptions | SimulationOptions

@@ -55,6 +55,11 @@ class Toolchain(ABC, Generic[Prepared, Chosen]):
         """What can change its results, packages to versions; raises `UsageError` with what to install."""
 
 
+def packages(toolchain: Toolchain[Any, Any]) -> str:
+    """Its versions in one line; raises `UsageError` as they do."""
+    return ", ".join(f"{name} {version}" for name, version in toolchain.versions().items())
+
+
 class Loaded(Protocol):
     """A prepared network on a device in our hands, whose output there was compared with torch's."""
 
