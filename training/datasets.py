@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +15,8 @@ from blockfront.errors import UsageError
 from blockfront.python_file import is_file_reference, load_object
 from blockfront.registry import Registry
 from blockfront.tasks import CLASSIFICATION, TASKS
+from blockfront.training.decoding import Levels
+from blockfront.training.survey import ClassImages, listed, look, printable
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class Dataset:
     `path` is the absolute folder its files lie in, None for built-in data. `task` is an entry of
     `blockfront.tasks.TASKS`, and `num_classes` how many outputs it asks of a network: of classification the classes.
     `resolution` is the input size in pixels that suits it. `fingerprint` changes when the images do (12 hex digits).
+    `classes` has the images of each, where the reader knows their labels; `notes` say what was left out, and what else
+    one should know before training. `levels` are what grey pictures above 8 bits are scaled by.
     """
 
     ref: str
@@ -34,11 +38,23 @@ class Dataset:
     test_images: int
     fingerprint: str
     task: str = CLASSIFICATION
+    classes: tuple[ClassImages, ...] = ()
+    notes: tuple[str, ...] = ()
+    levels: Levels = field(default_factory=Levels)
 
     @property
     def metrics(self) -> tuple[str, ...]:
         """What its task's evaluator gives."""
         return TASKS[self.task].metrics
+
+    def summary(self, limit: int = 10) -> list[str]:
+        """Lines that say what it holds: counts, images of the first `limit` classes if any, and its notes."""
+        kinds = f"{len(self.classes)} classes, " if self.classes else ""
+        lines = [f"{printable(self.ref)}: {kinds}{self.train_images} training and {self.test_images} test images"]
+        if self.classes and limit:
+            shown = listed([f"{one.name}: {one.train} + {one.test}" for one in self.classes], limit)
+            lines.append(f"training + test images a class: {shown}")
+        return [*lines, *self.notes]
 
     def targets(self, labels: Sequence[Any] | torch.Tensor) -> torch.Tensor:
         """The labels of N images as its task takes them, (N, ...); raises `UsageError` for labels it cannot take."""
@@ -110,8 +126,8 @@ STREAMS = ("hfids", "tfds", "wds")
 
 
 def fingerprint(parts: Sequence[object]) -> str:
-    """First 12 hex digits of the SHA-256 of the parts' text, one a line."""
-    return digest("\n".join(map(str, parts)), 12)
+    """First 12 hex digits of the SHA-256 of the parts' text, one a line; names of files may be of any bytes."""
+    return digest("\n".join(map(str, parts)).encode(errors="surrogateescape"), 12)
 
 
 def get_dataset(ref: str, data_dir: str | None = None) -> Dataset:
@@ -136,7 +152,16 @@ def get_dataset(ref: str, data_dir: str | None = None) -> Dataset:
             f"data set {ref!r} has {dataset.train_images} training and {dataset.test_images} test images; "
             "at least 2 and 1 are needed"
         )
-    return dataset
+    return replace(dataset, notes=(*dataset.notes, *_missing(dataset.classes)))
+
+
+def _missing(classes: Sequence[ClassImages]) -> list[str]:
+    """A note of the classes without training, and of those without test images."""
+    found = {
+        "training": [one.name for one in classes if one.train == 0],
+        "test": [one.name for one in classes if one.test == 0],
+    }
+    return [f"no {kind} images of {listed(names)}" for kind, names in found.items() if names]
 
 
 def find_source(ref: str) -> Source:
@@ -168,4 +193,7 @@ def _describe(source: Source, ref: str, data_dir: str | None) -> Dataset:
     parts = [source.name, source.num_classes, len(train), len(test)]
     if source.task != CLASSIFICATION:
         parts.append(source.task)
-    return Dataset(ref, path, source.num_classes, source.resolution, len(train), len(test), fingerprint(parts))
+    dataset = replace(blank, train_images=len(train), test_images=len(test), fingerprint=fingerprint(parts))
+    if isinstance(train, Tensors) or isinstance(test, Tensors):
+        return dataset
+    return replace(dataset, levels=look(train, test))

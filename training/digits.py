@@ -16,6 +16,7 @@ import torch
 from blockfront.errors import UsageError
 from blockfront.training.datasets import DATASETS, Dataset, Source, Tensors, fingerprint
 from blockfront.training.splits import stratified_split
+from blockfront.training.survey import count_classes
 
 
 @lru_cache(maxsize=1)
@@ -44,7 +45,8 @@ def _open(dataset: Dataset) -> tuple[Tensors, Tensors]:
 def _describe(ref: str, data_dir: str | None) -> Dataset:
     train, test = digits_split()
     pixels = [(split.images * 16).byte().numpy().tobytes().hex() for split in (train, test)]
-    return Dataset("digits", None, 10, 32, len(train), len(test), fingerprint(pixels))
+    classes = count_classes(range(10), train.labels, test.labels)
+    return Dataset("digits", None, 10, 32, len(train), len(test), fingerprint(pixels), classes=classes)
 
 
 DATASETS.add(

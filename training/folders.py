@@ -1,129 +1,151 @@
-"""Image folders: one sub-folder a class, under `train/` and `val/`, or one tree that is split here."""
+"""Image folders: the first folder level is the class, below `train/` and `val/` or in one tree that is split here."""
 
 from __future__ import annotations
 
 import os
-from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from PIL import Image
-from timm.data import create_dataset
-from timm.data.readers.img_extensions import get_img_extensions
+from typing import BinaryIO
 
 from blockfront.errors import UsageError
 from blockfront.training.datasets import DATASETS, Dataset, Pictures, Source, fingerprint
+from blockfront.training.decoding import Levels
+from blockfront.training.duplicates import duplicates
+from blockfront.training.layout import TEST_NAMES, TRAIN_NAMES, VAL_NAMES, Part, lay_out, natural_key
+from blockfront.training.scanning import scan
 from blockfront.training.splits import stratified_split
+from blockfront.training.survey import count_classes, look, printable
 
-TRAIN_NAMES = ("train", "training")
-TEST_NAMES = ("val", "valid", "validation", "eval", "evaluation", "test")
 TEST_SHARE = 0.2
-DECODED_BEFORE_TRAINING = 1000
-"""Images fully decoded before training, evenly spread; the others are checked as they are read."""
 
 
 @dataclass(frozen=True)
 class FolderImages:
-    """Some images of a folder as timm's reader gives them: (open file, class index), and their paths."""
+    """Some pictures below a folder: (open file, class index), their paths relative to it, and their class indices."""
 
-    reader: Any
-    indices: tuple[int, ...]
+    root: Path
+    files: list[str]
+    labels: list[int]
 
     def __len__(self) -> int:
-        return len(self.indices)
+        return len(self.files)
 
-    def __getitem__(self, index: int) -> tuple[Any, int]:
-        file, label = self.reader[self.indices[index]]
-        return file, label
+    def __getitem__(self, index: int) -> tuple[BinaryIO, int]:
+        return open(self.filename(index), "rb"), self.labels[index]
 
     def filename(self, index: int) -> str:
         """Absolute path of an image."""
-        return str(self.reader.samples[self.indices[index]][0])
+        return str(self.root / self.files[index])
 
-    @property
-    def labels(self) -> list[int]:
-        return [self.reader.samples[index][1] for index in self.indices]
+    def sizes(self) -> dict[str, int]:
+        """Paths to sizes in bytes; raises `UsageError` for an image without content, or that is not there any more."""
+        found = {}
+        for file in self.files:
+            path = self.root / file
+            try:
+                found[file] = path.stat().st_size
+            except OSError as error:
+                raise UsageError(f"image {printable(str(path))} cannot be read ({error.strerror})") from error
+            if found[file] == 0:
+                raise UsageError(f"image {printable(str(path))} is empty; remove or replace it")
+        return found
 
 
 def _describe(ref: str, data_dir: str | None) -> Dataset:
     root = Path(ref.partition(":")[2]).expanduser().resolve()
-    classes, train, test = _scan(root)
-    _check_readable(train, test)
+    classes, train, test, notes = _read(root)
+    sizes = train.sizes(), test.sizes()
+    levels = look(train, test)
+    # names and sizes do not say how the values of deep pictures are read
+    scaled = [] if levels == Levels() else [levels]
     files = [
-        f"{kind} {os.path.relpath(name, root)} {os.path.getsize(name)}"
-        for kind, images in (("train", train), ("test", test))
-        for name in map(images.filename, range(len(images)))
+        f"{kind} {file} {size}"
+        for kind, part in zip(("train", "test"), sizes, strict=True)
+        for file, size in part.items()
     ]
-    return Dataset(f"folder:{root}", str(root), len(classes), 224, len(train), len(test), fingerprint(files))
+    return Dataset(
+        f"folder:{root}",
+        str(root),
+        len(classes),
+        224,
+        len(train),
+        len(test),
+        fingerprint([*files, *scaled]),
+        classes=count_classes(classes, train.labels, test.labels),
+        notes=(*notes, *_duplicates(root, *sizes)),
+        levels=levels,
+    )
 
 
 def _open(dataset: Dataset) -> tuple[Pictures, Pictures]:
-    _, train, test = _scan(Path(str(dataset.path)))
+    _, train, test, _ = _read(Path(str(dataset.path)))
     return train, test
 
 
-def _scan(root: Path) -> tuple[dict[str, int], FolderImages, FolderImages]:
-    if not root.is_dir():
+def _read(root: Path) -> tuple[list[str], FolderImages, FolderImages, list[str]]:
+    """Class names, training and test images, and notes on what was found."""
+    if not root.exists():
         raise UsageError(f"no such folder of images: {root}")
-    train_root = _part(root, TRAIN_NAMES)
-    test_root = _part(root, TEST_NAMES)
-    if test_root is not None and train_root is None:
-        raise UsageError(f"{root} has {test_root.name}/ but no train/; add it, or name a folder of classes")
-    classes, everything = _read(train_root or root, None)
+    if not root.is_dir():
+        raise UsageError(f"{root} is a file, no folder of images")
+    tree = scan(root)
+    if not tree.pictures:
+        raise UsageError(f"no images in {root}; put them in one sub-folder a class{_aside(tree.notes())}")
+    layout = lay_out(tree, printable(str(root)))
+    classes = list(layout.train.classes)
+    notes = [*layout.notes, *tree.notes()]
     if len(classes) < 2:
-        raise UsageError(f"{train_root or root} holds one class only, {next(iter(classes))!r}; give at least 2")
-    if test_root is not None:
-        strangers = {name for name in _read(test_root, None)[0] if name not in classes}
-        if strangers:
-            raise UsageError(f"{test_root} has classes that {train_root} lacks: {', '.join(sorted(strangers)[:5])}")
-        return classes, everything, _read(test_root, classes)[1]
-    few = [name for name, label in classes.items() if Counter(everything.labels)[label] < 2]
-    if few:
+        folder = root / layout.train.above
+        raise UsageError(f"{folder} holds one class only, {classes[0]!r}; give at least 2{_aside(notes)}")
+    everything = _images(root, layout.train, classes)
+    if layout.test is not None:
+        return classes, everything, _images(root, layout.test, classes), notes
+    few = next((name for name, files in layout.train.classes.items() if len(files) < 2), None)
+    if few is not None:
         raise UsageError(
-            f"{root} has no val/ folder, and class {few[0]!r} has too few images to split off a test set; "
+            f"{root} has no val/ folder, and class {few!r} has too few images to split off a test set; "
             "add images (2 or more a class) or a val/ folder"
         )
-    keys = [
-        Path(everything.filename(i)).relative_to(train_root or root).as_posix().encode() for i in range(len(everything))
-    ]
-    train, test = stratified_split(keys, everything.labels, TEST_SHARE)
-    return classes, FolderImages(everything.reader, train), FolderImages(everything.reader, test)
+    keys = [os.fsencode(file.removeprefix(layout.train.base)) for file in everything.files]
+    train, test = (
+        FolderImages(root, [everything.files[i] for i in part], [everything.labels[i] for i in part])
+        for part in stratified_split(keys, everything.labels, TEST_SHARE)
+    )
+    return classes, train, test, [f"a fifth of each class is for testing, {_why_split(root)}", *notes]
 
 
-def _part(root: Path, names: tuple[str, ...]) -> Path | None:
-    return next((root / name for name in names if (root / name).is_dir()), None)
+def _aside(notes: list[str]) -> str:
+    return f" ({'; '.join(notes)})" if notes else ""
 
 
-def _read(root: Path, classes: dict[str, int] | None) -> tuple[dict[str, int], FolderImages]:
-    for folder in (root, *(path for path in root.iterdir() if path.is_dir())):
-        if not os.access(folder, os.R_OK | os.X_OK):
-            raise UsageError(f"{folder} cannot be read; check its permissions")
-    loose = next((file for file in sorted(root.iterdir()) if file.suffix.lower() in get_img_extensions()), None)
-    if loose is not None:
-        raise UsageError(f"{loose} lies in no class folder; move it into a folder named after its class")
+def _images(root: Path, part: Part, classes: list[str]) -> FolderImages:
+    index = {name: label for label, name in enumerate(classes)}
+    found = sorted(
+        ((file, index[name]) for name, files in part.classes.items() for file in files),
+        key=lambda pair: natural_key(pair[0]),
+    )
+    return FolderImages(root, [file for file, _ in found], [label for _, label in found])
+
+
+def _why_split(root: Path) -> str:
+    """Why a part of the training pictures is taken for testing."""
+    if root.name.casefold() in TRAIN_NAMES:
+        beside = [path.name for path in root.parent.iterdir() if path.name.casefold() in VAL_NAMES | TEST_NAMES]
+        if beside:
+            return f"because folder:{root} is {root.name}/ alone; folder:{root.parent} has {min(beside)}/ too"
+    return "for there are no pictures in val/ or test/"
+
+
+def _duplicates(root: Path, train: Mapping[str, int], test: Mapping[str, int]) -> list[str]:
     try:
-        reader = create_dataset("", root=str(root), search_split=False, class_map=classes).reader
-    except RuntimeError as error:
-        raise UsageError(
-            f"no images in {root}; put them in one sub-folder a class ({', '.join(get_img_extensions())})"
-        ) from error
-    return dict(reader.class_to_idx), FolderImages(reader, tuple(range(len(reader))))
-
-
-def _check_readable(train: FolderImages, test: FolderImages) -> None:
-    names = [images.filename(i) for images in (train, test) for i in range(len(images))]
-    empty = next((name for name in names if os.path.getsize(name) == 0), None)
-    if empty is not None:
-        raise UsageError(f"image {empty} is empty; remove or replace it")
-    step = max(1, len(names) // DECODED_BEFORE_TRAINING)
-    for name in names[::step]:
-        try:
-            with Image.open(name) as image:
-                image.load()
-        except Exception as error:
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise UsageError(f"image {name} cannot be read ({reason}); remove or replace it") from error
+        pairs, compared = duplicates(root, train, test)
+    except OSError as error:
+        raise UsageError(f"image {printable(str(error.filename))} cannot be read ({error.strerror})") from error
+    if not pairs:
+        return []
+    example = " and ".join(map(printable, pairs[0]))
+    return [f"{len(pairs)} of {compared} test images are training images too, such as {example}"]
 
 
 DATASETS.add(
@@ -131,7 +153,7 @@ DATASETS.add(
     Source(
         name="folder",
         title="Your own images, one sub-folder a class",
-        how="folder:PATH, with train/ and val/, or class folders alone (a fifth of each is for testing)",
+        how="folder:PATH, with train/ and val/ or test/, or class folders alone (a fifth of each is for testing)",
         open=_open,
         describe=_describe,
         takes="PATH",

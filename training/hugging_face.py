@@ -15,6 +15,7 @@ from timm.data import create_dataset
 
 from blockfront.errors import UsageError
 from blockfront.training.datasets import DATASETS, Dataset, Pictures, Source, fingerprint
+from blockfront.training.survey import count_classes, look
 
 TEST_SPLITS = ("validation", "test")
 
@@ -22,12 +23,35 @@ TEST_SPLITS = ("validation", "test")
 def _describe(ref: str, data_dir: str | None) -> Dataset:
     path = None if data_dir is None else str(Path(data_dir).expanduser().resolve())
     train, test = _readers(ref, path)
-    classes = len(train.class_to_idx)
-    if classes == 0:
-        raise UsageError(f"data set {ref!r} names no classes for its 'label' column; use a folder of images")
+    names = list(train.class_to_idx)
+    if not names:
+        raise UsageError(
+            f"data set {ref!r} names no classes for a column 'label' (it has {', '.join(train.dataset.column_names)}); "
+            "use a folder of images"
+        )
     counts = (len(train), len(test))
-    parts = (ref, classes, *counts, train.dataset._fingerprint, test.dataset._fingerprint)
-    return Dataset(ref, path, classes, 224, *counts, fingerprint(parts))
+    parts = (ref, len(names), *counts, train.dataset._fingerprint, test.dataset._fingerprint)
+    labels = [_labels(ref, reader, len(names)) for reader in (train, test)]
+    unused = [name for name in train.dataset.info.splits if name not in (train.split, test.split)]
+    return Dataset(
+        ref,
+        path,
+        len(names),
+        224,
+        *counts,
+        fingerprint(parts),
+        classes=count_classes(names, *labels),
+        notes=(f"not used: split {', '.join(unused)}, because {test.split} is for testing",) if unused else (),
+        levels=look(train, test),
+    )
+
+
+def _labels(ref: str, reader: Any, classes: int) -> list[int]:
+    labels = list(reader.dataset["label"])
+    bad = sum(label is None or not 0 <= label < classes for label in labels)
+    if bad:
+        raise UsageError(f"data set {ref!r} gives no class for {bad} images of its split {reader.split!r}")
+    return labels
 
 
 def _open(dataset: Dataset) -> tuple[Pictures, Pictures]:
@@ -40,11 +64,11 @@ def _readers(ref: str, cache: str | None) -> tuple[Any, Any]:
         raise UsageError(f"data set {ref!r} needs the package datasets: pip install datasets")
     try:
         with _offline():
-            train = create_dataset(ref, root=cache, split="train").reader
+            train = _reader(ref, cache, "train")
             split = next((name for name in TEST_SPLITS if name in train.dataset.info.splits), None)
             if split is None:
                 raise UsageError(f"data set {ref!r} has no split named {' or '.join(TEST_SPLITS)}")
-            return train, create_dataset(ref, root=cache, split=split).reader
+            return train, _reader(ref, cache, split)
     except UsageError:
         raise
     except Exception as error:
@@ -54,6 +78,23 @@ def _readers(ref: str, cache: str | None) -> tuple[Any, Any]:
             f"data set {ref!r} cannot be opened offline ({reason}); fetch it first with "
             f"datasets.load_dataset({name!r}), and give data_dir where that was its cache_dir"
         ) from error
+
+
+def _reader(ref: str, cache: str | None, split: str) -> Any:
+    try:
+        reader = create_dataset(ref, root=cache, split=split).reader
+    except ValueError as error:
+        if str(error).startswith("Unknown split"):
+            raise UsageError(f"data set {ref!r} has no split named {split}") from error
+        raise
+    # where there is no such column, one without content has been added to what is read
+    missing = reader.dataset.data.column("image").null_count
+    if missing:
+        raise UsageError(
+            f"data set {ref!r} has no pictures in column 'image' for {missing} of {len(reader)} rows of split {split!r}"
+            f"; its other columns are {', '.join(name for name in reader.dataset.column_names if name != 'image')}"
+        )
+    return reader
 
 
 @contextmanager

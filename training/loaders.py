@@ -6,10 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from timm.data import create_loader, resolve_data_config
 from torch import Tensor, nn
 from torch.utils.data import Dataset as TorchDataset
@@ -17,7 +15,9 @@ from torch.utils.data import default_collate
 
 from blockfront.errors import RunError
 from blockfront.training.datasets import Images, Pictures, Tensors
+from blockfront.training.decoding import Levels, to_rgb
 from blockfront.training.recipe import Recipe
+from blockfront.training.survey import complaint
 
 EVAL_BATCH = 128
 ROTATION_DEGREES, ZOOM, SHIFT = 10.0, 0.1, 0.05
@@ -39,7 +39,7 @@ class Loader(Protocol):
 
 @dataclass(frozen=True)
 class Views:
-    """How images reach a network: input size in pixels, normalisation and crop (see `views_for`)."""
+    """How images reach a network: input size in pixels, normalisation, crop (see `views_for`) and grey levels."""
 
     resolution: int
     mean: tuple[float, ...]
@@ -47,9 +47,10 @@ class Views:
     interpolation: str
     crop_pct: float
     crop_mode: str
+    levels: Levels
 
 
-def views_for(module: nn.Module, resolution: int) -> Views:
+def views_for(module: nn.Module, resolution: int, levels: Levels | None = None) -> Views:
     """timm's data configuration of a network, its own where it brings one (`pretrained_cfg`).
 
     Small pictures are not cropped: their subject fills the frame.
@@ -65,6 +66,7 @@ def views_for(module: nn.Module, resolution: int) -> Views:
         config["interpolation"],
         config["crop_pct"],
         config["crop_mode"],
+        levels or Levels(),
     )
 
 
@@ -87,7 +89,7 @@ def train_loader(
     if isinstance(images, Tensors):
         return TensorBatches(images, images, views.resolution, batch_size, targets, moved, training=True)
     return create_loader(
-        ReadablePictures(images),
+        ReadablePictures(images, views.levels),
         input_size=(3, views.resolution, views.resolution),
         batch_size=batch_size,
         is_training=True,
@@ -121,7 +123,7 @@ def evaluation_loader(
         assert isinstance(train_images, Tensors)
         return TensorBatches(images, train_images, views.resolution, batch_size, targets, 0.0, training=False)
     return create_loader(
-        ReadablePictures(images),
+        ReadablePictures(images, views.levels),
         input_size=(3, views.resolution, views.resolution),
         batch_size=batch_size,
         is_training=False,
@@ -182,8 +184,9 @@ class ReadablePictures(TorchDataset[tuple[Any, Any]]):
 
     transform: Any = None
 
-    def __init__(self, pictures: Pictures) -> None:
+    def __init__(self, pictures: Pictures, levels: Levels) -> None:
         self.pictures = pictures
+        self.levels = levels
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -191,22 +194,10 @@ class ReadablePictures(TorchDataset[tuple[Any, Any]]):
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         try:
             picture, label = self.pictures[index]
-            image = _rgb(picture)
+            image = to_rgb(picture, self.levels)
         except Exception as error:
-            filename = getattr(self.pictures, "filename", None)
-            name = (filename and filename(index)) or f"number {index} of the data set"
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise RunError(f"image {name} cannot be read ({reason}); remove or replace it") from error
+            raise RunError(complaint(self.pictures, index, error)) from error
         return (image if self.transform is None else self.transform(image)), label
-
-
-def _rgb(picture: Any) -> Image.Image:
-    if isinstance(picture, np.ndarray):
-        return Image.fromarray(picture).convert("RGB")
-    if isinstance(picture, Image.Image):
-        return picture.convert("RGB")
-    with picture, Image.open(picture) as image:
-        return image.convert("RGB")
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,7 @@ def choose_views(module: nn.Module, dataset: Dataset, resolution: int | None, wo
         raise UsageError(f"resolution must be 1 or more, not {resolution}")
     if workers < 0:
         raise UsageError(f"workers must be 0 or more, not {workers}")
-    return views_for(module, dataset.resolution if resolution is None else resolution)
+    return views_for(module, dataset.resolution if resolution is None else resolution, dataset.levels)
 
 
 @contextmanager

@@ -5,16 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import torch
 from timm.data import create_dataset
 
 from blockfront.errors import UsageError
-from blockfront.training.datasets import DATASETS, Dataset, Pictures, Source, fingerprint
+from blockfront.training.datasets import DATASETS, Dataset, Source, fingerprint
+from blockfront.training.survey import count_classes, look
 
 _CIFAR = "https://www.cs.toronto.edu/~kriz"
 
 
-def _open(name: str, dataset: Dataset) -> tuple[Pictures, Pictures]:
+def _open(name: str, dataset: Dataset) -> tuple[Any, Any]:
     try:
         train, test = (
             create_dataset(name, root=dataset.path, split=split, download=False, search_split=False)
@@ -43,7 +46,20 @@ def _describe(source: Source, ref: str, data_dir: str | None) -> Dataset:
         train_images=counts[0],
         test_images=counts[1],
         fingerprint=fingerprint([ref, source.num_classes, *counts]),
+        classes=count_classes([_first(name) for name in train.classes], _labels(train), _labels(test)),
+        levels=look(train, test),
     )
+
+
+def _first(name: Any) -> Any:
+    """One name of a class that has several, as ImageNet's have."""
+    return name[0] if isinstance(name, tuple) else name
+
+
+def _labels(images: Any) -> torch.Tensor:
+    """The class index of each image; QMNIST's targets say more behind it."""
+    labels = torch.as_tensor(images.targets)
+    return labels[:, 0] if labels.ndim == 2 else labels
 
 
 def _add(name: str, title: str, classes: int, train: int, test: int, resolution: int, flip: bool, how: str) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from blockfront.commands.options import Debug, Json
+
+if TYPE_CHECKING:
+    from blockfront.training import Dataset
 
 
 def targets(
@@ -53,10 +56,24 @@ def spaces(json: Json = False, debug: Debug = False) -> None:
     _show([{"space": name, "title": preset.title} for name, preset in SPACES.items()], json)
 
 
-def datasets(json: Json = False, debug: Debug = False) -> None:
-    """List the data sets that networks can be trained on."""
-    from blockfront.training import DATASETS
+def datasets(
+    ref: Annotated[
+        str | None, typer.Argument(help="A data set, such as folder:PATH, to see what would be read of it.")
+    ] = None,
+    data_dir: Annotated[str | None, typer.Option(help="Folder that holds the files of a named data set.")] = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """List the data sets that networks can be trained on, or the classes of one, their images and what is left out.
 
+    A folder has one sub-folder a class, of pictures at any depth, below train/ and val/ (or test/), or alone, when a
+    fifth of each class is for testing.
+    """
+    from blockfront.training import DATASETS, get_dataset
+
+    if ref is not None:
+        _show_dataset(get_dataset(ref, data_dir), json)
+        return
     rows = [
         {
             "dataset": f"{name}:{source.takes}" if source.takes else name,
@@ -68,6 +85,21 @@ def datasets(json: Json = False, debug: Debug = False) -> None:
         for name, source in DATASETS.items()
     ]
     _show(rows, json)
+
+
+def _show_dataset(dataset: Dataset, json: bool) -> None:
+    from blockfront.console.tables import print_json, print_line, print_table
+
+    classes = [{"class": one.name, "train_images": one.train, "test_images": one.test} for one in dataset.classes]
+    if json:
+        keys = ("path", "task", "num_classes", "resolution", "train_images", "test_images", "fingerprint", "notes")
+        print_json({"dataset": dataset.ref, **{key: getattr(dataset, key) for key in keys}, "classes": classes})
+        return
+    if classes:
+        print_table(list(classes[0]), [list(row.values()) for row in classes])
+        print_line()
+    for line in dataset.summary(0):
+        print_line(line)
 
 
 def tasks(json: Json = False, debug: Debug = False) -> None:

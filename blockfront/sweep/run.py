@@ -74,6 +74,9 @@ class _Sweep:
         if left or missing:
             if self.plan.means.notice:
                 self.progress.note(self.plan.means.notice)
+            if self.plan.dataset:
+                for line in self.plan.dataset.summary():
+                    self.progress.note(line)
             with self._pool() as pool:
                 generation = SAMPLERS[self.plan.settings.sampler].generation
                 if generation is None:

@@ -1,0 +1,207 @@
+"""Which pictures of a tree are of which class, for training and for testing: the first folder level is the class."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+
+from blockfront.errors import UsageError
+from blockfront.training.scanning import Tree
+from blockfront.training.survey import counted, listed, printable
+
+TRAIN_NAMES = frozenset({"train", "training"})
+VAL_NAMES = frozenset({"val", "valid", "validation", "eval", "evaluation"})
+TEST_NAMES = frozenset({"test", "testing"})
+_DATE = r"(19|20)\d\d([-_. ]?\d\d){0,2}"
+_NUMBERED = (
+    "batch|cam|camera|clip|day|group|month|part|patient|person|run|scene|sequence|series|session|set|shot|site|sub|"
+    "subject|take|video|week|year"
+)
+_GROUP = re.compile(rf"{_DATE}|({_NUMBERED})[-_ ]?\d+")
+"""Names of folders that divide the pictures of a class, and are none themselves."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """The pictures of one part of a data set, as paths relative to its root, by class.
+
+    `base` is the folder of the part, relative to the root, with a `/` behind; `above` is where its class folders lie.
+    """
+
+    base: str
+    above: str
+    classes: dict[str, list[str]]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Training and test pictures; without `test`, a share of the former is to be split off. `notes` say what is odd."""
+
+    train: Part
+    test: Part | None
+    notes: tuple[str, ...]
+
+
+def lay_out(tree: Tree, root: str) -> Layout:
+    """The layout of what lies below `root`; raises `UsageError` for one that could be read in two ways."""
+    base, groups, loose = _unwrap(tree, "", tree.pictures)
+    train_name, test_name, unused = _choose_parts(root, base, groups)
+    if train_name is None:
+        if test_name is not None:
+            raise UsageError(
+                f"{root} has {test_name}/ but no train/ with pictures; add it, or name a folder of classes"
+            )
+        train, test, left = _part(root, tree, "", tree.pictures), None, {}
+        _check_unlike(f"{root}/{train.above}", tree, train)
+    else:
+        train = _part(root, tree, f"{base}{train_name}/", groups[train_name])
+        test = None if test_name is None else _part(root, tree, f"{base}{test_name}/", groups[test_name], train.classes)
+        left = {name: files for name, files in groups.items() if name not in (train_name, test_name)}
+    notes = [f"read from {part.above}, which alone holds pictures" for part in (train,) if part.above != part.base]
+    for name, files in sorted(left.items()):
+        why = f"{test_name}/ is for testing" if name in unused else f"it lies beside {train_name}/"
+        notes.append(f"not used: {base}{name}/ with {counted(len(files))}, because {why}")
+    if train_name is not None and loose:
+        notes.append(f"not used: {counted(len(loose))} beside {train_name}/ ({listed(sorted(loose))})")
+    notes += _empty(tree, train)
+    if test is not None:
+        _check_classes(root, train, test)
+    return Layout(train, test, (*notes, *_alike(train)))
+
+
+def natural_key(name: str) -> tuple[list[int | str], str]:
+    """Orders names as people do: 2 before 10, whatever the case; timm's order, but of names that differ in case."""
+    parts = re.split(r"(\d+)", name.lower())
+    return [int(part) if at % 2 else part for at, part in enumerate(parts)], name
+
+
+def _grouped(files: Sequence[str]) -> tuple[dict[str, list[str]], list[str]]:
+    """Paths below each first folder, relative to it, and the files that lie in none."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    loose = []
+    for file in files:
+        head, slash, rest = file.partition("/")
+        if slash:
+            groups[head].append(rest)
+        else:
+            loose.append(head)
+    return groups, loose
+
+
+def _unwrap(tree: Tree, base: str, files: Sequence[str]) -> tuple[str, dict[str, list[str]], list[str]]:
+    """`_grouped`, of the only folder where there is but one and class folders lie in it; and the folder that is of.
+
+    Other folders may lie beside it, without pictures, where it holds the parts of a data set.
+    """
+    groups, loose = _grouped(files)
+    if len(groups) == 1 and not loose:
+        (name,) = groups
+        inner, direct = _grouped(groups[name])
+        alone = [path for path in tree.folders if path.rpartition("/")[0] == base[:-1]] == [f"{base}{name}"]
+        if (
+            not direct
+            and _kind(name) is None
+            and ((alone and not all(map(_divides, inner))) or any(_kind(one) is TRAIN_NAMES for one in inner))
+        ):
+            return _unwrap(tree, f"{base}{name}/", groups[name])
+    return base, groups, loose
+
+
+def _kind(name: str) -> frozenset[str] | None:
+    """The names that a folder's is one of, where it is a part of a data set."""
+    return next((names for names in (TRAIN_NAMES, VAL_NAMES, TEST_NAMES) if name.casefold() in names), None)
+
+
+def _divides(name: str) -> bool:
+    return _GROUP.fullmatch(name.casefold()) is not None
+
+
+def _choose_parts(root: str, base: str, groups: dict[str, list[str]]) -> tuple[str | None, str | None, list[str]]:
+    """The folders for training and for testing, and those that could be for testing too."""
+    kinds = [[name for name in groups if _kind(name) is names] for names in (TRAIN_NAMES, VAL_NAMES, TEST_NAMES)]
+    for names in kinds:
+        if len(names) > 1:
+            both = " and ".join(f"{base}{name}/" for name in sorted(names))
+            raise UsageError(f"{root} has {both}; rename or remove all but one of them")
+    train, val, test = (names[0] if names else None for names in kinds)
+    if train and not val and not test and len(groups) > 2 and not _grouped(groups[train])[0]:
+        # a class of this name, such as of vehicles, among others
+        return None, None, []
+    return train, val or test, [test] if val and test else []
+
+
+def _part(root: str, tree: Tree, base: str, files: Sequence[str], known: Container[str] = ()) -> Part:
+    """A part by class; a single folder in it that is of a `known` class is one."""
+    groups, loose = _grouped(files)
+    above = base
+    if not any(name in known for name in groups):
+        above, groups, loose = _unwrap(tree, base, files)
+    if loose:
+        raise UsageError(
+            f"{root}/{above}{printable(min(loose))} lies in no class folder; "
+            "move it into a folder named after its class"
+        )
+    names = sorted(groups, key=natural_key)
+    return Part(base, above, {name: [f"{above}{name}/{file}" for file in groups[name]] for name in names})
+
+
+def _check_unlike(folder: str, tree: Tree, part: Part) -> None:
+    """Refuse class folders that hold folders of the same names, which may be the classes, or parts of a data set."""
+    holders: dict[str, list[str]] = defaultdict(list)
+    shared: dict[tuple[str, str], str] = {}
+    for name, files in part.classes.items():
+        base = f"{part.above}{name}/"
+        _, inner, loose = _unwrap(tree, base, [file.removeprefix(base) for file in files])
+        kinds = {_kind(one) for one in inner} - {None}
+        if TRAIN_NAMES in kinds and len(kinds) > 1:
+            raise UsageError(
+                f"{folder}{name} has training and test folders of its own; name it as the data set, "
+                "or put all classes below one train/ and one val/"
+            )
+        if loose:
+            continue
+        for one in (one for one in sorted(inner, key=natural_key) if not _divides(one)):
+            for other in holders[one]:
+                if (other, name) in shared:
+                    raise UsageError(
+                        f"{folder} has {other}/ and {name}/, which both hold folders {shared[other, name]} and {one}; "
+                        "if these are the classes, name the two train/ and val/, and if not, take the pictures out"
+                    )
+                shared[other, name] = one
+            holders[one].append(name)
+
+
+def _empty(tree: Tree, train: Part) -> list[str]:
+    """A note of the folders that would be classes, had they pictures."""
+    names = {path.removeprefix(train.above) for path in tree.folders if path.startswith(train.above)}
+    empty = sorted(name for name in names if "/" not in name and name not in train.classes)
+    return [f"no class, for want of pictures: {listed([train.above + name for name in empty])}"] if empty else []
+
+
+def _check_classes(root: str, train: Part, test: Part) -> None:
+    strangers = [name for name in test.classes if name not in train.classes]
+    if not strangers:
+        return
+    like = {_folded(name): name for name in train.classes}
+    alike = next((name for name in strangers if _folded(name) in like), None)
+    hint = "" if alike is None else f"; {alike!r} and {like[_folded(alike)]!r} differ in case or in Unicode form alone"
+    raise UsageError(f"{root}/{test.above} has classes that {root}/{train.above} lacks: {listed(strangers, 5)}{hint}")
+
+
+def _alike(train: Part) -> list[str]:
+    """A note of classes whose names differ in case or in Unicode form alone."""
+    names: dict[str, list[str]] = defaultdict(list)
+    for name in train.classes:
+        names[_folded(name)].append(name)
+    return [
+        f"{' and '.join(map(repr, same))} are different classes, though their names are nearly the same"
+        for same in names.values()
+        if len(same) > 1
+    ]
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name.casefold())

@@ -1,0 +1,80 @@
+"""What a data set holds, found before anything is trained on it: images a class, and a look at some pictures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from blockfront.errors import UsageError
+from blockfront.training.decoding import Levels, find_levels
+
+if TYPE_CHECKING:
+    from blockfront.training.datasets import Pictures
+
+DECODED_BEFORE_TRAINING = 1000
+"""Pictures looked at before training, evenly spread; the others are checked as they are read."""
+
+
+class ClassImages(NamedTuple):
+    """A class, and how many images of it are for training and for testing."""
+
+    name: str
+    train: int
+    test: int
+
+
+def count_classes(names: Sequence[Any], train: Iterable[int], test: Iterable[int]) -> tuple[ClassImages, ...]:
+    """Images a class, from the class indices of the training and of the test images."""
+    counts = Counter(map(int, train)), Counter(map(int, test))
+    return tuple(
+        ClassImages(printable(str(name)), *(part[label] for part in counts)) for label, name in enumerate(names)
+    )
+
+
+def look(*parts: Pictures) -> Levels:
+    """Decode some pictures of a data set, and find the levels they need; raises `UsageError` naming a bad one."""
+    step = -(-sum(map(len, parts)) // DECODED_BEFORE_TRAINING)
+    at: tuple[Pictures, int] | None = None
+
+    def chosen() -> Iterator[Any]:
+        nonlocal at
+        offset = 0
+        for pictures in parts:
+            for index in range(-offset % step, len(pictures), step):
+                at = pictures, index
+                yield pictures[index][0]
+            offset += len(pictures)
+
+    try:
+        return find_levels(chosen())
+    except UsageError:
+        raise
+    except Exception as error:
+        if at is None:
+            raise
+        raise UsageError(complaint(*at, error)) from error
+
+
+def complaint(pictures: Pictures, index: int, error: Exception) -> str:
+    """The line for a picture that cannot be read: its file where the data set knows it, and the reason."""
+    filename = getattr(pictures, "filename", None)
+    name = (filename and filename(index)) or f"number {index} of the data set"
+    reason = (str(error) or type(error).__name__).splitlines()[0]
+    return f"image {printable(name)} cannot be read ({reason}); remove or replace it"
+
+
+def printable(name: str) -> str:
+    """A file's name on one line, with escapes for what cannot be shown."""
+    return name if name.isprintable() else repr(name)[1:-1]
+
+
+def counted(pictures: int) -> str:
+    """So many pictures, in words."""
+    return f"{pictures} picture{'' if pictures == 1 else 's'}"
+
+
+def listed(names: Sequence[str], limit: int = 3) -> str:
+    """Some names as text, the first few of many."""
+    more = len(names) - limit
+    return ", ".join(map(printable, names[:limit])) + (f" and {more} more" if more > 0 else "")
