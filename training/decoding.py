@@ -31,7 +31,7 @@ class Levels:
 
 
 @contextmanager
-def opened(picture: Any) -> Iterator[Image.Image]:
+def open_picture(picture: Any) -> Iterator[Image.Image]:
     """A PIL image, open file or array (H, W[, C]) as an image, whose file is closed afterwards."""
     with warnings.catch_warnings():
         # of sizes below Pillow's limit and of odd metadata: what cannot be read is an error
@@ -50,7 +50,7 @@ def to_rgb(picture: Any, levels: Levels) -> Image.Image:
 
     Colours keep their numbers: profiles are not applied. Raises what Pillow does for one that it cannot read.
     """
-    with opened(picture) as image:
+    with open_picture(picture) as image:
         image = _upright(image)
         if _is_deep(image):
             return Image.fromarray(_eight_bit(image, levels)).convert("RGB")
@@ -68,7 +68,7 @@ def find_levels(pictures: Iterable[Any]) -> Levels:
     """
     found: dict[bool, list[float]] = {False: [], True: []}
     for picture in pictures:
-        with opened(picture) as image:
+        with open_picture(picture) as image:
             if not _is_deep(image):
                 to_rgb(image, Levels())
                 continue

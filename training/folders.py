@@ -12,7 +12,7 @@ from blockfront.errors import UsageError
 from blockfront.training.datasets import DATASETS, Dataset, Pictures, Source, fingerprint
 from blockfront.training.decoding import Levels
 from blockfront.training.duplicates import duplicates
-from blockfront.training.layout import TEST_NAMES, TRAIN_NAMES, VAL_NAMES, Part, lay_out, natural_key
+from blockfront.training.layout import TEST_NAMES, TRAIN_NAMES, VAL_NAMES, Part, find_layout, natural_key
 from blockfront.training.scanning import scan
 from blockfront.training.splits import stratified_split
 from blockfront.training.survey import count_classes, look, printable
@@ -92,7 +92,7 @@ def _read(root: Path) -> tuple[list[str], FolderImages, FolderImages, list[str]]
     tree = scan(root)
     if not tree.pictures:
         raise UsageError(f"no images in {root}; put them in one sub-folder a class{_aside(tree.notes())}")
-    layout = lay_out(tree, printable(str(root)))
+    layout = find_layout(tree, printable(str(root)))
     classes = list(layout.train.classes)
     notes = [*layout.notes, *tree.notes()]
     if len(classes) < 2:

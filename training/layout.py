@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from blockfront.errors import UsageError
 from blockfront.training.scanning import Tree
-from blockfront.training.survey import counted, listed, printable
+from blockfront.training.survey import listed, printable
 
 TRAIN_NAMES = frozenset({"train", "training"})
 VAL_NAMES = frozenset({"val", "valid", "validation", "eval", "evaluation"})
@@ -45,7 +45,7 @@ class Layout:
     notes: tuple[str, ...]
 
 
-def lay_out(tree: Tree, root: str) -> Layout:
+def find_layout(tree: Tree, root: str) -> Layout:
     """The layout of what lies below `root`; raises `UsageError` for one that could be read in two ways."""
     base, groups, loose = _unwrap(tree, "", tree.pictures)
     train_name, test_name, unused = _choose_parts(root, base, groups)
@@ -63,13 +63,13 @@ def lay_out(tree: Tree, root: str) -> Layout:
     notes = [f"read from {part.above}, which alone holds pictures" for part in (train,) if part.above != part.base]
     for name, files in sorted(left.items()):
         why = f"{test_name}/ is for testing" if name in unused else f"it lies beside {train_name}/"
-        notes.append(f"not used: {base}{name}/ with {counted(len(files))}, because {why}")
+        notes.append(f"not used: {base}{name}/ (pictures: {len(files)}), because {why}")
     if train_name is not None and loose:
-        notes.append(f"not used: {counted(len(loose))} beside {train_name}/ ({listed(sorted(loose))})")
+        notes.append(f"not used: pictures beside {train_name}/: {len(loose)} ({listed(sorted(loose))})")
     notes += _empty(tree, train)
     if test is not None:
         _check_classes(root, train, test)
-    return Layout(train, test, (*notes, *_alike(train)))
+    return Layout(train, test, tuple(map(printable, [*notes, *_alike(train)])))
 
 
 def natural_key(name: str) -> tuple[list[int | str], str]:
@@ -158,7 +158,7 @@ def _check_unlike(folder: str, tree: Tree, part: Part) -> None:
         kinds = {_kind(one) for one in inner} - {None}
         if TRAIN_NAMES in kinds and len(kinds) > 1:
             raise UsageError(
-                f"{folder}{name} has training and test folders of its own; name it as the data set, "
+                f"{folder}{printable(name)} has training and test folders of its own; name it as the data set, "
                 "or put all classes below one train/ and one val/"
             )
         if loose:
@@ -166,8 +166,9 @@ def _check_unlike(folder: str, tree: Tree, part: Part) -> None:
         for one in (one for one in sorted(inner, key=natural_key) if not _divides(one)):
             for other in holders[one]:
                 if (other, name) in shared:
+                    first, second, *both = map(printable, (other, name, shared[other, name], one))
                     raise UsageError(
-                        f"{folder} has {other}/ and {name}/, which both hold folders {shared[other, name]} and {one}; "
+                        f"{folder} has {first}/ and {second}/, which both hold folders {' and '.join(both)}; "
                         "if these are the classes, name the two train/ and val/, and if not, take the pictures out"
                     )
                 shared[other, name] = one

@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from blockfront.errors import UsageError
-from blockfront.training.decoding import opened
+from blockfront.training.decoding import open_picture
 from blockfront.training.survey import listed, printable
 
 IDENTIFIED_ONLY = frozenset({"BUFR", "GRIB", "HDF5", "MPEG", "WMF"})
@@ -109,7 +109,7 @@ def _is_picture(entry: os.DirEntry[str]) -> bool:
     if ending:
         return ending in picture_endings()
     try:
-        with opened(open(entry.path, "rb")) as image:
+        with open_picture(open(entry.path, "rb")) as image:
             return image.format not in IDENTIFIED_ONLY
     except Image.UnidentifiedImageError:
         return False

@@ -69,11 +69,6 @@ def printable(name: str) -> str:
     return name if name.isprintable() else repr(name)[1:-1]
 
 
-def counted(pictures: int) -> str:
-    """So many pictures, in words."""
-    return f"{pictures} picture{'' if pictures == 1 else 's'}"
-
-
 def listed(names: Sequence[str], limit: int = 3) -> str:
     """Some names as text, the first few of many."""
     more = len(names) - limit

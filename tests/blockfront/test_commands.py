@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from PIL import Image
 
 from blockfront.results import COLUMNS
 from blockfront.services.models import ImageSize, find_model
@@ -37,6 +38,28 @@ def test_a_target_shows_where_each_of_its_figures_is_from(bench):
     assert said.code == 0
     assert all(row["source"] in said.output for row in figures.values())
     assert "did you mean rk3399" in bench("targets", "rk3398").errors
+
+
+def test_a_data_set_shows_its_classes_and_what_is_left_out(bench, tmp_path):
+    for part, images in (("Train", 3), ("Test", 2)):
+        for shade, label in enumerate(("cat", "dog")):
+            folder = tmp_path / "pets" / part / label
+            folder.mkdir(parents=True)
+            for i in range(images):
+                Image.new("L", (2, 2), 100 * shade + 10 * images + i).save(folder / f"{i}.png")
+    (tmp_path / "pets" / "Train" / "cat" / "Thumbs.db").write_text("no picture")
+    (tmp_path / "pets" / "Train" / "fox").mkdir()
+    said = bench("datasets", "folder:pets")
+    rows = [line.split() for line in said.output.splitlines()]
+    assert rows[:3] == [["class", "train_images", "test_images"], ["cat", "3", "2"], ["dog", "3", "2"]]
+    document = json.loads(bench("datasets", "folder:pets", "--json").output)
+    assert said.output.splitlines()[4:] == [
+        f"folder:{tmp_path / 'pets'}: 2 classes, 6 training and 4 test images",
+        "no class, for want of pictures: Train/fox",
+        "skipped as no picture: 1 (Train/cat/Thumbs.db)",
+    ]
+    assert document["notes"] == said.output.splitlines()[5:]
+    assert document["classes"][0] == {"class": "cat", "train_images": 3, "test_images": 2}
 
 
 @pytest.mark.compiles

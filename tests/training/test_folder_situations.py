@@ -54,7 +54,7 @@ READ = {
     "validation and test": (
         "train/{a,b}/*2.png val/{a,b}/*1.png test/*3.png",
         "a: 2 + 1, b: 2 + 1",
-        ["not used: test/ with 3 pictures, because val/ is for testing"],
+        ["not used: test/ (pictures: 3), because val/ is for testing"],
     ),
     "pictures in folders of years": ("{cat,dog,fox}/{2023,2024-05}/*5.png", "cat: 8 + 2, dog: 8 + 2, fox: 8 + 2", None),
     "pictures in numbered folders": ("{cat,dog}/session_{1,2}/*5.png", "cat: 8 + 2, dog: 8 + 2", None),
@@ -81,8 +81,8 @@ READ = {
         "train/{a,b}/*2.png val/{a,b}/*1.png extra/*2.png cover.png",
         "a: 2 + 1, b: 2 + 1",
         [
-            "not used: extra/ with 2 pictures, because it lies beside train/",
-            "not used: 1 picture beside train/ (cover.png)",
+            "not used: extra/ (pictures: 2), because it lies beside train/",
+            "not used: pictures beside train/: 1 (cover.png)",
         ],
     ),
     "an empty test folder": ("{train,val/a}/ train/{a,b}/*5.png", "a: 4 + 1, b: 4 + 1", [...]),
