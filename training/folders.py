@@ -104,7 +104,7 @@ def _read(root: Path) -> tuple[list[str], FolderImages, FolderImages, list[str]]
     few = next((name for name, files in layout.train.classes.items() if len(files) < 2), None)
     if few is not None:
         raise UsageError(
-            f"{root} has no val/ folder, and class {few!r} has too few images to split off a test set; "
+            f"{root} has no pictures in val/ or test/, and class {few!r} has too few images to split off a test set; "
             "add images (2 or more a class) or a val/ folder"
         )
     keys = [os.fsencode(file.removeprefix(layout.train.base)) for file in everything.files]
@@ -130,8 +130,8 @@ def _images(root: Path, part: Part, classes: list[str]) -> FolderImages:
 
 def _why_split(root: Path) -> str:
     """Why a part of the training pictures is taken for testing."""
-    if root.name.casefold() in TRAIN_NAMES:
-        beside = [path.name for path in root.parent.iterdir() if path.name.casefold() in VAL_NAMES | TEST_NAMES]
+    if root.name.casefold() in TRAIN_NAMES and os.access(root.parent, os.R_OK):
+        beside = [name for name in os.listdir(root.parent) if name.casefold() in VAL_NAMES | TEST_NAMES]
         if beside:
             return f"because folder:{root} is {root.name}/ alone; folder:{root.parent} has {min(beside)}/ too"
     return "for there are no pictures in val/ or test/"

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from PIL import UnidentifiedImageError
+
 from blockfront.errors import UsageError
 from blockfront.training.decoding import Levels, find_levels
 
@@ -60,7 +62,9 @@ def complaint(pictures: Pictures, index: int, error: Exception) -> str:
     """The line for a picture that cannot be read: its file where the data set knows it, and the reason."""
     filename = getattr(pictures, "filename", None)
     name = (filename and filename(index)) or f"number {index} of the data set"
-    reason = (str(error) or type(error).__name__).splitlines()[0]
+    reason = getattr(error, "strerror", None) or (str(error) or type(error).__name__).splitlines()[0]
+    if isinstance(error, UnidentifiedImageError):
+        reason = "its content is of no format that Pillow knows"
     return f"image {printable(name)} cannot be read ({reason}); remove or replace it"
 
 

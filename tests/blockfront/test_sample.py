@@ -54,6 +54,12 @@ def test_progress_goes_to_standard_error(finished):
     assert "to do" not in finished.printed.stdout
 
 
+def test_what_the_data_set_holds_is_said_before_anything_is_trained(finished):
+    said = finished.printed.stderr.splitlines()
+    assert said[0] == "digits: 10 classes, 1347 training and 450 test images"
+    assert said[1].startswith("training + test images a class: 0: 134 + 44, 1: 136 + 46")
+
+
 def test_a_finished_study_is_left_as_it_is_and_prints_json(finished):
     before = blockfront.load(finished.study, finished.commands.storage)
     again = finished.commands.sample(finished.n, "--json", "--quiet")
