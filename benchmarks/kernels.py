@@ -33,6 +33,7 @@ from typing import Any
 
 from latency_table import OURS, compare, table
 
+from blockfront.cores import usable_cores
 from blockfront.validation.subjects import MODELS, draw_family, preset_families
 
 PACKAGES: dict[str, tuple[str, ...]] = {
@@ -166,7 +167,7 @@ def main() -> None:
     parser.add_argument("--sampled", type=int, default=0, metavar="N", help="networks of each block family, too")
     parser.add_argument("--families", nargs="+", default=[], help="only these families are sampled")
     parser.add_argument("--engines", nargs="+", choices=list(PACKAGES), default=list(PACKAGES))
-    parser.add_argument("--threads", nargs="+", type=int, choices=range(1, (os.cpu_count() or 1) + 1), default=[1, 2])
+    parser.add_argument("--threads", nargs="+", type=int, choices=range(1, usable_cores() + 1), default=[1, 2])
     parser.add_argument("--resolution", type=int, default=224)
     parser.add_argument("--rounds", type=int, default=3, help="processes an engine and network")
     parser.add_argument("--save", type=Path, help="JSON lines, added to as they come; what it holds is not repeated")

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import statistics
 import sys
@@ -32,6 +31,8 @@ from pathlib import Path
 from kernels import Job, Row, measure
 from slicing import SUFFIX
 from token_table import Reduced, table, verdict
+
+from blockfront.cores import usable_cores
 
 MODELS = {
     "deit_tiny": "vit_224_n1000/p16_d12_w192_h3_m4",
@@ -155,7 +156,7 @@ def main() -> None:
     parser.add_argument("--overhead", nargs="*", type=float, default=[JUDGED], help="shares at which to slice as well")
     parser.add_argument("--engines", nargs="+", choices=(OURS, OTHER), default=[OURS], help="on the host")
     parser.add_argument("--other-targets", nargs="*", type=float, default=[JUDGED], help=f"shares for {OTHER}")
-    parser.add_argument("--threads", type=int, choices=range(1, (os.cpu_count() or 1) + 1), default=1)
+    parser.add_argument("--threads", type=int, choices=range(1, usable_cores() + 1), default=1)
     parser.add_argument("--rounds", type=int, default=1, help="times that everything is done on the host")
     parser.add_argument("--save", type=Path, help="JSON lines, added to as they come; what it holds is not repeated")
     parser.add_argument("--json", action="store_true")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from blockfront.cores import usable_cores
 from blockfront.errors import RunError, UsageError
 from blockfront.tasks import TASKS
 from blockfront.training.datasets import Dataset, Images, find_source
@@ -105,9 +105,9 @@ def choose_views(module: nn.Module, dataset: Dataset, resolution: int | None, wo
 @contextmanager
 def prepared(module: nn.Module, device: torch.device, threads: int, seed: int) -> Iterator[None]:
     """The module on the device in channels-last order, with one seed and `threads` threads, for a while."""
-    cores = os.cpu_count() or 1
+    cores = usable_cores()
     if not 1 <= threads <= cores:
-        raise UsageError(f"threads must be from 1 to {cores}, the cores of this machine, not {threads}")
+        raise UsageError(f"threads must be from 1 to {cores}, the usable cores of this machine, not {threads}")
     first = next(module.parameters(), None)
     home = torch.device("cpu") if first is None else first.device
     training = module.training

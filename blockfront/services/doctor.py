@@ -12,9 +12,10 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from blockfront.cores import read_cores
 from blockfront.errors import RunError, UsageError
 from blockfront.signature import Signature
-from blockfront.study.provenance import machine, usable_cores, versions
+from blockfront.study.provenance import machine, versions
 from blockfront.study.storage import open_storage, storage_exists, storage_url
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def diagnose(target: str, tracker: str | None, storage: str) -> list[Check]:
     return [
         _check("versions", _versions),
         _check("machine", _machine),
-        _check("threads", _threads),
+        _check("cores", _cores),
         _check("accelerator", _accelerator),
         *_latency(hardware, tracker),
         _check("boards in software", _emulation),
@@ -113,10 +114,10 @@ def _machine() -> str:
     return f"{here['system']} {here['architecture']}, {here['processor']}, {memory}"
 
 
-def _threads() -> str:
+def _cores() -> str:
     variables = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TVM_NUM_THREADS")
     given = ", ".join(f"{name}={os.environ[name]}" for name in variables if name in os.environ)
-    return f"{usable_cores()} usable cores" + (f"; {given} (workers set their own)" if given else "")
+    return f"{read_cores()}" + (f"; {given} (workers set their own)" if given else "")
 
 
 def _accelerator() -> str:

@@ -73,7 +73,7 @@ def tune_tasks(
     progress: Progress,
 ) -> Iterator[dict[str, Any]]:
     """Tune each kernel with `trials` candidates in all; for each what came out, or why nothing did."""
-    from blockfront.study.provenance import usable_cores
+    from blockfront.cores import usable_cores
     from blockfront.targets.tuning.candidates import open_candidates
     from blockfront.targets.tuning.tuner import Tuner
 

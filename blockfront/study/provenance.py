@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 
+from blockfront.cores import usable_cores
 from blockfront.registry import plugin_versions
 
 PACKAGES = (
@@ -60,13 +61,6 @@ def machine() -> dict[str, Any]:
         "cores": usable_cores(),
         "memory_bytes": psutil.virtual_memory().total,
     }
-
-
-def usable_cores() -> int:
-    """Cores this process may use; a container's quota or `taskset` may allow fewer than the machine has."""
-    from dask.system import CPU_COUNT
-
-    return int(CPU_COUNT)
 
 
 def _processor() -> str:

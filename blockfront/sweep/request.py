@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from blockfront.cores import usable_cores
 from blockfront.errors import UsageError, unknown
 from blockfront.python_file import is_file_reference
 from blockfront.results import scored
-from blockfront.study.provenance import usable_cores
 from blockfront.study.settings import Settings
 from blockfront.study.storage import DEFAULT_STORAGE, storage_exists
 from blockfront.sweep.aims import choose_objectives, choose_space, choose_training

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 
 import tvm
 
+from blockfront.cores import usable_cores
 from blockfront.errors import RunError
 
 # The pool is created once, with this many workers at most; unset, TVM takes half the processors it sees.
-os.environ.setdefault("TVM_NUM_THREADS", str(os.cpu_count() or 1))
+os.environ.setdefault("TVM_NUM_THREADS", str(usable_cores()))
 
 _BIG_CORES = 1
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import psutil
 import tvm
 from tvm.target import codegen
 
+from blockfront.cores import usable_cores
 from blockfront.targets.hardware.catalogue.cores import KIB, MIB, OUR_CHOICE
 from blockfront.targets.hardware.target import Processor
 
@@ -95,7 +95,7 @@ def _target(name: str, title: str, triple: str, cpu: str, bits: int, registers: 
         title=title,
         local=True,
         tvm_target={"kind": "llvm", "mtriple": triple, "mcpu": cpu},
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cores=usable_cores(),
         clock_ghz=clock if clock > 0.1 else 2.0,
         simd_bits=bits,
         vector_registers=registers,
