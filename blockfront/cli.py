@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from typing import Annotated, NoReturn
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.exceptions import TyperException
@@ -88,9 +90,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command; gives the exit code, with one line on standard error for an error."""
+    """Run one command; gives the exit code, with one line on standard error for an error or a warning of ours."""
     try:
-        code = app(args=list(arguments), prog_name="bench", standalone_mode=False)
+        with _warnings_in_one_line():
+            code = app(args=list(arguments), prog_name="bench", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except BrokenPipeError:
@@ -107,6 +110,22 @@ def run(arguments: Sequence[str]) -> int:
         line, code = _verdict(error)
         print(f"error: {line}", file=sys.stderr)
         return code
+
+
+@contextmanager
+def _warnings_in_one_line() -> Iterator[None]:
+    """Warnings of this suite without the line of code that other packages' are shown with."""
+    with warnings.catch_warnings():
+        others = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
+            if category.__module__.partition(".")[0] == blockfront.__name__:
+                print(f"note: {_one_line(str(message))}", file=sys.stderr)
+            else:
+                others(message, category, *where)
+
+        warnings.showwarning = show  # type: ignore[assignment]
+        yield
 
 
 def _verdict(error: Exception) -> tuple[str, int]:

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
 from itertools import product
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blockfront.cores import read_cores
 from blockfront.errors import RunError, UsageError
 from blockfront.signature import Signature
 from blockfront.study.provenance import machine, versions
-from blockfront.study.storage import open_storage, storage_exists, storage_url
+from blockfront.study.sqlite_file import sqlite_path
+from blockfront.study.storage import hide_password, open_storage, storage_exists
 
 if TYPE_CHECKING:
     from blockfront.targets import Asked, Hardware, Toolchain
@@ -40,6 +40,7 @@ def diagnose(target: str, tracker: str | None, storage: str) -> list[Check]:
         _check("versions", _versions),
         _check("machine", _machine),
         _check("cores", _cores),
+        _check("multiply-adds", _multiply_adds),
         _check("accelerator", _accelerator),
         *_latency(hardware, tracker),
         _check("boards in software", _emulation),
@@ -120,6 +121,14 @@ def _cores() -> str:
     return f"{read_cores()}" + (f"; {given} (workers set their own)" if given else "")
 
 
+def _multiply_adds() -> str:
+    """What schedules for this machine reckon with, and whether it was measured."""
+    from blockfront.targets import get_processor
+
+    here = get_processor("host")
+    return f"{here.fma_per_cycle:g} of {here.simd_bits} bits a cycle, {here.source_of('fma_per_cycle')}"
+
+
 def _accelerator() -> str:
     import torch
 
@@ -136,14 +145,14 @@ def _emulation() -> str:
 
 def _storage(storage: str) -> str:
     """Whether studies can be kept there; a missing SQLite file is not made."""
-    if not storage_exists(storage):
-        path = Path(storage_url(storage).database or "")
+    path = sqlite_path(storage)
+    if path is not None and not storage_exists(storage):
         with tempfile.NamedTemporaryFile(dir=path.absolute().parent):
             return f"{path} can be made"
     opened = open_storage(storage)
     count = len(opened.get_all_studies())
     opened.engine.dispose()
-    return f"{storage} opens, {count} studies"
+    return f"{hide_password(storage)} opens, {count} studies"
 
 
 def _temporary() -> str:

@@ -12,10 +12,13 @@ from blockfront.results import NetworkFacts, Result
 from blockfront.results.table import row_of
 from blockfront.results.trial import read_parts, read_result, write_part
 from blockfront.study.settings import Settings, current, origin_of, read_settings
+from blockfront.study.sqlite_file import checkpoint
+from blockfront.study.trials import PROPOSED, OwnTrials, is_own, network_trials, no_other_kind
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
     from optuna.study import Study
+    from optuna.trial import Trial
 
     from blockfront.design_space import Network, Space
 
@@ -65,8 +68,20 @@ class Journal:
             distributions=fixed.distributions,
             user_attrs={"index": draw.index, "network": write_part(network)},
         )
-        trial_id = self.storage.create_new_trial(self._study_id, trial)
+        with no_other_kind(self.study.study_name):
+            trial_id = self.storage.create_new_trial(self._study_id, trial)
         return self._entry(self.storage.get_trial(trial_id).number, network)
+
+    def ask(self) -> Trial:
+        """A running trial for which the study's sampler proposes parameters, knowing this suite's trials alone.
+
+        Optuna's own `ask` would take a trial that somebody else put in the queue.
+        """
+        from optuna.trial import Trial, TrialState, create_trial
+
+        template = create_trial(state=TrialState.RUNNING, user_attrs={PROPOSED: True})
+        trial_id = self.storage.create_new_trial(self._study_id, template)
+        return Trial(OwnTrials(self.study.study_name, self.storage, self.study.sampler), trial_id)
 
     def adopt(self, number: int, network: Network) -> Entry:
         """Take a trial that a sampler proposed, now that its network is known."""
@@ -78,15 +93,17 @@ class Journal:
         return Entry(number, network, Result(self._origin, "running", number, network=network))
 
     def record(self, entry: Entry, parts: Mapping[str, Any]) -> None:
-        """Keep what a stage found: parts of a `Result` by name, in this order."""
+        """Keep what a stage found: parts of a `Result` by name, in this order; an SQLite file has it at once."""
         for name, part in parts.items():
             self._write(entry.number, name, part)
         entry.result = replace(entry.result, **parts)
+        checkpoint(self.storage)
 
     def complete(self, entry: Entry) -> None:
         """Tell the trial its values, those of the study's objectives."""
         row = row_of(entry.result)
         self.study.tell(entry.number, [row[name] for name in self.settings.objectives])
+        checkpoint(self.storage)
 
     def lacks_cost(self, entry: Entry) -> str | None:
         """Why a network that was profiled cannot be weighed, in one line; None where it can."""
@@ -104,6 +121,7 @@ class Journal:
         if entry.result.error is None:
             self.record(entry, {"error": f"{stage}: {reason}"})
         self.study.tell(entry.number, state=TrialState.FAIL)
+        checkpoint(self.storage)
 
     def prune(self, number: int, reason: str) -> None:
         """Put aside a proposal of a sampler that is no network of this study."""
@@ -115,12 +133,15 @@ class Journal:
     def unfinished(self) -> list[Entry]:
         """Trials that an earlier run left in work, with the results they have.
 
-        One killed before its network was known is put aside; one killed while failing fails now.
+        One killed before its network was known is put aside; one killed while failing fails now; other people's are
+        left alone.
         """
         from optuna.trial import TrialState
 
         left: list[Entry] = []
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            if not is_own(trial):
+                continue
             if "network" not in trial.user_attrs:
                 self.prune(trial.number, "interrupted")
                 continue
@@ -152,8 +173,7 @@ def taken(study: Study) -> dict[str, int]:
     """Network id to sample index (the trial's number where a sampler chose), of every network of a study."""
     return {
         trial.user_attrs["network"]["id"]: trial.user_attrs.get("index", trial.number)
-        for trial in study.get_trials(deepcopy=False)
-        if "network" in trial.user_attrs and trial.state.name != "PRUNED"
+        for trial in network_trials(study)
     }
 
 
@@ -168,9 +188,9 @@ def known_accuracies(storage: RDBStorage, settings: Settings) -> dict[str, dict[
     known: dict[str, dict[str, Any]] = {}
     for name in _studies_training_alike(storage, settings):
         study = optuna.load_study(study_name=name, storage=storage)
-        for trial in study.get_trials(deepcopy=False):
+        for trial in network_trials(study):
             found = read_parts(trial.user_attrs, *TRAINED)
-            if "trainings" in found and "network" in trial.user_attrs:
+            if "trainings" in found:
                 known.setdefault(trial.user_attrs["network"]["id"], {"accuracy_from": name, **found})
     return known
 

@@ -9,6 +9,7 @@ from blockfront.results.description import described
 from blockfront.results.trial import read_result
 from blockfront.study.settings import origin_of, read_settings
 from blockfront.study.storage import open_study, opened, own_studies
+from blockfront.study.trials import network_trials, warn_of_foreign
 
 
 def find_network(prefix: str, storage: str, study: str | None = None) -> list[dict[str, Any]]:
@@ -24,9 +25,8 @@ def find_network(prefix: str, storage: str, study: str | None = None) -> list[di
         for name in [study] if study else own_studies(opened_storage):
             optuna_study = open_study(opened_storage, name)
             origin = origin_of(name, read_settings(optuna_study))
-            for trial in optuna_study.get_trials(deepcopy=False):
-                if "network" not in trial.user_attrs or trial.state.name == "PRUNED":
-                    continue
+            warn_of_foreign(optuna_study)
+            for trial in network_trials(optuna_study):
                 network_id = trial.user_attrs["network"]["id"]
                 known.add(network_id)
                 if network_id.startswith(prefix):

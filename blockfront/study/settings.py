@@ -122,8 +122,13 @@ def require_same(study: str, kept: Settings, asked: Settings) -> None:
     ):
         if old != new:
             raise UsageError(f"study {study!r} exists with {noun} {old}, not {new}; name another with --study")
-    if kept.target_definition != asked.target_definition:
+    if _figures(kept) != _figures(asked):
         raise UsageError(f"study {study!r} has another definition of target {kept.target}; name another with --study")
+
+
+def _figures(settings: Settings) -> dict[str, Any]:
+    """The target's definition without where its figures are from."""
+    return {name: figure for name, figure in settings.target_definition.items() if name != "sources"}
 
 
 def _recipe(settings: Settings) -> str:

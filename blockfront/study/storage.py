@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from blockfront.errors import RunError, UsageError, unknown
+from blockfront.study import sqlite_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from sqlalchemy import URL
 
 DEFAULT_STORAGE = "sqlite:///bench.db"
-_BUSY_SECONDS = 30
 _CONNECT_SECONDS = 5
 _CONNECT_ATTEMPTS = 5
 
@@ -35,11 +33,13 @@ def open_storage(storage: str = DEFAULT_STORAGE, *, create: bool = False) -> RDB
     from sqlalchemy.exc import SQLAlchemyError
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    url = storage_url(storage)
+    path = sqlite_file.sqlite_path(storage)
     try:
-        if url.get_backend_name() == "sqlite":
-            _prepare_sqlite(url, create)
-        return _connect(url, create)
+        if path is None:
+            options = {"connect_args": {"connect_timeout": _CONNECT_SECONDS}, "pool_pre_ping": True}
+            return _connect(storage_url(storage).render_as_string(hide_password=False), options, create)
+        sqlite_file.prepare(path, create)
+        return _connect(DEFAULT_STORAGE, sqlite_file.engine_options(path), create)
     except UsageError:
         raise
     except ImportError as error:
@@ -50,16 +50,14 @@ def open_storage(storage: str = DEFAULT_STORAGE, *, create: bool = False) -> RDB
         raise UsageError(f"cannot open storage {hide_password(storage)}: {_cause(error)}") from error
 
 
-def _connect(url: URL, create: bool) -> RDBStorage:
+def _connect(url: str, options: dict[str, Any], create: bool) -> RDBStorage:
     """Optuna's storage; of two processes that make its tables at the same moment, one has to try again."""
     import optuna
     from sqlalchemy.exc import DatabaseError
 
     for attempt in range(_CONNECT_ATTEMPTS):
         try:
-            return optuna.storages.RDBStorage(
-                url.render_as_string(hide_password=False), engine_kwargs=_engine_options(url)
-            )
+            return optuna.storages.RDBStorage(url, engine_kwargs=options)
         except DatabaseError as error:
             if not create or attempt + 1 == _CONNECT_ATTEMPTS or "already exists" not in str(error):
                 raise
@@ -68,19 +66,21 @@ def _connect(url: URL, create: bool) -> RDBStorage:
 
 
 def storage_url(storage: str) -> URL:
-    """The URL a storage option means; a plain path is an SQLite file."""
+    """The URL of a server."""
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        return make_url(storage if "://" in storage else f"sqlite:///{storage}")
+        return make_url(storage)
     except (SQLAlchemyError, ValueError) as error:
         raise UsageError(f"cannot open storage {storage!r}: not a path or a URL like {DEFAULT_STORAGE}") from error
 
 
 def hide_password(storage: str) -> str:
     """A storage as it may be printed and kept: without a password."""
-    return storage_url(storage).render_as_string(hide_password=True)
+    if "://" not in storage:
+        return sqlite_file.sqlite_url(storage)
+    return storage if storage.startswith("sqlite") else storage_url(storage).render_as_string(hide_password=True)
 
 
 def storage_exists(storage: str) -> bool:
@@ -88,18 +88,11 @@ def storage_exists(storage: str) -> bool:
 
     Raises UsageError for an SQLite file that cannot be read or made.
     """
-    url = storage_url(storage)
-    if url.get_backend_name() != "sqlite":
+    path = sqlite_file.sqlite_path(storage)
+    if path is None:
+        storage_url(storage)
         return True
-    path = _sqlite_path(url)
-    if not path.exists():
-        if not os.access(path.parent, os.W_OK):
-            raise UsageError(f"cannot open storage {path}: no permission to write in {path.parent}")
-        return False
-    try:
-        return _has_tables(path)
-    except sqlite3.Error as error:
-        raise UsageError(f"cannot open storage {path}: {error}") from error
+    return sqlite_file.exists(path)
 
 
 def study_names(storage: RDBStorage) -> list[str]:
@@ -122,7 +115,8 @@ def open_study(storage: RDBStorage, name: str) -> Study:
 def load(study: str | Sequence[str], storage: str = DEFAULT_STORAGE) -> pd.DataFrame:
     """One or several studies as a DataFrame, one row a network, columns as in `blockfront.results.COLUMNS`.
 
-    Works on unfinished studies: what a network does not have yet is missing. Raises UsageError for a storage
+    Works on unfinished studies: what a network does not have yet is missing. Trials that others added to a study are
+    left out, with a warning. Raises UsageError for a storage
     that does not open, an unknown study, and a study this suite did not make.
     """
     from blockfront.results.table import to_frame
@@ -140,13 +134,15 @@ def own_studies(storage: RDBStorage) -> list[str]:
 def list_studies(storage: str = DEFAULT_STORAGE) -> list[dict[str, object]]:
     """The studies this suite made: what each is of, and how many networks are in which state."""
     from blockfront.study.settings import read_settings
+    from blockfront.study.trials import network_trials, warn_of_foreign
 
     listed: list[dict[str, object]] = []
     with opened(storage) as opened_storage:
         for name in own_studies(opened_storage):
             study = open_study(opened_storage, name)
             settings = read_settings(study)
-            states = Counter(trial.state.name for trial in study.get_trials(deepcopy=False))
+            warn_of_foreign(study)
+            states = Counter(trial.state.name for trial in network_trials(study))
             listed.append(
                 {
                     "study": name,
@@ -213,49 +209,13 @@ def _rows(storage: RDBStorage, name: str) -> Iterator[dict[str, object]]:
     from blockfront.results.table import row_of
     from blockfront.results.trial import read_result
     from blockfront.study.settings import origin_of, read_settings
+    from blockfront.study.trials import network_trials, warn_of_foreign
 
     study = open_study(storage, name)
     origin = origin_of(name, read_settings(study))
-    for trial in study.get_trials(deepcopy=False):
-        if trial.state.name != "PRUNED":
-            yield row_of(read_result(origin, trial))
-
-
-def _prepare_sqlite(url: URL, create: bool) -> None:
-    """Check the file, and let readers read while a sweep writes (write-ahead log, where it is possible)."""
-    path = _sqlite_path(url)
-    if create:
-        with closing(sqlite3.connect(path, timeout=_CONNECT_SECONDS)) as connection:
-            connection.execute("PRAGMA journal_mode=WAL")
-    elif not path.exists():
-        raise UsageError(f"there is no storage {path}; make one with bench sample, or name another with --storage")
-    elif not _has_tables(path):
-        # Opening it would make the tables, under the hands of a sweep that is making them.
-        raise UsageError(f"storage {path} holds no study yet; make one with: bench sample")
-
-
-def _has_tables(path: Path) -> bool:
-    with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection:
-        names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        complete = {"studies", "trials", "alembic_version"} <= names
-        return complete and connection.execute("SELECT count(*) FROM alembic_version").fetchone() != (0,)
-
-
-def _sqlite_path(url: URL) -> Path:
-    if not url.database or url.database == ":memory:":
-        raise UsageError("a storage in memory is lost at the end; name a file: --storage results.db")
-    path = Path(url.database)
-    if not path.parent.is_dir():
-        raise UsageError(f"cannot open storage {path}: there is no folder {path.parent}")
-    if path.exists() and not path.is_file():
-        raise UsageError(f"cannot open storage {path}: it is not a file")
-    return path
-
-
-def _engine_options(url: URL) -> dict[str, object]:
-    if url.get_backend_name() == "sqlite":
-        return {"connect_args": {"timeout": _BUSY_SECONDS}}
-    return {"connect_args": {"connect_timeout": _CONNECT_SECONDS}, "pool_pre_ping": True}
+    warn_of_foreign(study)
+    for trial in network_trials(study):
+        yield row_of(read_result(origin, trial))
 
 
 def _cause(error: BaseException) -> str:

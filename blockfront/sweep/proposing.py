@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from blockfront.errors import RunError, UsageError
+from blockfront.study.trials import no_other_kind
 
 if TYPE_CHECKING:
     from blockfront.design_space import Space
@@ -23,9 +24,10 @@ def propose(journal: Journal, space: Space, count: int) -> list[Entry]:
     entries: list[Entry] = []
     refused = 0
     while len(entries) < count:
-        trial = journal.study.ask()
+        trial = journal.ask()
         try:
-            network = space.suggest(trial)
+            with no_other_kind(journal.study.study_name):
+                network = space.suggest(trial)
             broken = space.broken(network)
             problem = f"breaks the constraint on {', '.join(broken)}" if broken else None
             if network.id in taken:

@@ -14,6 +14,7 @@ from blockfront.study import claim
 from blockfront.study.journal import Draw, Entry, Journal, keep_settings, taken
 from blockfront.study.provenance import describe_run
 from blockfront.study.settings import KEY, read_settings, require_same
+from blockfront.study.sqlite_file import checkpoint
 from blockfront.study.storage import open_storage, opened, study_names
 from blockfront.sweep.accuracies import adapt, reuse, train_networks
 from blockfront.sweep.cluster import embedded_cluster, existing_cluster
@@ -56,6 +57,7 @@ def run_sweep(plan: SweepPlan, progress: Progress, *, command: str | None = None
         with claim.hold(storage, plan.study):
             keep_settings(study, plan.settings)
             _add_run(study, command)
+            checkpoint(storage)
             return _Sweep(plan, Journal(storage, study, plan.settings), progress, debug).run(draws)
 
 

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
+from pathlib import Path
 
 import optuna
 import pytest
 
 import blockfront
+from blockfront.design_space import DesignSpace, Stage, choice
 from blockfront.errors import UsageError
+from blockfront.results import Cost
 from blockfront.study import claim
-from blockfront.study.storage import hide_password, open_storage, opened, study_names
+from blockfront.study.journal import Draw, Journal, keep_settings
+from blockfront.study.settings import Settings
+from blockfront.study.sqlite_file import checkpoint, sqlite_path
+from blockfront.study.storage import hide_password, open_storage, opened, storage_exists, study_names
 
 FILL = """
 import resource, sys
@@ -102,6 +111,147 @@ def test_reading_never_makes_a_file(tmp_path):
     with pytest.raises(UsageError, match="there is no storage"):
         blockfront.load("mobile-rk3399", str(tmp_path / "bench.db"))
     assert list(tmp_path.iterdir()) == []
+
+
+NAMES = (
+    *(
+        "what?.db",
+        "a#b.db",
+        "50%25.db",
+        "%.db",
+        "two words.db",
+        " blank ",
+        "ünï 日本.db",
+        "{x}.db",
+        "a&b=c;d",
+        "file:x.db",
+    ),
+    *("sqlite:x", "~", "-x", 'it\'s "$(x)"', "back\\slash", "?", "a@b:c", ".hidden", "x" * 247),
+)
+REFUSED = ("what?.db", "?")
+"""What a URL cannot say, because options follow its question mark."""
+
+
+@pytest.mark.parametrize("how", ["relative", "absolute", "URL", "absolute URL"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_storage_names_exactly_that_file_or_is_refused(name, how, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / name if "absolute" in how else Path(name)
+    storage = f"sqlite:///{path}" if "URL" in how else str(path)
+    if "URL" in how and name in REFUSED:
+        with pytest.raises(UsageError, match="takes no options; name it by its path"):
+            sqlite_path(storage)
+    else:
+        assert sqlite_path(storage) == sqlite_path(hide_password(storage)) == path
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_file_that_is_named_is_the_one_that_is_made(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with opened(name, create=True) as storage:
+        optuna.create_study(study_name="named", storage=storage)
+        assert {file.name for file in tmp_path.iterdir()} == {name, f"{name}-wal", f"{name}-shm"}
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+    assert storage_exists(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "",
+            ":memory:",
+            "sqlite://",
+            "sqlite:///",
+            "sqlite:///:memory:",
+            "sqlite://x.db",
+            "a://b.db",
+            "folder",
+            "new/",
+        ),
+        *(
+            "nowhere/x.db",
+            ".",
+            "..",
+            "a\nb.db",
+            "a\0b.db",
+            "\udcff.db",
+            "x" * 248,
+            "x" * 256,
+            "sqlite:///x.db?timeout=9",
+        ),
+    ],
+)
+def test_what_names_no_file_is_refused_in_one_line_and_nothing_is_made(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UsageError) as raised:
+        open_storage(name, create=True)
+    assert str(raised.value).isprintable()
+    assert [file.name for file in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_file_has_that_name_wherever_it_is_opened_from_later(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with opened("here.db", create=True) as storage:
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        storage.engine.dispose()
+        optuna.create_study(study_name="named", storage=storage)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+STAGES = {
+    "profiled": lambda journal, entry: journal.record(entry, {"accuracy_from": "another"}),
+    "failed": lambda journal, entry: journal.fail(entry, "profile", "why"),
+    "told": lambda journal, entry: (
+        journal.record(entry, {"cost": Cost(macs=1, params=1, activations=1)}),
+        journal.complete(entry),
+    ),
+}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_copy_of_the_file_alone_has_every_stage_of_every_network(stage, tmp_path):
+    """While the study is open: what a process that is killed, or a copy without the log, leaves."""
+    space = DesignSpace(
+        "one",
+        resolution=32,
+        num_classes=10,
+        stem=8,
+        family="ds",
+        stages=[Stage(depth=1, width=choice(8, 16), stride=2)],
+    )
+    settings = Settings(
+        *("one", space.hash, {}, "rk3399", {}, "roofline", "tvm", "float32", 2, None, None, None, None, 0, "random"),
+        objectives=("macs",),
+    )
+    with opened(str(tmp_path / "bench.db"), create=True) as storage:
+        study = optuna.create_study(study_name="one", storage=storage)
+        keep_settings(study, settings)
+        journal = Journal(storage, study, settings)
+        for index in range(2):
+            entry = journal.add(space, Draw(index, *space.sample_values(0, index)))
+            STAGES[stage](journal, entry)
+            shutil.copy(tmp_path / "bench.db", tmp_path / "copy.db")
+            kept = blockfront.load("one", str(tmp_path / "copy.db"))
+            assert kept.equals(blockfront.load("one", str(tmp_path / "bench.db")))
+            assert len(kept) == index + 1
+
+
+def test_a_reader_does_not_stop_a_checkpoint_nor_the_other_way_round(tmp_path):
+    with opened(str(tmp_path / "bench.db"), create=True) as storage:
+        study = optuna.create_study(study_name="read", storage=storage)
+        with closing(sqlite3.connect(tmp_path / "bench.db", isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            assert reader.execute("SELECT count(*) FROM trials").fetchone() == (0,)
+            study.ask()
+            checkpoint(storage)
+            assert reader.execute("SELECT count(*) FROM trials").fetchone() == (0,)
+        checkpoint(storage)
+        shutil.copy(tmp_path / "bench.db", tmp_path / "copy.db")
+    with closing(sqlite3.connect(tmp_path / "copy.db")) as copy:
+        assert copy.execute("SELECT count(*) FROM trials").fetchone() == (1,)
 
 
 def test_a_password_is_never_shown():

@@ -12,15 +12,19 @@ from tvm.target import codegen
 
 from blockfront.cores import usable_cores
 from blockfront.targets.hardware.catalogue.cores import KIB, MIB, OUR_CHOICE
+from blockfront.targets.hardware.multiply_adds import multiply_adds
 from blockfront.targets.hardware.target import Processor
 
-# LLVM's names of processors with two units for vectors of 512 bits. Others have one, or two of half that width.
+# Where nothing can be measured: LLVM's names of processors with two units for vectors of 512 bits. Others have one, or
+# two of half that width.
 _TWO_UNITS = {"znver5", "icelake-server", "sapphirerapids", "emeraldrapids", "graniterapids"}
 _X86 = {"avx512f": (512, 32), "avx2": (256, 16)}
 # AVX2, FMA and what came with them: the most that QEMU emulates.
 _AVX2_CPU = "x86-64-v3"
 _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 _CACHE_FIGURES = ("l1_bytes", "l1_ways", "l2_bytes", "l2_ways", "l2_shared", "l3_bytes", "l3_ways")
+MEASURED = "measured"
+_BY_NAME = "by name of the processor"
 _OPERATING_SYSTEM = "the operating system"
 
 
@@ -80,16 +84,15 @@ def _triple_and_cpu() -> tuple[str, str]:
 def _target(name: str, title: str, triple: str, cpu: str, bits: int, registers: int) -> Processor:
     """This machine with all cores this process may use, for code with such vectors.
 
-    Multiply-adds a cycle follow from the processor's name; memory bandwidth is assumed in proportion to them, which
-    Winograd's rule weighs. Both say that they are unverified.
+    Multiply-adds a cycle are measured or, where that says nothing, follow from the processor's name; loads a cycle and
+    memory bandwidth, which Winograd's rule weighs, are assumed in proportion to them, and say that they are unverified.
     """
     frequency = psutil.cpu_freq()
     clock = (frequency.max or frequency.current) / 1000 if frequency else 2.0
     told = read_caches()
     caches = told or {"l2_bytes": 1 * MIB, "l2_shared": False}
-    assumed = ["fma_per_cycle", "loads_per_cycle", "fma_latency", "bandwidth_gbs", "launch_us"]
-    two_units = bits == 512 and cpu in _TWO_UNITS
-    vectors_a_cycle = 1 if bits == 512 and not two_units else 2
+    assumed = ["loads_per_cycle", "fma_latency", "bandwidth_gbs", "launch_us"]
+    vectors_a_cycle, source = _multiply_adds(triple, cpu, bits, registers)
     return Processor(
         name=name,
         title=title,
@@ -100,18 +103,33 @@ def _target(name: str, title: str, triple: str, cpu: str, bits: int, registers: 
         simd_bits=bits,
         vector_registers=registers,
         fma_per_cycle=vectors_a_cycle,
-        loads_per_cycle=vectors_a_cycle,
+        loads_per_cycle=int(max(1, min(vectors_a_cycle, 2))),
         lane_operands=triple.startswith("aarch64"),
-        bandwidth_gbs=20.0 if two_units else 10.0,
+        bandwidth_gbs=20.0 if bits == 512 and vectors_a_cycle == 2 else 10.0,
         **caches,
         sources={
             "cores, clock_ghz": _OPERATING_SYSTEM,
             "simd_bits, vector_registers": "LLVM's description of this processor",
+            "fma_per_cycle": source,
             "lane_operands": "the architecture",
             ", ".join(_CACHE_FIGURES): _OPERATING_SYSTEM if told else OUR_CHOICE,
             ", ".join(assumed): OUR_CHOICE,
         },
     )
+
+
+def _multiply_adds(triple: str, cpu: str, bits: int, registers: int) -> tuple[float, str]:
+    """Vectors multiplied and added a cycle, and where the number is from."""
+    by_name = 1.0 if bits == 512 and cpu not in _TWO_UNITS else 2.0
+    if _is_x86() and not _has("fma", triple, cpu):
+        return by_name, f"{_BY_NAME}: it has no multiply-adds to measure; unverified"
+    found = multiply_adds(triple, cpu, bits, registers)
+    if found is None:
+        return by_name, f"{_BY_NAME}: a measurement cannot be kept in the cache folder; unverified"
+    if found.a_cycle is None:
+        said = "nothing" if found.ratio is None else f"{found.ratio:.2f}"
+        return by_name, f"{_BY_NAME}: the measurement said {said}; unverified"
+    return found.a_cycle, MEASURED
 
 
 def host() -> Processor:
