@@ -46,8 +46,9 @@ def warn_of_foreign(study: Study) -> None:
     foreign = [trial.number for trial in study.get_trials(deepcopy=False) if not is_own(trial)]
     if foreign:
         some = ", ".join(map(str, foreign[:5])) + (", …" if len(foreign) > 5 else "")
+        count = "1 trial is" if len(foreign) == 1 else f"{len(foreign)} trials are"
         warnings.warn(
-            f"study {study.study_name!r}: {len(foreign)} trials are left out and left alone, because bench did not add "
+            f"study {study.study_name!r}: {count} left out and left alone, because bench did not add "
             f"them and they hold no network (trial {some})",
             ForeignTrials,
             stacklevel=2,

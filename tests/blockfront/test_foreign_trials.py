@@ -62,7 +62,7 @@ def test_every_command_leaves_them_alone_and_says_so_in_one_line(kind, bench, fi
         study = optuna.load_study(study_name=finished.study, storage=storage)
         ADDED[kind](study)
         theirs = _attributes(study, finished.n)
-    note = f"note: study '{finished.study}': 1 trials are left out"
+    note = f"note: study '{finished.study}': 1 trial is left out"
 
     for command in (
         ("sample", "--n", str(finished.n), *OPTIONS, "--quiet"),
@@ -83,7 +83,7 @@ def test_every_command_leaves_them_alone_and_says_so_in_one_line(kind, bench, fi
             note = "note: study "
         said = bench(*command)
         assert said.code == 0, said.errors
-        assert said.errors.count("trials are left out") == (2 if command[0] == "compare" else 1), said.errors
+        assert said.errors.count("trial is left out") == (2 if command[0] == "compare" else 1), said.errors
         assert note in said.errors
         if command[0] == "studies":
             (listed,) = json.loads(said.output)
