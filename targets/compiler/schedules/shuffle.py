@@ -50,11 +50,11 @@ def apply(schedule: Schedule, block: KernelBlock, machine: Machine, constants: C
 
 
 def _vectors(block: KernelBlock, machine: Machine) -> tuple[int, int]:
-    """From how many places, and how many values from each at a time."""
+    """From how many places, and how many values from each at a time; 0 of more places than there are registers for."""
     places = _places(block)
     length = block.extents[str(block.column)] // places if places > 1 else 1
     widths = [width for width in machine.vector_widths() if width * places <= _REGISTERS * machine.lanes]
-    return places, next((width for width in widths if length % width == 0), 1)
+    return places, next((width for width in widths if length % width == 0), 0)
 
 
 def _places(block: KernelBlock) -> int:
