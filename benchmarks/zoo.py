@@ -5,10 +5,11 @@
     python benchmarks/zoo.py table --file zoo.jsonl
 
 Every name that is no larger than `--gmacs` at its own resolution is compiled for each of `--targets` on one thread and
-compared with torch, weights and statistics at random. The names come in a random order of a fixed seed, so that the rows
-of a run that was stopped are a sample of all; the same command goes on. A network has `--minutes`; what takes longer, or
-ends its process, has that as its reason. Kernels without a schedule are named, and where there are some the network is
-measured here, kernel by kernel, for the share of its time that they take. `table` prints what is in the docs.
+compared with torch, weights and statistics at random. The names come in a random order of a fixed seed, so that the
+rows of a run that was stopped are a sample of all; the same command goes on. A network has `--minutes`; what takes
+longer, or ends its process, has that as its reason. Kernels without a schedule are named, and where there are some the
+network is measured here, kernel by kernel, for the share of its time that they take. `table` prints what is in the
+docs.
 """
 
 from __future__ import annotations
