@@ -29,7 +29,7 @@ from blockfront.commands import (
     verify,
 )
 from blockfront.commands.stopping import INTERRUPTED
-from blockfront.errors import RunError, UsageError
+from blockfront.errors import CompilerTimeout, RunError, UsageError
 
 app = typer.Typer(
     name="bench",
@@ -109,6 +109,10 @@ def run(arguments: Sequence[str]) -> int:
             traceback.print_exc()
         line, code = _verdict(error)
         print(f"error: {line}", file=sys.stderr)
+        if isinstance(error, CompilerTimeout):
+            # A thread is still within LLVM, which must not be unloaded under it.
+            sys.stdout.flush()
+            os._exit(code)
         return code
 
 

@@ -30,6 +30,10 @@ class DeviceTimeout(RunError):
     """A device took longer than its session may: a kernel hangs, or is far too slow."""
 
 
+class CompilerTimeout(RunError):
+    """LLVM took longer over a kernel than it may. It cannot be stopped: the process should end."""
+
+
 def first_line(error: BaseException) -> str:
     """An error's kind and the first line of what it says."""
     lines = [line for line in str(error).splitlines() if line.strip()]

@@ -9,7 +9,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from blockfront.errors import RunError, UsageError
+from blockfront.errors import CompilerTimeout, RunError, UsageError
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -102,13 +102,23 @@ class Pool:
         if future.status != "error":
             raise RunError("the Dask scheduler went away; run the same command again to go on")
         error = future.exception()
+        if isinstance(error, CompilerTimeout):
+            self._restart(self.client.run_on_scheduler(_erred_on, key=future.key))
         lines = traceback.format_exception(type(error), error, future.traceback())
         return Outcome(number, None, reason(error), "".join(lines)[-_TRACEBACK_CHARACTERS:], error)
 
     def _stop(self, future: Future) -> None:
         addresses = [address for address, keys in self.client.processing().items() if future.key in keys]
         future.cancel()
+        self._restart(addresses)
+
+    def _restart(self, addresses: list[str]) -> None:
         self.client.restart_workers(addresses, timeout=60, raise_for_error=False)
+
+
+def _erred_on(dask_scheduler: Any, key: str) -> list[str]:
+    """The addresses of the workers on which a task failed."""
+    return list(dask_scheduler.tasks[key].erred_on)
 
 
 def reason(error: BaseException) -> str:

@@ -42,21 +42,30 @@ def fast_log(x: te.Tensor) -> te.Tensor:
         return topi.log(x)
 
     def element(*i: tirx.Var) -> tirx.Expr:
-        given = x(*i)
+        given, bits, k, m, s, square = (
+            tirx.Var(name, "int32" if name in ("bits", "k") else "float32")
+            for name in ("given", "bits", "k", "m", "s", "square")
+        )
         subnormal = given < _SMALLEST_NORMAL
-        bits = tirx.reinterpret("int32", tirx.Select(subnormal, given * 2.0**_MANTISSA_BITS, given))
-        k = (bits - _ROOT_HALF) >> _MANTISSA_BITS
-        m = tirx.reinterpret("float32", bits - (k << _MANTISSA_BITS))
-        s = (m - 1.0) / (m + 1.0)
-        square = s * s
         series = 2.0 * s * (((square / 9 + 1 / 7) * square + 1 / 5) * square * square + square / 3 + 1.0)
         power = (k - tirx.Select(subnormal, _MANTISSA_BITS, 0)).astype("float32")
-        found = power * log(2) + series
-        return tirx.Select(
+        value = tirx.Select(
             given > 0.0,
-            tirx.Select(given < inf, found, given),
+            tirx.Select(given < inf, power * log(2) + series, given),
             tirx.Select(given == 0.0, tirx.const(-inf, "float32"), tirx.const(nan, "float32")),
         )
+        steps = {
+            given: x(*i),
+            bits: tirx.reinterpret("int32", tirx.Select(subnormal, given * 2.0**_MANTISSA_BITS, given)),
+            k: (bits - _ROOT_HALF) >> _MANTISSA_BITS,
+            m: tirx.reinterpret("float32", bits - (k << _MANTISSA_BITS)),
+            s: (m - 1.0) / (m + 1.0),
+            square: s * s,
+        }
+        # Each step has a name: written out, the expression would hold its argument some two hundred times.
+        for variable, step in reversed(steps.items()):
+            value = tirx.Let(variable, step, value)
+        return value
 
     return te.compute(x.shape, element, name="log")
 

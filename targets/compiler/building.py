@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import tempfile
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
 
 import tvm
 from tvm import tirx
 from tvm.s_tir import transform as scheduling
 from tvm.tirx import transform as lowering
 
+from blockfront.errors import CompilerTimeout
 from blockfront.targets.compiler.rewrites import keep_on_stack, shuffle_lanes, skip_borders
+
+LIMIT_S = 60.0
+"""Seconds that LLVM may take over a kernel; hundredths are usual."""
 
 # The part of TVM's default pipeline that concerns loops on a CPU: what it has for threads of a GPU, for bfloat16 and
 # for an entry point of its own costs time in every kernel and does nothing here; common subexpressions LLVM finds.
@@ -44,7 +52,7 @@ def lower_kernel(function: tirx.PrimFunc, symbol: str) -> tvm.IRModule:
 
 
 def object_code(module: tvm.IRModule, target: tvm.target.Target) -> bytes:
-    """An ELF object of a module that `lower_kernel` made.
+    """An ELF object of a module that `lower_kernel` made. Raises `CompilerTimeout` after `LIMIT_S`.
 
     The callers pass what memory planning gave them: checking every argument on every call, as TVM's wrappers do by
     default, doubles the time to compile a kernel and triples its code.
@@ -59,8 +67,28 @@ def object_code(module: tvm.IRModule, target: tvm.target.Target) -> bytes:
             lowering.SkipAssert(),
         ]
     )(module)
-    library = tvm.get_global_func("target.build.llvm")(ready, target)
+    library = _within(LIMIT_S, tvm.get_global_func("target.build.llvm"), ready, target)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "kernel.o")
         library.write_to_file(str(path))
         return path.read_bytes()
+
+
+def _within(limit_s: float, function: Callable[..., Any], *arguments: Any) -> Any:
+    """What `function` gives, in a thread: nothing interrupts LLVM, which is left to itself at the limit."""
+    done: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
+
+    def work() -> None:
+        try:
+            done.put((function(*arguments), None))
+        except BaseException as error:
+            done.put((None, error))
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        result, error = done.get(timeout=limit_s)
+    except Empty:
+        raise CompilerTimeout(f"LLVM took longer than {limit_s:g} s") from None
+    if error is not None:
+        raise error
+    return result

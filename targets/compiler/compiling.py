@@ -66,6 +66,8 @@ def compile_model(
             else:
                 code = code_for_processor(lowered, target, machine, tuned)
             errors = compare_all(outputs, _run(code, [sample.numpy() for sample in samples]))
+    except RunError as error:
+        raise type(error)(f"compiling for {target.name} failed: {error}") from error
     except (ValueError, RuntimeError, AssertionError, TypeError, KeyError, AttributeError) as error:
         raise RunError(f"compiling for {target.name} failed: {first_line(error)}") from error
     wrong = disagreement(errors, f"compiled for {target.name}")

@@ -17,12 +17,17 @@ from torch.fx.node import map_aggregate
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from blockfront.errors import RunError
 from blockfront.signature import Signature
-from blockfront.targets.compiler.decompositions import decompositions
+from blockfront.targets.compiler.decompositions import DECOMPOSITIONS
 from blockfront.targets.compiler.importing.rules import converts
+from blockfront.targets.compiler.importing.support import out_of_place
 from blockfront.targets.compiler.outputs import tensors
 
 _aten = torch.ops.aten
+_SWITCHES = {"train", "training", "dropout", "dropout_p"}
+"""Arguments that say whether an operator is random; they are refused where they ask for it."""
+_FOREIGN = {torch.bfloat16, *(one for name, one in vars(torch).items() if name.startswith("float8"))}
 _CONVOLUTIONS = (_aten.conv2d.default, _aten.linear.default)
 
 
@@ -46,7 +51,7 @@ class Trace:
 
 
 class _Unproven(RuntimeError):
-    """What was recorded need not be what the module computes for another image."""
+    """What was recorded need not be what the module computes for another input."""
 
 
 def export_module(module: nn.Module, signature: Signature) -> Trace:
@@ -54,16 +59,26 @@ def export_module(module: nn.Module, signature: Signature) -> Trace:
 
     The operators are recorded while the module runs, which takes a tenth of torch.export's time. torch.export is
     asked where the record alone proves nothing: a tensor changed in place while another shares its memory, or
-    an operator that TVM lacks.
+    an operator that TVM lacks. Raises `RunError` for a module whose outputs are random, have sizes that depend on the
+    values of its inputs, or depend on a number read out of a tensor.
     """
     names = [one.name for one in signature.inputs]
     module = module.eval()
     try:
         trace = _record(module, names, signature.zeros())
-    except RuntimeError:
-        with torch.no_grad():
-            functional = torch.export.export(module, signature.zeros()).run_decompositions({})
-        trace = _record(functional.module(), names, signature.zeros())
+    except RunError:
+        raise
+    except RuntimeError as unproven:
+        try:
+            with torch.no_grad():
+                functional = torch.export.export(module, signature.zeros()).run_decompositions({}).module()
+        except Exception as error:
+            raise RunError(str(unproven)) from error
+        try:
+            trace = _record(functional, names, signature.zeros())
+        except _Unproven as still:
+            raise RunError(str(still)) from still
+    trace.graph.eliminate_dead_code()
     with torch.no_grad():
         _fold_batch_norms(trace)
     return trace
@@ -124,19 +139,24 @@ class _Recorder(TorchDispatchMode):
         read: list[torch.Tensor] = []
         _each_tensor((args, kwargs), read.append)
         depends = any(tensor in self._nodes for tensor in read)
+        if _is_random(func):
+            raise RunError(f"operator {func} is random: the outputs differ from run to run, and agree with nothing")
         if depends and not converts(func, args, kwargs):
             return self._decomposed(func, args, kwargs)
         if func._schema.is_mutable:
             self._check_change(func, args, depends)
         result = func(*args, **kwargs)
-        if depends:
+        if depends and result is not None:
             node = self.trace.graph.call_function(func, *_each_tensor((args, kwargs), self.node))
             self._bind(_described(node, result), result)
         return result
 
     def _decomposed(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         table = _decompositions()
+        own = DECOMPOSITIONS.get(_out_of_place(func)) if func._schema.is_mutable else None
         with self:
+            if own is not None:
+                return args[0].copy_(own(*args, **kwargs))
             result = table[func](*args, **kwargs) if func in table else func.decompose(*args, **kwargs)
         if result is NotImplemented:
             raise _Unproven(f"operator {func} has neither a converter nor a decomposition for these arguments")
@@ -147,17 +167,23 @@ class _Recorder(TorchDispatchMode):
         if not (func._schema.name.endswith("_") and isinstance(changed, torch.Tensor)):
             raise _Unproven(f"operator {func} changes tensors that it does not return")
         if depends and changed not in self._nodes:
-            raise _Unproven(f"operator {func} writes what depends on the image into a constant")
+            raise _Unproven(f"operator {func} writes what depends on the input into a constant")
         others = {_memory(tensor) for tensor in self._nodes if tensor is not changed}
         if _memory(changed) in others | self._constant_memory:
             raise _Unproven(f"operator {func} changes a tensor whose memory another shares")
 
     def _bind(self, node: Node, result: Any) -> None:
         if isinstance(result, torch.Tensor):
+            if result.is_complex() or result.dtype in _FOREIGN:
+                kind = str(result.dtype).removeprefix("torch.")
+                raise RunError(f"operator {node.target} computes in {kind}, which cannot be compiled: use float32")
             self._nodes[result] = node
             return
         if not isinstance(result, list | tuple):
-            raise _Unproven(f"operator {node.target} gives {result!r}, which depends on the image")
+            raise _Unproven(
+                f"operator {node.target} reads a number out of a tensor that depends on the input, as item, float() "
+                "and an if on a tensor do: compiled code would keep that of one input; choose by torch.where instead"
+            )
         for index, item in enumerate(result):
             part = self.trace.graph.call_function(operator.getitem, (node, index))
             self._bind(_described(part, item), item)
@@ -165,7 +191,19 @@ class _Recorder(TorchDispatchMode):
 
 @cache
 def _decompositions() -> Any:
-    return {**torch.export.default_decompositions(), **decompositions()}
+    return {**torch.export.default_decompositions(), **DECOMPOSITIONS}
+
+
+def _is_random(func: Any) -> bool:
+    """Whether an operator draws random numbers, however it is called."""
+    switched = any(argument.name in _SWITCHES for argument in func._schema.arguments)
+    return torch.Tag.nondeterministic_seeded in func.tags and not switched
+
+
+def _out_of_place(func: Any) -> Any:
+    """The operator that gives what `func` writes over its first argument; None where torch has none."""
+    packet, _, overload = out_of_place(func.__name__).partition(".")
+    return getattr(getattr(_aten, packet, None), overload, None)
 
 
 def _described(node: Node, value: Any) -> Node:

@@ -1,6 +1,7 @@
-"""Grouped convolutions whose groups' columns fill no whole vectors: each group computes a few columns too many.
+"""Convolutions whose groups' columns fill no whole vectors: each group computes a few columns too many.
 
-14 columns a group are seven vectors of two, or one of sixteen whose last two are thrown away.
+14 columns a group are seven vectors of two, or one of sixteen whose last two are thrown away. A single column, all that
+a map of attention or of depth has, is no vector at all, and becomes one of two.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ _KEEP_CYCLES = 2
 
 
 def grouped_legalization(machine: Machine) -> Legalize:
-    """How to legalise a grouped convolution: with padded groups where that promises less time, or as it is."""
+    """How to legalise a convolution of several groups or of one column: padded where that promises less time."""
 
     def rule(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
         groups = int(call.attrs.groups)
         *window, outputs = (int(extent) for extent in call.args[1].ty.shape)
         columns = outputs // groups
-        padded = padded_columns(columns, prod(window), machine)
+        padded = 2 if outputs == 1 else padded_columns(columns, prod(window), machine)
         if padded == columns or not isinstance(call.args[1], tvm.ir.GenericConst):
             return legalize(builder, call)
         weights = relax.const(_padded_weights(call.args[1].value.numpy(), groups, padded))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 
@@ -13,7 +13,7 @@ import tvm_ffi
 from tvm import relax, tirx
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
-from blockfront.errors import debugging
+from blockfront.errors import CompilerTimeout, debugging
 from blockfront.targets.compiler.building import lower_kernel, object_code
 from blockfront.targets.compiler.kernel_cache import CompiledKernel, KernelCache, rules_version
 from blockfront.targets.compiler.program import TUNED
@@ -42,7 +42,7 @@ def compile_kernels(
     """
     constants = constant_arguments(module["main"])
     kernels = {
-        name: _Source(function, constants[name], machine, tuned or {})
+        name: _Source(name, function, constants[name], machine, tuned or {})
         for name, function in kernel_functions(module).items()
     }
     return [_compile(kernels, target, store) for target in targets]
@@ -52,8 +52,9 @@ class _Source:
     """A kernel to compile: its identity, and what is worked out only if some target lacks it."""
 
     def __init__(
-        self, function: tirx.PrimFunc, constants: list[int], machine: Machine, tuned: Mapping[str, str]
+        self, name: str, function: tirx.PrimFunc, constants: list[int], machine: Machine, tuned: Mapping[str, str]
     ) -> None:
+        self.name = name
         structure = _hash(structure_of(function), str(constants))
         self.symbol = f"k_{structure[:20]}"
         trace = tuned.get(self.symbol)
@@ -84,17 +85,30 @@ def _compile(
     waiting = list(missing.values())
     while waiting:
         batch, waiting = waiting[:_BATCH], waiting[_BATCH:]
-        loops = tvm.IRModule()
-        for kernel in batch:
-            loops.update(kernel.loops)
-        code = object_code(loops, target)
-        for kernel in batch:
+        for kernel, code in _object_codes(batch, target):
             scheduled = kernel.scheduled
             made[kernel.symbol] = CompiledKernel(
                 kernel.symbol, scheduled.rule, code, scheduled.packed, scheduled.reason
             )
             store.put(kernel.key(target), made[kernel.symbol])
     return {name: found or made[kernels[name].symbol] for name, found in compiled.items()}
+
+
+def _object_codes(batch: Sequence[_Source], target: tvm.target.Target) -> Iterator[tuple[_Source, bytes]]:
+    """Each kernel with the object that it is in. Raises `CompilerTimeout` with the name of one that takes too long."""
+    loops = tvm.IRModule()
+    for kernel in batch:
+        loops.update(kernel.loops)
+    try:
+        code = object_code(loops, target)
+    except CompilerTimeout as error:
+        if len(batch) == 1:
+            raise CompilerTimeout(f"kernel {batch[0].name}: {error}") from error
+        for kernel in batch:
+            yield from _object_codes([kernel], target)
+        return
+    for kernel in batch:
+        yield kernel, code
 
 
 def _known(kernel: CompiledKernel | None) -> CompiledKernel | None:

@@ -39,9 +39,10 @@ def rules(target: Target, threads: int) -> dict[str, Legalize]:
     perhaps_padded = grouped_legalization(machine)
 
     def convolution(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
-        if int(call.attrs.groups) > 1:
+        *window, _, outputs = (int(extent) for extent in call.args[1].ty.shape)
+        if int(call.attrs.groups) > 1 or outputs == 1:
             return perhaps_padded(builder, call)
-        dense = [int(extent) for extent in call.args[1].ty.shape.values[:2]] == [3, 3]
+        dense = window == [3, 3]
         # To infer the shape of the output takes as long as all the rest.
         return perhaps_winograd(builder, builder.normalize(call)) if dense else legalize(builder, call)
 

@@ -6,13 +6,13 @@ from tvm import relax
 
 from blockfront.targets.compiler.importing.importer import Importer
 from blockfront.targets.compiler.importing.reshaping import identity
-from blockfront.targets.compiler.importing.rules import Node, both, dtype_of, rule
+from blockfront.targets.compiler.importing.rules import Node, dtype_of, rule
 
 _UNARY = [
     *["relu", "silu", "gelu", "sigmoid", "tanh", "leaky_relu", "elu"],
     *["exp", "sqrt", "rsqrt", "abs", "neg", "erf", "softplus"],
 ]
-_NOTHING = ["dropout", "dropout_", "contiguous", "alias", "clone", "detach"]
+_NOTHING = ["dropout", "contiguous", "alias", "clone", "detach"]
 
 
 @rule(*(f"{name}.default" for name in _NOTHING))
@@ -25,12 +25,26 @@ def keep(importer: Importer, node: Node) -> None:
         importer.padded[node] = importer.padded[source]
 
 
-@rule(*both(*_UNARY))
+@rule("copy.default")
+def _copy(importer: Importer, node: Node) -> None:
+    """Of the type and shape of what is overwritten."""
+    target, source = node.args[:2]
+    shape = target.meta["val"].shape
+    value = relax.op.astype(importer.env[source], dtype_of(node))
+    if source.meta["val"].shape == shape:
+        importer.emit(node, value, importer.order_of(source))
+        return
+    importer.restore(source)
+    value = relax.op.astype(importer.env[source], dtype_of(node))
+    importer.emit(node, relax.op.broadcast_to(importer.block_builder.emit(value), list(shape)))
+
+
+@rule(*(f"{name}.default" for name in _UNARY))
 def _unary(importer: Importer, node: Node) -> None:
     importer.converted(node, importer.order_of(node.args[0]))
 
 
-@rule(*both("clamp", "hardtanh", "relu6"))
+@rule("clamp.default", "hardtanh.default", "relu6.default")
 def _clamp(importer: Importer, node: Node) -> None:
     # As maximum and minimum rather than clip, which has a slow select in its kernel for NaN.
     value, limits = importer.env[node.args[0]], list(node.args[1:3])
@@ -46,7 +60,7 @@ def _clamp(importer: Importer, node: Node) -> None:
     importer.emit(node, value, importer.order_of(node.args[0]))
 
 
-@rule(*both("hardswish", "hardsigmoid"))
+@rule("hardswish.default", "hardsigmoid.default")
 def _hard(importer: Importer, node: Node) -> None:
     x = importer.env[node.args[0]]
     inner = relax.op.add(relax.op.multiply(x, relax.const(1 / 6, "float32")), relax.const(0.5, "float32"))
@@ -56,7 +70,7 @@ def _hard(importer: Importer, node: Node) -> None:
     importer.emit(node, value, importer.order_of(node.args[0]))
 
 
-@rule(*both("add", "sub", "mul", "div", overload="Tensor"))
+@rule("add.Tensor", "sub.Tensor", "mul.Tensor", "div.Tensor")
 def _binary(importer: Importer, node: Node) -> None:
     operands = node.all_input_nodes
     rank = node.meta["val"].dim()

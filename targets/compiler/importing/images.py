@@ -77,10 +77,6 @@ def _pool(importer: Importer, node: Node) -> None:
 
 
 @rule("adaptive_avg_pool2d.default")
-def _adaptive_average(importer: Importer, node: Node) -> None:
-    size = _pair(node.args[1])
+def _mean_of_image(importer: Importer, node: Node) -> None:
     data = importer.stored(node.args[0], _NHWC)
-    if size == [1, 1]:
-        importer.emit(node, relax.op.mean(data, [1, 2], keepdims=True), _NHWC)
-    else:
-        importer.emit(node, relax.op.nn.adaptive_avg_pool2d(data, size, layout="NHWC"), _NHWC)
+    importer.emit(node, relax.op.mean(data, [1, 2], keepdims=True), _NHWC)

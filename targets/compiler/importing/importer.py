@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import tvm
@@ -12,6 +12,7 @@ from tvm.relax.frontend.torch.exported_program_translator import ExportedProgram
 from blockfront.targets.compiler.constants import constant
 from blockfront.targets.compiler.importing.reshaping import Order, identity
 from blockfront.targets.compiler.importing.rules import Node, dtype_of, rule_of
+from blockfront.targets.compiler.importing.support import out_of_place
 from blockfront.targets.compiler.legalizing import KernelBuilder, Legalize
 
 if TYPE_CHECKING:
@@ -65,7 +66,12 @@ class Importer(ExportedProgramImporter):
             return
         for source in node.all_input_nodes:
             self.restore(source)
-        self.env[node] = self.convert_map[node.target.__name__](node)
+        self.env[node] = self._converter(node)(node)
+
+    def _converter(self, node: Node) -> Callable[[Node], relax.Expr]:
+        name = node.target.__name__
+        found: Callable[[Node], relax.Expr] = self.convert_map.get(name) or self.convert_map[out_of_place(name)]
+        return found
 
     def emit(self, node: Node, value: relax.Expr, order: Order | None = None) -> None:
         """Bind `node` to `value`, stored in `order` (torch's own by default)."""
@@ -92,7 +98,4 @@ class Importer(ExportedProgramImporter):
 
     def converted(self, node: Node, order: Order) -> None:
         """Apply TVM's converter to the stored values as they are."""
-        name = node.target.__name__
-        # TVM lacks some in-place versions; here they are the same, because every value is bound anew.
-        converter = self.convert_map.get(name) or self.convert_map[name.replace("_.", ".")]
-        self.emit(node, converter(node), order)
+        self.emit(node, self._converter(node)(node), order)

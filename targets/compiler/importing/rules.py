@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tvm.relax.frontend.torch.exported_program_translator import ExportedProgramImporter
 
-from blockfront.targets.compiler.importing.support import LEFT_OUT, supported
+from blockfront.targets.compiler.importing.support import LEFT_OUT, out_of_place, supported
 
 if TYPE_CHECKING:
     from blockfront.targets.compiler.importing.importer import Importer
@@ -36,7 +36,9 @@ def rule_of(node: Node) -> Conversion | None:
     """The rule for a call, or None where TVM's own converter serves."""
     if node.op != "call_function":
         return None
-    return RULES.get("getitem" if node.target is operator.getitem else node.target.__name__)
+    if node.target is operator.getitem:
+        return RULES["getitem"]
+    return RULES.get(node.target.__name__) or RULES.get(out_of_place(node.target.__name__))
 
 
 def argument(node: Node, position: int, name: str, default: Any = None) -> Any:
@@ -49,11 +51,6 @@ def dtype_of(node: Node) -> str:
     return str(node.meta["val"].dtype).removeprefix("torch.")
 
 
-def both(*names: str, overload: str = "default") -> list[str]:
-    """The names with and without the underscore of the in-place version."""
-    return [f"{name}{suffix}.{overload}" for name in names for suffix in ("", "_")]
-
-
 @cache
 def converted_by_tvm() -> frozenset[str]:
     """Operators, by name and overload, that TVM's importer takes and that we leave to it."""
@@ -62,5 +59,6 @@ def converted_by_tvm() -> frozenset[str]:
 
 def converts(operator: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None) -> bool:
     """Whether an ATen operator can be imported as it is, called with these arguments where there are any."""
-    known = operator.__name__ in RULES or operator.__name__ in converted_by_tvm()
+    names = {operator.__name__, out_of_place(operator.__name__)}
+    known = any(name in RULES or name in converted_by_tvm() for name in names) and not names & LEFT_OUT
     return known and (not args or supported(operator, args, kwargs or {}))

@@ -49,6 +49,17 @@ def _index_of_rows(index: Node) -> Node | None:
     return column.args[0] if named and column.args[1] in (-1, 2) else None
 
 
+@rule("index_select.default")
+def _index_select(importer: Importer, node: Node) -> None:
+    """Along the axis where it is stored; TVM's own converter lets an index outside it read what lies there."""
+    source, axis, index = node.args
+    importer.restore(index)
+    order = importer.order_of(source)
+    stored = order.index(axis % len(order))
+    value = relax.op.take(importer.env[source], importer.env[index], axis=stored, mode="clip")
+    importer.emit(node, value, order)
+
+
 @rule("embedding.default")
 def _embedding(importer: Importer, node: Node) -> None:
     """Rows of a table; TVM's own converter lets an index outside it read what lies there."""

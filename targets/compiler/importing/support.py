@@ -16,7 +16,7 @@ from torch import Tensor
 LEFT_OUT = frozenset(
     f"{name}.default"
     for name in (
-        *("bernoulli", "celu", "clamp_max", "clamp_max_", "cross_entropy_loss", "exponential", "instance_norm", "mish"),
+        *("bernoulli", "celu", "clamp_max", "cross_entropy_loss", "exponential", "instance_norm", "mish"),
         *("narrow", "native_dropout", "native_group_norm", "pixel_shuffle", "randn_like", "grid_sampler_2d"),
         *("_native_batch_norm_legit", "_native_batch_norm_legit_no_training", "_upsample_bilinear2d_aa", "as_strided"),
         *(
@@ -28,10 +28,13 @@ LEFT_OUT = frozenset(
             "col2im",
             "adaptive_max_pool2d",
         ),
-        *("topk", "sort", "argsort", "cumsum", "cumprod"),
+        *("topk", "sort", "argsort", "cumsum", "cumprod", "argmax", "argmin", "median", "sinh", "cosh", "heaviside"),
+        *("group_norm", "max_pool1d", "avg_pool1d", "adaptive_avg_pool1d", "max_pool2d_with_indices", "mv"),
+        *("index_put", "index_add", "scatter_add"),
     )
 ) | {
     *("bernoulli.p", "std.correction", "var_mean.correction", "std_mean.correction", "isin.Tensor_Tensor"),
+    *("index.Tensor", "max.dim", "min.dim", "median.dim", "bucketize.Tensor", "prod.dim_int"),
     *("_native_batch_norm_legit.no_stats", "lstm.input", "gru.input", "rnn_tanh.input", "rnn_relu.input"),
 }
 """Operators whose converters are wrong, or read so little that torch's own decomposition serves better."""
@@ -39,9 +42,8 @@ LEFT_OUT = frozenset(
 READS: dict[str, frozenset[str]] = {
     operator: frozenset(names.split())
     for names, operators in {
-        "accumulate": "index_put.default index_put_.default",
-        "alpha": "elu.default elu_.default",
-        "approximate": "gelu.default gelu_.default",
+        "alpha": "elu.default",
+        "approximate": "gelu.default",
         "attn_mask scale": "scaled_dot_product_attention.default",
         "beta alpha": "addmm.default baddbmm.default",
         "beta threshold": "softplus.default",
@@ -52,26 +54,24 @@ READS: dict[str, frozenset[str]] = {
         "dim": "cat.default chunk.default concat.default "
         "split.Tensor split_with_sizes.default stack.default unbind.int",
         "dim correction keepdim": "var.correction",
-        "dim keepdim": "amax.default any.dims argmax.default argmin.default",
+        "dim keepdim": "amax.default any.dims",
         "dim start end step": "slice.Tensor slice_scatter.default",
         "dims": "roll.default",
-        "keepdim": "any.dim max.dim median.dim mean.dim sum.dim_IntList",
+        "keepdim": "any.dim mean.dim sum.dim_IntList",
         "dtype": "_to_copy.default full_like.default to.dtype_layout",
         "lambd": "softshrink.default",
-        "min max": "clamp.Tensor clamp.default clamp_.default",
-        "min_val max_val": "hardtanh.default hardtanh_.default",
+        "min max": "clamp.Tensor clamp.default",
+        "min_val max_val": "hardtanh.default",
         "mode value": "pad.default",
-        "negative_slope": "leaky_relu.default leaky_relu_.default",
+        "negative_slope": "leaky_relu.default",
         "num_classes": "one_hot.default",
         "offset dim1 dim2": "diagonal.default",
-        "out_int32 right": "bucketize.Tensor",
         "size stride dtype": "_assert_tensor_metadata.default",
         "start_dim end_dim": "flatten.using_ints",
-        "stride padding ceil_mode count_include_pad": "avg_pool1d.default avg_pool2d.default avg_pool3d.default",
-        "stride padding dilation ceil_mode": "max_pool1d.default max_pool2d.default "
-        "max_pool2d_with_indices.default max_pool3d.default max_pool3d_with_indices.default",
+        "stride padding ceil_mode count_include_pad": "avg_pool2d.default avg_pool3d.default",
+        "stride padding dilation ceil_mode": "max_pool2d.default max_pool3d.default max_pool3d_with_indices.default",
         "value": "constant_pad_nd.default",
-        "weight bias eps": "group_norm.default layer_norm.default",
+        "weight bias eps": "layer_norm.default",
     }.items()
     for operator in operators.split()
 }
@@ -111,9 +111,19 @@ def supports(*names: str) -> Callable[[Supports], Supports]:
     return register
 
 
+def out_of_place(name: str) -> str:
+    """The operator without the underscore of the in-place version; here they are the same, as values are bound anew.
+
+    >>> out_of_place("add_.Tensor"), out_of_place("__lshift__.Scalar")
+    ('add.Tensor', '__lshift__.Scalar')
+    """
+    packet, dot, overload = name.partition(".")
+    return name if packet.endswith("__") else packet.removesuffix("_") + dot + overload
+
+
 def supported(operator: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
     """Whether the converter of an operator reads all that this call gives."""
-    check = SUPPORTS.get(operator.__name__)
+    check = SUPPORTS.get(out_of_place(operator.__name__))
     if check is None:
         return True
     given = {}
@@ -123,13 +133,13 @@ def supported(operator: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
     return check(**given)
 
 
-@supports("add.Tensor", "add_.Tensor", "sub.Tensor", "sub_.Tensor", "rsub.Tensor")
+@supports("add.Tensor", "sub.Tensor", "rsub.Tensor")
 @supports("add.Scalar", "sub.Scalar", "rsub.Scalar")
 def _is_unscaled(self: Tensor, other: Any, alpha: float) -> bool:
     return alpha == 1
 
 
-@supports("elu.default", "elu_.default")
+@supports("elu.default")
 def _has_no_scales(self: Tensor, alpha: float, scale: float, input_scale: float) -> bool:
     return scale == input_scale == 1
 
@@ -137,6 +147,11 @@ def _has_no_scales(self: Tensor, alpha: float, scale: float, input_scale: float)
 @supports("avg_pool2d.default", "avg_pool3d.default")
 def _divides_by_its_window(divisor_override: int | None, **_: Any) -> bool:
     return divisor_override is None
+
+
+@supports("adaptive_avg_pool2d.default")
+def _is_one_mean(output_size: Sequence[int], **_: Any) -> bool:
+    return tuple(output_size) == (1, 1)
 
 
 @supports("scaled_dot_product_attention.default")
@@ -158,11 +173,6 @@ def _is_filled_in_the_same_type(self: Tensor, dtype: torch.dtype | None, **_: An
     return dtype in (None, self.dtype)
 
 
-@supports("group_norm.default")
-def _is_affine(weight: Tensor | None, bias: Tensor | None, **_: Any) -> bool:
-    return weight is not None and bias is not None
-
-
 @supports("var.correction")
 def _names_axes(dim: Sequence[int] | None, **_: Any) -> bool:
     return bool(dim)
@@ -173,7 +183,7 @@ def _has_statistics(running_mean: Tensor | None, training: bool, **_: Any) -> bo
     return running_mean is not None and not training
 
 
-@supports("dropout.default", "dropout_.default")
+@supports("dropout.default")
 def _drops_nothing(p: float, train: bool, **_: Any) -> bool:
     return not train or p == 0
 

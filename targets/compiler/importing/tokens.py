@@ -15,7 +15,12 @@ def _linear(importer: Importer, node: Node) -> None:
     rank = data.meta["val"].dim()
     if importer.order_of(data)[-1] != rank - 1:
         importer.restore(data)
-    value = relax.op.matmul(importer.env[data], importer.stored(weight, (1, 0)))
+    if weight.meta["val"].shape[0] == 1:
+        # One column is no vector; rows of features are.
+        products = importer.block_builder.emit(relax.op.multiply(importer.env[data], importer.env[weight]))
+        value = relax.op.sum(products, -1, keepdims=True)
+    else:
+        value = relax.op.matmul(importer.env[data], importer.stored(weight, (1, 0)))
     if bias is not None:
         value = relax.op.add(importer.block_builder.emit(value), importer.env[bias])
     importer.emit(node, value, importer.order_of(data))

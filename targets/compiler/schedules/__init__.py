@@ -53,7 +53,10 @@ def _scheduled(
     function: tirx.PrimFunc, machine: Machine, constants: Collection[str]
 ) -> tuple[tirx.PrimFunc, str, list[Packing]]:
     """The kernel by its rules, in parts where some of its vectors would not be whole, on one core where it is short."""
-    for block in root_blocks(UncheckedSchedule(function)):
+    blocks = root_blocks(UncheckedSchedule(function))
+    if not blocks:
+        raise NotScheduled("no rule matches its loops, which TVM wrote without blocks")
+    for block in blocks:
         if not isinstance(block.stmt.body, tirx.BufferStore):
             raise NotScheduled(f"no rule matches its block {block.name}, which is no single value for each element")
     schedule = _prepared(function)

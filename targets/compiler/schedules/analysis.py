@@ -11,7 +11,7 @@ from typing import Any
 from tvm import ir, tirx
 from tvm.s_tir import Schedule
 
-_CHILDREN = ("a", "b", "value", "condition", "true_value", "false_value")
+_CHILDREN = ("a", "b", "value", "body", "condition", "true_value", "false_value")
 
 
 def walk(expression: Any) -> Iterator[Any]:

@@ -11,8 +11,8 @@ _CHEAP_NODES = 12
 
 
 def root_blocks(schedule: Schedule) -> list[KernelBlock]:
-    """The kernel's blocks in execution order."""
-    root = schedule.get_sblock("root")
+    """The kernel's blocks in execution order; none where its loops are bare."""
+    root = schedule.get_sblock(schedule.mod["main"].body.block.name_hint)
     return [KernelBlock(schedule, handle) for handle in schedule.get_child_blocks(root)]
 
 
@@ -47,7 +47,8 @@ def inline_elementwise(schedule: Schedule) -> None:
     once, read often), when several read a costly function of it, and a border of zeros stays for the rules
     that read windows.
     """
-    for block in root_blocks(schedule):
+    for seen in root_blocks(schedule):
+        block = KernelBlock(schedule, seen.handle)  # As it is with what was inlined into it.
         if block.is_reduction or _stays(block):
             continue
         consumers = [KernelBlock(schedule, handle) for handle in schedule.get_consumers(block.handle)]

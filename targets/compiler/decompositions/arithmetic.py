@@ -1,0 +1,168 @@
+"""Arithmetic, conversions and fills: element by element, and sums in a type of their own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import reduce
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from blockfront.errors import RunError
+from blockfront.targets.compiler.decompositions.registry import DECOMPOSITIONS, decomposes
+
+
+@decomposes("add.Tensor", "add.Scalar")
+def _add(self: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
+    return self + other * alpha
+
+
+@decomposes("sub.Tensor", "sub.Scalar")
+def _subtract(self: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
+    return self - other * alpha
+
+
+@decomposes("rsub.Tensor", "rsub.Scalar")
+def _subtract_from(self: Tensor, other: Any, alpha: float = 1) -> Tensor:
+    return other - self * alpha
+
+
+@decomposes("to.dtype")
+def _convert(self: Tensor, dtype: torch.dtype, *_: Any, **__: Any) -> Tensor:
+    return self.to(dtype)
+
+
+@decomposes("any.dim", "any.dims", "any.default")
+def _any(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    return (self != 0).any(*args, **kwargs)
+
+
+def _in_its_type(operator: Any) -> Callable[..., Tensor]:
+    def convert_first(self: Tensor, *args: Any, dtype: torch.dtype | None = None, **kwargs: Any) -> Tensor:
+        if len(args) > 1 and isinstance(args[-1], torch.dtype):
+            *args, dtype = args  # type: ignore[assignment]
+        whole = dtype or (torch.int64 if self.dtype == torch.bool else self.dtype)
+        found: Tensor = operator(self.to(whole), *args, **kwargs)
+        return found
+
+    return convert_first
+
+
+def _filled(value: float) -> Callable[..., Tensor]:
+    return lambda self, *, dtype=None, **_: torch.full(self.shape, value, dtype=dtype or self.dtype)
+
+
+def _filled_as(value: float) -> Callable[..., Tensor]:
+    return lambda self, size, *, dtype=None, **_: torch.full(size, value, dtype=dtype or self.dtype)
+
+
+@decomposes("dropout.default", "dropout_.default")
+def _refuse_dropout(self: Tensor, p: float, train: bool) -> Tensor:
+    raise RunError("dropout is on in evaluation mode (F.dropout without training=self.training): its output is random")
+
+
+@decomposes("exp2.default")
+def _exp2(self: Tensor) -> Tensor:
+    return torch.exp(self * math.log(2))
+
+
+@decomposes("sinh.default")
+def _sinh(self: Tensor) -> Tensor:
+    return (torch.exp(self) - torch.exp(-self)) / 2
+
+
+@decomposes("cosh.default")
+def _cosh(self: Tensor) -> Tensor:
+    return (torch.exp(self) + torch.exp(-self)) / 2
+
+
+@decomposes("erfc.default")
+def _erfc(self: Tensor) -> Tensor:
+    return 1 - torch.erf(self)
+
+
+@decomposes("hypot.default")
+def _hypot(self: Tensor, other: Tensor) -> Tensor:
+    return torch.sqrt(self * self + other * other)
+
+
+@decomposes("copysign.Tensor")
+def _copysign(self: Tensor, other: Tensor) -> Tensor:
+    size = self.abs()
+    return torch.where(other < 0, -size, size)
+
+
+@decomposes("heaviside.default")
+def _heaviside(self: Tensor, values: Tensor) -> Tensor:
+    return torch.where(self == 0, values, (self > 0).to(self.dtype))
+
+
+@decomposes("rrelu_with_noise.default")
+def _rrelu(
+    self: Tensor,
+    noise: Tensor,
+    lower: float = 1 / 8,
+    upper: float = 1 / 3,
+    training: bool = False,
+    generator: Any = None,
+) -> Tensor:
+    if training:
+        raise RunError("rrelu in training mode: its output is random")
+    return F.leaky_relu(self, (lower + upper) / 2)
+
+
+@decomposes("_trilinear.default")
+def _multiply_three(
+    i1: Tensor,
+    i2: Tensor,
+    i3: Tensor,
+    expand1: Sequence[int],
+    expand2: Sequence[int],
+    expand3: Sequence[int],
+    sumdim: Sequence[int],
+    unroll_dim: int = 1,
+) -> Tensor:
+    for axes, index in ((expand1, 0), (expand2, 1), (expand3, 2)):
+        for axis in axes:
+            i1, i2, i3 = (one.unsqueeze(axis) if i == index else one for i, one in enumerate((i1, i2, i3)))
+    return (i1 * i2 * i3).sum(list(sumdim))
+
+
+@decomposes("mv.default")
+def _multiply_vector(self: Tensor, vec: Tensor) -> Tensor:
+    return (self @ vec.unsqueeze(1)).squeeze(1)
+
+
+@decomposes("amin.default")
+def _least(self: Tensor, dim: Sequence[int] = (), keepdim: bool = False) -> Tensor:
+    return -(-self).amax(dim, keepdim)
+
+
+@decomposes("prod.dim_int")
+def _multiply_all(self: Tensor, dim: int, keepdim: bool = False, *, dtype: torch.dtype | None = None) -> Tensor:
+    factors = self.to(dtype or (self.dtype if self.is_floating_point() else torch.int64)).unbind(dim)
+    product = reduce(torch.mul, factors)
+    return product.unsqueeze(dim) if keepdim else product
+
+
+_aten = torch.ops.aten
+DECOMPOSITIONS.update(
+    {
+        typed: _in_its_type(typed)
+        for typed in (
+            _aten.softmax.int,
+            _aten.log_softmax.int,
+            _aten.mean.dim,
+            _aten.mean.default,
+            _aten.sum.default,
+            _aten.sum.dim_IntList,
+            _aten.prod.default,
+        )
+    }
+)
+for _name, _value in (("zeros", 0), ("ones", 1)):
+    decomposes(f"{_name}_like.default")(_filled(_value))
+    decomposes(f"new_{_name}.default")(_filled_as(_value))
