@@ -30,10 +30,10 @@ class Cores:
 
 def usable_cores() -> int:
     """Cores that this process may keep busy."""
-    return read_cores().usable
+    return find_cores().usable
 
 
-def read_cores(root: Path = ROOT) -> Cores:
+def find_cores(root: Path = ROOT) -> Cores:
     """What the system says now; `root` is where /proc and the mounts of control groups are looked for."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return Cores(affinity, min(_quotas(root), default=None))

@@ -11,7 +11,7 @@ from importlib import metadata
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from blockfront.cores import read_cores
+from blockfront.cores import find_cores
 from blockfront.errors import RunError, UsageError
 from blockfront.signature import Signature
 from blockfront.study.provenance import machine, versions
@@ -118,7 +118,7 @@ def _machine() -> str:
 def _cores() -> str:
     variables = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TVM_NUM_THREADS")
     given = ", ".join(f"{name}={os.environ[name]}" for name in variables if name in os.environ)
-    return f"{read_cores()}" + (f"; {given} (workers set their own)" if given else "")
+    return f"{find_cores()}" + (f"; {given} (workers set their own)" if given else "")
 
 
 def _multiply_adds() -> str:

@@ -52,7 +52,7 @@ def sqlite_url(path: str) -> str:
     return path if "?" in path else f"sqlite:///{path}"
 
 
-def prepare(path: Path, create: bool) -> None:
+def check_file(path: Path, create: bool) -> None:
     """Check the file, and let readers read while a sweep writes (write-ahead log, where it is possible)."""
     if create:
         with closing(_connect(path, _CONNECT_SECONDS)) as connection:

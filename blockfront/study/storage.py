@@ -38,7 +38,7 @@ def open_storage(storage: str = DEFAULT_STORAGE, *, create: bool = False) -> RDB
         if path is None:
             options = {"connect_args": {"connect_timeout": _CONNECT_SECONDS}, "pool_pre_ping": True}
             return _connect(storage_url(storage).render_as_string(hide_password=False), options, create)
-        sqlite_file.prepare(path, create)
+        sqlite_file.check_file(path, create)
         return _connect(DEFAULT_STORAGE, sqlite_file.engine_options(path), create)
     except UsageError:
         raise

@@ -32,7 +32,7 @@ _CHOICES = {512: (1.0, 2.0)}
 _NARROW_CHOICES = (0.5, 1.0, 2.0, 4.0)
 
 
-class Measured(msgspec.Struct, frozen=True):
+class Throughput(msgspec.Struct, frozen=True):
     """`ratio`: what the times say, None where nothing could be timed; `a_cycle`: the number it stands for, if any."""
 
     processor: str
@@ -40,7 +40,7 @@ class Measured(msgspec.Struct, frozen=True):
     a_cycle: float | None
 
 
-def multiply_adds(triple: str, cpu: str, bits: int, registers: int) -> Measured | None:
+def multiply_adds(triple: str, cpu: str, bits: int, registers: int) -> Throughput | None:
     """What this machine was found to do once, with vectors of `bits` in `registers` registers.
 
     It is measured if nobody has yet, and kept in the cache folder, an ambiguous finding too: all kernels and studies
@@ -49,17 +49,17 @@ def multiply_adds(triple: str, cpu: str, bits: int, registers: int) -> Measured 
     processor = f"{cpu}, {_identity()}"
     path = _path(processor, triple, bits)
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Measured)
+        return msgspec.json.decode(path.read_bytes(), type=Throughput)
     except (OSError, msgspec.MsgspecError):
         pass
     try:
         ratio = ratio_of(*time_loops(triple, cpu, bits // 32, registers))
     except Exception:  # Whatever TVM's LLVM cannot do here, the table still can.
         ratio = None
-    found = Measured(processor, ratio, None if ratio is None else nearest(ratio, bits))
+    found = Throughput(processor, ratio, None if ratio is None else nearest(ratio, bits))
     try:
         write_atomically(path, msgspec.json.encode(found), make_folders=True)
-        return msgspec.json.decode(path.read_bytes(), type=Measured)
+        return msgspec.json.decode(path.read_bytes(), type=Throughput)
     except (OSError, msgspec.MsgspecError):
         return None
 

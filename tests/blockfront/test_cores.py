@@ -7,7 +7,7 @@ import os
 import pytest
 
 from blockfront import cores
-from blockfront.cores import Cores, read_cores
+from blockfront.cores import Cores, find_cores
 
 V2 = "30 23 0:26 {shown} /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"
 V1 = "32 31 0:29 {shown} /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n"
@@ -93,7 +93,7 @@ def test_the_least_quota_of_a_process_and_what_it_is_in_is_read(kind, tmp_path):
         file = tmp_path / "sys/fs" / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text + "\n")
-    assert read_cores(tmp_path).quota == quota
+    assert find_cores(tmp_path).quota == quota
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_usable_are_whole_cores_within_affinity_and_quota_and_at_least_one(affin
 
 def test_a_text_says_why(monkeypatch, tmp_path):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _process: set(range(6)), raising=False)
-    assert str(read_cores(tmp_path)) == "6 usable (affinity to 6, no quota)"
+    assert str(find_cores(tmp_path)) == "6 usable (affinity to 6, no quota)"
     assert str(Cores(6, 2.5)) == "2 usable (affinity to 6, a quota of 2.5)"
 
 
@@ -117,7 +117,7 @@ def test_every_count_of_cores_is_of_usable_ones(monkeypatch):
     from blockfront.targets.hardware.catalogue import host
     from blockfront.training.placing import prepared
 
-    monkeypatch.setattr(cores, "read_cores", lambda: Cores(64, 3.7))
+    monkeypatch.setattr(cores, "find_cores", lambda: Cores(64, 3.7))
     assert machine()["cores"] == 3
     assert _workers(Request()) == 3
     assert host.host().cores == 3

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from tvm import ir, tirx
 from tvm.s_tir import Schedule
 
 from blockfront.targets.compiler.schedules.analysis import KernelBlock, walk
 
 _CHEAP_NODES = 12
+_LONG_NODES = 300
 
 
 def root_blocks(schedule: Schedule) -> list[KernelBlock]:
@@ -47,8 +50,7 @@ def inline_elementwise(schedule: Schedule) -> None:
     once, read often), when several read a costly function of it, and a border of zeros stays for the rules
     that read windows.
     """
-    for seen in root_blocks(schedule):
-        block = KernelBlock(schedule, seen.handle)  # As it is with what was inlined into it.
+    for block in root_blocks(schedule):
         if block.is_reduction or _stays(block):
             continue
         consumers = [KernelBlock(schedule, handle) for handle in schedule.get_consumers(block.handle)]
@@ -61,7 +63,8 @@ def inline_elementwise(schedule: Schedule) -> None:
             continue
         if is_padding(block) and _reaches_reduction(schedule, block):
             continue
-        if _costly(block) and (len(consumers) > 1 or _loads(consumers[0], block.written) > 1):
+        often = len(consumers) > 1 or _loads(consumers[0], block.written) > 1
+        if often and (_costly(block) or _long(schedule, block)):
             continue
         if any(consumer.is_reduction for consumer in consumers) and _costly(block):
             continue
@@ -93,6 +96,12 @@ def _costly(block: KernelBlock) -> bool:
     calls = any(isinstance(node, ir.Call) for node in nodes)
     arithmetic = sum(hasattr(node, "a") and hasattr(node, "b") for node in nodes)
     return calls or arithmetic > _CHEAP_NODES
+
+
+def _long(schedule: Schedule, block: KernelBlock) -> bool:
+    """Whether the block, with what was inlined into it, would make code grow by the power of the functions in it."""
+    grown = schedule.get(block.handle).body.value
+    return sum(1 for _ in islice(walk(grown), _LONG_NODES)) == _LONG_NODES
 
 
 def _loads(consumer: KernelBlock, tensor: str) -> int:

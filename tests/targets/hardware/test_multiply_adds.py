@@ -6,7 +6,7 @@ import pytest
 
 from blockfront.targets.hardware import multiply_adds as measuring
 from blockfront.targets.hardware.catalogue import host
-from blockfront.targets.hardware.multiply_adds import CHAIN, Measured, multiply_adds, nearest, ratio_of
+from blockfront.targets.hardware.multiply_adds import CHAIN, Throughput, multiply_adds, nearest, ratio_of
 
 ASKED = ("x86_64-pc-linux-gnu", "rocketlake")
 
@@ -112,4 +112,4 @@ def test_this_machine_runs_both_loops(monkeypatch):
     alone, beside = measuring.time_loops(triple, cpu, bits // 32, registers)
     assert 0 < alone < float("inf")
     assert 0 < beside < float("inf")
-    assert isinstance(multiply_adds(triple, cpu, bits, registers), Measured)
+    assert isinstance(multiply_adds(triple, cpu, bits, registers), Throughput)
