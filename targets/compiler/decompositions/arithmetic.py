@@ -138,7 +138,7 @@ def _multiply_vector(self: Tensor, vec: Tensor) -> Tensor:
 
 @decomposes("amin.default")
 def _least(self: Tensor, dim: Sequence[int] = (), keepdim: bool = False) -> Tensor:
-    return -(-self).amax(dim, keepdim)
+    return -(-self).amax(tuple(dim), keepdim)
 
 
 @decomposes("prod.dim_int")

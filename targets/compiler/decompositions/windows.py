@@ -75,7 +75,7 @@ def _maximum_and_where(
     more = [r + (k - 1) * d + 1 for r, k, d in zip(reach, kernel, apart, strict=True)]
     after = [max(0, m - size - p) for m, size, p in zip(more, self.shape[-2:], pad, strict=True)]
     padded = F.pad(self, (pad[1], after[1], pad[0], after[0]), value=-math.inf)
-    best = where = None
+    best, where = padded.new_empty(0), torch.empty(0)
     for row in range(kernel[0]):
         for column in range(kernel[1]):
             starts = row * apart[0], column * apart[1]
@@ -87,12 +87,11 @@ def _maximum_and_where(
                 for count, step, p, start in zip(values.shape[-2:], move, pad, starts, strict=True)
             )
             place = rows[:, None] * self.shape[-1] + columns
-            if best is None:
+            if row == column == 0:
                 best, where = seen, place.expand(seen.shape)
             else:
                 where = torch.where(seen > best, place, where)
                 best = torch.maximum(best, seen)
-    assert where is not None
     return values, where
 
 
