@@ -40,3 +40,32 @@ def _layer_norm(importer: Importer, node: Node) -> None:
     axes = list(range(rank - count, rank))
     eps = float(argument(node, 4, "eps", 1e-5))
     importer.emit(node, relax.op.nn.layer_norm(importer.env[data], gamma, beta, axes, eps), importer.order_of(data))
+
+
+@rule("group_norm.default")
+def _group_norm(importer: Importer, node: Node) -> None:
+    """By the squares of what is centred: TVM's E[x²] - E[x]² leaves few digits where a mean is large.
+
+    Means are over the pixels first, whose channels fill vectors, and then over the channels of a group.
+    """
+    data, groups = node.args[:2]
+    batch, channels, *pixels = (int(extent) for extent in data.meta["val"].shape)
+    rank = 2 + len(pixels)
+    order = (0, *range(2, rank), 1)
+    emit = importer.block_builder.emit
+
+    def mean(values: relax.Expr) -> relax.Expr:
+        of_channels = emit(relax.op.mean(values, list(range(1, rank - 1)))) if pixels else values
+        split = [batch, groups, channels // groups]
+        of_groups = emit(relax.op.mean(emit(relax.op.reshape(of_channels, split)), [-1], keepdims=True))
+        spread = emit(relax.op.broadcast_to(of_groups, split))
+        return emit(relax.op.reshape(spread, [batch, *[1] * len(pixels), channels]))
+
+    values = importer.stored(data, order)
+    centred = emit(relax.op.subtract(values, mean(values)))
+    variance = mean(emit(relax.op.multiply(centred, centred)))
+    eps = relax.const(float(argument(node, 4, "eps", 1e-5)), "float32")
+    scale = emit(relax.op.rsqrt(emit(relax.op.add(variance, eps))))
+    weight, bias = (importer.env[argument(node, position, name)] for position, name in ((2, "weight"), (3, "bias")))
+    scaled = emit(relax.op.multiply(emit(relax.op.multiply(centred, scale)), weight))
+    importer.emit(node, relax.op.add(scaled, bias), order)
