@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import sys
 import traceback
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from blockfront.digest import digest
+from blockfront import siblings
 from blockfront.errors import UsageError, unknown
 
 
@@ -38,28 +38,26 @@ def load_object(ref: str, accepts: Callable[[Any], bool], kind: str) -> Any:
 def import_file(path: str | Path) -> ModuleType:
     """The module of a Python file, run once in a process, since blocks register once.
 
+    It imports what lies beside it, and relatively inside a package, as it would if Python ran it; see `siblings`.
     Raises `UsageError`, with the exception in one line, for a file that is missing or does not import.
     """
     file = Path(path).expanduser().resolve()
     if not file.is_file():
         raise UsageError(f"there is no file {path}")
-    name = f"bench_file_{digest(str(file), 12)}"
+    parent, name = siblings.names(file)
     if name in sys.modules:
         return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        raise UsageError(f"{path} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        if parent:
+            importlib.import_module(parent)
+        if name in sys.modules:  # It is a package's __init__.py, or that has imported it.
+            return sys.modules[name]
+        return siblings.load(name, file)
     except (Exception, SystemExit) as error:
-        del sys.modules[name]
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
         line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
         where = f" (line {line})" if line else ""
-        reason = str(error).strip().splitlines()
+        reason = siblings.plain(str(error)).strip().splitlines()
         raise UsageError(
             f"{path} does not import{where}: {type(error).__name__}: {reason[0] if reason else ''}".rstrip(": ")
         ) from error
-    return module

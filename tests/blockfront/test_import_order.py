@@ -13,7 +13,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LEAVES = {
     f"blockfront.{name}"
-    for name in ("content_store", "cores", "digest", "errors", "files", "python_file", "registry", "signature")
+    for name in (
+        *("content_store", "cores", "digest", "errors", "files", "python_file", "registry", "siblings", "signature"),
+    )
 }
 FRONT = "blockfront"
 """The front door: `__init__`, `api`, `cli`, `testing`."""
