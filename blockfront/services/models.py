@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 DEFAULT_RESOLUTION = 224
 _TAKEN = "give a timm name, torchvision:NAME, file.py:factory or a network's text"
+_OF_TIMM = re.compile(r"(hf[-_]hub:)?timm/")
+_FILES = (".onnx", ".pt", ".pth", ".pt2", ".ckpt", ".safetensors", ".tflite", ".pb", ".h5", ".keras")
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,9 @@ class Model:
 def find_model(ref: str, size: ImageSize = OWN_SIZE, reduction: Path | None = None) -> Model:
     """The model `ref` means: a network's text, `file.py:factory`, `torchvision:NAME` or a timm name.
 
+    A timm name may be written as on the Hub, `timm/NAME` or `hf_hub:timm/NAME`, and have a tag of weights, such as
+    `resnet50.a1_in1k`: that network at the size those weights are for. Nothing is downloaded.
+
     What it takes is what `size` asks for and else its own; a module of a factory may say that in an attribute
     `signature`, and 224 pixels stand in for what is nowhere stated. timm's models are built for the channels asked for.
     Weights are random, which does not change the latency. `reduction` is a file of `bench tokens`, and the model a
@@ -89,9 +94,25 @@ def find_model(ref: str, size: ImageSize = OWN_SIZE, reduction: Path | None = No
         return _from_file(ref, size)
     if ref.startswith("torchvision:"):
         return _from_torchvision(ref.removeprefix("torchvision:"), size)
+    if (of_timm := _OF_TIMM.match(ref)) is not None:
+        return _from_timm(ref[of_timm.end() :], size)
+    if "hub:" in ref:
+        raise UsageError(f"{ref}: nothing is downloaded, and of the Hub only timm/NAME is known here; {_TAKEN}")
+    _check_no_file(ref)
     if "/" in ref:
         return _from_text(ref, size)
     return _from_timm(ref, size)
+
+
+def _check_no_file(ref: str) -> None:
+    """Raise UsageError for a file that no factory is named of."""
+    if ref.endswith(".py"):
+        raise UsageError(f"{ref} lacks the function that makes the network: give {ref}:NAME")
+    if ref.lower().endswith(_FILES):
+        raise UsageError(
+            f"{ref} is a file of weights or of an exported network: give the torch module, as a function of a Python "
+            "file that builds it and loads what it needs, file.py:factory"
+        )
 
 
 def _reduced(plain: Model, reduction: Path) -> nn.Module:
@@ -117,8 +138,13 @@ def _from_text(text: str, size: ImageSize) -> Model:
 def _from_timm(name: str, size: ImageSize) -> Model:
     import timm
 
-    if not timm.is_model(name):
+    architecture, _, tag = name.partition(".")
+    if not timm.is_model(architecture):
         raise unknown("model", name, timm.list_models(), otherwise=_TAKEN)
+    tagged = timm.list_pretrained(f"{architecture}.*")
+    if tag and name not in tagged:
+        tags = ", ".join(one.partition(".")[2] for one in tagged)
+        raise unknown("weights", name, tagged, otherwise=f"{architecture} has the tags {tags or '(none)'}")
     known = timm.get_pretrained_cfg(name, allow_unregistered=True)
     channels, height, width = known.input_size if known is not None else (3, DEFAULT_RESOLUTION, DEFAULT_RESOLUTION)
     options = {} if size.channels in (None, channels) else {"in_chans": size.channels}

@@ -180,6 +180,11 @@ def test_an_input_that_cannot_be_is_told(bench, call, expected):
         ("missing.py:tiny", "missing.py"),
         ("tiny.py:factory", "'factory'"),
         ("cnn_32_n10/nonsense", "nonsense"),
+        ("timm/mobilenetv2_10", "mobilenetv2_100"),
+        ("hf_hub:google/vit", "nothing is downloaded"),
+        ("resnet50.a1_in2k", "did you mean resnet50.a1_in1k"),
+        ("tiny.py", "give tiny.py:NAME"),
+        ("models/net.onnx", "give the torch module"),
     ],
 )
 def test_a_model_that_is_none_is_told(bench, model, expected):
@@ -195,6 +200,9 @@ def test_the_size_and_name_of_known_models():
     assert find_model("vit_base_patch16_sapiens2").signature == Signature.image(1024, 768)
     assert find_model("torchvision:inception_v3").signature == Signature.image(299)
     assert find_model("torchvision:lraspp_mobilenet_v3_large").signature == Signature.image(520)
+    for prefix in ("", "timm/", "hf_hub:timm/", "hf-hub:timm/"):
+        tagged = find_model(f"{prefix}convnextv2_nano.fcmae_ft_in22k_in1k_384")
+        assert (tagged.name, tagged.signature) == ("convnextv2_nano.fcmae_ft_in22k_in1k_384", Signature.image(384))
     assert find_model(NETWORK).name == NETWORK
     assert find_model(NETWORK, ImageSize(64, 64)).signature == Signature.image(64)
 
