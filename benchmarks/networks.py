@@ -10,7 +10,7 @@ from torchvision import models as torchvision_models
 
 from blockfront.blocks.deployment import fuse_branches
 from blockfront.services.models import ImageSize, Model, find_model
-from blockfront.targets.compiler.randomize import randomize_statistics
+from blockfront.targets.compiler.randomize import randomize_constants
 
 
 def find(name: str, resolution: int) -> Model:
@@ -28,5 +28,5 @@ def create(name: str, resolution: int) -> nn.Module:
     """The network as it is deployed, with the same random weights in every process."""
     torch.manual_seed(0)
     module = find(name, resolution).build()
-    randomize_statistics(module, 0)
+    randomize_constants(module, 0)
     return fuse_branches(module)

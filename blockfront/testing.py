@@ -27,8 +27,8 @@ def check_block(
 
     With the width kept and changed and with strides 1 and 2: the output's shape; gradients that reach the
     input and every parameter; evaluation that is deterministic, treats each image by itself and leaves input
-    and state alone; `deploy`, `torch.export` and the code compiled for this machine that agree with it to a
-    relative error of 1e-4. Normalisation statistics and layer scales are random, so that none hides a branch.
+    and state alone; `deploy` that agrees with it to a relative error of 1e-4; `torch.export`; and code compiled for
+    this machine that agrees as that of a network must. What is constant is random instead, so that none hides a branch.
 
     Raises `AssertionError` that names the case, and `UsageError` for an unknown name. `resolution` is that of
     the block's input, in pixels.
@@ -49,13 +49,13 @@ def check_block(
 
 
 def _build(cls: type[nn.Module], case: tuple[int, int, int], options: dict[str, Scalar], where: str) -> nn.Module:
-    from blockfront.targets.compiler.randomize import randomize_statistics
+    from blockfront.targets.compiler.randomize import randomize_constants
 
     try:
         module = cls(*case, **options)
     except Exception as error:
         raise AssertionError(f"{where} cannot be built: {_reason(error)}") from error
-    randomize_statistics(module, seed=0)
+    randomize_constants(module, seed=0)
     return module
 
 
@@ -125,11 +125,9 @@ def _check_compiled(module: nn.Module, in_chs: int, resolution: int, where: str)
     except Exception as error:
         raise AssertionError(f"{where} cannot be exported by torch.export: {_reason(error)}") from error
     try:
-        program = compile_model(network, Signature.image(resolution), get_target("host"))
+        compile_model(network, Signature.image(resolution), get_target("host"))
     except RunError as error:
         raise AssertionError(f"{where}: {error}") from error
-    compiled = program.max_rel_error
-    assert compiled <= TOLERANCE, f"{where} differs from torch when compiled: relative error {compiled:.1e}"
 
 
 def relative_error(output: torch.Tensor, expected: torch.Tensor) -> float:

@@ -84,7 +84,11 @@ def _print(profiled: dict[str, Any], size: str) -> None:
         print_line(f"energy       {profiled['energy_mj']:.4g} mJ, in {profiled['precision']}")
     if profiled["verified_on"] is not None:
         print_line(f"threads      {profiled['threads']}")
-        print_line(f"against torch  relative error {profiled['max_rel_error']:.1e}, on {profiled['verified_on']}")
+        own = profiled["torch_rel_error"]
+        rounding = "" if own is None else f" (torch's own {own:.1e})"
+        print_line(
+            f"against torch  relative error {profiled['max_rel_error']:.1e}{rounding}, on {profiled['verified_on']}"
+        )
     print_line(f"MACs         {profiled['macs'] / 1e6:.1f} M, {profiled['params'] / 1e6:.2f} M parameters")
     if profiled["token_counts"] is not None:
         print_line(f"tokens       counts {profiled['token_counts']}")

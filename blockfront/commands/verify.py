@@ -75,12 +75,12 @@ def _print(rows: list[dict[str, Any]]) -> None:
     from blockfront.console.tables import print_table
 
     print_table(
-        ["network", "family", "relative error", "verdict"],
+        ["network", "family", "relative error", "torch's own", "verdict"],
         [
             (
                 row["network_id"] or row["network"],
                 row["family"],
-                "" if row["max_rel_error"] is None else f"{row['max_rel_error']:.1e}",
+                *("" if row[name] is None else f"{row[name]:.1e}" for name in ("max_rel_error", "torch_rel_error")),
                 f"{row['verdict']}: {row['error']}" if row["error"] else row["verdict"],
             )
             for row in rows

@@ -135,7 +135,7 @@ add_columns(
         "max_abs_error",
         "real",
         "",
-        "largest absolute difference of the compiled network from torch",
+        "largest absolute difference of the compiled network from torch, in float64 where torch_rel_error is known",
         path("latency.max_abs_error"),
     ),
     Column(
@@ -144,6 +144,13 @@ add_columns(
         "",
         "max_abs_error over torch's largest absolute output",
         path("latency.max_rel_error"),
+    ),
+    Column(
+        "torch_rel_error",
+        "real",
+        "",
+        "the same of torch's own float32 output from its float64 one; none where torch does not run in float64",
+        path("latency.torch_rel_error"),
     ),
     Column(
         "verified_on",

@@ -95,11 +95,12 @@ class Latency:
 
     `visits` hold the samples as they were taken, and `conditions` what they say of the device, together; `device`
     names all devices they are from. `ci95_ms` is the 95 % confidence interval of the median; a prediction has no
-    samples and its interval is None. `max_rel_error` is max|y - y_torch| / max|y_torch| of the compiled network, run
-    on `verified_on`. `peak_memory_bytes` is the activation memory TVM planned, weights excluded. `tuned_kernels` are
-    those whose schedule is from a tuning database; `prediction` tells of the model of a core or of an accelerator,
-    where one was asked. Nothing is compiled for a simulation: it has no threads, no schedules, no error against torch,
-    no planned memory, but `energy_mj` and the `coverage` of its simulator. `toolchain` made the network ready, and
+    samples and its interval is None. `max_rel_error` is max|y - y_torch| / max|y_torch| of the compiled network,
+    run on `verified_on`, and `torch_rel_error` that of torch's own float32, where y_torch is its float64.
+    `peak_memory_bytes` is the activation memory TVM planned, weights excluded. `tuned_kernels` are those whose
+    schedule is from a tuning database; `prediction` tells of the model of a core or of an accelerator, where one
+    was asked. Nothing is compiled for a simulation: it has no threads, no schedules, no error against torch, no
+    planned memory, but `energy_mj` and the `coverage` of its simulator. `toolchain` made the network ready, and
     `runner` found its time. `precision` is the number format of weights and activations.
     """
 
@@ -117,6 +118,7 @@ class Latency:
     peak_memory_bytes: int | None = None
     max_abs_error: float | None = None
     max_rel_error: float | None = None
+    torch_rel_error: float | None = None
     verified_on: str | None = None
     predictor: str | None = None
     prediction: Prediction | None = None

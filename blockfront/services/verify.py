@@ -120,13 +120,14 @@ def verify_network(subject: NetworkToVerify, options: RunOptions) -> dict[str, A
     program = prepare(model, TOOLCHAINS[options.toolchain], options).prepared
     with BoardMeter().session(options) as session:
         _, errors = run_program(program, session)
-    absolute, relative = worst(errors)
+    absolute, relative, own = worst(errors)
     wrong = disagreement(errors, "on the device")
     return {
         "verdict": "differs" if wrong else "agrees",
         "error": wrong,
         "max_abs_error": absolute,
         "max_rel_error": relative,
+        "torch_rel_error": own,
         "device": session.name,
         "emulated": session.emulated,
     }
@@ -137,6 +138,7 @@ def _row(
     verdict: str,
     max_abs_error: float | None = None,
     max_rel_error: float | None = None,
+    torch_rel_error: float | None = None,
     device: str | None = None,
     emulated: bool | None = None,
     error: str | None = None,
@@ -148,6 +150,7 @@ def _row(
         "verdict": verdict,
         "max_abs_error": max_abs_error,
         "max_rel_error": max_rel_error,
+        "torch_rel_error": torch_rel_error,
         "device": device,
         "emulated": emulated,
         "error": error,

@@ -22,10 +22,10 @@ from blockfront.targets.compiler.gpu import code_for_gpu
 from blockfront.targets.compiler.kernel_cache import CompiledKernel
 from blockfront.targets.compiler.kernels import constant_arguments, kernel_calls, kernel_functions
 from blockfront.targets.compiler.lowering import lower
-from blockfront.targets.compiler.outputs import compare_all, disagreement, torch_outputs
+from blockfront.targets.compiler.outputs import FLOOR, WINOGRAD_FLOOR, compare_all, disagreement, torch_outputs
 from blockfront.targets.compiler.processor import code_for_processor
 from blockfront.targets.compiler.program import Arguments, Kernel, Program
-from blockfront.targets.compiler.randomize import random_statistics
+from blockfront.targets.compiler.randomize import random_constants
 from blockfront.targets.compiler.schedules import kernel_macs
 from blockfront.targets.compiler.threads import use_threads
 from blockfront.targets.hardware.target import Target
@@ -46,20 +46,22 @@ def compile_model(
     """Compile `module` for inputs of `signature` on `threads` cores of `target`, or its GPU.
 
     The module may return one tensor, or tuples, lists and dicts of them, nested as it likes; it is left in evaluation
-    mode. With a `seed`, it has random normalisation statistics and scales meanwhile: a freshly initialised network
-    hides errors behind zeros and ones. `tuned`: see `RunOptions`. Raises `RunError` when a step fails or one of the
-    outputs differs from torch's by more than the signature lets it.
+    mode. With a `seed`, whatever is constant in it has random values meanwhile (`randomize_constants`): a freshly
+    initialised network hides errors behind zeros and ones. `tuned`: see `RunOptions`. Raises `RunError` when a step
+    fails, one of the outputs differs from torch's by more than it may (`torch_outputs`), or none depends on the inputs.
     """
     threads = target.check_threads(threads)
-    statistics = nullcontext() if seed is None else random_statistics(module, seed)
+    constants = nullcontext() if seed is None else random_constants(module, seed)
     samples = signature.random(seed or 0)
     try:
-        with statistics:
-            outputs = torch_outputs(module.eval(), samples, signature)
+        with constants:
             trace = export_module(module, signature)
             lowered = lower(trace, target, threads)
-            if not kernel_functions(lowered):
-                raise ValueError("the module computes nothing from its inputs")
+            kernels = kernel_functions(lowered)
+            if not kernels:
+                raise RunError("the module computes nothing from its inputs: there is nothing to compile or to time")
+            floor = WINOGRAD_FLOOR if any("winograd" in name for name in kernels) else FLOOR
+            outputs = torch_outputs(module, signature, seed or 0, floor)
             machine = target.machine(threads)
             if machine is None:
                 code = code_for_gpu(lowered, target)

@@ -3,25 +3,44 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from blockfront.signature import BARE, Signature, leaves
+from blockfront.errors import RunError
+from blockfront.signature import BARE, FLOATS, TOLERANCE, Signature, leaves
+from blockfront.targets.compiler.float64 import in_float64
+
+ROUNDING = 20
+"""What float32 may cost, in multiples of what it costs torch: docs/method.md has the networks it is chosen by."""
+
+FLOOR, WINOGRAD_FLOOR = 5e-6, 3e-5
+"""What an output may be off by however little torch's is, and where Winograd's transforms F(4 × 4) round more."""
+
+CEILING = 1e-2
+"""What no rounding excuses: torch's own errors are as large where a module is another one at every call."""
+
+_OTHERS = 4
+"""How many other inputs are tried before an output counts as constant."""
 
 
 @dataclass(frozen=True)
 class OutputError:
-    """How far an output is from torch's: max|y - y_torch|, and that over max|y_torch|, which may be `tolerance`."""
+    """How far an output is from torch's: max|y - y_torch|, and that over max|y_torch|, which may be `tolerance`.
+
+    `torch` is how far torch's own output in float32 is from y_torch, which is in float64 then; else None.
+    """
 
     name: str
     absolute: float
     relative: float
     tolerance: float
+    torch: float | None = None
 
     @property
     def agrees(self) -> bool:
@@ -31,18 +50,25 @@ class OutputError:
 
 @dataclass(frozen=True)
 class Output:
-    """One tensor that a module gives: what torch computes on the sample, in memory order, and its tolerance."""
+    """One tensor that a module gives, and what torch computes on the sample: in memory order, of type `reference`.
+
+    That is float64 for floating-point numbers, computed in float64 throughout, and `torch_error` what torch's own
+    output in `dtype` is off by, as a share of the largest value. Where a module does not run so, it is `dtype`, and
+    `torch_error` None.
+    """
 
     name: str
     shape: tuple[int, ...]
     dtype: str
+    reference: str
     expected: bytes
     tolerance: float
+    torch_error: float | None = None
 
     @property
     def array(self) -> np.ndarray:
         """What torch computes on the sample."""
-        return np.frombuffer(self.expected, self.dtype).reshape(self.shape)
+        return np.frombuffer(self.expected, self.reference).reshape(self.shape)
 
     def compare(self, computed: np.ndarray) -> OutputError:
         """How far `computed` is from torch's. Raises `ValueError` when it is of another shape or type."""
@@ -50,7 +76,7 @@ class Output:
             raise ValueError(
                 f"output {self.name} is {computed.shape} of {computed.dtype}, torch's is {self.shape} of {self.dtype}"
             )
-        return OutputError(self.name, *compare(computed, self.array), self.tolerance)
+        return OutputError(self.name, *compare(computed, self.array), self.tolerance, self.torch_error)
 
 
 def tensors(returned: Any) -> dict[str, torch.Tensor]:
@@ -71,23 +97,88 @@ def tensors(returned: Any) -> dict[str, torch.Tensor]:
     return dict(named)
 
 
-def torch_outputs(module: nn.Module, samples: Sequence[torch.Tensor], signature: Signature) -> tuple[Output, ...]:
-    """What `module` gives for `samples`, which it leaves alone even if it works in place.
+def torch_outputs(module: nn.Module, signature: Signature, seed: int = 0, floor: float = FLOOR) -> tuple[Output, ...]:
+    """What `module` gives for the inputs that `seed` draws, in float64 where it runs so.
 
-    Raises `TypeError` for what is not made of tensors, and `ValueError` for a tolerance whose output does not exist.
+    An output may be off by what the signature says; else, of floating-point numbers, by `ROUNDING` times what torch's
+    own float32 is, or by `floor` if that is more, but not by a tenth of what it changes for other inputs. Without
+    float64 it is 1e-4. Raises `TypeError` for what is not made of tensors, `ValueError` for a tolerance whose output
+    does not exist, and `RunError` for what no comparison could say anything of: an output that is not finite, or
+    outputs that are all the same for other inputs.
     """
-    with torch.no_grad():
-        found = tensors(module(*(sample.clone() for sample in samples)))
+    samples = signature.random(seed)
+    found = _run(module, samples)
     foreign = [name for name in signature.tolerances if name not in found]
     if foreign:
         raise ValueError(f"there is a tolerance for {foreign[0]!r}, and the outputs are {', '.join(found)}")
+    for name, array in found.items():
+        if not np.isfinite(array).all():
+            raise RunError(
+                f"torch's {_called(name)} is not finite on random inputs, so nothing can be compared with it"
+            )
+    changes = _changes(module, signature, seed, found)
+    precise = _run_in_float64(module, samples)
 
-    def output(name: str, tensor: torch.Tensor) -> Output:
-        array = tensor.detach().numpy()
-        dtype = str(array.dtype)
-        return Output(name, array.shape, dtype, array.tobytes(), signature.tolerance(name, dtype))
+    def output(name: str, array: np.ndarray) -> Output:
+        dtype, truth = str(array.dtype), precise.get(name, array)
+        error = compare(array, truth)[1] if dtype in FLOATS and truth.dtype == "float64" else None
+        # Constant outputs aside, an error as large as a tenth of what the inputs change must be seen.
+        visible = min(floor, changes.get(name, inf) / 10 or floor)
+        allowed = signature.tolerances.get(name, _tolerance(array.dtype, error, visible))
+        reference = array if error is None else truth
+        return Output(name, array.shape, dtype, str(reference.dtype), reference.tobytes(), allowed, error)
 
-    return tuple(output(name, tensor) for name, tensor in found.items())
+    return tuple(output(name, array) for name, array in found.items())
+
+
+def _tolerance(dtype: np.dtype, torch_error: float | None, floor: float) -> float:
+    if str(dtype) not in FLOATS:
+        return 0.0
+    if torch_error is None:
+        return max(TOLERANCE, 2 * float(np.finfo(dtype).eps))
+    return min(max(ROUNDING * torch_error, floor), CEILING)
+
+
+def _run(module: nn.Module, samples: Sequence[torch.Tensor]) -> dict[str, np.ndarray]:
+    """The outputs by name; the samples are left alone even if the module works in place."""
+    with torch.no_grad():
+        found = tensors(module(*(sample.clone() for sample in samples)))
+    return {name: tensor.detach().numpy().copy() for name, tensor in found.items()}
+
+
+def _run_in_float64(module: nn.Module, samples: Sequence[torch.Tensor]) -> dict[str, np.ndarray]:
+    """The outputs of float64, in so far as the module can be run so."""
+    wide = [sample.double() if sample.dtype == torch.float32 else sample for sample in samples]
+    try:
+        with in_float64(module):
+            found = _run(module, wide)
+    except Exception:  # Whatever a module does that is tied to float32.
+        return {}
+    return {name: array for name, array in found.items() if array.dtype == "float64" and np.isfinite(array).all()}
+
+
+def _changes(module: nn.Module, signature: Signature, seed: int, found: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """How far each output is from what other inputs give, as a share of its largest value; none where inputs are equal.
+
+    Raises `RunError` when no output changes at all. Some may be constant beside others, as a detector's anchors are.
+    """
+    before = signature.random(seed)
+    for other in range(seed + 1, seed + 1 + _OTHERS):
+        samples = signature.random(other)
+        if all(map(torch.equal, before, samples)):
+            return {}
+        now = _run(module, samples)
+        changes = {
+            name: compare(now[name], array)[1] if now[name].shape == array.shape else inf
+            for name, array in found.items()
+        }
+        if any(changes.values()):
+            return changes
+    which = "the output is" if len(found) == 1 else "all outputs are"
+    raise RunError(
+        f"{which} the same for other inputs, so to agree with torch proves nothing: "
+        "give a module whose weights let its inputs through, and that returns numbers before it chooses among them"
+    )
 
 
 def compare(computed: np.ndarray, expected: np.ndarray) -> tuple[float, float]:
@@ -102,16 +193,24 @@ def compare_all(outputs: Sequence[Output], computed: Sequence[np.ndarray]) -> tu
     return tuple(output.compare(array) for output, array in zip(outputs, computed, strict=True))
 
 
-def worst(errors: Sequence[OutputError]) -> tuple[float, float]:
-    """The largest absolute and the largest relative error, not a number if one of them is not."""
+def worst(errors: Sequence[OutputError]) -> tuple[float, float, float | None]:
+    """The largest absolute, relative and own error of torch, not a number if one is not; None of torch's if none is."""
     absolute, relative = ([getattr(error, name) for error in errors] for name in ("absolute", "relative"))
-    return float(np.max(absolute, initial=0.0)), float(np.max(relative, initial=0.0))
+    own = [error.torch for error in errors if error.torch is not None]
+    return float(np.max(absolute, initial=0.0)), float(np.max(relative, initial=0.0)), max(own, default=None)
 
 
 def disagreement(errors: Sequence[OutputError], where: str) -> str | None:
     """What is wrong of the first output that is further from torch's than it may be, and `where`; None if none is."""
     for error in errors:
         if not error.agrees:
-            name = "" if error.name == BARE else f" {error.name}"
-            return f"output{name} {where} differs from torch: relative error {error.relative:.1e} > {error.tolerance}"
+            own = "" if error.torch is None else f"; torch's own in float32 is {error.torch:.1e}"
+            return (
+                f"{_called(error.name)} {where} differs from torch: "
+                f"relative error {error.relative:.1e} > {error.tolerance:.1e}{own}"
+            )
     return None
+
+
+def _called(name: str) -> str:
+    return "output" if name == BARE else f"output {name}"

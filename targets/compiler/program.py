@@ -92,6 +92,11 @@ class Program:
         return worst(self.errors)[1]
 
     @property
+    def torch_rel_error(self) -> float | None:
+        """The largest of what torch's own outputs in float32 are off by; None where it does not compute in float64."""
+        return worst(self.errors)[2]
+
+    @property
     def unscheduled_kernels(self) -> tuple[str, ...]:
         """Names of kernels that no rule covered: their time says nothing about the network."""
         return tuple(kernel.name for kernel in self.kernels if kernel.rule is None)

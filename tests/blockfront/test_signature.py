@@ -57,13 +57,6 @@ def test_an_input_that_cannot_be_is_told(shape, dtype, expected):
         Input("x", shape, dtype)
 
 
-def test_a_tolerance_is_the_outputs_own_or_that_of_its_type():
-    signature = Signature(WORDS.inputs, {"boxes": 1e-2})
-    assert signature.tolerance("boxes", "float32") == 1e-2
-    assert signature.tolerance("scores", "float32") == 1e-4
-    assert signature.tolerance("classes", "int64") == 0
-
-
 @pytest.mark.parametrize(
     ("returned", "expected"),
     [

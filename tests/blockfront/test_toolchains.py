@@ -42,6 +42,7 @@ class LoadedEager:
         torch.set_num_threads(threads)
         self.eager = eager
         output = eager.module(eager.image)
+        self.torch_rel_error = None
         self.max_abs_error, self.max_rel_error = compare(output.float().numpy(), eager.expected.numpy())
 
     def milliseconds(self, number, repeat):

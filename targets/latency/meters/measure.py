@@ -55,7 +55,7 @@ class LoadedProgram:
         self._session = session
         self._device = session.device
         self._machine, errors = run_program(program, session)
-        self.max_abs_error, self.max_rel_error = worst(errors)
+        self.max_abs_error, self.max_rel_error, self.torch_rel_error = worst(errors)
         wrong = disagreement(errors, "on the device")
         if wrong is not None:
             raise RunError(f"{wrong}, on {session.name}")
@@ -160,6 +160,7 @@ class Measures(Meter[Runnable, RunOptions]):
             peak_memory_bytes=prepared.peak_memory_bytes,
             max_abs_error=loaded.max_abs_error,
             max_rel_error=loaded.max_rel_error,
+            torch_rel_error=loaded.torch_rel_error,
             verified_on="device",
             versions=dict(prepared.versions),
             conditions=together([visit.conditions for visit in visits]),

@@ -52,6 +52,7 @@ class PredictsPrograms(Predicts[Program, RunOptions]):
             peak_memory_bytes=prepared.peak_memory_bytes,
             max_abs_error=prepared.max_abs_error,
             max_rel_error=prepared.max_rel_error,
+            torch_rel_error=prepared.torch_rel_error,
             verified_on=prepared.verified_on,
             versions=dict(prepared.versions),
             precision=options.precision,

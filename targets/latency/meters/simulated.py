@@ -95,6 +95,7 @@ class SimulatedMeter(Predicts[Workload, SimulationOptions]):
             peak_memory_bytes=None,
             max_abs_error=None,
             max_rel_error=None,
+            torch_rel_error=None,
             verified_on=None,
             versions={"zigzag-dse": zigzag_version()},
             energy_mj=sum(part.calls * part.energy_pj for part in parts) * MJ_PER_PJ,

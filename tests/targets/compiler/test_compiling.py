@@ -43,7 +43,7 @@ def test_peak_memory_holds_the_image_and_the_largest_two_tensors(host_program):
 
 
 @pytest.mark.compiles
-def test_random_statistics_are_gone_after_compiling_and_after_failing(tiny):
+def test_random_constants_are_gone_after_compiling_and_after_failing(tiny):
     before = copy.deepcopy(tiny.state_dict())
     compile_model(tiny, Signature.image(16), get_target("host"), threads=1, seed=3)
     assert all(torch.equal(value, before[name]) for name, value in tiny.state_dict().items())
@@ -58,7 +58,7 @@ def test_without_a_seed_the_modules_own_weights_are_compiled(tiny):
     (sample,), (output,) = program.inputs, program.outputs
     with torch.no_grad():
         expected = tiny.eval()(torch.from_numpy(sample.copy()))
-    assert torch.allclose(torch.from_numpy(output.array.copy()), expected, atol=1e-6)
+    assert torch.allclose(torch.from_numpy(output.array.astype("float32")), expected, atol=1e-6)
 
 
 @pytest.mark.compiles
@@ -74,7 +74,7 @@ def test_an_output_that_differs_from_torchs_is_an_error_not_a_latency():
             self.calls += 1
             return x * float(self.calls)
 
-    with pytest.raises(RunError, match=r"differs from torch: relative error .* > 0\.0001"):
+    with pytest.raises(RunError, match=r"differs from torch: relative error"):
         compile_model(Unsteady(), Signature.image(8), get_target("host"))
 
 

@@ -7,7 +7,7 @@ from blockfront.errors import RunError
 from blockfront.signature import Signature
 from blockfront.targets.compiler.exporting import export_module
 from blockfront.targets.compiler.importing.rules import converts
-from blockfront.targets.compiler.randomize import randomize_statistics
+from blockfront.targets.compiler.randomize import randomize_constants
 
 
 class Residual(nn.Module):
@@ -107,7 +107,7 @@ MODULES = {
 def trace(module):
     """The module with random statistics, and its trace as a module."""
     torch.manual_seed(0)
-    randomize_statistics(module.eval(), seed=1)
+    randomize_constants(module.eval(), seed=1)
     exported = export_module(module, Signature.image(12))
     return exported, GraphModule(exported.constants, exported.graph)
 

@@ -1,0 +1,96 @@
+"""Nothing constant is left where it could hide a branch, and nothing else is touched."""
+
+import pytest
+import timm
+import torch
+import torchvision
+from torch import nn
+
+from blockfront.targets.compiler.randomize import randomize_constants
+
+
+class Named(nn.Module):
+    """Parameters as they are given."""
+
+    def __init__(self, **tensors):
+        super().__init__()
+        for name, value in tensors.items():
+            self.register_parameter(name, nn.Parameter(value, requires_grad=False))
+
+
+HIDDEN = {
+    "a head of zeros": (torch.zeros(10, 300), 0, 0.1),
+    "a bias": (torch.zeros(300), 0, 0.2),
+    "a token": (torch.zeros(1, 1, 300), 0, 0.2),
+    "positions": (torch.zeros(1, 49, 300), 0, 0.1),
+    "a table of relative positions": (torch.zeros(169, 3), 0, 0.2),
+    "a convolution of zeros": (torch.zeros(8, 4, 3, 3), 0, 0.2),
+    "a scale of a layer": (torch.full((300,), 1e-6), 1, 0.2),
+    "a scale of pixels": (torch.full((300, 1, 1), 1e-5), 1, 0.2),
+    "a residual scale of zero": (torch.zeros(()), 1, 0.2),
+    "a gain": (torch.ones(300), 1, 0.2),
+    "a temperature": (torch.full((8, 1, 1), 2.3), 2.3, 0.46),
+    "a mean of a window": (torch.full((300, 300), 1 / 300), 1 / 300, 0.2 / 300),
+}
+
+
+@pytest.mark.parametrize("kind", HIDDEN)
+def test_what_is_constant_becomes_random_within_a_usual_range(kind):
+    before, middle, reach = HIDDEN[kind]
+    module = Named(x=before.clone())
+    randomize_constants(module, 0)
+    assert module.x.numel() == 1 or module.x.std() > 0.2 * reach
+    assert (module.x - middle).abs().max() <= reach * 1.001
+    assert module.x.abs().max() > 0
+    again = Named(x=before.clone())
+    randomize_constants(again, 0)
+    assert torch.equal(module.x, again.x)
+
+
+@pytest.mark.parametrize(
+    "value", [torch.tensor([0.0, 1.0]), torch.zeros(3, dtype=torch.int64), torch.full((3,), -torch.inf)]
+)
+def test_what_is_not_constant_or_no_number_stays(value):
+    module = Named(x=value.clone())
+    randomize_constants(module, 0)
+    assert torch.equal(module.x, value)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: timm.create_model("vit_tiny_patch16_224", depth=1),
+        lambda: timm.create_model("mixer_s32_224"),
+        lambda: timm.create_model("hiera_tiny_224", stages=(1, 1, 1, 1)),
+        lambda: timm.create_model("resnet10t", zero_init_last=True),
+        lambda: timm.create_model("convnext_atto", depths=(1, 1, 1, 1)),
+        lambda: timm.create_model("cait_xxs24_224", depth=1),
+        lambda: torchvision.models.VisionTransformer(32, 16, 1, 2, 32, 64),
+        lambda: torchvision.ops.FrozenBatchNorm2d(8),
+    ],
+    ids=["vit", "mixer", "hiera", "resnet", "convnext", "cait", "torchvision's vit", "frozen batch norm"],
+)
+def test_no_parameter_or_statistic_of_a_new_network_is_left_constant(build):
+    module = build()
+    tensors = dict(module.named_parameters())
+    tensors |= {
+        name: buffer
+        for name, buffer in module.named_buffers()
+        if "running" in name or "Frozen" in type(module).__name__
+    }
+    assert any(tensor.numel() > 1 and bool((tensor == tensor.flatten()[0]).all()) for tensor in tensors.values())
+    randomize_constants(module, 0)
+    left = [
+        n for n, t in tensors.items() if t.is_floating_point() and t.numel() > 1 and bool((t == t.flatten()[0]).all())
+    ]
+    assert not left
+
+
+def test_statistics_that_were_trained_and_buffers_of_other_kinds_stay():
+    norm = nn.BatchNorm2d(4)
+    norm.running_mean.copy_(torch.arange(4.0))
+    norm.register_buffer("mask", torch.zeros(4))
+    randomize_constants(norm, 0)
+    assert torch.equal(norm.running_mean, torch.arange(4.0))
+    assert torch.equal(norm.mask, torch.zeros(4))
+    assert 0.8 <= norm.running_var.min() < norm.running_var.max() <= 1.2
