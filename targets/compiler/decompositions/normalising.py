@@ -55,21 +55,9 @@ def _normalise_groups(
     eps: float = 1e-5,
     cudnn_enabled: bool = True,
 ) -> Tensor:
-    """Means of channels first, which are read in vectors, then those of a group."""
-    count, channels = input.shape[:2]
-    ones = [1] * (input.dim() - 2)
-
-    def of_groups(values: Tensor) -> Tensor:
-        means = values.mean(tuple(range(2, input.dim()))) if ones else values
-        groups = means.reshape(count, num_groups, -1).mean(2, keepdim=True)
-        return groups.expand(-1, -1, channels // num_groups).reshape(count, channels, *ones)
-
-    centred = input - of_groups(input)
-    scale = torch.rsqrt(of_groups(centred * centred) + eps)
-    if weight is not None:
-        scale = scale * weight.reshape(1, -1, *ones)
-    normalised = centred * scale
-    return normalised if bias is None else normalised + bias.reshape(1, -1, *ones)
+    channels = input.shape[1]
+    weight = torch.ones(channels) if weight is None else weight
+    return F.group_norm(input, num_groups, weight, torch.zeros(channels) if bias is None else bias, eps)
 
 
 @decomposes("var.correction")

@@ -29,7 +29,7 @@ LEFT_OUT = frozenset(
             "adaptive_max_pool2d",
         ),
         *("topk", "sort", "argsort", "cumsum", "cumprod", "argmax", "argmin", "median", "sinh", "cosh", "heaviside"),
-        *("group_norm", "max_pool1d", "avg_pool1d", "adaptive_avg_pool1d", "max_pool2d_with_indices", "mv"),
+        *("max_pool1d", "avg_pool1d", "adaptive_avg_pool1d", "max_pool2d_with_indices", "mv"),
         *("index_put", "index_add", "scatter_add"),
     )
 ) | {
@@ -71,7 +71,7 @@ READS: dict[str, frozenset[str]] = {
         "stride padding ceil_mode count_include_pad": "avg_pool2d.default avg_pool3d.default",
         "stride padding dilation ceil_mode": "max_pool2d.default max_pool3d.default max_pool3d_with_indices.default",
         "value": "constant_pad_nd.default",
-        "weight bias eps": "layer_norm.default",
+        "weight bias eps": "group_norm.default layer_norm.default",
     }.items()
     for operator in operators.split()
 }
@@ -171,6 +171,11 @@ def _computes_in_the_same_type(self: Tensor, dtype: torch.dtype | None, **_: Any
 @supports("zeros_like.default", "ones_like.default", "empty_like.default", "new_zeros.default", "new_ones.default")
 def _is_filled_in_the_same_type(self: Tensor, dtype: torch.dtype | None, **_: Any) -> bool:
     return dtype in (None, self.dtype)
+
+
+@supports("group_norm.default")
+def _is_affine(weight: Tensor | None, bias: Tensor | None, **_: Any) -> bool:
+    return weight is not None and bias is not None
 
 
 @supports("var.correction")
