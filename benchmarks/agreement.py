@@ -36,12 +36,9 @@ def main() -> None:
             print(f"{name[:60]:60}  {error}", flush=True)
             continue
         for error in program.errors:
-            own = (
-                ""
-                if error.torch is None
-                else f"{error.torch:7.1e}  {error.relative:8.1e}  {error.relative / error.torch:5.1f}"
-            )
-            print(f"{name[:60]:60}  {own or f'{error.relative:17.1e}'}", flush=True)
+            own = "" if error.torch is None else f"{error.torch:.1e}"
+            ratio = f"{error.relative / error.torch:.1f}" if error.torch else ""
+            print(f"{name[:60]:60}  {own:>7}  {error.relative:8.1e}  {ratio:>5}", flush=True)
 
 
 if __name__ == "__main__":

@@ -118,7 +118,6 @@ class Latency:
     peak_memory_bytes: int | None = None
     max_abs_error: float | None = None
     max_rel_error: float | None = None
-    torch_rel_error: float | None = None
     verified_on: str | None = None
     predictor: str | None = None
     prediction: Prediction | None = None
@@ -129,6 +128,7 @@ class Latency:
     energy_mj: float | None = None
     precision: str = "float32"
     coverage: Coverage | None = None
+    torch_rel_error: float | None = None
 
     @property
     def samples_ms(self) -> tuple[float, ...]:
