@@ -114,12 +114,22 @@ def spans_decade(values: Iterable[float]) -> bool:
 
 
 def source_words(row: pd.Series) -> str:
-    """The latency's source as a reader needs it, such as "measured" or "predicted by emulated, median error 7%"."""
+    """The latency's source as a reader needs it, such as "measured" or "predicted by emulated, median error 7%".
+
+    Where the latency is none of those that the error was found on, the words say so.
+    """
     source = row["latency_source"] or "unknown source"
     maker = row["predictor"] or (row["runner"] if source != "measured" else "")
     words = f"{source} by {maker}" if maker and source in SOURCES else source
     error = row["prediction_error"]
-    return f"{words}, median error {error:.0%}" if error == error else words
+    elsewhere = " where it was judged" if row["prediction_outside"] else ""
+    return f"{words}, median error {error:.0%}{elsewhere}" if error == error else words
+
+
+def predicted_between(row: pd.Series) -> str:
+    """The interval that is meant to hold a predicted latency nine times in ten; empty where there is none."""
+    low, high = row["predicted90_low_ms"], row["predicted90_high_ms"]
+    return f"90 % of such lie in {low:.3g} to {high:.3g} ms" if low == low else ""
 
 
 def axis_title(df: pd.DataFrame, key: str) -> str:

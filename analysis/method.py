@@ -62,6 +62,7 @@ def method_pairs(
         text += f", {threads} {'thread' if threads == '1' else 'threads'}." if threads else "."
         pairs.append((f"Latency ({source or 'unknown source'})", text))
         pairs += [("Error of the prediction", basis) for basis in sorted(set(rows.apply(_error, axis=1)) - {""})]
+        pairs += _prediction_intervals(rows)
     pairs += _simulation_pairs(timed) + _check_pairs(timed)
     pairs += _value_pairs(table, objectives)
     pairs += [(str(term), _value(value)) for term, value in provenance.items()]
@@ -114,10 +115,28 @@ def _interval_meaning(value: Metric, several: bool) -> str:
 
 def _error(row: pd.Series) -> str:
     known = row["prediction_error"] == row["prediction_error"]
-    spread = (
-        f"median {row['prediction_error']:.0%}, 90th percentile {row['prediction_error_p90']:.0%}: " if known else ""
+    if not known:
+        return str(row["prediction_basis"])
+    hits = row["prediction_within_tenth"]
+    within = f", {hits:.0%} within 10 %" if hits == hits else ""
+    spread = f"median {row['prediction_error']:.0%}, 90th percentile {row['prediction_error_p90']:.0%}{within}"
+    return f"{spread}: {row['prediction_basis']}"
+
+
+def _prediction_intervals(rows: pd.DataFrame) -> list[tuple[str, object]]:
+    """How wide the intervals of predicted latencies are, and why."""
+    rows = rows[rows["predicted90_low_ms"].notna()]
+    if rows.empty:
+        return []
+    low, high = (rows[f"predicted90_{end}_ms"] / rows["latency_ms"] for end in ("low", "high"))
+    text = (
+        "a true latency is meant to lie in its interval nine times in ten, by errors elsewhere; it is no confidence "
+        f"interval of a measurement. The intervals reach from {low.min():.2f} to {high.max():.2f} times the latency. "
+        "Networks on one target mostly err the same way, so their order is surer than their milliseconds."
     )
-    return f"{spread}{row['prediction_basis']}"
+    outside = sorted(set("; ".join(rows["prediction_outside"]).split("; ")) - {""})
+    wider = f" They are wider than the errors because, for some or all, {', '.join(outside)}." if outside else ""
+    return [("Interval of a prediction", f"{text}{wider}")]
 
 
 def _simulation_pairs(timed: pd.DataFrame) -> list[tuple[str, object]]:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from blockfront.analysis.correlation import rank_correlations
 from blockfront.analysis.families import best_at_budgets, family_table, study_box
-from blockfront.analysis.figure_style import source_words
+from blockfront.analysis.figure_style import predicted_between, source_words
 from blockfront.analysis.frame import tidy, usable
 from blockfront.analysis.headline import counted
 from blockfront.analysis.metrics import OBJECTIVES, Objectives, intervals
@@ -57,7 +57,8 @@ def networks_table(rows: pd.DataFrame, caption: str, source: str, objectives: Ob
         cells = {key: _metric(METRICS[key], row[key], *bounds[key][place]) for key in bounds}
         told: list[object] = [cells[metric.key] for metric in (*before, *timed, *after)]
         if timed:
-            told.insert(len(before) + 1, source_words(row))
+            words = (source_words(row), predicted_between(row))
+            told.insert(len(before) + 1, ", ".join(filter(None, words)))
         size_cells = (metric.number(row[metric.key]) for metric in sizes)
         lines.append([row["family"], *told, *size_cells, tag("code", row["network_id"]), breakable(row["network"])])
     return table(caption, columns, lines)

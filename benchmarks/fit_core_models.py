@@ -33,8 +33,7 @@ def main() -> None:
     models = refit(observations)
     FILE.write_bytes(msgspec.json.format(msgspec.json.encode(models), indent=1) + b"\n")
     for model in models:
-        error = model.error
-        print(model.core, f"{100 * error.median:.1f} % median, n = {error.n}" if error else "no error known")
+        print(model.core, *(f"{one.threads}: {one}" for one in model.errors), sep="\n  ")
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def _print(found: Calibration, known: CoreModel | None, path: Path) -> None:
     from blockfront.console.tables import print_line, print_table
     from blockfront.targets.latency.prediction.core_model import UNITS
 
-    measured, error = found.measured, found.model.error
+    measured = found.measured
     print_line(f"target    {found.target}, {found.model.provenance}, threads: {measured.threads}")
     started = f"; starting {measured.threads} threads takes {measured.launch_us:.1f} µs" if measured.start_ms else ""
     print_line(f"memory    {measured.bandwidth_gbs:.2f} GB/s copied{started}")
@@ -74,7 +74,7 @@ def _print(found: Calibration, known: CoreModel | None, path: Path) -> None:
         ],
     )
     print_line()
-    if error is not None:
+    for error in found.model.errors:
         print_line(
             f"error     median {100 * error.median:.0f} %, 90th percentile {100 * error.p90:.0f} %, of {error.data}"
         )

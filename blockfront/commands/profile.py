@@ -69,7 +69,7 @@ def profile(
 
 def _print(profiled: dict[str, Any], size: str) -> None:
     from blockfront.console.kernel_table import print_kernels
-    from blockfront.console.tables import error_line, print_line, print_visits
+    from blockfront.console.tables import error_line, interval_line, print_line, print_visits
 
     made_by = profiled["predictor"] or profiled["runner"]
     interval = ""
@@ -80,6 +80,9 @@ def _print(profiled: dict[str, Any], size: str) -> None:
     print_line(f"latency      {profiled['latency_ms']:.4g} ms ({profiled['latency_source']}, {made_by}){interval}")
     if profiled["prediction_basis"] is not None:
         print_line(f"error        {error_line(profiled)}")
+    between = interval_line(profiled)
+    if between is not None:
+        print_line(f"interval     {between}")
     if profiled["energy_mj"] is not None:
         print_line(f"energy       {profiled['energy_mj']:.4g} mJ, in {profiled['precision']}")
     if profiled["verified_on"] is not None:

@@ -80,18 +80,28 @@ def error_line(row: Mapping[str, Any]) -> str:
     """What is known of a prediction's error, of a row that has a `prediction_basis`."""
     if row["prediction_error"] is None:
         return f"unknown; {row['prediction_basis']}"
-    median, p90 = (f"{row[name]:.0%}" for name in ("prediction_error", "prediction_error_p90"))
-    return f"median {median}, 90th percentile {p90}; {row['prediction_basis']}"
+    names = "prediction_error", "prediction_error_p90", "prediction_within_tenth"
+    median, p90, within = ("-" if row[name] is None else f"{row[name]:.0%}" for name in names)
+    return f"median {median}, 90th percentile {p90}, {within} within 10 %, of {row['prediction_basis']}"
+
+
+def interval_line(row: Mapping[str, Any]) -> str | None:
+    """Between what a predicted latency is meant to lie, and what it was not judged on; None where nothing is known."""
+    if row["predicted90_low_ms"] is None:
+        return None
+    because = f"; wider because {row['prediction_outside']}" if row["prediction_outside"] else ""
+    return f"{row['predicted90_low_ms']:.4g} to {row['predicted90_high_ms']:.4g} ms, meant to hold 90 %{because}"
 
 
 def front_rows(front: pd.DataFrame, cost: str = "latency_ms", value: str = "top1") -> list[list[object]]:
     """Rows of the front's table, in the order of `front_columns`."""
-    shown = _shown(front, cost, value)
+    shown, predicted = _shown(front, cost, value), _has_intervals(front)
     return [
         [
             str(row["network_id"]),
             str(row["family"]),
             f"{row['latency_ms']:.3g}",
+            *[_interval(row)] * predicted,
             *("" if row[key] is None else METRICS[key].number(row[key]) for key in shown),
             f"{row['macs'] / 1e6:.1f}",
             f"{row['params'] / 1e6:.2f}",
@@ -103,7 +113,12 @@ def front_rows(front: pd.DataFrame, cost: str = "latency_ms", value: str = "top1
 def front_columns(frame: pd.DataFrame, cost: str = "latency_ms", value: str = "top1") -> list[str]:
     """Headers of the front's table: latency, energy where there is any, and what networks are weighed by."""
     shown = [f"{METRICS[key].short} {METRICS[key].unit}" for key in _shown(frame, cost, value)]
-    return ["network", "family", latency_header(frame), *shown, "MACs M", "params M"]
+    intervals = ["90 % of such lie in"] * _has_intervals(frame)
+    return ["network", "family", latency_header(frame), *intervals, *shown, "MACs M", "params M"]
+
+
+def _has_intervals(frame: pd.DataFrame) -> bool:
+    return bool(frame["predicted90_low_ms"].notna().any())
 
 
 def _shown(frame: pd.DataFrame, cost: str, value: str) -> list[str]:
@@ -122,4 +137,10 @@ def failures_by_reason(frame: pd.DataFrame) -> dict[str, int]:
 def _by(row: Any) -> str:
     predictor = row.predictor if isinstance(row.predictor, str) else ""
     error = f", median error {row.prediction_error:.0%}" if row.prediction_error == row.prediction_error else ""
-    return f"{predictor or row.runner}{error}"
+    elsewhere = " where it was judged" if error and isinstance(row.prediction_outside, str) else ""
+    return f"{predictor or row.runner}{error}{elsewhere}"
+
+
+def _interval(row: Mapping[str, Any]) -> str:
+    low, high = row["predicted90_low_ms"], row["predicted90_high_ms"]
+    return "" if low is None else f"{low:.3g} to {high:.3g}"

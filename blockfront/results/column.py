@@ -109,6 +109,16 @@ def latency_end(result: Result, end: int) -> float | None:
     return result.latency.ci95_ms[end] if result.latency and result.latency.ci95_ms else None
 
 
+def predicted_end(result: Result, end: int) -> float | None:
+    prediction = result.latency and result.latency.prediction
+    return prediction.interval_ms[end] if prediction and prediction.interval_ms else None
+
+
+def outside(result: Result) -> str | None:
+    prediction = result.latency and result.latency.prediction
+    return "; ".join(prediction.outside) if prediction and prediction.outside else None
+
+
 def of_training(result: Result, of: Callable[[Training], Any]) -> Any:
     """What all trainings of a network share."""
     return of(result.trainings[0]) if result.trainings else None

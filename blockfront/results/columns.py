@@ -12,7 +12,9 @@ from blockfront.results.column import (
     count,
     latency_end,
     of_training,
+    outside,
     path,
+    predicted_end,
     score_columns,
 )
 from blockfront.results.column_registry import add_columns
@@ -73,6 +75,29 @@ add_columns(
         "",
         "90th percentile of the same",
         path("latency.prediction.p90_error"),
+    ),
+    Column(
+        "prediction_within_tenth",
+        "real",
+        "0 to 1",
+        "share of the same errors that are at most 10 %",
+        path("latency.prediction.within_tenth"),
+    ),
+    Column(
+        "predicted90_low_ms",
+        "real",
+        "ms",
+        "lower end of the interval that is meant to hold the true latency nine times in ten; of predictions, no "
+        "interval of a measurement",
+        lambda r: predicted_end(r, 0),
+    ),
+    Column("predicted90_high_ms", "real", "ms", "upper end of the same", lambda r: predicted_end(r, 1)),
+    Column(
+        "prediction_outside",
+        "text",
+        "",
+        "in what the latency is none of those that the errors were found on, which widens the interval",
+        outside,
     ),
     Column(
         "prediction_basis",

@@ -46,11 +46,14 @@ class Peak:
 
 @dataclass(frozen=True)
 class Prediction:
-    """The model of a core that made a latency, and how far off it was elsewhere.
+    """The model of a core that made a latency, how far off it was elsewhere, and between what the truth should be.
 
     `model` is a hash of its coefficients and of the board's figures that go with them. `median_error` and `p90_error`
-    are of |predicted / measured - 1| over `n` latencies that no coefficient was fitted on; None, with an `n` of 0, when
-    there are none. `basis` says which those were and where the coefficients are from.
+    are of |predicted / measured - 1| over `n` latencies that no coefficient was fitted on, and `within_tenth` is the
+    share of those up to 10 %; None, with an `n` of 0, when there are none. `basis` says which those were and where the
+    coefficients are from. `interval_ms` is meant to hold the true latency nine times in ten: it is wide for what the
+    model does not know, and no confidence interval of a measurement. `outside` says in what this latency is none of
+    those the errors are of. Both are None where nobody asked about one latency, and in old results.
     """
 
     model: str
@@ -58,11 +61,15 @@ class Prediction:
     median_error: float | None = None
     p90_error: float | None = None
     n: int = 0
+    within_tenth: float | None = None
+    interval_ms: tuple[float, float] | None = None
+    outside: tuple[str, ...] | None = None
 
     def __str__(self) -> str:
         if self.median_error is None or self.p90_error is None:
             return f"error unknown; {self.basis}"
-        return f"median error {self.median_error:.0%}, 90th percentile {self.p90_error:.0%}; {self.basis}"
+        hits = "" if self.within_tenth is None else f", {self.within_tenth:.0%} within 10 %"
+        return f"median error {self.median_error:.0%}, 90th percentile {self.p90_error:.0%}{hits}, of {self.basis}"
 
 
 @dataclass(frozen=True)

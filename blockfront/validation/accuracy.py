@@ -15,13 +15,15 @@ from blockfront.analysis.correlation import spearman
 class Accuracy:
     """Of `n` predictions against measurements.
 
-    Absolute errors are of |predicted / measured - 1|; `geomean_ratio` is the geometric mean of predicted / measured;
+    Absolute errors are of |predicted / measured - 1|, and `within_tenth` is the share of those up to 10 %, the measure
+    of nn-Meter (Zhang et al., MobiSys 2021) and others; `geomean_ratio` is the geometric mean of predicted / measured;
     `spearman` is None for fewer than three.
     """
 
     n: int
     median_abs_error: float
     p90_abs_error: float
+    within_tenth: float
     geomean_ratio: float
     spearman: float | None
 
@@ -36,6 +38,7 @@ def accuracy(predicted: Sequence[float], measured: Sequence[float]) -> Accuracy 
         n=len(ratios),
         median_abs_error=float(np.median(errors)),
         p90_abs_error=float(np.percentile(errors, 90)),
+        within_tenth=float(np.mean(errors <= 0.1)),
         geomean_ratio=float(np.exp(np.log(ratios).mean())),
         spearman=rank_correlation(predicted, measured),
     )

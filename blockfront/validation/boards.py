@@ -42,8 +42,10 @@ class CasePrediction:
 class BoardReport:
     """A board and core setting, and how good predictions are whose fit left out the network on all boards.
 
-    `spearman_macs` ranks the same networks by MACs. `board` is of predictions whose fit left out the whole board, None
-    where its core is known from no other. Numbers are None where no prediction was possible.
+    `within_tenth` is the share of errors up to 10 %; `spearman_macs` ranks the same networks by MACs. `board` is of
+    predictions whose fit left out the whole board, None where its core is known from no other, and `coverage` the
+    share of its times in the intervals that the errors on all other boards give those predictions. Numbers are None
+    where no prediction was possible.
     """
 
     target: str
@@ -54,10 +56,12 @@ class BoardReport:
     n: int
     median_abs_error: float | None
     p90_abs_error: float | None
+    within_tenth: float | None
     geomean_ratio: float | None
     spearman: float | None
     spearman_macs: float | None
     board: Accuracy | None
+    coverage: float | None
     unverified_bandwidth: bool
 
 
@@ -71,18 +75,21 @@ def observe(cases: Sequence[Case], profiles: Sequence[Profile]) -> list[Observed
     return found
 
 
-def predict(observations: Sequence[Observed]) -> list[CasePrediction]:
-    """Both predictions of every observation. A board that the kept model was not fitted on is predicted by that."""
+def predict(observations: Sequence[Observed], kept: bool = True) -> list[CasePrediction]:
+    """Both predictions of every observation.
+
+    With `kept`, a board that the kept model was not fitted on is predicted by that model.
+    """
     networks: dict[int, float] = {}
     boards: dict[int, float] = {}
     for core in dict.fromkeys(one.case.core for one in observations):
         group = [one for one in observations if one.case.core == core]
         networks |= _left_out(group, lambda one: one.network, core)
         boards |= _left_out(group, lambda one: one.board, core)
-        kept = core_models().get(core)
-        if kept is not None and kept.boards:
-            coefficients = kept.coefficients.array()
-            new = [one for one in group if one.board not in kept.boards]
+        model = core_models().get(core) if kept else None
+        if model is not None and model.boards:
+            coefficients = model.coefficients.array()
+            new = [one for one in group if one.board not in model.boards]
             boards |= {id(one): one.work.milliseconds(coefficients) for one in new}
     return [CasePrediction(one.case, networks.get(id(one)), boards.get(id(one))) for one in observations]
 
@@ -103,8 +110,8 @@ def learned(group: Sequence[Observed]) -> list[Observed]:
     return [one for one in group if one.case.placement.threads == 1] or list(group)
 
 
-def report(predictions: Sequence[CasePrediction]) -> list[BoardReport]:
-    """One entry a board and core setting, in the order they come."""
+def report(predictions: Sequence[CasePrediction], covered: Mapping[int, bool]) -> list[BoardReport]:
+    """One entry a board and core setting, in the order they come; `covered` is by the `id` of a prediction."""
 
     def key(one: CasePrediction) -> tuple[str, str, str, str]:
         row = one.case.published
@@ -112,10 +119,10 @@ def report(predictions: Sequence[CasePrediction]) -> list[BoardReport]:
 
     order = {setting: i for i, setting in enumerate(dict.fromkeys(map(key, predictions)))}
     ordered = sorted(predictions, key=lambda one: order[key(one)])
-    return [_entry(list(members)) for _, members in groupby(ordered, key)]
+    return [_entry(list(members), covered) for _, members in groupby(ordered, key)]
 
 
-def _entry(members: Sequence[CasePrediction]) -> BoardReport:
+def _entry(members: Sequence[CasePrediction], covered: Mapping[int, bool]) -> BoardReport:
     case = members[0].case
     by_network = [one for one in members if one.network_ms is not None]
     measured = [one.case.published.milliseconds for one in by_network]
@@ -124,6 +131,7 @@ def _entry(members: Sequence[CasePrediction]) -> BoardReport:
         float(count_ncnn_macs(one.case.network.param.read_text(), one.case.network.shape[:2])) for one in by_network
     ]
     target, row = case.placement.target, case.published
+    inside = [covered[id(one)] for one in members if id(one) in covered]
     return BoardReport(
         target=target.name,
         device=row.device,
@@ -133,10 +141,12 @@ def _entry(members: Sequence[CasePrediction]) -> BoardReport:
         n=len(by_network),
         median_abs_error=found.median_abs_error if found else None,
         p90_abs_error=found.p90_abs_error if found else None,
+        within_tenth=found.within_tenth if found else None,
         geomean_ratio=found.geomean_ratio if found else None,
         spearman=found.spearman if found else None,
         spearman_macs=rank_correlation(macs, measured),
         board=board_accuracy(members),
+        coverage=sum(inside) / len(inside) if inside else None,
         unverified_bandwidth="unverified" in target.source_of("bandwidth_gbs"),
     )
 

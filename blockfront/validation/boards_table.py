@@ -6,19 +6,22 @@ from collections.abc import Mapping, Sequence
 
 from blockfront.console.tables import print_line, print_table
 from blockfront.validation.boards import GOALS, BoardReport
+from blockfront.validation.scaling import ScalingReport
 
 _HEADS = [
-    *("target", "device", "setting", "precision", "n", "median", "90th", "ratio", "Spearman", "of MACs"),
-    *("board out: median", "90th", "ratio"),
+    *("target", "device", "setting", "precision", "n", "median", "90th", "≤ 10 %", "ratio", "Spearman", "of MACs"),
+    *("board out: median", "90th", "≤ 10 %", "ratio", "covered"),
 ]
+_SCALING_HEADS = ["device", "core", "threads", "n", "published", "predicted", "median error", "bias"]
 
 
-def print_boards(reports: Sequence[BoardReport], skipped: Mapping[str, int]) -> None:
-    """A line a board and setting, and what was skipped for which reason."""
+def print_boards(reports: Sequence[BoardReport], scaling: Sequence[ScalingReport], skipped: Mapping[str, int]) -> None:
+    """A line a board and setting, how threads scale, and what was skipped for which reason."""
     print_table(_HEADS, map(_cells, reports))
     print_line()
     print_line("median, 90th: of |predicted / published - 1|, by a fit without the network, on any board of the core;")
     print_line("board out: by a fit that saw no time of the board. ratio: geometric mean of predicted / published.")
+    print_line("≤ 10 %: the share of errors up to 10 %; covered: of times in the 90 % interval from all other boards.")
     print_line("* the memory's bandwidth is an estimate.")
     goal = f"median ≤ {GOALS['median_abs_error']:.0%}, 90th ≤ {GOALS['p90_abs_error']:.0%}, "
     met = sum(map(_meets, reports))
@@ -27,6 +30,14 @@ def print_boards(reports: Sequence[BoardReport], skipped: Mapping[str, int]) -> 
     reached = sum(error <= GOALS["board_median_abs_error"] for error in others)
     limit = f"{GOALS['board_median_abs_error']:.0%}"
     print_line(f"{reached} of {len(others)} reach a median ≤ {limit} with the board left out")
+    counted = [(one.coverage, one.board.n) for one in reports if one.coverage is not None and one.board is not None]
+    if counted:
+        share = sum(part * n for part, n in counted) / sum(n for _, n in counted)
+        print_line(f"{share:.0%} of {sum(n for _, n in counted)} times on boards left out lie in their 90 % interval")
+    if scaling:
+        print_line()
+        print_table(_SCALING_HEADS, map(_scaling_cells, scaling))
+        print_line("times faster with more threads, by geometric mean; bias: predicted / published")
     if skipped:
         print_line()
         print_table(["rows skipped", "because"], [(count, reason) for reason, count in skipped.items()])
@@ -51,12 +62,25 @@ def _cells(one: BoardReport) -> tuple[object, ...]:
         one.cores_threads,
         one.precision,
         one.n,
-        *map(_percent, (one.median_abs_error, one.p90_abs_error)),
+        *map(_percent, (one.median_abs_error, one.p90_abs_error, one.within_tenth)),
         _number(one.geomean_ratio, 2),
         _number(one.spearman, 3),
         _number(one.spearman_macs, 3),
-        *(map(_percent, (board.median_abs_error, board.p90_abs_error)) if board else ("-", "-")),
-        _number(board.geomean_ratio, 2) if board else "-",
+        *map(_percent, (board.median_abs_error, board.p90_abs_error, board.within_tenth) if board else (None,) * 3),
+        _number(board.geomean_ratio if board else None, 2),
+        _percent(one.coverage),
+    )
+
+
+def _scaling_cells(one: ScalingReport) -> tuple[object, ...]:
+    return (
+        one.device,
+        one.core,
+        f"{one.fewer} to {one.more}",
+        one.n,
+        *(_number(value, 2) for value in (one.published, one.predicted)),
+        _percent(one.median_abs_error),
+        _number(one.bias, 2),
     )
 
 

@@ -7,22 +7,25 @@ from collections.abc import Mapping, Sequence
 from blockfront.targets.latency.prediction.core_model import UNITS, Coefficients, CoreModel, Error
 from blockfront.targets.latency.prediction.fitting import fit
 from blockfront.targets.latency.prediction.guides import GUIDES, LEAST, Guide
-from blockfront.validation.accuracy import accuracy
-from blockfront.validation.boards import Observed, learned, predict
+from blockfront.validation.boards import CasePrediction, Observed, learned, predict
+from blockfront.validation.judging import error_on, errors_of
 
 
 def refit(observations: Sequence[Observed]) -> list[CoreModel]:
     """A model for every core there is a guide of.
 
-    A core with times is fitted on those of one thread, and its error on all is that of predictions that left out the
-    board, or the network where there is one board. One without gets its guide's coefficients, each times what the
-    relative's fit differs from the relative's guide.
+    A core with times is fitted on those of one thread; its errors are of predictions that left out the board, or the
+    network. One without gets its guide's coefficients, each times what the
+    relative's fit differs from the relative's guide, and the error of guides alone.
     """
-    fitted = {core: model for core in GUIDES if (model := _fitted(core, observations)) is not None}
-    return [fitted.get(core) or _carried(core, guide, fitted) for core, guide in GUIDES.items()]
+    # The kept models must not judge here: they saw these boards.
+    predictions = predict(observations, kept=False)
+    fitted = {core: model for core in GUIDES if (model := _fitted(core, observations, predictions)) is not None}
+    alone = _guides_alone(observations)
+    return [fitted.get(core) or _carried(core, guide, fitted, alone) for core, guide in GUIDES.items()]
 
 
-def _fitted(core: str, observations: Sequence[Observed]) -> CoreModel | None:
+def _fitted(core: str, observations: Sequence[Observed], predictions: Sequence[CasePrediction]) -> CoreModel | None:
     group = [one for one in observations if one.case.core == core]
     if not group:
         return None
@@ -33,31 +36,29 @@ def _fitted(core: str, observations: Sequence[Observed]) -> CoreModel | None:
         core,
         fit(seen, GUIDES[core].prior, least=LEAST),
         provenance.format(GUIDES[core].source),
-        _error(group, boards),
+        errors_of(core, predictions, boards),
         boards,
     )
 
 
-def _error(group: Sequence[Observed], boards: Sequence[str]) -> Error | None:
-    # The kept models must not judge here: they saw these boards.
-    left_out = "board" if len(boards) > 1 else "network"
-    predictions = predict(group)
-    pairs = [
-        (getattr(one, f"{left_out}_ms"), one.case.published.milliseconds)
-        for one in predictions
-        if getattr(one, f"{left_out}_ms") is not None
-    ]
-    found = accuracy([predicted for predicted, _ in pairs], [measured for _, measured in pairs])
-    if found is None:
-        return None
-    data = f"published times of ncnn's networks, each {left_out} left out of its fit"
-    return Error(found.median_abs_error, found.p90_abs_error, found.n, data)
+def _guides_alone(observations: Sequence[Observed]) -> tuple[Error, ...]:
+    """The error of cores without times is that of cores with times where those are not used."""
+    data = "published times of ncnn's networks, on cores whose guides alone predicted them"
+    found = []
+    for threads in sorted({one.case.placement.threads for one in observations}):
+        pairs = []
+        for one in observations:
+            if one.case.placement.threads == threads:
+                ms = one.work.milliseconds(GUIDES[one.case.core].prior.array())
+                pairs.append((CasePrediction(one.case, None, ms), ms))
+        found.append(error_on(pairs, data, threads, known=False, scaling=0.0))
+    return tuple(found)
 
 
-def _carried(core: str, guide: Guide, fitted: Mapping[str, CoreModel]) -> CoreModel:
+def _carried(core: str, guide: Guide, fitted: Mapping[str, CoreModel], alone: tuple[Error, ...]) -> CoreModel:
     relative = fitted.get(guide.relative or "")
     if relative is None:
-        return CoreModel(core, guide.prior, f"{guide.source}; no time to fit on")
+        return CoreModel(core, guide.prior, f"{guide.source}; no time to fit on", alone)
     ratios = {
         name: getattr(relative.coefficients, name) / before
         for name in UNITS
@@ -65,7 +66,7 @@ def _carried(core: str, guide: Guide, fitted: Mapping[str, CoreModel]) -> CoreMo
     }
     changed = {name: getattr(guide.prior, name) * ratio for name, ratio in ratios.items()}
     provenance = f"{guide.source}, changed as the {relative.core}'s fit changed its guide; no time to fit on"
-    return CoreModel(core, _changed(guide.prior, changed), provenance)
+    return CoreModel(core, _changed(guide.prior, changed), provenance, alone)
 
 
 def _changed(prior: Coefficients, values: Mapping[str, float]) -> Coefficients:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,14 @@ from blockfront.cli import app
 from blockfront.errors import UsageError
 from blockfront.targets.latency.profiler import Counts, Profile, Region
 from blockfront.validation.accuracy import accuracy
-from blockfront.validation.boards import observe, predict, report
+from blockfront.validation.boards import CasePrediction, observe, predict, report
 from blockfront.validation.cases import cases_of
 from blockfront.validation.devices import Placement, placement_of
+from blockfront.validation.judging import coverage, errors_of
 from blockfront.validation.ncnn_macs import count_ncnn_macs
 from blockfront.validation.ncnn_networks import NETWORKS
 from blockfront.validation.published import COLUMNS, read_published
+from blockfront.validation.scaling import report_scaling, scalings
 
 ROW = {
     "device": "NanoPC-T4",
@@ -85,7 +88,7 @@ def test_a_table_of_unknown_devices_ends_well_and_says_so(tmp_path: Path) -> Non
     path = table(tmp_path / "t.csv", {"device": "Toaster", "chip": "T1"})
     found = CliRunner().invoke(app, ["validate", "boards", "--data", str(path), "--json", "--quiet"])
     assert found.exit_code == 0
-    assert json.loads(found.stdout) == []
+    assert json.loads(found.stdout) == {"boards": [], "scaling": []}
     assert "Toaster is not known" in CliRunner().invoke(app, ["validate", "boards", "--data", str(path)]).stdout
 
 
@@ -113,6 +116,7 @@ def test_accuracy_is_that_of_its_definition() -> None:
     assert found is not None
     assert found.median_abs_error == pytest.approx(0.1)
     assert found.geomean_ratio == pytest.approx((1.1 * 0.8) ** (1 / 3))
+    assert accuracy([1.05, 0.8, 3.0, 1.2], [1.0, 1.0, 3.0, 1.0]).within_tenth == 0.5
     assert accuracy([], []) is None
 
 
@@ -143,6 +147,56 @@ def test_a_report_has_an_entry_a_board_and_setting(tmp_path: Path) -> None:
     rows = [{"model": model, "latency_ms": str(10 + i), "source": ""} for i, model in enumerate(sorted(NETWORKS)[:4])]
     cases, _ = cases_of(read_published(table(tmp_path / "t.csv", *rows)))
     profiles = [Profile((Region((Counts(multiply_add=10**7 * (i + 1)),)),)) for i in range(4)]
-    (entry,) = report(predict(observe(cases, profiles)))
+    (entry,) = report(predict(observe(cases, profiles)), {})
     assert (entry.target, entry.n, entry.precision) == ("rk3399", 4, "fp32")
     assert entry.spearman_macs is not None
+
+
+BOARDS = {
+    "Raspberry Pi 3B+": "BCM2837B0",
+    "OrangePi Zero 2": "Allwinner H616",
+    "RDK X3 Module": "Horizon Sunrise X3",
+    "EAIDK 310": "RK3228H",
+}
+
+
+def predictions(tmp_path: Path, ratios: dict[str, float], threads: int = 4) -> list[CasePrediction]:
+    """Ten networks of 10 ms each on boards with a Cortex-A53; a board's predictions are 10 ms times its ratio."""
+    models = sorted(NETWORKS)[:10]
+    setting = {"cores_threads": f"{threads}T all cores", "latency_ms": "10", "source": ""}
+    rows = [
+        {**setting, "device": device, "chip": BOARDS[device], "model": model} for device in ratios for model in models
+    ]
+    cases, skipped = cases_of(read_published(table(tmp_path / "t.csv", *rows)))
+    assert not skipped
+    return [
+        CasePrediction(case, 10 * ratios[case.published.device], 10 * ratios[case.published.device]) for case in cases
+    ]
+
+
+def test_an_interval_is_from_the_errors_on_all_other_boards(tmp_path: Path) -> None:
+    found = predictions(tmp_path, dict(zip(BOARDS, (1.0, 1.1, 1.2, 2.0), strict=True)))
+    covered = coverage(found)
+    by_board = {one.case.published.device: covered[id(one)] for one in found}
+    assert list(by_board.values()) == [True, True, True, False]
+    (last,) = (one for one in report(found, covered) if one.device == "EAIDK 310")
+    assert last.coverage == 0
+
+
+def test_the_errors_of_a_core_say_threads_times_and_boards(tmp_path: Path) -> None:
+    found = predictions(tmp_path, dict(zip(BOARDS, (1.0, 1.1, 1.2, 2.0), strict=True)))
+    new, known = errors_of("cortex-a53", found, ("rpi3bplus",))
+    assert (new.threads, new.n, new.fastest_ms, new.slowest_ms, new.board_known) == (4, 40, 10, 10, False)
+    assert math.exp(new.spread) == pytest.approx(2)
+    assert (known.n, known.boards, known.spread) == (10, ("rpi3bplus",), 0)
+    (other,) = errors_of("cortex-a72", found, ())
+    assert "several cores" in other.domain
+
+
+def test_scaling_is_judged_network_by_network(tmp_path: Path) -> None:
+    one = predictions(tmp_path, {"EAIDK 310": 2.0}, threads=1)
+    four = predictions(tmp_path, {"EAIDK 310": 0.8})
+    (entry,) = report_scaling(scalings([*one, *four]))
+    assert (entry.fewer, entry.more, entry.n) == (1, 4, 10)
+    assert (entry.published, entry.predicted, entry.bias) == pytest.approx((1.0, 2.5, 2.5))
+    assert entry.median_abs_error == pytest.approx(1.5)

@@ -19,6 +19,7 @@ from blockfront.targets.latency.options import RunOptions
 from blockfront.targets.latency.prediction.core_model import Coefficients, CoreModel, Error, work_of
 from blockfront.targets.latency.prediction.core_models import core_model
 from blockfront.targets.latency.prediction.fitting import Observation, fit, leave_one_out
+from blockfront.targets.latency.prediction.interval import OWN_CODE
 from blockfront.targets.latency.profiler import profile_kernels
 from blockfront.targets.latency.profiler.counts import Profile
 
@@ -102,7 +103,17 @@ def fit_profiles(target: Target, measured: Measured, profiles: Mapping[str, Prof
         core=str(target.tvm_target.get("mcpu", "")),
         coefficients=coefficients,
         provenance=f"calibrated on {measured.device}, {measured.date}",
-        error=Error(float(np.median(alone)), float(np.quantile(alone, 0.9)), len(alone), _OWN_DATA),
+        errors=(
+            Error(
+                median=float(np.median(alone)),
+                p90=float(np.quantile(alone, 0.9)),
+                n=len(alone),
+                data=_OWN_DATA,
+                spread=OWN_CODE,
+                within_tenth=float(np.mean(np.array(alone) <= 0.1)),
+                threads=measured.threads,
+            ),
+        ),
     )
     residuals = [
         Residual(one.network, one.milliseconds, one.milliseconds * _ratio(one, coefficients)) for one in observations

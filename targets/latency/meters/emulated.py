@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 
 from blockfront.digest import digest
 from blockfront.errors import RunError, UsageError
-from blockfront.results.latency import Prediction
+from blockfront.results.latency import Latency, Prediction
 from blockfront.targets.compiler.program import Program
 from blockfront.targets.hardware.target import Target
 from blockfront.targets.latency.meter import Reservation
 from blockfront.targets.latency.meters.predicting import PredictsPrograms
 from blockfront.targets.latency.options import RunOptions
 from blockfront.targets.latency.prediction import CoreModel, core_model
+from blockfront.targets.latency.prediction.interval import interval
 from blockfront.targets.latency.profiler import (
     Counts,
     architecture_of,
@@ -73,10 +76,24 @@ class EmulatedMeter(PredictsPrograms):
         model, board = _basis(options)
         figures = model.coefficients, board.clock_ghz, board.bandwidth_gbs, board.launch_us
         model_digest = digest(msgspec.json.encode(figures), 12)
-        error = model.error
+        error = model.error(board.name, options.threads)
         if error is None:
             return Prediction(model_digest, model.provenance)
-        return Prediction(model_digest, f"{error.data}; {model.provenance}", error.median, error.p90, error.n)
+        basis = f"{error.domain}; {model.provenance}"
+        return Prediction(model_digest, basis, error.median, error.p90, error.n, error.within_tenth)
+
+    def predict(self, prepared: Program, options: RunOptions) -> Latency:
+        """With the interval that the model's errors elsewhere make likely."""
+        latency = super().predict(prepared, options)
+        model, board = _basis(options)
+        error = model.error(board.name, options.threads)
+        if error is None or latency.prediction is None:
+            return latency
+        profiles = profile_kernels(prepared, options.target)
+        regions = sum(kernel.calls * profiles[kernel.symbol].parallel_regions for kernel in prepared.kernels)
+        found = interval(latency.median_ms, regions * board.launch_us * 1e-3, error, options.threads)
+        prediction = replace(latency.prediction, interval_ms=(found.low_ms, found.high_ms), outside=found.outside)
+        return replace(latency, prediction=prediction)
 
 
 def _basis(options: RunOptions) -> tuple[CoreModel, Target]:

@@ -55,13 +55,33 @@ class Coefficients(msgspec.Struct, frozen=True):
 class Error(msgspec.Struct, frozen=True):
     """How far predictions were from `n` published or measured times that no coefficient was fitted on.
 
-    `median` and `p90` are of |predicted / measured - 1|; `data` says what was predicted.
+    `median` and `p90` are of |predicted / measured - 1|, `within_tenth` is the share of those up to 10 %; `data` says
+    what was predicted: `code`'s code on `threads` cores of `boards`, in `fastest_ms` to `slowest_ms`. `board_known`:
+    the fit had seen other times of the same board. `spread`: half the width, in logarithms, of the interval that is
+    meant to hold nine of ten true times. `scaling_spread`: the same of how many times faster several threads are than
+    one.
     """
 
     median: float
     p90: float
     n: int
     data: str
+    spread: float
+    within_tenth: float
+    threads: int = 1
+    code: str = "ours"
+    boards: tuple[str, ...] = ()
+    board_known: bool = False
+    fastest_ms: float | None = None
+    slowest_ms: float | None = None
+    scaling_spread: float = 0.0
+
+    @property
+    def domain(self) -> str:
+        """What was judged, in words."""
+        size = "" if self.fastest_ms is None else f", {self.fastest_ms:.3g} to {self.slowest_ms:.3g} ms"
+        plural = "" if self.threads == 1 else "s"
+        return f"{self.n} {self.data}, {self.threads} thread{plural}{size}"
 
 
 class BoardFigures(Protocol):
@@ -97,7 +117,7 @@ class BoardFigures(Protocol):
 
 
 class CoreModel(msgspec.Struct, frozen=True):
-    """A core's coefficients, where they are from, and their known error; None where there is no data for one.
+    """A core's coefficients, where they are from, and their known errors, by number of threads.
 
     `boards` are the boards whose times the coefficients were fitted on.
     """
@@ -105,8 +125,17 @@ class CoreModel(msgspec.Struct, frozen=True):
     core: str
     coefficients: Coefficients
     provenance: str
-    error: Error | None = None
+    errors: tuple[Error, ...] = ()
     boards: tuple[str, ...] = ()
+
+    def error(self, board: str, threads: int) -> Error | None:
+        """That with as many threads, or the next fewer; of a board that was fitted on, where that was judged."""
+        known = board in self.boards
+
+        def rank(one: Error) -> tuple[bool, int, bool]:
+            return one.threads > threads, abs(threads - one.threads), one.board_known != known
+
+        return min(self.errors, key=rank, default=None)
 
     def milliseconds(self, profile: Profile, target: BoardFigures) -> float:
         """The time of `profile` on the cores of `target`: see `work_of` and `Work.milliseconds`."""
@@ -158,7 +187,7 @@ def work_of(profile: Profile, target: BoardFigures, overlap: float = 1.0, pairs:
     tasks = np.array([_amounts(task, target, pairs) for task in counts]).reshape(-1, len(UNITS)) * units
     lines = np.array([_memory_lines(task, target)[0] + task.written_back for task in counts], float)
     traffic = np.add.reduceat(lines, starts) * LINE_BYTES * 1e-6 / target.traffic_gbs if sizes else np.zeros(0)
-    return Work(tasks, starts, traffic, sum(size > 1 for size in sizes) * target.launch_us * 1e-3, overlap)
+    return Work(tasks, starts, traffic, profile.parallel_regions * target.launch_us * 1e-3, overlap)
 
 
 def _amounts(task: Counts, target: BoardFigures, pairs: bool) -> list[float]:

@@ -22,3 +22,8 @@ class Profile(msgspec.Struct, frozen=True):
     def total(self) -> Counts:
         """The sum over all regions and tasks."""
         return sum((task for region in self.regions for task in region.tasks), Counts())
+
+    @property
+    def parallel_regions(self) -> int:
+        """Regions of several tasks."""
+        return sum(len(region.tasks) > 1 for region in self.regions)

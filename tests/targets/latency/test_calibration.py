@@ -76,7 +76,7 @@ def test_a_fit_finds_the_coefficients_that_made_the_times():
     assert fitted.overlap == TRUE.overlap
     assert fitted.array() == pytest.approx(TRUE.array(), rel=0.1)
     assert [one.ratio for one in found.residuals] == pytest.approx([1.0] * len(ms), abs=0.03)
-    assert found.model.error.median < 0.05
+    assert found.model.errors[0].median < 0.05
     assert found.model.provenance == "calibrated on my board, 2026-01-01"
 
 

@@ -29,12 +29,22 @@ def test_a_latency_is_the_sum_of_its_kernels_by_the_model_of_the_core(board_prog
     assert latency.ci95_ms is None
 
 
-def test_the_known_error_of_the_model_stands_with_the_latency(board_program):
+def test_the_known_error_of_the_model_stands_with_the_latency_and_says_what_it_is_of(board_program):
+    prediction = METER.latency(board_program, options()).prediction
+    error = core_model(get_target("rk3399")).error("rk3399", 2)
+    assert (prediction.median_error, prediction.p90_error) == (error.median, error.p90)
+    assert prediction.within_tenth == error.within_tenth
+    assert error.domain in prediction.basis
+    assert f"median error {error.median:.0%}" in str(prediction)
+
+
+def test_a_latency_has_an_interval_that_is_no_measurements_and_says_why_it_is_wide(board_program):
     latency = METER.latency(board_program, options())
-    error = core_model(get_target("rk3399")).error
-    assert (latency.prediction.median_error, latency.prediction.p90_error) == (error.median, error.p90)
-    assert error.data in latency.prediction.basis
-    assert f"median error {error.median:.0%}" in str(latency.prediction)
+    low, high = latency.prediction.interval_ms
+    assert low < latency.median_ms < high
+    assert latency.ci95_ms is None
+    assert "its code is not ncnn's" in latency.prediction.outside
+    assert any(text.startswith("judged from") for text in latency.prediction.outside)
     assert msgspec.json.decode(msgspec.json.encode(latency), type=Latency) == latency
 
 

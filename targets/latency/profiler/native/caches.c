@@ -1,7 +1,11 @@
 /* Least recently used lines go first; a store allocates. Levels neither include nor exclude each other by rule: a line
    is put into every level it was missed in. A stream prefetcher watches the misses of L1: from the third that keep one
    distance, of at most 2 KiB, a miss counts as streamed. Lines are not brought ahead; "streamed" only tells that the
-   hardware would have. With write streaming a streamed store fetches nothing: only its write-back is traffic. */
+   hardware would have. With write streaming a streamed store fetches nothing: only its write-back is traffic.
+
+   Tasks of a parallel region run one after the other here, at the same time on the hardware, where they compete for what
+   they share. So a region's misses of L1 are kept, and reach a shared level when the region ends, merged by how many
+   accesses each core had made. */
 #include "caches.h"
 
 #include <stdlib.h>
@@ -20,15 +24,24 @@ typedef struct {
 
 enum { STREAMS = 16, STREAM_LENGTH = 3, MAX_STEP = 32, TLB_WAYS = 4, PAGE_BITS = 12 };
 
+/* A line that L1 missed after `clock` accesses of its core, and what had to go for it. */
+typedef struct {
+  uint64_t line, evicted, clock;
+  bool fetches, ahead;
+} request;
+
 typedef struct {
   cache l1, l2, tlb;
   stream streams[STREAMS];
   unsigned next;
+  uint64_t clock;
+  request *waiting;
+  size_t length, capacity, served;
 } core_caches;
 
 static cache l1_size, l2_size, l3;
 static uint64_t line_bits = 6, tlb_entries;
-static bool shared, write_streaming;
+static bool shared, write_streaming, in_region;
 static core_caches cores[MAX_CORES];
 
 static bool geometry(const char *text, cache *c) {
@@ -135,27 +148,67 @@ static bool streamed(core_caches *c, uint64_t line) {
   return false;
 }
 
-static void miss(core_caches *c, uint64_t line, bool store, uint64_t *events, uint64_t evicted) {
-  write_back(c, 1, evicted, events);
-  bool ahead = streamed(c, line), fetches = !(store && ahead && write_streaming);
-  if (c->tlb.sets && !look(&c->tlb, line >> (PAGE_BITS - line_bits), false, &evicted)) events[TLB_MISSES]++;
-  events[L1_MISSES] += fetches;
-  events[L1_STREAMED] += fetches && ahead;
-  bool hit = look(&c->l2, line, false, &evicted);
+/* What the levels beyond L1 do for a request. */
+static void serve(core_caches *c, request r, uint64_t *events) {
+  uint64_t evicted;
+  write_back(c, 1, r.evicted, events);
+  bool hit = look(&c->l2, r.line, false, &evicted);
   write_back(c, 2, evicted, events);
   if (hit) return;
-  events[L2_MISSES] += fetches;
-  events[L2_STREAMED] += fetches && ahead;
+  events[L2_MISSES] += r.fetches;
+  events[L2_STREAMED] += r.fetches && r.ahead;
   if (!l3.sets) return;
-  hit = look(&l3, line, false, &evicted);
+  hit = look(&l3, r.line, false, &evicted);
   write_back(c, 3, evicted, events);
   if (hit) return;
-  events[L3_MISSES] += fetches;
-  events[L3_STREAMED] += fetches && ahead;
+  events[L3_MISSES] += r.fetches;
+  events[L3_STREAMED] += r.fetches && r.ahead;
+}
+
+static void keep(core_caches *c, request r) {
+  if (c->length == c->capacity) {
+    c->capacity = c->capacity ? 2 * c->capacity : 1 << 16;
+    c->waiting = realloc(c->waiting, c->capacity * sizeof *c->waiting);
+    if (!c->waiting) abort();
+  }
+  c->waiting[c->length++] = r;
+}
+
+static void miss(core_caches *c, uint64_t line, bool store, uint64_t *events, uint64_t evicted) {
+  bool ahead = streamed(c, line);
+  request r = {line, evicted, c->clock, !(store && ahead && write_streaming), ahead};
+  if (c->tlb.sets && !look(&c->tlb, line >> (PAGE_BITS - line_bits), false, &evicted)) events[TLB_MISSES]++;
+  events[L1_MISSES] += r.fetches;
+  events[L1_STREAMED] += r.fetches && ahead;
+  if (in_region && (shared || l3.sets))
+    keep(c, r);
+  else
+    serve(c, r, events);
+}
+
+void begin_region(void) {
+  in_region = true;
+  for (unsigned i = 0; i < MAX_CORES; i++) cores[i].clock = cores[i].length = cores[i].served = 0;
+}
+
+void end_region(uint64_t events[MAX_CORES][EVENTS]) {
+  in_region = false;
+  for (;;) {
+    unsigned first = MAX_CORES;
+    for (unsigned i = 0; i < MAX_CORES; i++) {
+      core_caches *c = &cores[i];
+      if (c->served == c->length) continue;
+      if (first == MAX_CORES || c->waiting[c->served].clock < cores[first].waiting[cores[first].served].clock) first = i;
+    }
+    if (first == MAX_CORES) return;
+    core_caches *c = &cores[first];
+    serve(c, c->waiting[c->served++], events[first]);
+  }
 }
 
 void access_caches(unsigned core, uint64_t address, unsigned bytes, bool store, uint64_t *events) {
   core_caches *c = caches_of(core);
+  c->clock++;
   uint64_t last = (address + bytes - 1) >> line_bits;
   for (uint64_t line = address >> line_bits; line <= last; line++) {
     uint64_t *newest = c->l1.tags + line % c->l1.sets * c->l1.ways;

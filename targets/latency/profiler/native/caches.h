@@ -16,7 +16,10 @@ bool set_cache(const char *text);
 /* False when the sizes make no hierarchy. */
 bool make_caches(void);
 void empty_caches(void);
-/* An access of `core`; adds to `events`. */
+/* An access of `core`; adds to `events`, in a region only what its own first level tells. */
 void access_caches(unsigned core, uint64_t address, unsigned bytes, bool store, uint64_t *events);
+/* Accesses between the two are of tasks that run at the same time; adds to `events` of each core what was not known. */
+void begin_region(void);
+void end_region(uint64_t events[MAX_CORES][EVENTS]);
 
 #endif

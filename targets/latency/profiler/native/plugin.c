@@ -3,7 +3,8 @@
    A mark is the system call getpriority(MARK, operation << 24 | value), which fails without effect. Every mark ends a
    stretch of the program; all but the first two write it to the file out=PATH as a line
      operation value core, instructions by class, bytes loaded, bytes stored, events of the caches, chain
-   and counting starts again. The program runs on one thread and says itself which core it stands for. */
+   and counting starts again. The program runs on one thread and says itself which core it stands for. Before the line
+   that ends a region come lines of its cores with the events that shared caches had kept back. */
 #include "caches.h"
 #include "decode.h"
 
@@ -54,9 +55,10 @@ static const struct {
 } architectures[] = {
     {"aarch64", decode_aarch64, 141}, {"riscv64", decode_riscv64, 141}, {"x86_64", decode_x86_64, 140}}, *architecture;
 
-static struct {
+typedef struct {
   uint64_t instructions[CLASSES], loaded, stored, events[EVENTS], chain;
-} counts;
+} stretch;
+static stretch counts;
 static unsigned core;
 static FILE *out;
 
@@ -108,17 +110,32 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
   qemu_plugin_register_vcpu_tb_exec_cb(tb, executed, QEMU_PLUGIN_CB_NO_REGS, b);
 }
 
+static void write_line(enum operation operation, uint32_t value, unsigned of, const stretch *s) {
+  fprintf(out, "%d %" PRIu32 " %u", operation, value, of);
+  const uint64_t *numbers = (const uint64_t *)s;
+  for (size_t i = 0; i < sizeof *s / sizeof *numbers; i++) fprintf(out, " %" PRIu64, numbers[i]);
+  fputc('\n', out);
+}
+
+static void write_region(void) {
+  uint64_t events[MAX_CORES][EVENTS] = {0};
+  end_region(events);
+  for (unsigned i = 0; i < MAX_CORES; i++) {
+    stretch s = {0};
+    if (!memcmp(s.events, events[i], sizeof s.events)) continue;
+    memcpy(s.events, events[i], sizeof s.events);
+    write_line(CORE, i, i, &s);
+  }
+}
+
 static void system_call(qemu_plugin_id_t id, unsigned cpu, int64_t number, uint64_t a1, uint64_t a2, uint64_t a3,
                         uint64_t a4, uint64_t a5, uint64_t a6, uint64_t a7, uint64_t a8) {
   if (number != architecture->getpriority || (uint32_t)a1 != MARK) return;
   enum operation operation = (uint32_t)a2 >> 24;
   uint32_t value = (uint32_t)a2 & 0xffffff;
-  if (operation > FLUSH) {
-    fprintf(out, "%d %" PRIu32 " %u", operation, value, core);
-    const uint64_t *numbers = (const uint64_t *)&counts;
-    for (size_t i = 0; i < sizeof counts / sizeof *numbers; i++) fprintf(out, " %" PRIu64, numbers[i]);
-    fputc('\n', out);
-  }
+  if (operation == REGION && !value) write_region();
+  if (operation > FLUSH) write_line(operation, value, core, &counts);
+  if (operation == REGION && value) begin_region();
   if (operation == DONE) fflush(out);
   if (operation == FLUSH) empty_caches();
   if (operation == CORE) core = value % MAX_CORES;

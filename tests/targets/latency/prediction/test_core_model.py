@@ -71,7 +71,7 @@ def test_every_core_has_a_model_with_a_provenance_and_no_negative_coefficient(co
     model = core_models()[core]
     assert model.provenance
     assert (model.coefficients.array() >= 0).all()
-    assert model.error is None or 0 < model.error.median <= model.error.p90
+    assert all(0 < error.median <= error.p90 for error in model.errors)
 
 
 def test_a_core_shares_its_twins_model_and_an_unknown_one_has_none() -> None:

@@ -48,6 +48,18 @@ class Simulated:
         self._library.empty_caches()
         self._events = (ctypes.c_uint64 * len(EVENTS))()
 
+    def region(self, tasks):
+        """Tasks of cores that run at once, each given as its lines; the events of all."""
+        self._library.begin_region()
+        for core, lines in enumerate(tasks):
+            for line in lines:
+                self.access(line * LINE, core=core)
+        late = ((ctypes.c_uint64 * len(EVENTS)) * 64)()
+        self._library.end_region(ctypes.byref(late))
+        for events in late:
+            for i, count in enumerate(events):
+                self._events[i] += count
+
     def access(self, address, size=4, store=False, core=0):
         self._library.access_caches(core, address, size, store, ctypes.byref(self._events))
 
@@ -59,6 +71,11 @@ class Simulated:
 @pytest.fixture(scope="module")
 def simulated(native_library):
     return lambda *arguments: Simulated(native_library("caches"), *arguments)
+
+
+@pytest.fixture(scope="module")
+def simulated_shared(simulated):
+    return simulated("l1=2x1", "l2=4x2", "line=64", "tlb=0", "shared=on")
 
 
 # Too far apart for a stream: a store that continues one fetches nothing.
@@ -111,6 +128,40 @@ def test_cores_share_a_second_level_or_have_their_own(simulated):
         for core in (0, 1):
             caches.access(0, core=core)
         assert (caches.events["l1"], caches.events["l2"]) == (2, fetched)
+
+
+# Far enough apart that no prefetcher asks for them, and in other sets.
+FAR = 101
+
+
+def test_tasks_that_run_at_once_compete_for_a_shared_level_and_not_for_their_own(simulated):
+    tasks = [[FAR * (4 * core + i) for _ in range(10) for i in range(4)] for core in range(4)]
+    for option, fetched in (["shared=on"], 160), ([], 16):
+        caches = simulated("l1=1x1", "l2=1x8", "line=64", "tlb=0", *option)
+        caches.region(tasks)
+        assert (caches.events["l1"], caches.events["l2"]) == (160, fetched)
+    # One after the other each would have had all of it.
+    caches = simulated("l1=1x1", "l2=1x8", "line=64", "tlb=0", "shared=on")
+    for task in tasks:
+        caches.region([task])
+    assert caches.events["l2"] == 16
+
+
+def test_what_tasks_read_at_once_is_fetched_once(simulated):
+    caches = simulated("l1=1x1", "l2=1x2", "line=64", "tlb=0", "shared=on")
+    caches.region([[FAR * i for i in range(50)]] * 4)
+    assert (caches.events["l1"], caches.events["l2"]) == (200, 50)
+
+
+@given(lines=st.lists(st.integers(0, 40), min_size=1, max_size=300))
+def test_a_task_alone_finds_what_it_finds_outside_a_region(simulated_shared, lines):
+    simulated_shared.empty()
+    simulated_shared.region([[FAR * line for line in lines]])
+    inside = simulated_shared.events
+    simulated_shared.empty()
+    for line in lines:
+        simulated_shared.access(FAR * line * LINE)
+    assert inside == simulated_shared.events
 
 
 @pytest.mark.parametrize("step", [1, -1, 6])

@@ -1,0 +1,104 @@
+"""What predictions of published times say of others: the errors that stand with a core's model, and their spread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from blockfront.targets.latency.prediction.core_model import Error
+from blockfront.targets.latency.prediction.interval import conformal
+from blockfront.validation.accuracy import accuracy
+from blockfront.validation.boards import CasePrediction
+from blockfront.validation.scaling import scalings
+
+BOARDS = 3
+"""Of so many boards of a core the errors are taken for those of any; of fewer, the errors on all cores are."""
+_NETWORKS = "published times of ncnn's networks"
+
+Pair = tuple[CasePrediction, float]
+"""A published time and one of the milliseconds predicted for it."""
+
+
+def errors_of(core: str, predictions: Sequence[CasePrediction], boards: Sequence[str]) -> tuple[Error, ...]:
+    """The errors on a core that is fitted on `boards`, by threads, for boards that the fit saw and for others."""
+    found = []
+    scaling = conformal([one.predicted / one.published for one in scalings(predictions)]) or 0.0
+    for threads in sorted({one.case.placement.threads for one in predictions}):
+        everywhere = _pairs(predictions, threads, lambda one: one.board_ms)
+        here = [pair for pair in everywhere if pair[0].case.core == core]
+        seen = [
+            pair
+            for pair in _pairs(predictions, threads, lambda one: one.network_ms)
+            if pair[0].case.core == core and pair[0].case.placement.target.name in boards
+        ]
+        judged = here if board_count(here) >= BOARDS else everywhere
+        cores = "" if judged is here else ", on boards of several cores"
+        if judged:
+            found.append(
+                error_on(judged, f"{_NETWORKS}, each board left out of its fit{cores}", threads, False, scaling)
+            )
+        if seen:
+            found.append(error_on(seen, f"{_NETWORKS}, each network left out of its fit", threads, True, scaling))
+    return tuple(found)
+
+
+def error_on(pairs: Sequence[Pair], data: str, threads: int, known: bool, scaling: float) -> Error:
+    """The error of some predictions, one at least; the other arguments are what `Error` keeps."""
+    times = [one.case.published.milliseconds for one, _ in pairs]
+    found, spread = accuracy([ms for _, ms in pairs], times), conformal(ratios(pairs))
+    assert found is not None
+    assert spread is not None
+    return Error(
+        median=found.median_abs_error,
+        p90=found.p90_abs_error,
+        n=found.n,
+        data=data,
+        spread=spread,
+        within_tenth=found.within_tenth,
+        threads=threads,
+        code="ncnn",
+        boards=tuple(sorted({one.case.placement.target.name for one, _ in pairs})),
+        board_known=known,
+        fastest_ms=min(times),
+        slowest_ms=max(times),
+        scaling_spread=scaling,
+    )
+
+
+def board_count(pairs: Sequence[Pair]) -> int:
+    """On how many boards they are."""
+    return len({one.case.placement.target.name for one, _ in pairs})
+
+
+def ratios(pairs: Sequence[Pair]) -> list[float]:
+    """Predicted over published."""
+    return [ms / one.case.published.milliseconds for one, ms in pairs]
+
+
+def coverage(predictions: Sequence[CasePrediction]) -> dict[int, bool]:
+    """Whether a published time lies in the interval that the errors on all other boards give, by the row's `id`.
+
+    As in `errors_of`, but the judged board is in none of the errors; rows that no fit without the board predicts are
+    left out.
+    """
+    found = {}
+    for threads in {one.case.placement.threads for one in predictions}:
+        pairs = _pairs(predictions, threads, lambda one: one.board_ms)
+        for board, core in {(one.case.placement.target.name, one.case.core) for one, _ in pairs}:
+            others = [pair for pair in pairs if pair[0].case.placement.target.name != board]
+            here = [pair for pair in others if pair[0].case.core == core]
+            spread = conformal(ratios(here if board_count(here) >= BOARDS else others))
+            if spread is None:
+                continue
+            judged = [
+                pair for pair in pairs if pair[0].case.placement.target.name == board and pair[0].case.core == core
+            ]
+            found |= {
+                id(one): conformal([ratio]) <= spread for (one, _), ratio in zip(judged, ratios(judged), strict=True)
+            }
+    return found
+
+
+def _pairs(
+    predictions: Sequence[CasePrediction], threads: int, of: Callable[[CasePrediction], float | None]
+) -> list[Pair]:
+    return [(one, ms) for one in predictions if one.case.placement.threads == threads and (ms := of(one)) is not None]
