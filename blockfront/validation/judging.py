@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from blockfront.targets.latency.prediction.core_model import Error
@@ -66,7 +67,7 @@ def error_on(pairs: Sequence[Pair], data: str, threads: int, known: bool, scalin
 
 def board_count(pairs: Sequence[Pair]) -> int:
     """On how many boards they are."""
-    return len({one.case.placement.target.name for one, _ in pairs})
+    return len(set(map(_board, pairs)))
 
 
 def ratios(pairs: Sequence[Pair]) -> list[float]:
@@ -80,22 +81,20 @@ def coverage(predictions: Sequence[CasePrediction]) -> dict[int, bool]:
     As in `errors_of`, but the judged board is in none of the errors; rows that no fit without the board predicts are
     left out.
     """
-    found = {}
+    found: dict[int, bool] = {}
     for threads in {one.case.placement.threads for one in predictions}:
         pairs = _pairs(predictions, threads, lambda one: one.board_ms)
-        for board, core in {(one.case.placement.target.name, one.case.core) for one, _ in pairs}:
-            others = [pair for pair in pairs if pair[0].case.placement.target.name != board]
-            here = [pair for pair in others if pair[0].case.core == core]
+        for pair in pairs:
+            others = [one for one in pairs if _board(one) != _board(pair)]
+            here = [one for one in others if one[0].case.core == pair[0].case.core]
             spread = conformal(ratios(here if board_count(here) >= BOARDS else others))
-            if spread is None:
-                continue
-            judged = [
-                pair for pair in pairs if pair[0].case.placement.target.name == board and pair[0].case.core == core
-            ]
-            found |= {
-                id(one): conformal([ratio]) <= spread for (one, _), ratio in zip(judged, ratios(judged), strict=True)
-            }
+            if spread is not None:
+                found[id(pair[0])] = abs(math.log(ratios([pair])[0])) <= spread
     return found
+
+
+def _board(pair: Pair) -> str:
+    return pair[0].case.placement.target.name
 
 
 def _pairs(

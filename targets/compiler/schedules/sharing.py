@@ -13,7 +13,7 @@ from blockfront.targets.compiler.schedules.cutting import with_root
 from blockfront.targets.compiler.schedules.inlining import root_blocks
 from blockfront.targets.hardware.machine import Machine
 
-# Starting the cores takes some microseconds, which are this many cycles.
+# Starting the cores takes up to 5 µs (docs/prediction.md), which are this many cycles at 2 GHz.
 _LAUNCH_CYCLES = 10_000
 
 

@@ -42,7 +42,14 @@ class Measured(msgspec.Struct, frozen=True):
         launch_us = self.launch_us if self.threads > 1 else target.launch_us
         # What all threads copy together is both what a core's lines are counted in and all that the memory gives.
         copied = self.bandwidth_gbs
-        return replace(target, clock_ghz=clock_ghz, bandwidth_gbs=copied, memory_gbs=None, launch_us=launch_us)
+        return replace(
+            target,
+            clock_ghz=clock_ghz,
+            bandwidth_gbs=copied,
+            memory_gbs=None,
+            shared_gbs=2 * copied,
+            launch_us=launch_us,
+        )
 
 
 class Residual(msgspec.Struct, frozen=True):

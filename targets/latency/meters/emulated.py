@@ -74,7 +74,7 @@ class EmulatedMeter(PredictsPrograms):
     def prediction(self, options: RunOptions) -> Prediction | None:
         """Where the model of the core is from, and the error it had elsewhere."""
         model, board = _basis(options)
-        figures = model.coefficients, board.clock_ghz, board.bandwidth_gbs, board.launch_us
+        figures = model.coefficients, board.clock_ghz, board.bandwidth_gbs, board.all_cores_gbs, board.launch_us
         model_digest = digest(msgspec.json.encode(figures), 12)
         error = model.error(board.name, options.threads)
         if error is None:
@@ -91,7 +91,9 @@ class EmulatedMeter(PredictsPrograms):
             return latency
         profiles = profile_kernels(prepared, options.target)
         regions = sum(kernel.calls * profiles[kernel.symbol].parallel_regions for kernel in prepared.kernels)
-        found = interval(latency.median_ms, regions * board.launch_us * 1e-3, error, options.threads)
+        # A calibration measured what regions cost.
+        launch_ms = 0.0 if options.calibration else regions * board.launch_us * 1e-3
+        found = interval(latency.median_ms, launch_ms, error, options.threads)
         prediction = replace(latency.prediction, interval_ms=(found.low_ms, found.high_ms), outside=found.outside)
         return replace(latency, prediction=prediction)
 

@@ -23,6 +23,10 @@ UNITS = {
 """What each coefficient is."""
 _IN_CORE = 4
 """The first of them are work of the core itself."""
+_L1_LINE = list(UNITS).index("l1_line")
+SHARED_BYTES = 16
+"""Bytes a cycle from a second level that cores share, to all of them: as wide as the Cortex-A53's, A57's and A72's is,
+and what published times of four threads say too (docs/prediction.md)."""
 
 
 class Coefficients(msgspec.Struct, frozen=True):
@@ -97,7 +101,15 @@ class BoardFigures(Protocol):
 
     @property
     def traffic_gbs(self) -> float:
+        """10⁹ bytes a second that memory gives or takes from one core."""
+
+    @property
+    def all_cores_gbs(self) -> float:
         """10⁹ bytes a second that memory gives or takes from all cores together."""
+
+    @property
+    def l2_shared(self) -> bool:
+        """Whether the cores have one second level together."""
 
     @property
     def launch_us(self) -> float:
@@ -147,21 +159,42 @@ class Work(msgspec.Struct, frozen=True):
     """A profile on a board, ready for any coefficients.
 
     `tasks`: milliseconds of each task a unit of each coefficient, float64 [tasks, 8]; `starts`: where a region's tasks
-    begin, int [regions]; `traffic_ms`: a region's bytes at the bandwidth of the memory, [regions]; `overhead_ms`: what
-    starting the parallel regions costs; `overlap`: see `Coefficients`.
+    begin, int [regions]; `traffic_ms`: a region's bytes at the bandwidth of the memory, [regions]; `shared_ms`: how
+    long a second level that all cores share takes for what the region asks of it, 0 for one task, [regions];
+    `overhead_ms`: what starting the parallel regions costs; `overlap`: see `Coefficients`.
     """
 
     tasks: np.ndarray
     starts: np.ndarray
     traffic_ms: np.ndarray
+    shared_ms: np.ndarray
     overhead_ms: float
     overlap: float
 
     def milliseconds(self, coefficients: np.ndarray) -> float:
-        """A region takes as long as its slowest task, and no less than its traffic takes the memory."""
-        times, _ = task_times(self.tasks, coefficients, self.overlap)
-        slowest = np.maximum.reduceat(times, self.starts)
-        return float(np.maximum(slowest, self.traffic_ms).sum()) + self.overhead_ms
+        """The sum over regions, and what starting them costs."""
+        return float(region_times(self, coefficients)[0].sum()) + self.overhead_ms
+
+
+def region_times(work: Work, coefficients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Milliseconds of each region of `work`, and what a unit more of each coefficient adds to them [regions, 8].
+
+    A region takes as long as its slowest task, and no less than its traffic takes the memory. Where the level that
+    cores share needs longer for all of them than that task spends on it, the task waits for as long as it does.
+    """
+    times, slopes = task_times(work.tasks, coefficients, work.overlap)
+    regions = np.repeat(np.arange(len(work.starts)), np.diff(work.starts, append=len(times)))
+    slowest = np.maximum.reduceat(times, work.starts)
+    # The first of the slowest tasks of each region.
+    candidates = np.flatnonzero(times == slowest[regions])
+    first = candidates[np.unique(regions[candidates], return_index=True)[1]]
+    slopes = slopes[first].copy()
+    alone = work.tasks[first, _L1_LINE] * coefficients[_L1_LINE]
+    waits = work.shared_ms > alone
+    slowest = slowest + np.where(waits, work.shared_ms - alone, 0.0)
+    slopes[waits, _L1_LINE] = 0.0
+    slopes[work.traffic_ms > slowest] = 0.0
+    return np.maximum(slowest, work.traffic_ms), slopes
 
 
 def task_times(tasks: np.ndarray, coefficients: np.ndarray, overlap: float) -> tuple[np.ndarray, np.ndarray]:
@@ -185,9 +218,23 @@ def work_of(profile: Profile, target: BoardFigures, overlap: float = 1.0, pairs:
     line_ms = LINE_BYTES * 1e-6 / target.bandwidth_gbs
     units = np.array([*[cycle_ms] * 6, 1e-6, line_ms])
     tasks = np.array([_amounts(task, target, pairs) for task in counts]).reshape(-1, len(UNITS)) * units
+    together = np.array(sizes) > 1
     lines = np.array([_memory_lines(task, target)[0] + task.written_back for task in counts], float)
-    traffic = np.add.reduceat(lines, starts) * LINE_BYTES * 1e-6 / target.traffic_gbs if sizes else np.zeros(0)
-    return Work(tasks, starts, traffic, profile.parallel_regions * target.launch_us * 1e-3, overlap)
+    traffic_ms = LINE_BYTES * 1e-6 / np.where(together, target.all_cores_gbs, target.traffic_gbs)
+    asked = np.array([task.l1_misses for task in counts], float)
+    shared_ms = LINE_BYTES / SHARED_BYTES * cycle_ms * together * target.l2_shared
+    return Work(
+        tasks,
+        starts,
+        _sums(lines, starts) * traffic_ms,
+        _sums(asked, starts) * shared_ms,
+        profile.parallel_regions * target.launch_us * 1e-3,
+        overlap,
+    )
+
+
+def _sums(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    return np.add.reduceat(values, starts) if len(starts) else np.zeros(0)
 
 
 def _amounts(task: Counts, target: BoardFigures, pairs: bool) -> list[float]:

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from scipy.optimize import least_squares
 
-from blockfront.targets.latency.prediction.core_model import UNITS, Coefficients, Work, task_times
+from blockfront.targets.latency.prediction.core_model import UNITS, Coefficients, Work, region_times
 
 PRIOR_WEIGHT = 0.05
 """A coefficient at twice or half its prior weighs as much as one time that is 5 % off."""
@@ -101,24 +101,21 @@ class _Stack:
     def __init__(self, observations: Sequence[Observation]) -> None:
         works = [one.work for one in observations]
         first_tasks = np.cumsum([0, *(len(work.tasks) for work in works)])[:-1]
-        self.tasks = np.concatenate([work.tasks for work in works])
-        self.starts = np.concatenate([work.starts + first for work, first in zip(works, first_tasks, strict=True)])
-        self.traffic_ms = np.concatenate([work.traffic_ms for work in works])
         self.first_regions = np.cumsum([0, *(len(work.starts) for work in works)])[:-1]
         self.overhead_ms = np.array([work.overhead_ms for work in works])
-        self.overlap = works[0].overlap
-        self.regions = np.repeat(np.arange(len(self.starts)), np.diff(self.starts, append=len(self.tasks)))
+        self.work = Work(
+            tasks=np.concatenate([work.tasks for work in works]),
+            starts=np.concatenate([work.starts + first for work, first in zip(works, first_tasks, strict=True)]),
+            traffic_ms=np.concatenate([work.traffic_ms for work in works]),
+            shared_ms=np.concatenate([work.shared_ms for work in works]),
+            overhead_ms=float(self.overhead_ms.sum()),
+            overlap=works[0].overlap,
+        )
 
     def predict(self, coefficients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Milliseconds [observations], and what a unit more of each coefficient adds to them [observations, 8]."""
-        times, slopes = task_times(self.tasks, coefficients, self.overlap)
-        slowest = np.maximum.reduceat(times, self.starts)
-        # The first of the slowest tasks of each region.
-        candidates = np.flatnonzero(times == slowest[self.regions])
-        _, first = np.unique(self.regions[candidates], return_index=True)
-        slopes = slopes[candidates[first]]
-        slopes = np.where((slowest >= self.traffic_ms)[:, None], slopes, 0.0)
-        milliseconds = np.add.reduceat(np.maximum(slowest, self.traffic_ms), self.first_regions) + self.overhead_ms
+        times, slopes = region_times(self.work, coefficients)
+        milliseconds = np.add.reduceat(times, self.first_regions) + self.overhead_ms
         return milliseconds, np.add.reduceat(slopes, self.first_regions)
 
 

@@ -15,7 +15,7 @@ COVERAGE = 0.9
 OWN_CODE = math.log(1 / (1 - 0.20))
 """Half an interval's width, in logarithms, for code that is not the judged code: 90 % of 162 networks of the suite's
 own code on x86-64 were within 20 % of the measured time (docs/prediction.md)."""
-LAUNCH_RANGE = (0.2, 3.0)
+LAUNCH_RANGE = (0.4, 5.0)
 """Times its estimate, between which the cost of a parallel region lies: see docs/prediction.md."""
 
 

@@ -1,25 +1,28 @@
 """The model of a core against closed forms."""
 
+import dataclasses
+
 import msgspec
 import pytest
 
-from blockfront.targets import get_target
+from blockfront.targets import Target, get_target
+from blockfront.targets.hardware.target import SHARED
 from blockfront.targets.latency.prediction.core_model import Coefficients, CoreModel, work_of
 from blockfront.targets.latency.prediction.core_models import core_model, core_models, model_name
 from blockfront.targets.latency.prediction.guides import GUIDES
 from blockfront.targets.latency.profiler import Counts, Profile, Region
 
 NOTHING = Coefficients(multiply_add=0, other=0, word=0, l1_line=0, memory_line_ns=0, transfer=0)
-BOARD = get_target("rk3399")  # 1.8 GHz, 4.1 GB/s, 5 µs a parallel region, no third level
+BOARD = get_target("rk3399")  # 1.8 GHz, 4.1 GB/s, a second level for all cores, no third
 
 
 def serial(**counts: int) -> Profile:
     return Profile((Region((Counts(**counts),)),))
 
 
-def milliseconds(profile: Profile, **coefficients: float) -> float:
+def milliseconds(profile: Profile, board: Target = BOARD, **coefficients: float) -> float:
     known = msgspec.structs.replace(NOTHING, **coefficients)
-    return CoreModel("cortex-a72", known, "test").milliseconds(profile, BOARD)
+    return CoreModel("cortex-a72", known, "test").milliseconds(profile, board)
 
 
 def test_a_multiply_add_takes_its_cycles() -> None:
@@ -53,8 +56,22 @@ def test_a_region_takes_as_long_as_its_slowest_task_and_its_start() -> None:
 def test_two_cores_do_not_get_more_from_memory_than_it_has() -> None:
     task = Counts(l1_misses=100_000, l2_misses=100_000, l2_streamed=100_000, written_back=50_000)
     found = milliseconds(Profile((Region((task, task)),)), transfer=0.01)
-    # What its memory takes from a memset.
-    assert found == pytest.approx(300_000 * 64 / 9.04e9 * 1e3 + BOARD.launch_us * 1e-3)
+    # What its memory takes from a memset of one core, less what cores lose to each other.
+    assert found == pytest.approx(300_000 * 64 / (SHARED * 9.04e9) * 1e3 + BOARD.launch_us * 1e-3)
+    known = dataclasses.replace(BOARD, shared_gbs=4.0)
+    assert milliseconds(Profile((Region((task, task)),)), known, transfer=0.01) == pytest.approx(4.8 + 1e-3)
+
+
+def test_four_cores_wait_for_the_second_level_that_they_share_and_not_for_their_own() -> None:
+    task = Counts(multiply_add=1_800_000, l1_misses=450_000)
+    alone, four = Profile((Region((task,)),)), Profile((Region((task,) * 4),))
+    start = BOARD.launch_us * 1e-3
+    # 64 bytes at 16 a cycle; the core itself takes 5 cycles a line and gets all it asks for.
+    assert milliseconds(alone, multiply_add=1, l1_line=5) == pytest.approx(1 + 450_000 * 5 / 1.8e6)
+    assert milliseconds(four, multiply_add=1, l1_line=5) == pytest.approx(1 + 4 * 450_000 * 4 / 1.8e6 + start)
+    assert milliseconds(four, multiply_add=1, l1_line=20) == pytest.approx(1 + 450_000 * 20 / 1.8e6 + start)
+    own = dataclasses.replace(BOARD, l2_shared=False)
+    assert milliseconds(four, own, multiply_add=1, l1_line=5) == pytest.approx(1 + 450_000 * 5 / 1.8e6 + start)
 
 
 def test_more_work_never_takes_less_time() -> None:
