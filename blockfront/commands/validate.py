@@ -86,7 +86,7 @@ def boards(
     from blockfront.console.tables import print_json
     from blockfront.validation.boards import predict, report
     from blockfront.validation.boards_table import print_boards
-    from blockfront.validation.judging import coverage
+    from blockfront.validation.judging import coverage, report_threads
     from blockfront.validation.published import OWN, read_published
     from blockfront.validation.published_boards import observations_of
     from blockfront.validation.scaling import report_scaling, scalings
@@ -107,13 +107,16 @@ def boards(
             raise UsageError(f"nothing in {data or OWN} can be predicted, so there is nothing to draw")
         points = sum(map(len, groups.values()))
         _write(plot, scatter_svg(groups, f"{points} published times of ncnn's networks"))
-    reports, scaling = report(predictions, coverage(predictions)), report_scaling(scalings(predictions))
+    covered = coverage(predictions)
+    reports, threads = report(predictions, covered), report_threads(predictions, covered)
+    scaling = report_scaling(scalings(predictions))
     if json:
-        print_json({"boards": [asdict(one) for one in reports], "scaling": [asdict(one) for one in scaling]})
+        parts = {"boards": reports, "threads": threads, "scaling": scaling}
+        print_json({name: [asdict(one) for one in part] for name, part in parts.items()})
         for reason, count in skipped.items():
             choose_progress(quiet=quiet).note(f"{count} rows skipped: {reason}")
     else:
-        print_boards(reports, scaling, skipped)
+        print_boards(reports, threads, scaling, skipped)
 
 
 def _write(path: Path, text: str) -> None:

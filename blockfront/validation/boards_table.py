@@ -5,17 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from blockfront.console.tables import print_line, print_table
+from blockfront.validation.accuracy import Accuracy
 from blockfront.validation.boards import GOALS, BoardReport
+from blockfront.validation.judging import ThreadsReport
 from blockfront.validation.scaling import ScalingReport
 
 _HEADS = [
     *("target", "device", "setting", "precision", "n", "median", "90th", "≤ 10 %", "ratio", "Spearman", "of MACs"),
     *("board out: median", "90th", "≤ 10 %", "ratio", "covered"),
 ]
+_THREADS_HEADS = [
+    *("threads", "n", "median", "90th", "≤ 10 %", "ratio"),
+    *("board out: n", "median", "90th", "≤ 10 %", "ratio", "covered"),
+]
 _SCALING_HEADS = ["device", "core", "threads", "n", "published", "predicted", "median error", "bias"]
 
 
-def print_boards(reports: Sequence[BoardReport], scaling: Sequence[ScalingReport], skipped: Mapping[str, int]) -> None:
+def print_boards(
+    reports: Sequence[BoardReport],
+    threads: Sequence[ThreadsReport],
+    scaling: Sequence[ScalingReport],
+    skipped: Mapping[str, int],
+) -> None:
     """A line a board and setting, how threads scale, and what was skipped for which reason."""
     print_table(_HEADS, map(_cells, reports))
     print_line()
@@ -30,10 +41,9 @@ def print_boards(reports: Sequence[BoardReport], scaling: Sequence[ScalingReport
     reached = sum(error <= GOALS["board_median_abs_error"] for error in others)
     limit = f"{GOALS['board_median_abs_error']:.0%}"
     print_line(f"{reached} of {len(others)} reach a median ≤ {limit} with the board left out")
-    counted = [(one.coverage, one.board.n) for one in reports if one.coverage is not None and one.board is not None]
-    if counted:
-        share = sum(part * n for part, n in counted) / sum(n for _, n in counted)
-        print_line(f"{share:.0%} of {sum(n for _, n in counted)} times on boards left out lie in their 90 % interval")
+    if threads:
+        print_line()
+        print_table(_THREADS_HEADS, map(_threads_cells, threads))
     if scaling:
         print_line()
         print_table(_SCALING_HEADS, map(_scaling_cells, scaling))
@@ -70,6 +80,17 @@ def _cells(one: BoardReport) -> tuple[object, ...]:
         _number(board.geomean_ratio if board else None, 2),
         _percent(one.coverage),
     )
+
+
+def _threads_cells(one: ThreadsReport) -> tuple[object, ...]:
+    return (one.threads, *_accuracy_cells(one.network), *_accuracy_cells(one.board), _percent(one.coverage))
+
+
+def _accuracy_cells(one: Accuracy | None) -> tuple[object, ...]:
+    if one is None:
+        return (0, *["-"] * 4)
+    shares = one.median_abs_error, one.p90_abs_error, one.within_tenth
+    return one.n, *map(_percent, shares), _number(one.geomean_ratio, 2)
 
 
 def _scaling_cells(one: ScalingReport) -> tuple[object, ...]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from blockfront.targets.latency.prediction.core_model import Error
 from blockfront.targets.latency.prediction.interval import conformal
-from blockfront.validation.accuracy import accuracy
+from blockfront.validation.accuracy import Accuracy, accuracy
 from blockfront.validation.boards import CasePrediction
 from blockfront.validation.scaling import scalings
 
 BOARDS = 3
 """Of so many boards of a core the errors are taken for those of any; of fewer, the errors on all cores are."""
+BOARDS_FOR_INTERVAL = 9
+"""The same of intervals: with fewer boards the largest of all errors would be one's width (see `conformal`)."""
 _NETWORKS = "published times of ncnn's networks"
 
 Pair = tuple[CasePrediction, float]
@@ -22,30 +25,41 @@ Pair = tuple[CasePrediction, float]
 def errors_of(core: str, predictions: Sequence[CasePrediction], boards: Sequence[str]) -> tuple[Error, ...]:
     """The errors on a core that is fitted on `boards`, by threads, for boards that the fit saw and for others."""
     found = []
-    scaling = conformal([one.predicted / one.published for one in scalings(predictions)]) or 0.0
+    scaled = scalings(predictions)
+    scaling = conformal([one.predicted / one.published for one in scaled], [one.device for one in scaled]) or 0.0
     for threads in sorted({one.case.placement.threads for one in predictions}):
         everywhere = _pairs(predictions, threads, lambda one: one.board_ms)
         here = [pair for pair in everywhere if pair[0].case.core == core]
         seen = [
             pair
             for pair in _pairs(predictions, threads, lambda one: one.network_ms)
-            if pair[0].case.core == core and pair[0].case.placement.target.name in boards
+            if pair[0].case.core == core and _board(pair) in boards
         ]
         judged = here if board_count(here) >= BOARDS else everywhere
         cores = "" if judged is here else ", on boards of several cores"
         if judged:
-            found.append(
-                error_on(judged, f"{_NETWORKS}, each board left out of its fit{cores}", threads, False, scaling)
-            )
+            data = f"{_NETWORKS}, each board left out of its fit{cores}"
+            found.append(error_on(judged, data, threads, spread_on_board(everywhere, core), scaling))
         if seen:
-            found.append(error_on(seen, f"{_NETWORKS}, each network left out of its fit", threads, True, scaling))
+            data = f"{_NETWORKS}, each network left out of its fit"
+            spread = conformal(ratios(seen), [one.case.network.name for one, _ in seen])
+            found.append(error_on(seen, data, threads, spread, scaling, known=True))
     return tuple(found)
 
 
-def error_on(pairs: Sequence[Pair], data: str, threads: int, known: bool, scaling: float) -> Error:
+def spread_on_board(pairs: Sequence[Pair], core: str | None = None) -> float | None:
+    """`Error.spread` for a board of `core` that no fit saw, from predictions of others; None of none."""
+    here = [pair for pair in pairs if pair[0].case.core == core]
+    used = here if board_count(here) >= BOARDS_FOR_INTERVAL else pairs
+    return conformal(ratios(used), list(map(_board, used)))
+
+
+def error_on(
+    pairs: Sequence[Pair], data: str, threads: int, spread: float | None, scaling: float, known: bool = False
+) -> Error:
     """The error of some predictions, one at least; the other arguments are what `Error` keeps."""
     times = [one.case.published.milliseconds for one, _ in pairs]
-    found, spread = accuracy([ms for _, ms in pairs], times), conformal(ratios(pairs))
+    found = _accuracy(pairs)
     assert found is not None
     assert spread is not None
     return Error(
@@ -57,12 +71,38 @@ def error_on(pairs: Sequence[Pair], data: str, threads: int, known: bool, scalin
         within_tenth=found.within_tenth,
         threads=threads,
         code="ncnn",
-        boards=tuple(sorted({one.case.placement.target.name for one, _ in pairs})),
+        boards=tuple(sorted(set(map(_board, pairs)))),
         board_known=known,
         fastest_ms=min(times),
         slowest_ms=max(times),
         scaling_spread=scaling,
     )
+
+
+@dataclass(frozen=True)
+class ThreadsReport:
+    """All boards with so many threads: predictions without the network and without the board, and their coverage."""
+
+    threads: int
+    network: Accuracy | None
+    board: Accuracy | None
+    coverage: float | None
+
+
+def report_threads(predictions: Sequence[CasePrediction], covered: Mapping[int, bool]) -> list[ThreadsReport]:
+    """One entry a number of threads; `covered` is that of `coverage`."""
+    found = []
+    for threads in sorted({one.case.placement.threads for one in predictions}):
+        networks = _pairs(predictions, threads, lambda one: one.network_ms)
+        boards = _pairs(predictions, threads, lambda one: one.board_ms)
+        inside = [covered[id(one)] for one, _ in boards if id(one) in covered]
+        share = sum(inside) / len(inside) if inside else None
+        found.append(ThreadsReport(threads, *map(_accuracy, (networks, boards)), share))
+    return found
+
+
+def _accuracy(pairs: Sequence[Pair]) -> Accuracy | None:
+    return accuracy([ms for _, ms in pairs], [one.case.published.milliseconds for one, _ in pairs])
 
 
 def board_count(pairs: Sequence[Pair]) -> int:
@@ -86,8 +126,7 @@ def coverage(predictions: Sequence[CasePrediction]) -> dict[int, bool]:
         pairs = _pairs(predictions, threads, lambda one: one.board_ms)
         for pair in pairs:
             others = [one for one in pairs if _board(one) != _board(pair)]
-            here = [one for one in others if one[0].case.core == pair[0].case.core]
-            spread = conformal(ratios(here if board_count(here) >= BOARDS else others))
+            spread = spread_on_board(others, pair[0].case.core)
             if spread is not None:
                 found[id(pair[0])] = abs(math.log(ratios([pair])[0])) <= spread
     return found

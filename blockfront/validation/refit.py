@@ -8,7 +8,7 @@ from blockfront.targets.latency.prediction.core_model import UNITS, Coefficients
 from blockfront.targets.latency.prediction.fitting import fit
 from blockfront.targets.latency.prediction.guides import GUIDES, LEAST, Guide
 from blockfront.validation.boards import CasePrediction, Observed, learned, predict
-from blockfront.validation.judging import error_on, errors_of
+from blockfront.validation.judging import error_on, errors_of, spread_on_board
 
 
 def refit(observations: Sequence[Observed]) -> list[CoreModel]:
@@ -51,7 +51,7 @@ def _guides_alone(observations: Sequence[Observed]) -> tuple[Error, ...]:
             if one.case.placement.threads == threads:
                 ms = one.work.milliseconds(GUIDES[one.case.core].prior.array())
                 pairs.append((CasePrediction(one.case, None, ms), ms))
-        found.append(error_on(pairs, data, threads, known=False, scaling=0.0))
+        found.append(error_on(pairs, data, threads, spread_on_board(pairs), scaling=0.0))
     return tuple(found)
 
 

@@ -15,7 +15,7 @@ from blockfront.validation.accuracy import accuracy
 from blockfront.validation.boards import CasePrediction, observe, predict, report
 from blockfront.validation.cases import cases_of
 from blockfront.validation.devices import Placement, placement_of
-from blockfront.validation.judging import coverage, errors_of
+from blockfront.validation.judging import coverage, errors_of, report_threads
 from blockfront.validation.ncnn_macs import count_ncnn_macs
 from blockfront.validation.ncnn_networks import NETWORKS
 from blockfront.validation.published import COLUMNS, read_published
@@ -88,7 +88,7 @@ def test_a_table_of_unknown_devices_ends_well_and_says_so(tmp_path: Path) -> Non
     path = table(tmp_path / "t.csv", {"device": "Toaster", "chip": "T1"})
     found = CliRunner().invoke(app, ["validate", "boards", "--data", str(path), "--json", "--quiet"])
     assert found.exit_code == 0
-    assert json.loads(found.stdout) == {"boards": [], "scaling": []}
+    assert json.loads(found.stdout) == {"boards": [], "threads": [], "scaling": []}
     assert "Toaster is not known" in CliRunner().invoke(app, ["validate", "boards", "--data", str(path)]).stdout
 
 
@@ -181,6 +181,8 @@ def test_an_interval_is_from_the_errors_on_all_other_boards(tmp_path: Path) -> N
     assert list(by_board.values()) == [True, True, True, False]
     (last,) = (one for one in report(found, covered) if one.device == "EAIDK 310")
     assert last.coverage == 0
+    (all_four,) = report_threads(found, covered)
+    assert (all_four.threads, all_four.board.n, all_four.coverage) == (4, 40, 0.75)
 
 
 def test_the_errors_of_a_core_say_threads_times_and_boards(tmp_path: Path) -> None:

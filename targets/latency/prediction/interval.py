@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,16 +28,23 @@ class Interval(NamedTuple):
     outside: tuple[str, ...]
 
 
-def conformal(ratios: Sequence[float]) -> float | None:
+def conformal(ratios: Sequence[float], groups: Sequence[Hashable] | None = None) -> float | None:
     """Half the width, in logarithms, of an interval that holds a new prediction's truth nine times in ten.
 
-    `ratios` are predicted / true of exchangeable others; split conformal prediction takes the ⌈(n + 1) 0.9⌉-th smallest
-    of |log ratio| (Lei et al., JASA 2018), here the largest where n is below 9. None of none.
+    `ratios` are predicted / true of others; None of none. Those of a group (a board, a network) err alike, and what is
+    to be predicted is of a new group: every group weighs the same, and of K groups the smallest |log ratio| is taken
+    with 0.9 (K + 1) / K of the weight at or below it, the largest where that is above 1 (Dunn et al., JASA 2023). With
+    each ratio a group of its own this is split conformal prediction (Lei et al., JASA 2018).
     """
     if not len(ratios):
         return None
-    errors = np.sort(np.abs(np.log(np.asarray(ratios, float))))
-    return float(errors[min(math.ceil((len(errors) + 1) * COVERAGE), len(errors)) - 1])
+    members = list(range(len(ratios)) if groups is None else groups)
+    sizes = Counter(members)
+    errors = np.abs(np.log(np.asarray(ratios, float)))
+    order = np.argsort(errors)
+    weights = np.cumsum(np.array([1 / sizes[member] for member in members])[order])
+    found = np.searchsorted(weights, COVERAGE * (len(sizes) + 1) - 1e-9)
+    return float(errors[order[min(found, len(order) - 1)]])
 
 
 def interval(ms: float, launch_ms: float, error: Error, threads: int, own_code: bool = True) -> Interval:

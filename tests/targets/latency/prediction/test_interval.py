@@ -37,6 +37,18 @@ def test_nine_of_ten_new_errors_are_within_the_conformal_quantile_however_few_th
         assert np.mean(inside) > 0.88
 
 
+def test_of_errors_that_are_alike_in_groups_nine_of_ten_new_groups_errors_are_within():
+    draw = np.random.default_rng(0)
+    groups = np.repeat(np.arange(30), 20)
+    inside = []
+    for _ in range(300):
+        boards = draw.normal(size=31)
+        errors = np.repeat(boards[:30], 20) + 0.3 * draw.normal(size=600)
+        new = boards[30] + 0.3 * draw.normal(size=20)
+        inside.append(np.mean(np.abs(new) <= conformal(np.exp(errors), groups)))
+    assert 0.87 < np.mean(inside) < 0.95
+
+
 def test_too_few_errors_give_the_largest_of_them_and_none_gives_none():
     assert conformal([1.5, 0.9]) == pytest.approx(math.log(1.5))
     assert conformal([]) is None
