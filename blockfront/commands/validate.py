@@ -111,7 +111,7 @@ def boards(
     reports, threads = report(predictions, covered), report_threads(predictions, covered)
     scaling = report_scaling(scalings(predictions))
     if json:
-        parts = {"boards": reports, "threads": threads, "scaling": scaling}
+        parts: dict[str, list[Any]] = {"boards": reports, "threads": threads, "scaling": scaling}
         print_json({name: [asdict(one) for one in part] for name, part in parts.items()})
         for reason, count in skipped.items():
             choose_progress(quiet=quiet).note(f"{count} rows skipped: {reason}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from blockfront.targets.latency.prediction.core_model import work_of
-from blockfront.targets.latency.prediction.core_models import core_models
+from blockfront.targets.latency.prediction.core_models import as_predicted, core_models
 from blockfront.targets.latency.prediction.fitting import Observation, leave_one_out
 from blockfront.targets.latency.prediction.guides import GUIDES, LEAST
 from blockfront.targets.latency.profiler import Profile
@@ -70,7 +70,7 @@ def observe(cases: Sequence[Case], profiles: Sequence[Profile]) -> list[Observed
     found = []
     for case, profile in zip(cases, profiles, strict=True):
         known, board = GUIDES[case.core].prior, case.placement.target
-        work = work_of(profile, board, known.overlap, known.pairs)
+        work = work_of(profile, as_predicted(board), known.overlap, known.pairs)
         found.append(Observed(work, case.published.milliseconds, case.network.name, board.name, case))
     return found
 

@@ -97,7 +97,7 @@ def report_threads(predictions: Sequence[CasePrediction], covered: Mapping[int, 
         boards = _pairs(predictions, threads, lambda one: one.board_ms)
         inside = [covered[id(one)] for one, _ in boards if id(one) in covered]
         share = sum(inside) / len(inside) if inside else None
-        found.append(ThreadsReport(threads, *map(_accuracy, (networks, boards)), share))
+        found.append(ThreadsReport(threads, _accuracy(networks), _accuracy(boards), share))
     return found
 
 

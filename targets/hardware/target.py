@@ -16,13 +16,13 @@ from blockfront.targets.hardware.machine import Machine
 FIGURES = (
     *("cores", "cpus", "clock_ghz", "simd_bits", "vector_registers", "fma_per_cycle", "loads_per_cycle"),
     *("fma_latency", "lane_operands", "l1_bytes", "l1_ways", "l2_bytes", "l2_ways", "l2_shared", "l3_bytes", "l3_ways"),
-    *("bandwidth_gbs", "memory_gbs", "shared_gbs", "launch_us"),
+    *("bandwidth_gbs", "memory_gbs", "launch_us"),
 )
 """The fields of a target that describe its hardware."""
 
 
 SHARED = 0.85
-"""What memory gives all cores at once over what it gives one, where it is not known: fitted to published times of four
+"""What memory gives all cores at once over what it gives one: fitted to published times of four
 threads on twelve boards (docs/prediction.md)."""
 
 
@@ -36,8 +36,8 @@ class Target(Hardware):
     `l3_bytes` 0 without a third level for all; `lane_operands`: see `Machine`; `bandwidth_gbs` is
     what the group copies from memory in 10⁹ bytes a second; `launch_us` is the cost of starting a kernel on all
     cores; `memory_gbs` is what memory takes or gives in 10⁹ bytes a second, where one core cannot copy that fast, else
-    None; `shared_gbs` is the same for all cores at once, where that is known; `cpus` are the core numbers on the board
-    to pin to, empty for any; `key` is the name that the board's server registers with, where that is not the target's.
+    None; `cpus` are the core numbers on the board to pin to, empty for any; `key` is the name that the board's server
+    registers with, where that is not the target's.
     """
 
     tvm_target: Mapping[str, Any]
@@ -59,7 +59,6 @@ class Target(Hardware):
     lane_operands: bool = False
     launch_us: float = 5.0
     memory_gbs: float | None = None
-    shared_gbs: float | None = None
     cpus: tuple[int, ...] = ()
     key: str | None = None
 
@@ -93,7 +92,7 @@ class Target(Hardware):
     @property
     def all_cores_gbs(self) -> float:
         """10⁹ bytes a second that memory gives or takes from all cores together."""
-        return self.shared_gbs or SHARED * self.traffic_gbs
+        return SHARED * self.traffic_gbs
 
     def peak_macs(self, threads: int) -> float:
         """float32 multiply-accumulates a second on `threads` cores."""

@@ -12,8 +12,6 @@ KIB, MIB = 1024, 1024**2
 OUR_CHOICE = "our choice; unverified"
 FROM_MEMORY = "from memory; unverified"
 NO_L3 = "no third level"
-LAUNCH_US = 1.0
-FITTED = "fitted to published times of four threads, 0.4 to 5 µs: docs/prediction.md"
 
 _INFERRED = "inferred from the pipeline; unverified"
 _WAYS = "the core's technical reference manual, from memory; unverified"
@@ -79,11 +77,10 @@ class Core:
             l3_ways=l3_ways,
             lane_operands=self.lane_operands,
             bandwidth_gbs=bandwidth_gbs,
-            launch_us=LAUNCH_US if issubclass(self.kind, Processor) else Target.launch_us,
             memory_gbs=memory_gbs,
             key=key,
             sources={
-                "launch_us": FITTED if issubclass(self.kind, Processor) else OUR_CHOICE,
+                "launch_us": OUR_CHOICE,
                 "l1_ways, l2_ways, l2_shared": _WAYS,
                 "l3_bytes, l3_ways": NO_L3,
                 **self.sources,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import msgspec
 
-from blockfront.targets.hardware.target import Target
+from blockfront.targets.hardware.target import SHARED, Target
 from blockfront.targets.latency.prediction.core_model import CoreModel
 
 
@@ -46,8 +46,7 @@ class Measured(msgspec.Struct, frozen=True):
             target,
             clock_ghz=clock_ghz,
             bandwidth_gbs=copied,
-            memory_gbs=None,
-            shared_gbs=2 * copied,
+            memory_gbs=2 * copied / SHARED,
             launch_us=launch_us,
         )
 

@@ -15,6 +15,7 @@ from blockfront.targets.latency.meter import Reservation
 from blockfront.targets.latency.meters.predicting import PredictsPrograms
 from blockfront.targets.latency.options import RunOptions
 from blockfront.targets.latency.prediction import CoreModel, core_model
+from blockfront.targets.latency.prediction.core_models import as_predicted
 from blockfront.targets.latency.prediction.interval import interval
 from blockfront.targets.latency.profiler import (
     Counts,
@@ -109,4 +110,4 @@ def _basis(options: RunOptions) -> tuple[CoreModel, Target]:
             f"there is no model of the core of {name}: bench calibrate --target {name} makes one where a device is "
             "attached, and --runner roofline needs none"
         )
-    return model, options.target
+    return model, as_predicted(options.target)

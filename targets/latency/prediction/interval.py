@@ -44,7 +44,7 @@ def conformal(ratios: Sequence[float], groups: Sequence[Hashable] | None = None)
     order = np.argsort(errors)
     weights = np.cumsum(np.array([1 / sizes[member] for member in members])[order])
     found = np.searchsorted(weights, COVERAGE * (len(sizes) + 1) - 1e-9)
-    return float(errors[order[min(found, len(order) - 1)]])
+    return float(errors[order[min(int(found), len(order) - 1)]])
 
 
 def interval(ms: float, launch_ms: float, error: Error, threads: int, own_code: bool = True) -> Interval:

@@ -6,6 +6,7 @@ import pytest
 from blockfront.errors import UsageError
 from blockfront.targets import METERS, Asked, Latency, RunOptions, choose, get_target
 from blockfront.targets.latency.prediction import core_model
+from blockfront.targets.latency.prediction.core_models import as_predicted
 from blockfront.targets.latency.profiler import profile_kernels
 
 pytestmark = pytest.mark.usefixtures("emulators")
@@ -20,7 +21,7 @@ def test_a_latency_is_the_sum_of_its_kernels_by_the_model_of_the_core(board_prog
     latency = METER.latency(board_program, options())
     profiles, model = profile_kernels(board_program, get_target("rk3399")), core_model(get_target("rk3399"))
     expected = sum(
-        kernel.calls * model.milliseconds(profiles[kernel.symbol], get_target("rk3399"))
+        kernel.calls * model.milliseconds(profiles[kernel.symbol], as_predicted(get_target("rk3399")))
         for kernel in board_program.kernels
     )
     assert latency.median_ms == pytest.approx(expected)
