@@ -52,7 +52,7 @@ def import_file(path: str | Path) -> ModuleType:
             importlib.import_module(parent)
         if name in sys.modules:  # It is a package's __init__.py, or that has imported it.
             return sys.modules[name]
-        return siblings.load(name, file)
+        return siblings.load_beside(name, file)
     except (Exception, SystemExit) as error:
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
         line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None

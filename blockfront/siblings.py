@@ -41,7 +41,7 @@ def names(file: Path) -> tuple[str, str]:
     return package, package if file.stem == "__init__" else f"{package}.{file.stem.replace('.', '_')}"
 
 
-def load(name: str, file: Path) -> ModuleType:
+def load_beside(name: str, file: Path) -> ModuleType:
     """Run `file` as the module `name`, which is forgotten if it fails."""
     loader = _Loader(name, str(file))
     spec = spec_from_file_location(name, file, loader=loader)

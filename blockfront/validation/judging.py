@@ -18,7 +18,7 @@ BOARDS_FOR_INTERVAL = 9
 """The same of intervals: with fewer boards the largest of all errors would be one's width (see `conformal`)."""
 _NETWORKS = "published times of ncnn's networks"
 
-Pair = tuple[CasePrediction, float]
+Judged = tuple[CasePrediction, float]
 """A published time and one of the milliseconds predicted for it."""
 
 
@@ -47,7 +47,7 @@ def errors_of(core: str, predictions: Sequence[CasePrediction], boards: Sequence
     return tuple(found)
 
 
-def spread_on_board(pairs: Sequence[Pair], core: str | None = None) -> float | None:
+def spread_on_board(pairs: Sequence[Judged], core: str | None = None) -> float | None:
     """`Error.spread` for a board of `core` that no fit saw, from predictions of others; None of none."""
     here = [pair for pair in pairs if pair[0].case.core == core]
     used = here if board_count(here) >= BOARDS_FOR_INTERVAL else pairs
@@ -55,7 +55,7 @@ def spread_on_board(pairs: Sequence[Pair], core: str | None = None) -> float | N
 
 
 def error_on(
-    pairs: Sequence[Pair], data: str, threads: int, spread: float | None, scaling: float, known: bool = False
+    pairs: Sequence[Judged], data: str, threads: int, spread: float | None, scaling: float, known: bool = False
 ) -> Error:
     """The error of some predictions, one at least; the other arguments are what `Error` keeps."""
     times = [one.case.published.milliseconds for one, _ in pairs]
@@ -101,16 +101,16 @@ def report_threads(predictions: Sequence[CasePrediction], covered: Mapping[int, 
     return found
 
 
-def _accuracy(pairs: Sequence[Pair]) -> Accuracy | None:
+def _accuracy(pairs: Sequence[Judged]) -> Accuracy | None:
     return accuracy([ms for _, ms in pairs], [one.case.published.milliseconds for one, _ in pairs])
 
 
-def board_count(pairs: Sequence[Pair]) -> int:
+def board_count(pairs: Sequence[Judged]) -> int:
     """On how many boards they are."""
     return len(set(map(_board, pairs)))
 
 
-def ratios(pairs: Sequence[Pair]) -> list[float]:
+def ratios(pairs: Sequence[Judged]) -> list[float]:
     """Predicted over published."""
     return [ms / one.case.published.milliseconds for one, ms in pairs]
 
@@ -132,11 +132,11 @@ def coverage(predictions: Sequence[CasePrediction]) -> dict[int, bool]:
     return found
 
 
-def _board(pair: Pair) -> str:
+def _board(pair: Judged) -> str:
     return pair[0].case.placement.target.name
 
 
 def _pairs(
     predictions: Sequence[CasePrediction], threads: int, of: Callable[[CasePrediction], float | None]
-) -> list[Pair]:
+) -> list[Judged]:
     return [(one, ms) for one in predictions if one.case.placement.threads == threads and (ms := of(one)) is not None]
