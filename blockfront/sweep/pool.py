@@ -113,7 +113,8 @@ class Pool:
         self._restart(addresses)
 
     def _restart(self, addresses: list[str]) -> None:
-        self.client.restart_workers(addresses, timeout=60, raise_for_error=False)
+        # On a busy machine a start takes minutes, and a nanny that is told to give up leaves no worker behind.
+        self.client.restart_workers(addresses, timeout=600, raise_for_error=False)
 
 
 def _erred_on(dask_scheduler: Any, key: str) -> list[str]:
