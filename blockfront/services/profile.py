@@ -23,6 +23,7 @@ def build_model(model: Model) -> tuple[nn.Module, Cost]:
     from blockfront.blocks import deploy
     from blockfront.design_space import count_cost
 
+    module = None
     try:
         module = _whole(model)
         deployed = deploy(module)
@@ -30,6 +31,8 @@ def build_model(model: Model) -> tuple[nn.Module, Cost]:
     except (UsageError, RunError):
         raise
     except Exception as error:
+        if formats := _other_formats(module):
+            raise RunError(f"{model.name} has weights in {formats}: convert it to float32 by .float()") from error
         reason = " ".join(first_line(error).split())[:300]
         raise RunError(f"{model.name} does not run at {model.signature.size}: {reason}") from error
 
@@ -46,10 +49,14 @@ def _whole(model: Model) -> nn.Module:
     if any(nn.parameter.is_lazy(tensor) for tensor in tensors):
         with torch.no_grad():
             module(*model.signature.zeros())
-    wide = {str(one.dtype).removeprefix("torch.") for one in tensors if one.is_floating_point()} - {"float32"}
-    if wide:
-        raise RunError(f"{model.name} has weights in {' and '.join(sorted(wide))}: convert it to float32 by .float()")
     return module
+
+
+def _other_formats(module: nn.Module | None) -> str:
+    """The number formats of weights that are not float32, in words."""
+    tensors = [] if module is None else [*module.parameters(), *module.buffers()]
+    found = {str(one.dtype).removeprefix("torch.") for one in tensors if one.is_floating_point()}
+    return " and ".join(sorted(found - {"float32"}))
 
 
 @dataclass(frozen=True)

@@ -51,8 +51,8 @@ def compile_model(
     fails, one of the outputs differs from torch's by more than it may (`torch_outputs`), or none depends on the inputs.
     """
     threads = target.check_threads(threads)
-    constants = nullcontext() if seed is None else random_constants(module, seed)
     samples = signature.random(seed or 0)
+    constants = nullcontext() if seed is None else random_constants(module.eval(), seed, samples)
     try:
         with constants:
             trace = export_module(module, signature)

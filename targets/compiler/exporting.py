@@ -70,7 +70,8 @@ def export_module(module: nn.Module, signature: Signature) -> Trace:
         raise
     except RuntimeError as unproven:
         try:
-            with torch.no_grad():
+            with torch.no_grad(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # They are about torch's own code.
                 functional = torch.export.export(module, signature.zeros()).run_decompositions({}).module()
         except Exception as error:
             raise RunError(str(unproven)) from error
@@ -123,10 +124,15 @@ class _Recorder(TorchDispatchMode):
             self._nodes[tensor] = _described(self.trace.graph.placeholder(name), tensor)
         self._constants = WeakTensorKeyDictionary()
         self._constant_memory: set[int] = set()
+        # The operator that drew what a tensor holds, or was computed from.
+        self._random = WeakTensorKeyDictionary()
 
     def node(self, tensor: torch.Tensor) -> Node:
         """The node that computes `tensor`, or that holds it."""
         node = self._nodes.get(tensor) or self._constants.get(tensor)
+        if tensor in self._random:
+            operator = self._random[tensor]
+            raise RunError(f"operator {operator} is random: the outputs differ from run to run, and agree with nothing")
         if node is None:
             node = self._constants[tensor] = self.trace.constant(tensor)
             self._constant_memory.add(_memory(tensor))
@@ -139,8 +145,11 @@ class _Recorder(TorchDispatchMode):
         read: list[torch.Tensor] = []
         _each_tensor((args, kwargs), read.append)
         depends = any(tensor in self._nodes for tensor in read)
-        if _is_random(func):
-            raise RunError(f"operator {func} is random: the outputs differ from run to run, and agree with nothing")
+        if _is_random(func) and not (kwargs.get("generator") and not depends):
+            return self._drawn(func, func(*args, **kwargs))
+        drawn = next((self._random[tensor] for tensor in read if tensor in self._random), None)
+        if drawn is not None and not depends:
+            return self._drawn(drawn, func(*args, **kwargs))
         if depends and not converts(func, args, kwargs):
             return self._decomposed(func, args, kwargs)
         if func._schema.is_mutable:
@@ -151,9 +160,14 @@ class _Recorder(TorchDispatchMode):
             self._bind(_described(node, result), result)
         return result
 
+    def _drawn(self, func: Any, result: Any) -> Any:
+        """`result`, which may be used for nothing that leaves the module."""
+        _each_tensor(result, lambda tensor: self._random.__setitem__(tensor, func))
+        return result
+
     def _decomposed(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         table = _decompositions()
-        own = DECOMPOSITIONS.get(_out_of_place(func)) if func._schema.is_mutable else None
+        own = DECOMPOSITIONS.get(_out_of_place(func)) if out_of_place(func.__name__) != func.__name__ else None
         with self:
             if own is not None:
                 return args[0].copy_(own(*args, **kwargs))
@@ -180,9 +194,10 @@ class _Recorder(TorchDispatchMode):
             self._nodes[result] = node
             return
         if not isinstance(result, list | tuple):
-            raise _Unproven(
-                f"operator {node.target} reads a number out of a tensor that depends on the input, as item, float() "
-                "and an if on a tensor do: compiled code would keep that of one input; choose by torch.where instead"
+            raise RunError(
+                f"operator {node.target} reads a number out of a tensor that depends on the input, as item, float(), "
+                "and an if or assert on a tensor do: compiled code would keep that of one input; choose by torch.where "
+                "and leave such checks out"
             )
         for index, item in enumerate(result):
             part = self.trace.graph.call_function(operator.getitem, (node, index))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from math import prod, sqrt
 
@@ -16,7 +16,7 @@ _VISIBLE = 0.1
 """A scale of less, such as a layer scale of 1e-6, is as good as zero."""
 
 
-def randomize_constants(module: nn.Module, seed: int) -> None:
+def randomize_constants(module: nn.Module, seed: int, samples: Sequence[torch.Tensor] = ()) -> None:
     """Give every constant float parameter, and constant normalisation statistics, random values, in place.
 
     What a new network has equal everywhere hides something: a head of zeros its whole body, a scale of zeros or 1e-6
@@ -27,21 +27,55 @@ def randomize_constants(module: nn.Module, seed: int) -> None:
       "Efficient BackProp", 1998); a single zero becomes a scale.
     - scales, along one dimension at most, and below 0.1: 0.8 to 1.2.
     - other constants: 0.8 to 1.2 times what they are.
+    - running statistics, where there are `samples`, which the module takes: the mean and variance of what reaches the
+      layer for these, the one moved by up to 0.2 deviations and the other by 0.8 to 1.2. Trained statistics fit their
+      network so too; any others let activations grow from layer to layer, until rounding is all that is left of them.
 
     The same seed gives the same values; torch's global random state is not touched.
     """
     generator = torch.Generator().manual_seed(seed)
+    constants = list(_constants(module))
     with torch.no_grad():
-        for tensor, low, high in list(_constants(module)):
+        for tensor, low, high in constants:
             tensor.copy_(torch.rand(tensor.shape, generator=generator) * (high - low) + low)
+        if samples:
+            _fit_statistics(module, {id(tensor) for tensor, _, _ in constants}, samples, generator)
+
+
+def _fit_statistics(
+    module: nn.Module, constant: Container[int], samples: Sequence[torch.Tensor], generator: torch.Generator
+) -> None:
+    """Running statistics that were constant become those of `samples`, or nearly, in one run of the module."""
+
+    def fit(layer: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        values = inputs[0]
+        variance, mean = torch.var_mean(values, [0, *range(2, values.dim())], correction=0)
+        alive = variance > 0  # Not of a single pixel, nor of a channel that these inputs do not reach.
+        aside, wider = torch.rand(2, *mean.shape, generator=generator) * 0.4
+        fitted = mean + (aside - 0.2) * variance.sqrt(), (wider + 0.8) * variance
+        for kept, value in zip((layer.running_mean, layer.running_var), fitted, strict=True):
+            assert isinstance(kept, torch.Tensor)
+            kept.copy_(torch.where(alive, value, kept))
+
+    hooks = [
+        layer.register_forward_pre_hook(fit)
+        for layer in module.modules()
+        if isinstance(layer, nn.modules.batchnorm._NormBase) and id(layer.running_var) in constant
+    ]
+    try:
+        if hooks:
+            module(*(sample.clone() for sample in samples))
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 @contextmanager
-def random_constants(module: nn.Module, seed: int) -> Iterator[None]:
+def random_constants(module: nn.Module, seed: int, samples: Sequence[torch.Tensor]) -> Iterator[None]:
     """`randomize_constants`, undone at the end."""
     kept = [(tensor, tensor.detach().clone()) for tensor, _, _ in _constants(module)]
-    randomize_constants(module, seed)
     try:
+        randomize_constants(module, seed, samples)
         yield
     finally:
         with torch.no_grad():

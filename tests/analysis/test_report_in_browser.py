@@ -84,7 +84,9 @@ def test_nothing_is_logged_and_nothing_is_fetched(browser, report):
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     requests = [event["params"] for event in events if event["method"] == "Network.requestWillBeSent"]
     # Chromium's own start page loads its parts before the report is opened.
-    fetched = [r["request"]["url"] for r in requests if not r["documentURL"].startswith(("chrome:", "chrome-untrusted:"))]
+    fetched = [
+        r["request"]["url"] for r in requests if not r["documentURL"].startswith(("chrome:", "chrome-untrusted:"))
+    ]
     assert {url for url in fetched if not url.startswith(("data:", "blob:"))} == {report.as_uri()}
 
 

@@ -141,6 +141,44 @@ def _least(self: Tensor, dim: Sequence[int] = (), keepdim: bool = False) -> Tens
     return -(-self).amax(tuple(dim), keepdim)
 
 
+@decomposes("eq.Scalar")
+def _equals(self: Tensor, other: float) -> Tensor:
+    return self.float() == float(other)
+
+
+@decomposes("ne.Scalar")
+def _differs(self: Tensor, other: float) -> Tensor:
+    return self.float() != float(other)
+
+
+@decomposes("clamp_min.Tensor")
+def _at_least(self: Tensor, min: Tensor) -> Tensor:
+    return torch.maximum(self, min)
+
+
+@decomposes("clamp_max.Tensor")
+def _at_most(self: Tensor, max: Tensor) -> Tensor:
+    return torch.minimum(self, max)
+
+
+@decomposes("__lshift__.Scalar")
+def _shift_left(self: Tensor, other: int) -> Tensor:
+    return self * 2**other
+
+
+@decomposes("__rshift__.Scalar")
+def _shift_right(self: Tensor, other: int) -> Tensor:
+    return torch.div(self, 2**other, rounding_mode="floor")
+
+
+@decomposes("_cdist_forward.default")
+def _distances(x1: Tensor, x2: Tensor, p: float, compute_mode: int | None) -> Tensor:
+    apart = (x1.unsqueeze(-2) - x2.unsqueeze(-3)).abs()
+    if p in (0, math.inf):
+        return apart.amax(-1) if p else (apart != 0).to(apart.dtype).sum(-1)
+    return (apart * apart).sum(-1).sqrt() if p == 2 else (apart**p).sum(-1) ** (1 / p)
+
+
 @decomposes("prod.dim_int")
 def _multiply_all(self: Tensor, dim: int, keepdim: bool = False, *, dtype: torch.dtype | None = None) -> Tensor:
     factors = self.to(dtype or (self.dtype if self.is_floating_point() else torch.int64)).unbind(dim)

@@ -20,6 +20,11 @@ def _refuse_unknown_size(self: Tensor, *_: Any, **__: Any) -> NoReturn:
     )
 
 
+@decomposes("take.default")
+def _take(self: Tensor, index: Tensor) -> Tensor:
+    return _index(self.flatten(), [index])
+
+
 @decomposes("index.Tensor")
 def _index(self: Tensor, indices: Sequence[Tensor | None]) -> Tensor:
     chosen = _Chosen(self, indices)

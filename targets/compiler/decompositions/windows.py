@@ -33,6 +33,21 @@ def _average(
     )
 
 
+@decomposes("conv1d.default", "conv1d.padding")
+def _convolve_line(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Sequence[int] = (1,),
+    padding: Sequence[int] | str = (0,),
+    dilation: Sequence[int] = (1,),
+    groups: int = 1,
+) -> Tensor:
+    pads = padding if isinstance(padding, str) else (0, padding[0])
+    shape = (1, stride[0]), pads, (1, dilation[0]), groups
+    return F.conv2d(input.unsqueeze(-2), weight.unsqueeze(-2), bias, *shape).squeeze(-2)
+
+
 @decomposes("avg_pool1d.default")
 def _average_line(
     self: Tensor,

@@ -29,12 +29,12 @@ LEFT_OUT = frozenset(
             "adaptive_max_pool2d",
         ),
         *("topk", "sort", "argsort", "cumsum", "cumprod", "argmax", "argmin", "median", "sinh", "cosh", "heaviside"),
-        *("max_pool1d", "avg_pool1d", "adaptive_avg_pool1d", "max_pool2d_with_indices", "mv"),
+        *("take", "conv1d", "max_pool1d", "avg_pool1d", "adaptive_avg_pool1d", "max_pool2d_with_indices", "mv"),
         *("index_put", "index_add", "scatter_add"),
     )
 ) | {
     *("bernoulli.p", "std.correction", "var_mean.correction", "std_mean.correction", "isin.Tensor_Tensor"),
-    *("index.Tensor", "max.dim", "min.dim", "median.dim", "bucketize.Tensor", "prod.dim_int"),
+    *("conv1d.padding", "index.Tensor", "max.dim", "min.dim", "median.dim", "bucketize.Tensor", "prod.dim_int"),
     *("_native_batch_norm_legit.no_stats", "lstm.input", "gru.input", "rnn_tanh.input", "rnn_relu.input"),
 }
 """Operators whose converters are wrong, or read so little that torch's own decomposition serves better."""
@@ -48,7 +48,7 @@ READS: dict[str, frozenset[str]] = {
         "beta alpha": "addmm.default baddbmm.default",
         "beta threshold": "softplus.default",
         "bias": "linear.default",
-        "bias stride padding dilation groups": "conv1d.default conv2d.default conv2d.padding conv3d.default",
+        "bias stride padding dilation groups": "conv2d.default conv2d.padding conv3d.default",
         "bias stride padding output_padding groups dilation": "conv_transpose1d.default conv_transpose2d.input",
         "diagonal": "tril.default triu.default",
         "dim": "cat.default chunk.default concat.default "
@@ -201,6 +201,11 @@ def _only_converts(non_blocking: bool, copy: bool, memory_format: Any, **_: Any)
 @supports("any.dim", "any.dims", "any.default")
 def _is_of_booleans(self: Tensor, **_: Any) -> bool:
     return self.dtype == torch.bool
+
+
+@supports("eq.Scalar", "ne.Scalar")
+def _compares_numbers(self: Tensor, **_: Any) -> bool:
+    return self.dtype != torch.bool
 
 
 @supports("upsample_nearest2d.vec")

@@ -186,6 +186,16 @@ CASES: dict[str, Function] = {
     "unpooling": lambda x: F.max_unpool2d(*F.max_pool2d(x[:, :, :, :14], 2, return_indices=True), 2),
     "bilinear form": lambda x: F.bilinear(x, x.tanh(), torch.linspace(-1, 1, 675).reshape(3, 15, 15)),
     "matrix by vector": lambda x: x[0, 0] @ x[0, 1, 2],
+    "a randomised relu that is not in place": lambda x: torch.cat([F.rrelu(x), x]),
+    "cosine similarity": lambda x: F.cosine_similarity(x, x.roll(1, 1), dim=1),
+    "distances": lambda x: torch.cdist(x[0, :, 0], x[0, :, 1], p=1.5),
+    "bits shifted": lambda x: ((x * 9).int() >> 1) + ((x * 9).int() << 2),
+    "count of what is not zero": lambda x: torch.count_nonzero(x > 0, dim=1),
+    "take": lambda x: x.take(torch.tensor([3, -1])),
+    "random numbers that nobody reads": lambda x: (x * 2, torch.rand(1))[0],
+    "grouped convolution of a line": lambda x: F.conv1d(
+        x.flatten(2), torch.linspace(-1, 1, 144).reshape(12, 4, 3), None, 1, 4, 4, 3
+    ),
     "one column": lambda x: F.conv2d(x, torch.linspace(-1, 1, 108).reshape(1, 12, 3, 3), padding=1),
     "one feature": lambda x: F.linear(x.flatten(1), torch.linspace(-1, 1, 2160)[None], torch.ones(1)),
 }
@@ -276,6 +286,11 @@ def test_an_instance_norm_that_keeps_its_statistics_uses_them() -> None:
 def test_what_cannot_be_is_refused_with_the_reason(function: Function, said: str) -> None:
     with pytest.raises(RunError, match=said):
         _error(Computed(function))
+
+
+def test_weights_in_float64_are_no_obstacle_where_the_module_casts_to_them() -> None:
+    layer = nn.Conv2d(12, 4, 1).double()
+    assert _error(Computed(lambda x: layer(x.double()).float())) <= 1e-5
 
 
 def test_what_is_logged_and_flattened_is_written_out_once() -> None:
