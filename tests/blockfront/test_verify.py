@@ -103,7 +103,7 @@ def test_it_starts_a_board_of_its_own_and_ends_it(commands, emulation, finished)
     assert said.returncode == 0, said.stderr
     assert f"emulating rk3399: {emulation.title}" in said.stderr
     header, row = said.stdout.splitlines()
-    assert header.split() == ["network", "family", "relative", "error", "verdict"]
+    assert header.split() == ["network", "family", "relative", "error", "torch's", "own", "verdict"]
     assert row.split()[:2] == [network["network_id"], network["family"]]
     assert row.split()[-1] == "agrees"
     assert emulators(emulation) == before

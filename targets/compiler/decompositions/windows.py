@@ -43,8 +43,8 @@ def _convolve_line(
     dilation: Sequence[int] = (1,),
     groups: int = 1,
 ) -> Tensor:
-    pads = padding if isinstance(padding, str) else (0, padding[0])
-    shape = (1, stride[0]), pads, (1, dilation[0]), groups
+    pads: Any = padding if isinstance(padding, str) else (0, padding[0])
+    shape: Any = (1, stride[0]), pads, (1, dilation[0]), groups
     return F.conv2d(input.unsqueeze(-2), weight.unsqueeze(-2), bias, *shape).squeeze(-2)
 
 
