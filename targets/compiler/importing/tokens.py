@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from tvm import relax
+from tvm import relax, te
 
 from blockfront.targets.compiler.importing.importer import Importer
 from blockfront.targets.compiler.importing.reshaping import identity
 from blockfront.targets.compiler.importing.rules import Node, argument, rule
+from blockfront.targets.compiler.legalizing import OUT_ELEMENTWISE_FUSIBLE, call_te
 
 
 @rule("linear.default")
@@ -17,13 +18,19 @@ def _linear(importer: Importer, node: Node) -> None:
         importer.restore(data)
     if weight.meta["val"].shape[0] == 1:
         # One column is no vector; rows of features are.
-        products = importer.block_builder.emit(relax.op.multiply(importer.env[data], importer.env[weight]))
-        value = relax.op.sum(products, -1, keepdims=True)
+        arguments = importer.env[data], importer.env[weight]
+        value = call_te(importer.block_builder, _row, *arguments, name="linear", attributes=OUT_ELEMENTWISE_FUSIBLE)
     else:
         value = relax.op.matmul(importer.env[data], importer.stored(weight, (1, 0)))
     if bias is not None:
         value = relax.op.add(importer.block_builder.emit(value), importer.env[bias])
     importer.emit(node, value, importer.order_of(data))
+
+
+def _row(data: te.Tensor, weight: te.Tensor) -> te.Tensor:
+    """(…, k) by (1, k) as (…, 1)."""
+    k = te.reduce_axis((0, data.shape[-1]), name="k")
+    return te.compute((*data.shape[:-1], 1), lambda *i: te.sum(data(*i[:-1], k) * weight[0, k], axis=k), name="linear")
 
 
 @rule("layer_norm.default")

@@ -288,6 +288,13 @@ def test_what_cannot_be_is_refused_with_the_reason(function: Function, said: str
         _error(Computed(function))
 
 
+@pytest.mark.parametrize("layer", [nn.Linear(2160, 1), nn.Conv2d(12, 1, 1)])
+def test_a_single_column_has_its_multiply_accumulates(layer: nn.Module) -> None:
+    linear = isinstance(layer, nn.Linear)
+    kernels = _program(Computed(lambda x: layer(x.flatten(1) if linear else x))).kernels
+    assert sum(kernel.macs for kernel in kernels) - 58320 == 2160 * (1 if linear else 2)
+
+
 def test_weights_in_float64_are_no_obstacle_where_the_module_casts_to_them() -> None:
     layer = nn.Conv2d(12, 4, 1).double()
     assert _error(Computed(lambda x: layer(x.double()).float())) <= 1e-5
