@@ -15,40 +15,44 @@ from tvm.s_tir import transform as scheduling
 from tvm.tirx import transform as lowering
 
 from blockfront.errors import CompilerTimeout
-from blockfront.targets.compiler.rewrites import keep_on_stack, shuffle_lanes, skip_borders
+from blockfront.targets.compiler.rewrites import forget_hints, keep_on_stack, shuffle_lanes, skip_borders
 
 LIMIT_S = 60.0
 """Seconds that LLVM may take over a kernel; hundredths are usual."""
 
+_PARTITION = scheduling.LoopPartition()
 # The part of TVM's default pipeline that concerns loops on a CPU: what it has for threads of a GPU, for bfloat16 and
 # for an entry point of its own costs time in every kernel and does nothing here; common subexpressions LLVM finds.
-_LOOPS = tvm.transform.Sequential(
-    [
-        scheduling.CanonicalizeLoop(),
-        scheduling.LowerInitBlock(),
-        scheduling.PlanAndUpdateBufferAllocationLocation(),
-        scheduling.ConvertBlocksToOpaque(),
-        scheduling.CompactBufferAllocation(),
-        scheduling.StmtSimplify(),
-        scheduling.LowerOpaqueBlock(),
-        lowering.FlattenBuffer(),
-        skip_borders,
-        scheduling.LoopPartition(),
-        lowering.NarrowDataType(32),
-        lowering.VectorizeLoop(True),
-        shuffle_lanes,
-        lowering.StorageRewrite(),
-        keep_on_stack,
-        lowering.UnrollLoop(),
-        lowering.StmtSimplify(),
-        scheduling.RewriteUnsafeSelect(),
-    ]
-)
+_LOOPS = [
+    scheduling.CanonicalizeLoop(),
+    scheduling.LowerInitBlock(),
+    scheduling.PlanAndUpdateBufferAllocationLocation(),
+    scheduling.ConvertBlocksToOpaque(),
+    scheduling.CompactBufferAllocation(),
+    scheduling.StmtSimplify(),
+    scheduling.LowerOpaqueBlock(),
+    lowering.FlattenBuffer(),
+    skip_borders,
+    _PARTITION,
+    lowering.NarrowDataType(32),
+    lowering.VectorizeLoop(True),
+    shuffle_lanes,
+    lowering.StorageRewrite(),
+    keep_on_stack,
+    lowering.UnrollLoop(),
+    lowering.StmtSimplify(),
+    scheduling.RewriteUnsafeSelect(),
+]
 
 
 def lower_kernel(function: tirx.PrimFunc, symbol: str) -> tvm.IRModule:
     """Flat loops over flat buffers under `symbol`, the same for every target; accumulators stay on the stack."""
-    return _LOOPS(tvm.IRModule({symbol: function.with_attr("global_symbol", symbol)}))
+    module = tvm.IRModule({symbol: function.with_attr("global_symbol", symbol)})
+    try:
+        return tvm.transform.Sequential(_LOOPS)(module)
+    except tvm.error.InternalError:
+        # TVM divides no loop twice: a border around a concatenation along the same columns then asks where it is.
+        return tvm.transform.Sequential([forget_hints if step is _PARTITION else step for step in _LOOPS])(module)
 
 
 def object_code(module: tvm.IRModule, target: tvm.target.Target) -> bytes:

@@ -34,6 +34,18 @@ def _on_stack(statement: Any) -> Any:
     return _rebuilt(statement, _on_stack)
 
 
+@tirx.transform.prim_func_pass(opt_level=0, name="ForgetHints")
+def forget_hints(function: tirx.PrimFunc, _module: tvm.IRModule, _context: tvm.transform.PassContext) -> tirx.PrimFunc:
+    """Loops as they are, in place of what `LoopPartition` would make of those that a schedule has marked for it."""
+    return function.with_body(_unmarked(function.body))
+
+
+def _unmarked(statement: Any) -> Any:
+    if isinstance(statement, tirx.AttrStmt) and str(statement.attr_key) == "pragma_loop_partition_hint":
+        return _unmarked(statement.body)
+    return _rebuilt(statement, _unmarked)
+
+
 @tirx.transform.prim_func_pass(opt_level=0, name="ShuffleLanes")
 def shuffle_lanes(function: tirx.PrimFunc, _module: tvm.IRModule, _context: tvm.transform.PassContext) -> tirx.PrimFunc:
     """Vectors read from local memory in a fixed order become shuffles of registers, where TVM loads every element."""

@@ -77,6 +77,13 @@ def _set_some(x: Tensor) -> Tensor:
     return x
 
 
+def _bordered(x: Tensor) -> Tensor:
+    """As CoaT has it: heads of concatenated channels beside others, and a border for a token of no place."""
+    parts = torch.cat([x, x.tanh(), x[:, :8].relu()], 1).flatten(2).transpose(1, 2)
+    heads = parts.reshape(1, 180, 4, 8).transpose(1, 2)
+    return F.pad(heads * heads.flip(2), (0, 0, 1, 0))
+
+
 def _quarters() -> Tensor:
     return (torch.arange(12) // 3)[None, :, None, None].expand(1, 12, 12, 15)
 
@@ -196,6 +203,7 @@ CASES: dict[str, Function] = {
     "grouped convolution of a line": lambda x: F.conv1d(
         x.flatten(2), torch.linspace(-1, 1, 144).reshape(12, 4, 3), None, 1, 4, 4, 3
     ),
+    "a border around a concatenation": _bordered,
     "one column": lambda x: F.conv2d(x, torch.linspace(-1, 1, 108).reshape(1, 12, 3, 3), padding=1),
     "one feature": lambda x: F.linear(x.flatten(1), torch.linspace(-1, 1, 2160)[None], torch.ones(1)),
 }
