@@ -50,7 +50,9 @@ def _fit_statistics(
     def fit(layer: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
         values = inputs[0]
         variance, mean = torch.var_mean(values, [0, *range(2, values.dim())], correction=0)
-        alive = variance > 0  # Not of a single pixel, nor of a channel that these inputs do not reach.
+        # A few pixels of one image vary less than those of many images would, and would be blown up.
+        variance = variance.maximum(0.1 * (values * values).mean())
+        alive = variance > 0
         aside, wider = torch.rand(2, *mean.shape, generator=generator) * 0.4
         fitted = mean + (aside - 0.2) * variance.sqrt(), (wider + 0.8) * variance
         for kept, value in zip((layer.running_mean, layer.running_var), fitted, strict=True):
