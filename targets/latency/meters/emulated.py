@@ -8,17 +8,16 @@ import msgspec
 
 from blockfront.digest import digest
 from blockfront.errors import RunError, UsageError
-from blockfront.results.latency import Latency, Prediction
+from blockfront.results.latency import Prediction
 from blockfront.targets.compiler.program import Program
 from blockfront.targets.hardware.target import Target
 from blockfront.targets.latency.meter import Reservation
-from blockfront.targets.latency.meters.predicting import PredictsPrograms
+from blockfront.targets.latency.meters.predicting import Estimate, PredictsPrograms
 from blockfront.targets.latency.options import RunOptions
 from blockfront.targets.latency.prediction import CoreModel, core_model
 from blockfront.targets.latency.prediction.core_models import as_predicted
 from blockfront.targets.latency.prediction.interval import interval
 from blockfront.targets.latency.profiler import (
-    Counts,
     architecture_of,
     emulator_obstacle,
     find_emulator,
@@ -62,17 +61,22 @@ class EmulatedMeter(PredictsPrograms):
         """With what is known of its error."""
         return f"from its code under emulation, not measured ({self.prediction(options)})"
 
-    def times(self, program: Program, options: RunOptions) -> tuple[list[float], list[Counts] | None]:
-        """By `CoreModel.milliseconds`."""
+    def estimate(self, program: Program, options: RunOptions) -> Estimate:
+        """By `CoreModel.milliseconds`, with the interval that the model's errors elsewhere make likely."""
         (model, board), profiles = _basis(options), profile_kernels(program, options.target)
         found = [profiles[kernel.symbol] for kernel in program.kernels]
-        times = [
-            kernel.calls * model.milliseconds(profile, board)
-            for kernel, profile in zip(program.kernels, found, strict=True)
-        ]
-        return times, [profile.total for profile in found]
+        calls = [kernel.calls for kernel in program.kernels]
+        times = [count * model.milliseconds(profile, board) for count, profile in zip(calls, found, strict=True)]
+        prediction, error = self.prediction(options), model.error(board.name, options.threads)
+        if error is not None:
+            regions = sum(count * profile.parallel_regions for count, profile in zip(calls, found, strict=True))
+            # A calibration measured what regions cost.
+            launch_ms = 0.0 if options.calibration else regions * board.launch_us * 1e-3
+            low, high, outside = interval(sum(times), launch_ms, error, options.threads)
+            prediction = replace(prediction, interval_ms=(low, high), outside=outside)
+        return Estimate(times, [profile.total for profile in found], prediction)
 
-    def prediction(self, options: RunOptions) -> Prediction | None:
+    def prediction(self, options: RunOptions) -> Prediction:
         """Where the model of the core is from, and the error it had elsewhere."""
         model, board = _basis(options)
         figures = model.coefficients, board.clock_ghz, board.bandwidth_gbs, board.all_cores_gbs, board.launch_us
@@ -82,21 +86,6 @@ class EmulatedMeter(PredictsPrograms):
             return Prediction(model_digest, model.provenance)
         basis = f"{error.domain}; {model.provenance}"
         return Prediction(model_digest, basis, error.median, error.p90, error.n, error.within_tenth)
-
-    def predict(self, prepared: Program, options: RunOptions) -> Latency:
-        """With the interval that the model's errors elsewhere make likely."""
-        latency = super().predict(prepared, options)
-        model, board = _basis(options)
-        error = model.error(board.name, options.threads)
-        if error is None or latency.prediction is None:
-            return latency
-        profiles = profile_kernels(prepared, options.target)
-        regions = sum(kernel.calls * profiles[kernel.symbol].parallel_regions for kernel in prepared.kernels)
-        # A calibration measured what regions cost.
-        launch_ms = 0.0 if options.calibration else regions * board.launch_us * 1e-3
-        found = interval(latency.median_ms, launch_ms, error, options.threads)
-        prediction = replace(latency.prediction, interval_ms=(found.low_ms, found.high_ms), outside=found.outside)
-        return replace(latency, prediction=prediction)
 
 
 def _basis(options: RunOptions) -> tuple[CoreModel, Target]:

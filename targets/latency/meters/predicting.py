@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from blockfront.results.latency import KernelTime, Latency, Peak, Prediction
 from blockfront.targets.compiler.program import Program
@@ -15,6 +15,18 @@ from blockfront.targets.latency.profiler.counts import Counts
 from blockfront.targets.latency.toolchain import Toolchain
 
 
+class Estimate(NamedTuple):
+    """What a model gives for a program.
+
+    `times`: milliseconds of all calls of each kernel; `counts`: what one call executes, where that was counted;
+    `prediction`: what is known of the model, and of this latency.
+    """
+
+    times: list[float]
+    counts: list[Counts] | None = None
+    prediction: Prediction | None = None
+
+
 class PredictsPrograms(Predicts[Program, RunOptions]):
     """A latency that is the sum over kernels of what a model of the hardware gives for each."""
 
@@ -23,8 +35,8 @@ class PredictsPrograms(Predicts[Program, RunOptions]):
         return issubclass(toolchain.makes, Program)
 
     @abstractmethod
-    def times(self, program: Program, options: RunOptions) -> tuple[list[float], list[Counts] | None]:
-        """Milliseconds of all calls of each kernel, and what one call executes where that was counted."""
+    def estimate(self, program: Program, options: RunOptions) -> Estimate:
+        """Each kernel by the model."""
 
     def prediction(self, options: RunOptions) -> Prediction | None:
         """Nothing is known of the model."""
@@ -32,13 +44,13 @@ class PredictsPrograms(Predicts[Program, RunOptions]):
 
     def predict(self, prepared: Program, options: RunOptions) -> Latency:
         """The sum over kernels; no interval, because nothing was measured."""
-        times, counts = self.times(prepared, options)
+        times, counts, prediction = self.estimate(prepared, options)
         return Latency(
             source=self.source,
             runner=self.name,
             toolchain=options.toolchain,
             predictor=self.predictor,
-            prediction=self.prediction(options),
+            prediction=prediction,
             peak=Peak("catalogue", *options.target.peak(options.threads)),
             target=options.target.name,
             device=f"model of {options.target.title}",

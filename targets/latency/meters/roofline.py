@@ -5,9 +5,8 @@ from __future__ import annotations
 from blockfront.targets.compiler.program import Kernel, Program
 from blockfront.targets.hardware.target import Target
 from blockfront.targets.latency.meter import Reservation
-from blockfront.targets.latency.meters.predicting import PredictsPrograms
+from blockfront.targets.latency.meters.predicting import Estimate, PredictsPrograms
 from blockfront.targets.latency.options import RunOptions
-from blockfront.targets.latency.profiler.counts import Counts
 
 
 class RooflineMeter(PredictsPrograms):
@@ -30,10 +29,11 @@ class RooflineMeter(PredictsPrograms):
         """Nothing is known of its error."""
         return "by the roofline model, not measured"
 
-    def times(self, program: Program, options: RunOptions) -> tuple[list[float], list[Counts] | None]:
+    def estimate(self, program: Program, options: RunOptions) -> Estimate:
         """By `kernel_ms`; nothing is counted."""
-        times = [kernel.calls * kernel_ms(kernel, options.target, options.threads) for kernel in program.kernels]
-        return times, None
+        return Estimate(
+            [kernel.calls * kernel_ms(kernel, options.target, options.threads) for kernel in program.kernels]
+        )
 
 
 def kernel_ms(kernel: Kernel, target: Target, threads: int) -> float:
