@@ -53,20 +53,20 @@ def family_of(name: str) -> str:
     return timm.models.model_entrypoint(name).__module__.rpartition(".")[2]
 
 
-def macs_on_meta(name: str) -> float | None:
+def macs_on_meta(name: str) -> int | None:
     """MACs without computing anything; None of what does not run on torch's meta device."""
     import torch
-    from torch.utils.flop_counter import FlopCounterMode
 
+    from blockfront.design_space import count_cost
     from blockfront.services.models import find_model
 
+    model = find_model(name)
     try:
-        with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
-            model = find_model(name)
-            model.build().eval()(*(sample.to("meta") for sample in model.signature.zeros()))
+        with torch.device("meta"):
+            module = model.build().eval()
+        return count_cost(module, model.signature).macs
     except Exception:
         return None
-    return counter.get_total_flops() / 2
 
 
 def attempt(name: str, targets: tuple[str, ...], gmacs: float) -> dict[str, Any]:
@@ -123,7 +123,6 @@ def run(file: Path, collection: str, targets: tuple[str, ...], gmacs: float, min
     tasks = [WorkerCall(i, attempt, (name, targets, gmacs)) for i, name in enumerate(names)]
     versions = {name: version(name) for name in ("torch", "timm", "torchvision", "apache-tvm")}
     with embedded_cluster(workers, 1) as client, file.open("a") as out:
-        client.upload_file(__file__)
         for outcome in track(Pool(client, workers).run(tasks, 60 * minutes), "networks", len(tasks)):
             name = names[outcome.number]
             row = {"reason": outcome.reason, "targets": {}} if outcome.future is None else outcome.result()
