@@ -42,10 +42,8 @@ def fast_log(x: te.Tensor) -> te.Tensor:
         return topi.log(x)
 
     def element(*i: tirx.Var) -> tirx.Expr:
-        given, bits, k, m, s, square = (
-            tirx.Var(name, "int32" if name in ("bits", "k") else "float32")
-            for name in ("given", "bits", "k", "m", "s", "square")
-        )
+        given, m, s, square = (tirx.Var(name, "float32") for name in ("given", "m", "s", "square"))
+        bits, k = (tirx.Var(name, "int32") for name in ("bits", "k"))
         subnormal = given < _SMALLEST_NORMAL
         series = 2.0 * s * (((square / 9 + 1 / 7) * square + 1 / 5) * square * square + square / 3 + 1.0)
         power = (k - tirx.Select(subnormal, _MANTISSA_BITS, 0)).astype("float32")

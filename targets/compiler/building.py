@@ -5,8 +5,8 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import Any
 
 import tvm
@@ -80,19 +80,15 @@ def object_code(module: tvm.IRModule, target: tvm.target.Target) -> bytes:
 
 def _within(limit_s: float, function: Callable[..., Any], *arguments: Any) -> Any:
     """What `function` gives, in a thread: nothing interrupts LLVM, which is left to itself at the limit."""
-    done: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
+    result: Future[Any] = Future()
 
     def work() -> None:
         try:
-            done.put((function(*arguments), None))
+            result.set_result(function(*arguments))
         except BaseException as error:
-            done.put((None, error))
+            result.set_exception(error)
 
     threading.Thread(target=work, daemon=True).start()
-    try:
-        result, error = done.get(timeout=limit_s)
-    except Empty:
-        raise CompilerTimeout(f"LLVM took longer than {limit_s:g} s") from None
-    if error is not None:
-        raise error
-    return result
+    if not wait([result], timeout=limit_s).done:
+        raise CompilerTimeout(f"LLVM took longer than {limit_s:g} s")
+    return result.result()

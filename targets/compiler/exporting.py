@@ -211,8 +211,9 @@ def _decompositions() -> Any:
 
 def _is_random(func: Any) -> bool:
     """Whether an operator draws random numbers, however it is called."""
-    switched = any(argument.name in _SWITCHES for argument in func._schema.arguments)
-    return torch.Tag.nondeterministic_seeded in func.tags and not switched
+    return torch.Tag.nondeterministic_seeded in func.tags and not any(
+        argument.name in _SWITCHES for argument in func._schema.arguments
+    )
 
 
 def _out_of_place(func: Any) -> Any:

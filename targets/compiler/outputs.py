@@ -116,7 +116,7 @@ def torch_outputs(module: nn.Module, signature: Signature, seed: int = 0, floor:
             raise RunError(
                 f"torch's {_called(name)} is not finite on random inputs, so nothing can be compared with it"
             )
-    changes = _changes(module, signature, seed, found)
+    changes = _changes(module, signature, seed, samples, found)
     precise = _run_in_float64(module, samples)
 
     def output(name: str, array: np.ndarray) -> Output:
@@ -157,12 +157,19 @@ def _run_in_float64(module: nn.Module, samples: Sequence[torch.Tensor]) -> dict[
     return {name: array for name, array in found.items() if array.dtype == "float64" and np.isfinite(array).all()}
 
 
-def _changes(module: nn.Module, signature: Signature, seed: int, found: Mapping[str, np.ndarray]) -> dict[str, float]:
+def _changes(
+    module: nn.Module,
+    signature: Signature,
+    seed: int,
+    before: Sequence[torch.Tensor],
+    found: Mapping[str, np.ndarray],
+) -> dict[str, float]:
     """How far each output is from what other inputs give, as a share of its largest value; none where inputs are equal.
+
+    `found` is what those that `seed` drew, `before`, gave.
 
     Raises `RunError` when no output changes at all. Some may be constant beside others, as a detector's anchors are.
     """
-    before = signature.random(seed)
     for other in range(seed + 1, seed + 1 + _OTHERS):
         samples = signature.random(other)
         if all(map(torch.equal, before, samples)):

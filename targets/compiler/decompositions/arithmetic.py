@@ -59,7 +59,7 @@ def _filled_as(value: float) -> Callable[..., Tensor]:
     return lambda self, size, *, dtype=None, **_: torch.full(size, value, dtype=dtype or self.dtype)
 
 
-@decomposes("dropout.default", "dropout_.default")
+@decomposes("dropout.default")
 def _refuse_dropout(self: Tensor, p: float, train: bool) -> Tensor:
     raise RunError("dropout is on in evaluation mode (F.dropout without training=self.training): its output is random")
 

@@ -24,6 +24,13 @@ def _positions(count: int) -> Tensor:
     return torch.arange(count, dtype=torch.float32 if count <= _EXACT else torch.int64)
 
 
+def _positions_along(tensor: Tensor, dim: int) -> Tensor:
+    """Those of an axis, with an axis of one for each other."""
+    shape = [1] * tensor.dim()
+    shape[dim] = -1
+    return _positions(tensor.shape[dim]).reshape(shape)
+
+
 def _in_order(values: Tensor, first: int, last: int, dim: int, descending: bool) -> tuple[Tensor, Tensor]:
     """Those of the ranks `first` to `last` - 1 along an axis, and where they were."""
     if values.dim() == 0:
@@ -85,11 +92,8 @@ def _argmax(self: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
     if dim is None:
         place = _argmax(self.flatten(), 0)
         return place.reshape([1] * self.dim()) if keepdim else place
-    places = _positions(self.shape[dim])
-    shape = [1] * self.dim()
-    shape[dim] = -1
     largest = self == self.amax(dim, keepdim=True)
-    return -torch.where(largest, -places.reshape(shape), -self.shape[dim]).amax(dim, keepdim=keepdim).long()
+    return -torch.where(largest, -_positions_along(self, dim), -self.shape[dim]).amax(dim, keepdim=keepdim).long()
 
 
 @decomposes("argmin.default")
@@ -129,9 +133,7 @@ def _accumulate_logs(self: Tensor, dim: int) -> Tensor:
 def _largest_so_far(self: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     """The last place of the largest value so far."""
     largest = _scan(self, dim, torch.maximum)
-    shape = [1] * self.dim()
-    shape[dim] = -1
-    places = torch.where(self == largest, _positions(self.shape[dim]).reshape(shape), 0.0)
+    places = torch.where(self == largest, _positions_along(self, dim), 0.0)
     return largest, _scan(places, dim, torch.maximum).long()
 
 
