@@ -16,6 +16,10 @@ _VISIBLE = 0.1
 """A scale of less, such as a layer scale of 1e-6, is as good as zero."""
 
 
+_PIXELS = 16
+"""A channel of fewer has no statistics of its own, but those of all channels of its layer."""
+
+
 def randomize_constants(module: nn.Module, seed: int, samples: Sequence[torch.Tensor] = ()) -> None:
     """Give every constant float parameter, and constant normalisation statistics, random values, in place.
 
@@ -49,9 +53,12 @@ def _fit_statistics(
 
     def fit(layer: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
         values = inputs[0]
-        variance, mean = torch.var_mean(values, [0, *range(2, values.dim())], correction=0)
-        # A few pixels of one image vary less than those of many images would, and would be blown up.
-        variance = variance.maximum(0.1 * (values * values).mean())
+        channels = values.shape[1]
+        # Of few pixels a channel's mean would be the pixels themselves, and little but rounding would be left of them.
+        own = values.numel() >= _PIXELS * channels
+        variance, mean = torch.var_mean(values, [0, *range(2, values.dim())] if own else None, correction=0)
+        variance = variance.maximum(0.1 * (values * values).mean()).expand(channels)
+        mean = mean.expand(channels)
         alive = variance > 0
         aside, wider = torch.rand(2, *mean.shape, generator=generator) * 0.4
         fitted = mean + (aside - 0.2) * variance.sqrt(), (wider + 0.8) * variance
