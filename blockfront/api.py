@@ -17,10 +17,12 @@ def sample(n: int = 20, target: str = "host", *, quiet: bool = False, **options:
     """
     from blockfront.console.progress import choose_progress
     from blockfront.study.storage import load
+    from blockfront.sweep.fork_server import start_fork_server
     from blockfront.sweep.request import make_request, resolve
     from blockfront.sweep.run import run_sweep
 
     request = make_request(n=n, target=target, **options)
+    start_fork_server()
     progress = choose_progress(quiet=quiet)
     plan = resolve(request)
     run_sweep(plan, progress)

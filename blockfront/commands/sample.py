@@ -84,6 +84,7 @@ def sample(
     from blockfront.console.progress import choose_progress
     from blockfront.study.export import require_folder
     from blockfront.study.storage import load
+    from blockfront.sweep.fork_server import start_fork_server
     from blockfront.sweep.request import Request, resolve
 
     request = Request(
@@ -117,6 +118,7 @@ def sample(
     )
     progress = choose_progress(quiet=quiet)
     require_folder(report)
+    start_fork_server()
     plan = resolve(request)
     _sweep(plan, progress, debug)
     frame = load(plan.study, storage)

@@ -49,15 +49,15 @@ def mean_score(trainings: Sequence[Training], metric: str) -> Score | None:
     Of one training the interval covers the test images. Of K it covers training seeds too: half its width is the root
     of the sum of squares of Student's t over the seeds' values and of the mean half width over the test images.
     """
-    from scipy.stats import t as student  # takes half a second
-
     scores = [training.scores[metric] for training in trainings if metric in training.scores]
     if len(scores) < 2:
         return scores[0] if scores else None
+    from scipy.special import stdtrit  # scipy.stats takes a second
+
     value = fmean(score.value for score in scores)
     halves = [(score.high - score.low) / 2 for score in scores if score.low is not None and score.high is not None]
     over_images = fmean(halves) if halves else 0.0
-    over_seeds = float(student.ppf(0.975, len(scores) - 1)) * stdev(s.value for s in scores) / len(scores) ** 0.5
+    over_seeds = float(stdtrit(len(scores) - 1, 0.975)) * stdev(s.value for s in scores) / len(scores) ** 0.5
     half = (over_images**2 + over_seeds**2) ** 0.5
     return Score(value, value - half, value + half)
 

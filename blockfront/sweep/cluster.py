@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from blockfront.errors import UsageError
+from blockfront.sweep.fork_server import THREAD_VARIABLES, start_fork_server
 from blockfront.sweep.worker import SHOW_OUTPUT
 
 if TYPE_CHECKING:
@@ -17,17 +18,12 @@ if TYPE_CHECKING:
 MEASURE = "measure"
 """Dask resource that measurements ask for; `dask worker --resources measure=1` offers it."""
 
-_THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-)
 _CONFIG: dict[str, object] = {
     # A crash while compiling costs a retry; the third one in a row is the network's own fault.
     "distributed.scheduler.allowed-failures": 2,
     # A pass of TVM may hold the interpreter for minutes; tasks have limits of their own.
     "distributed.scheduler.worker-ttl": None,
+    "distributed.worker.multiprocessing-method": "forkserver",
     "distributed.comm.timeouts.tcp": "10 minutes",
     "distributed.comm.timeouts.connect": "60s",
     "distributed.admin.tick.limit": "1h",
@@ -55,10 +51,10 @@ def embedded_cluster(workers: int, threads: int, *, tvm_threads: int = 1, debug:
 
     level = logging.WARNING if debug else logging.CRITICAL
     logging.getLogger("distributed").setLevel(level)
-    variables = dict.fromkeys(_THREAD_VARIABLES, str(threads))
+    variables = dict.fromkeys(THREAD_VARIABLES, str(threads))
     variables |= {"TVM_NUM_THREADS": str(tvm_threads), SHOW_OUTPUT: "1" if debug else "0"}
-    # Workers inherit the variables: set later, libraries that read them while loading would miss them.
-    with dask.config.set({**_CONFIG, "distributed.nanny.pre-spawn-environ": {}}), _environment(variables):
+    start_fork_server()
+    with dask.config.set({**_CONFIG, "distributed.nanny.pre-spawn-environ": {}}):
         cluster = LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
@@ -71,6 +67,7 @@ def embedded_cluster(workers: int, threads: int, *, tvm_threads: int = 1, debug:
             memory_limit=None,
             resources={MEASURE: 1},
             preload=["blockfront.sweep.worker"],
+            env={**os.environ, **variables},  # The server's own is that of its start.
         )
         try:
             client = Client(cluster, timeout=60, set_as_default=False)
@@ -103,17 +100,3 @@ def existing_cluster(address: str, *, measures: bool) -> Iterator[Client]:
         yield client
     finally:
         client.close(timeout=5)
-
-
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

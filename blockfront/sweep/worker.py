@@ -15,6 +15,7 @@ SHOW_OUTPUT = "BENCH_WORKER_OUTPUT"
 def dask_setup(worker: Any) -> None:
     """Leave Ctrl-C to the orchestrator, and keep what networks print out of the orchestrator's output."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _use_threads(int(os.environ["OMP_NUM_THREADS"]))
     # Unloading torch takes seconds; by then the worker has said goodbye.
     atexit.register(os._exit, 0)
     sys.stdout.flush()
@@ -24,3 +25,12 @@ def dask_setup(worker: Any) -> None:
         os.dup2(silent, 2)
         os.close(silent)
     os.dup2(2, 1)
+
+
+def _use_threads(threads: int) -> None:
+    """As many threads for torch and BLAS: both were loaded before this process was, and read no variable again."""
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(threads)
+    torch.set_num_threads(threads)

@@ -43,12 +43,13 @@ def _trained(rows: pd.DataFrame) -> dict[str, float]:
 
 
 def _worker_processes(process) -> list[psutil.Process]:
+    """What the fork server of a sweep has forked."""
     workers = []
     for child in psutil.Process(process.pid).children():
         # A sweep that has just finished leaves zombies, which have no command line.
         with suppress(psutil.NoSuchProcess):
-            if "spawn_main" in " ".join(child.cmdline()):
-                workers.append(child)
+            if "forkserver" in " ".join(child.cmdline()):
+                workers += child.children()
     return workers
 
 
@@ -87,7 +88,9 @@ def test_a_killed_sweep_goes_on_where_it_was(commands, finished):
 def test_workers_that_die_while_compiling_cost_nothing_but_time(commands, finished):
     with commands.start(*commands.sampling(finished.n, "--no-train")) as process:
         _wait(commands, process, lambda rows: rows["latency_ms"].notna().any())
-        for worker in _worker_processes(process):
+        workers = _worker_processes(process)
+        assert workers
+        for worker in workers:
             worker.kill()
         process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
