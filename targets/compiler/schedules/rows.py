@@ -16,7 +16,7 @@ def matches(block: KernelBlock, machine: Machine) -> bool:
     """The innermost index of everything read is the reduction's last variable."""
     return bool(block.reduced) and all(
         read.used[-1] == {block.reduced[-1]} and read.contiguous(block.reduced[-1])
-        for read in block.reads
+        for read in (read.trimmed for read in block.reads)
         if read.uses(block.reduced[-1])
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import threading
 from collections.abc import Callable
 
@@ -294,6 +295,24 @@ def test_an_instance_norm_that_keeps_its_statistics_uses_them() -> None:
 def test_what_cannot_be_is_refused_with_the_reason(function: Function, said: str) -> None:
     with pytest.raises(RunError, match=said):
         _error(Computed(function))
+
+
+def _reduced_every_way(x: Tensor) -> list[Tensor]:
+    """Along every choice of axes, of tensors that end in axes of one element too."""
+    tensors = [x, x.flatten(2)[:, :1].transpose(1, 2), x.mean((2, 3), keepdim=True), x.flatten(1)[:, :7, None, None]]
+    return [
+        torch.linalg.vector_norm(tensor.exp(), dim=axes, keepdim=keep)
+        for tensor in tensors
+        for count in range(1, tensor.dim())
+        for axes in itertools.combinations(range(1, tensor.dim()), count)
+        for keep in (True, False)
+    ]
+
+
+def test_a_reduction_has_a_schedule_along_whichever_axes() -> None:
+    program = _program(Computed(_reduced_every_way))
+    assert program.max_rel_error <= 1e-5
+    assert not program.unscheduled_kernels
 
 
 @pytest.mark.parametrize("layer", [nn.Linear(2160, 1), nn.Conv2d(12, 1, 1)])
