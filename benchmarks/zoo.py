@@ -7,11 +7,11 @@
 Every name that is no larger than `--gmacs` at its own resolution is compiled for each of `--targets` on one thread and
 compared with torch, weights and statistics at random. What torchvision has that is larger is tried at the first of a
 few smaller sizes that fits, which `table` counts apart; its detectors are tried as bodies, which is the backbone with
-its pyramid and the heads over all of it: boxes that are left over from others have no fixed number. The names come in a random order of a fixed seed, so that the
-rows of a run that was stopped are a sample of all; the same command goes on. A network has `--minutes`; what takes
-longer, or ends its process, has that as its reason. Kernels without a schedule are named, and where there are some the
-network is measured here, kernel by kernel, for the share of its time that they take. `table` prints what is in the
-docs.
+its pyramid and the heads over all of it: the boxes that are left over from others have no fixed number. The names come
+in a random order of a fixed seed, so that the rows of a run that was stopped are a sample of all; the same command goes
+on. A network has `--minutes`; what takes longer, or ends its process, has that as its reason. Kernels without a
+schedule are named, and where there are some the network is measured here, kernel by kernel, for the share of its time
+that they take. `table` prints what is in the docs.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ class Importer(ExportedProgramImporter):
         with self.block_builder.function("main", list(parameters.values())):
             with self.block_builder.dataflow():
                 for node in nodes:
-                    if node.op == "get_attr" and node.users:
+                    if node.op == "get_attr" and node.users and node.meta["val"].numel():
                         self.env[node] = constant(trace.constants[node.target])
                     elif node.op == "call_function":
                         self._convert(node)

@@ -21,6 +21,11 @@ def matches(block: KernelBlock, machine: Machine) -> bool:
     )
 
 
+def matches_apart(block: KernelBlock, machine: Machine) -> bool:
+    """Whatever else reduces, as a diagonal or a channel of an image does: values lie apart, and are read one by one."""
+    return bool(block.reduced)
+
+
 def apply(schedule: Schedule, block: KernelBlock, machine: Machine, constants: Collection[str]) -> None:
     """Schedule the whole kernel that `block` is part of: all its blocks one row at a time, rows in parallel.
 
