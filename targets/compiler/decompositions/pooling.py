@@ -134,7 +134,7 @@ def _adaptive_maximum(rank: int) -> Callable[..., tuple[Tensor, Tensor]]:
         places = torch.arange(math.prod(sizes), dtype=torch.float32).reshape(sizes)
         found = []
         for window in itertools.product(*(_bounds(size, count) for size, count in zip(sizes, counts, strict=True))):
-            part = (..., *(slice(first, end) for first, end in window))
+            part: Any = (..., *(slice(first, end) for first, end in window))
             seen = self[part].flatten(-rank)
             largest = seen == seen.amax(-1, keepdim=True)
             found.append(-torch.where(largest, -places[part].flatten(), -math.inf).amax(-1))

@@ -42,6 +42,9 @@ decomposes("rnn_tanh_cell.default")(_plain(torch.tanh))
 decomposes("rnn_relu_cell.default")(_plain(torch.relu))
 
 
+_BAGS: dict[int, Callable[..., Tensor]] = {0: Tensor.sum, 1: Tensor.mean, 2: Tensor.amax}
+
+
 @decomposes("_embedding_bag.default", "_embedding_bag_forward_only.default")
 def _bags(
     weight: Tensor,
@@ -62,7 +65,7 @@ def _bags(
         rows = rows * per_sample_weights.unsqueeze(1)
     starts = offsets.tolist()
     ends = [*starts[1:], *([] if include_last_offset else [len(indices)])]
-    reduced = {0: Tensor.sum, 1: Tensor.mean, 2: Tensor.amax}[mode]
+    reduced = _BAGS[mode]
     lengths = {end - start for start, end in zip(starts, ends, strict=False)}
     if len(lengths) == 1 and (length := lengths.pop()) and not starts[0]:
         return reduced(rows.unflatten(0, (-1, length)), 1), None, None, None
