@@ -5,11 +5,13 @@
     python benchmarks/zoo.py table --file zoo.jsonl
 
 Every name that is no larger than `--gmacs` at its own resolution is compiled for each of `--targets` on one thread and
-compared with torch, weights and statistics at random. The names come in a random order of a fixed seed, so that the
-rows of a run that was stopped are a sample of all; the same command goes on. A network has `--minutes`; what takes
-longer, or ends its process, has that as its reason. Kernels without a schedule are named, and where there are some the
-network is measured here, kernel by kernel, for the share of its time that they take. `table` prints what is in the
-docs.
+compared with torch, weights and statistics at random. What torchvision has that is larger is tried at the first of a
+few smaller sizes that fits, which `table` counts apart; its detectors are tried as bodies, which is the backbone with
+its pyramid and the heads over all of it: the boxes that are left over from others have no fixed number. The names come
+in a random order of a fixed seed, so that the rows of a run that was stopped are a sample of all; the same command goes
+on. A network has `--minutes`; what takes longer, or ends its process, has that as its reason. Kernels without a
+schedule are named, and where there are some the network is measured here, kernel by kernel, for the share of its time
+that they take. `table` prints what is in the docs.
 """
 
 from __future__ import annotations
@@ -21,10 +23,19 @@ import time
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from blockfront.services.models import Model
 
 TARGETS = ("host", "rpi5")
 LARGE = "too large"
+SMALLER = (224, 128, 64)
+BODY = " body"
 
 
 def names_of(collection: str) -> list[str]:
@@ -36,8 +47,9 @@ def names_of(collection: str) -> list[str]:
     else:
         from torchvision import models
 
-        parts = (models, models.segmentation, models.detection)
-        names = [f"torchvision:{name}" for part in parts for name in models.list_models(module=part)]
+        whole = [*models.list_models(module=models), *models.list_models(module=models.segmentation)]
+        bodies = [name + BODY for name in models.list_models(module=models.detection)]
+        names = [f"torchvision:{name}" for name in whole + bodies]
     random.Random(0).shuffle(names)
     return names
 
@@ -47,20 +59,50 @@ def family_of(name: str) -> str:
     if name.startswith("torchvision:"):
         from torchvision import models
 
-        return models.get_model_builder(name.removeprefix("torchvision:")).__module__.rpartition(".")[2]
+        plain = name.removeprefix("torchvision:").removesuffix(BODY)
+        return models.get_model_builder(plain).__module__.removeprefix("torchvision.models.")
     import timm
 
     return timm.models.model_entrypoint(name).__module__.rpartition(".")[2]
 
 
-def macs_on_meta(name: str) -> int | None:
+class Body(nn.Module):
+    """What a detector of torchvision computes of an image before it chooses boxes."""
+
+    def __init__(self, detector: Any) -> None:
+        super().__init__()
+        self.backbone = detector.backbone
+        self.head = detector.rpn.head if hasattr(detector, "rpn") else detector.head
+
+    def forward(self, image: Tensor) -> Any:
+        return self.head(list(self.backbone(image).values()))
+
+
+def model_of(name: str, resolution: int | None = None) -> Model:
+    """The network that a row is about, at its own resolution or another."""
+    from torchvision import models
+
+    from blockfront.services.models import ImageSize, Model, find_model
+    from blockfront.signature import Signature
+
+    size = ImageSize.asked(resolution, None, None)
+    if not name.endswith(BODY):
+        return find_model(name, size)
+
+    def detector() -> Any:
+        return models.get_model(name.removeprefix("torchvision:").removesuffix(BODY), weights_backbone=None)
+
+    resizing = detector().transform
+    own = Signature.image(*(resizing.fixed_size or resizing.min_size[-1:]))
+    return Model(name, lambda: Body(detector()), size.of(own))
+
+
+def macs_on_meta(model: Model) -> int | None:
     """MACs without computing anything; None of what does not run on torch's meta device."""
     import torch
 
     from blockfront.design_space import count_cost
-    from blockfront.services.models import find_model
 
-    model = find_model(name)
     try:
         with torch.device("meta"):
             module = model.build().eval()
@@ -73,19 +115,26 @@ def attempt(name: str, targets: tuple[str, ...], gmacs: float) -> dict[str, Any]
     """What becomes of a network on each target, and its MACs."""
     import torch
 
-    from blockfront.services.models import find_model
     from blockfront.services.profile import build_model
 
     torch.set_num_threads(1)
-    macs = macs_on_meta(name)
+    model = model_of(name)
+    macs = macs_on_meta(model)
+    size = {}
+    if name.startswith("torchvision:"):
+        for resolution in SMALLER:
+            if macs is None or macs <= gmacs * 1e9:
+                break
+            smaller = model_of(name, resolution)
+            if (fewer := macs_on_meta(smaller)) is not None:  # Else it takes one size alone.
+                model, macs, size = smaller, fewer, {"smaller": True}
     if macs is not None and macs > gmacs * 1e9:
         return {"gmacs": macs / 1e9, "targets": {}, "reason": LARGE}
-    model = find_model(name)
     module, cost = build_model(model)
     if cost.macs > gmacs * 1e9:
         return {"gmacs": cost.macs / 1e9, "targets": {}, "reason": LARGE}
     found = {target: _compiled(module, model.signature, target) for target in targets}
-    return {"gmacs": cost.macs / 1e9, "input": str(model.signature), "targets": found}
+    return {"gmacs": cost.macs / 1e9, "input": str(model.signature), **size, "targets": found}
 
 
 def _compiled(module: Any, signature: Any, target: str) -> dict[str, Any]:
@@ -139,7 +188,10 @@ def table(rows: list[dict[str, Any]]) -> Iterator[str]:
     """By family: how many compile and agree for each target; then each that does not, with its reason."""
     tried = [row for row in rows if row.get("reason") != LARGE]
     targets = list(dict.fromkeys(target for row in tried for target in row["targets"]))
-    yield f"{len(rows)} networks tried, of which {len(rows) - len(tried)} are too large."
+    smaller = sum(row.get("smaller", False) for row in tried)
+    yield f"{len(rows)} networks tried, of which {len(rows) - len(tried)} are too large" + (
+        f"; {smaller} at a smaller size than their own." if smaller else "."
+    )
     yield ""
     yield f"| family | networks | {' | '.join(targets)} | kernels | without a schedule |"
     yield f"|---|---|{'---|' * len(targets)}---|---|"

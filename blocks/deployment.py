@@ -7,6 +7,8 @@ import copy
 from timm.models import reparameterize_model
 from torch import Tensor, nn
 
+from blockfront.evaluation import in_evaluation
+
 _FUSED = "_branches_are_fused"
 
 
@@ -28,6 +30,6 @@ def fuse_branches(module: nn.Module) -> nn.Module:
     """`deploy` without the copy: changes `module` and returns it; what is fused already stays as it is."""
     if not getattr(module, _FUSED, False):
         # timm fuses children only, so the module is made a child.
-        module = reparameterize_model(nn.Sequential(module.eval()), inplace=True)[0]
+        module = reparameterize_model(nn.Sequential(in_evaluation(module)), inplace=True)[0]
         setattr(module, _FUSED, True)
-    return module.eval()
+    return in_evaluation(module)

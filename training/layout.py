@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections import defaultdict
@@ -22,6 +23,9 @@ _NUMBERED = (
 )
 _GROUP = re.compile(rf"{_DATE}|({_NUMBERED})[-_ ]?\d+")
 """Names of folders that divide the pictures of a class, and are none themselves."""
+_PART = re.compile(r".*(train|valid|val(?![a-z])|test|eval|dev(?![a-z])|split|fold).*")
+"""Names that a part of a data set may have, beside those that are known."""
+_COUNTED = re.compile(r"(.*?)(?:\d+|(?<![^\W\d_])[a-z])")
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,9 @@ def find_layout(tree: Tree, root: str) -> Layout:
                 f"{root} has {test_name}/ but no train/ with pictures; add it, or name a folder of classes"
             )
         train, test, left = _part(root, tree, "", tree.pictures), None, {}
-        _check_unlike(f"{root}/{train.above}", tree, train)
+        within = _check_unlike(f"{root}/{train.above}", tree, train)
     else:
+        within = []
         train = _part(root, tree, f"{base}{train_name}/", groups[train_name])
         test = None if test_name is None else _part(root, tree, f"{base}{test_name}/", groups[test_name], train.classes)
         left = {name: files for name, files in groups.items() if name not in (train_name, test_name)}
@@ -66,7 +71,7 @@ def find_layout(tree: Tree, root: str) -> Layout:
         notes.append(f"not used: {base}{name}/ (pictures: {len(files)}), because {why}")
     if train_name is not None and loose:
         notes.append(f"not used: pictures beside {train_name}/: {len(loose)} ({listed(sorted(loose))})")
-    notes += _empty(tree, train)
+    notes += [*within, *_empty(tree, train)]
     if test is not None:
         _check_classes(root, train, test)
     return Layout(train, test, tuple(map(printable, [*notes, *_alike(train)])))
@@ -148,10 +153,12 @@ def _part(root: str, tree: Tree, base: str, files: Sequence[str], known: Contain
     return Part(base, above, {name: [f"{above}{name}/{file}" for file in groups[name]] for name in names})
 
 
-def _check_unlike(folder: str, tree: Tree, part: Part) -> None:
-    """Refuse class folders that hold folders of the same names, which may be the classes, or parts of a data set."""
+def _check_unlike(folder: str, tree: Tree, part: Part) -> list[str]:
+    """A note of class folders that hold folders of the same names, which are no classes then.
+
+    Raises `UsageError` where the class folders may be the parts of a data set by what they are called.
+    """
     holders: dict[str, list[str]] = defaultdict(list)
-    shared: dict[tuple[str, str], str] = {}
     for name, files in part.classes.items():
         base = f"{part.above}{name}/"
         _, inner, loose = _unwrap(tree, base, [file.removeprefix(base) for file in files])
@@ -161,18 +168,33 @@ def _check_unlike(folder: str, tree: Tree, part: Part) -> None:
                 f"{folder}{printable(name)} has training and test folders of its own; name it as the data set, "
                 "or put all classes below one train/ and one val/"
             )
-        if loose:
-            continue
-        for one in (one for one in sorted(inner, key=natural_key) if not _divides(one)):
-            for other in holders[one]:
-                if (other, name) in shared:
-                    first, second, *both = map(printable, (other, name, shared[other, name], one))
-                    raise UsageError(
-                        f"{folder} has {first}/ and {second}/, which both hold folders {' and '.join(both)}; "
-                        "if these are the classes, name the two train/ and val/, and if not, take the pictures out"
-                    )
-                shared[other, name] = one
-            holders[one].append(name)
+        if not loose:
+            for one in (one for one in inner if not _divides(one)):
+                holders[one].append(name)
+    shared: dict[str, list[str]] = defaultdict(list)
+    for one in sorted((one for one, names in holders.items() if len(names) > 1), key=natural_key):
+        for name in holders[one]:
+            shared[name].append(one)
+    alike = sorted((name for name, both in shared.items() if len(both) > 1), key=natural_key)
+    for first, second in itertools.pairwise(alike):
+        if _may_be_parts(first.casefold(), second.casefold()):
+            both = " and ".join(map(printable, shared[first][:2]))
+            raise UsageError(
+                f"{folder} has {printable(first)}/ and {printable(second)}/, which both hold folders {both}; "
+                "if these are the classes, name the two train/ and val/, and if not, take the pictures out"
+            )
+    if not alike:
+        return []
+    names = sorted({one for name in alike for one in shared[name]}, key=natural_key)
+    return [f"no classes, but folders within {listed(alike, 3)}: {listed(names, 3)}; the first level is the class"]
+
+
+def _may_be_parts(first: str, second: str) -> bool:
+    """Whether two names are of parts, or count up, as `a` and `b` or `seg_1` and `seg_2` do."""
+    if _PART.fullmatch(first) or _PART.fullmatch(second) or (_divides(first) and _divides(second)):
+        return True
+    counted = [_COUNTED.fullmatch(name) for name in (first, second)]
+    return None not in counted and len({one[1] for one in counted if one}) == 1
 
 
 def _empty(tree: Tree, train: Part) -> list[str]:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from blockfront.errors import UsageError, unknown
 from blockfront.python_file import is_file_reference, load_object
-from blockfront.signature import Signature
+from blockfront.signature import Input, Signature
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 DEFAULT_RESOLUTION = 224
@@ -171,7 +172,8 @@ def _from_torchvision(name: str, size: ImageSize) -> Model:
 
 
 def _from_file(ref: str, size: ImageSize) -> Model:
-    """What the factory of a Python file gives, checked to be a module."""
+    """What the factory of a Python file gives, checked to be a module or a program of torch.export."""
+    import torch
     from torch import nn
 
     built = load_object(ref, callable, "function")
@@ -179,8 +181,25 @@ def _from_file(ref: str, size: ImageSize) -> Model:
         module = built()
     except Exception as error:
         raise UsageError(f"{ref}() fails: {type(error).__name__}: {' '.join(str(error).split())}") from error
+    if isinstance(module, torch.export.ExportedProgram):
+        return Model(ref, module.module, size.of(_exported_for(ref, module)))
     if not isinstance(module, nn.Module):
         raise UsageError(f"{ref}() gives a {type(module).__name__}, not a torch.nn.Module")
     stated = getattr(module, "signature", None)
     own = stated if isinstance(stated, Signature) else Signature.image(DEFAULT_RESOLUTION)
     return Model(ref, lambda: module, size.of(own))
+
+
+def _exported_for(ref: str, program: torch.export.ExportedProgram) -> Signature:
+    """The inputs that a program was exported with: it takes no others, but for sizes left open."""
+    import torch
+
+    args, kwargs = program.example_inputs
+    if kwargs or not args or not all(isinstance(one, torch.Tensor) for one in args):
+        raise UsageError(f"{ref}() gives a program exported with other inputs than tensors, each by its position")
+    names = ["image"] if len(args) == 1 and args[0].dim() == 4 else [f"input{i}" for i in range(len(args))]
+    inputs = [
+        Input(name, tuple(one.shape), str(one.dtype).removeprefix("torch."))
+        for name, one in zip(names, args, strict=True)
+    ]
+    return Signature(tuple(inputs))

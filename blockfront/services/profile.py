@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from blockfront.errors import RunError, UsageError, first_line
+from blockfront.evaluation import in_evaluation
 from blockfront.results import NetworkFacts, Origin, Result
 from blockfront.results.cost import Cost
 from blockfront.results.description import described
@@ -42,9 +43,11 @@ def _whole(model: Model) -> nn.Module:
     import torch
     from torch import nn
 
-    module = model.build().eval()
-    if isinstance(module, torch.jit.ScriptModule):
-        raise RunError(f"{model.name} is TorchScript, which hides its operators: give the module it was made of")
+    module = in_evaluation(model.build())
+    for name, part in module.named_modules():
+        if isinstance(part, torch.jit.ScriptModule):
+            scripted = f"{name} of {model.name}" if name else model.name
+            raise RunError(f"{scripted} is TorchScript, which hides its operators: give the module it was made of")
     tensors = [*module.parameters(), *module.buffers()]
     if any(nn.parameter.is_lazy(tensor) for tensor in tensors):
         with torch.no_grad():

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from optuna.study import Study
 
 KEY = "settings"
+_SCHEDULED_BY = ("fma_per_cycle", "loads_per_cycle", "bandwidth_gbs")
+"""Figures of a processor that decide of measured latencies only through the code that is compiled for it."""
 
 
 @dataclass(frozen=True)
@@ -122,13 +124,33 @@ def require_same(study: str, kept: Settings, asked: Settings) -> None:
     ):
         if old != new:
             raise UsageError(f"study {study!r} exists with {noun} {old}, not {new}; name another with --study")
-    if _figures(kept) != _figures(asked):
-        raise UsageError(f"study {study!r} has another definition of target {kept.target}; name another with --study")
+    then, now = _figures(kept), _figures(asked)
+    if then != now:
+        name = next(name for name in {**then, **now} if then.get(name) != now.get(name))
+        raise UsageError(
+            f"study {study!r} has another definition of target {kept.target}: {name} {then.get(name)}, "
+            f"not {now.get(name)}; name another with --study"
+        )
+
+
+def code_of_others(study: str, kept: Settings, asked: Settings) -> str | None:
+    """A line for a study of this machine whose networks are scheduled otherwise from here on, else None.
+
+    How many multiply-adds the machine starts a cycle is measured, where older versions took it from a table.
+    """
+    old, new = (settings.target_definition.get("fma_per_cycle") for settings in (kept, asked))
+    if asked.runner != "local" or old == new:
+        return None
+    return (
+        f"study {study!r} was begun with code for {old:g} multiply-adds a cycle, and this machine does {new:g}: "
+        "networks measured from here on are compiled for that, and differ in it from those before"
+    )
 
 
 def _figures(settings: Settings) -> dict[str, Any]:
-    """The target's definition without where its figures are from."""
-    return {name: figure for name, figure in settings.target_definition.items() if name != "sources"}
+    """The target's definition, without where its figures are from and those that only decide of measured code."""
+    left_out = ("sources", *(_SCHEDULED_BY if settings.runner == "local" else ()))
+    return {name: figure for name, figure in settings.target_definition.items() if name not in left_out}
 
 
 def _recipe(settings: Settings) -> str:

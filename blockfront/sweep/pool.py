@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 _POLL_SECONDS = 1.0
+_ALONE_SECONDS = 300.0
+"""How long a cluster may be without workers, which start anew in minutes on a busy machine."""
 _TRACEBACK_CHARACTERS = 6000
 
 
@@ -57,24 +59,33 @@ class Pool:
         """Outcomes in the order they arrive. A task over its limit fails, and its worker is started anew.
 
         `slots` is another number of tasks to run at once. Close the generator before the client: what still runs is
-        cancelled then.
+        cancelled then. Raises `RunError` when the cluster has been without workers for minutes; until then no task is
+        blamed for that.
         """
         from distributed import wait
 
         waiting = iter(tasks)
         running: dict[Future, tuple[int, float]] = {}
+        alone = 0.0
         try:
             while True:
                 while len(running) < (slots or self.slots) and (task := next(waiting, None)) is not None:
                     running[self._submit(task, resource)] = (task.number, time.monotonic() + limit_s)
                 if not running:
                     return
+                began = time.monotonic()
                 with suppress(TimeoutError), self.client.as_current():
                     wait(list(running), timeout=_POLL_SECONDS, return_when="FIRST_COMPLETED")
+                alone = 0.0 if self.client.nthreads() else alone + time.monotonic() - began
+                if alone > _ALONE_SECONDS:
+                    raise RunError(
+                        f"the cluster has had no workers for {_ALONE_SECONDS / 60:g} minutes: they ended, and none was "
+                        "started anew, as where memory or processors are short; run the same command again to go on"
+                    )
                 for future in [f for f in running if f.done()]:
                     number, _ = running.pop(future)
                     yield self._outcome(number, future)
-                for future in [f for f, (_, end) in running.items() if time.monotonic() > end]:
+                for future in [f for f, (_, end) in running.items() if not alone and time.monotonic() > end]:
                     number, _ = running.pop(future)
                     self._stop(future)
                     yield Outcome(number, None, f"took longer than its limit of {limit_s / 60:g} minutes")

@@ -13,7 +13,7 @@ from blockfront.results import METRICS
 from blockfront.study import claim
 from blockfront.study.journal import Draw, Entry, Journal, keep_settings, taken
 from blockfront.study.provenance import describe_run
-from blockfront.study.settings import KEY, read_settings, require_same
+from blockfront.study.settings import KEY, code_of_others, read_settings, require_same
 from blockfront.study.sqlite_file import checkpoint
 from blockfront.study.storage import open_storage, opened, study_names
 from blockfront.sweep.accuracies import adapt, reuse, train_networks
@@ -74,8 +74,10 @@ class _Sweep:
         left = self.journal.unfinished()
         missing = max(0, self.plan.request.n - len(self.journal.taken()))
         if left or missing:
-            if self.plan.means.notice:
-                self.progress.note(self.plan.means.notice)
+            kept = read_settings(self.journal.study)
+            for line in (self.plan.means.notice, code_of_others(self.plan.study, kept, self.plan.settings)):
+                if line:
+                    self.progress.note(line)
             if self.plan.dataset:
                 for line in self.plan.dataset.summary():
                     self.progress.note(line)

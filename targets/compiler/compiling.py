@@ -15,6 +15,7 @@ from torch import nn
 from tvm import relax, tirx
 
 from blockfront.errors import RunError, first_line
+from blockfront.evaluation import in_evaluation
 from blockfront.signature import Signature
 from blockfront.targets.compiler.code import Code
 from blockfront.targets.compiler.exporting import export_module
@@ -22,7 +23,14 @@ from blockfront.targets.compiler.gpu import code_for_gpu
 from blockfront.targets.compiler.kernel_cache import CompiledKernel
 from blockfront.targets.compiler.kernels import constant_arguments, kernel_calls, kernel_functions
 from blockfront.targets.compiler.lowering import lower
-from blockfront.targets.compiler.outputs import FLOOR, WINOGRAD_FLOOR, compare_all, disagreement, torch_outputs
+from blockfront.targets.compiler.outputs import (
+    FLOOR,
+    WINOGRAD_FLOOR,
+    compare_all,
+    disagreement,
+    not_itself,
+    torch_outputs,
+)
 from blockfront.targets.compiler.processor import code_for_processor
 from blockfront.targets.compiler.program import Arguments, Kernel, Program
 from blockfront.targets.compiler.randomize import random_constants
@@ -52,7 +60,7 @@ def compile_model(
     """
     threads = target.check_threads(threads)
     samples = signature.random(seed or 0)
-    constants = nullcontext() if seed is None else random_constants(module.eval(), seed, samples)
+    constants = nullcontext() if seed is None else random_constants(in_evaluation(module), seed, samples)
     try:
         with constants:
             trace = export_module(module, signature)
@@ -74,7 +82,7 @@ def compile_model(
         raise RunError(f"compiling for {target.name} failed: {first_line(error)}") from error
     wrong = disagreement(errors, f"compiled for {target.name}")
     if wrong is not None:
-        raise RunError(wrong)
+        raise RunError(not_itself(module, samples) or wrong)
     return Program(
         library=code.library,
         objects=code.objects,

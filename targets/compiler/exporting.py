@@ -18,8 +18,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from blockfront.errors import RunError
+from blockfront.evaluation import in_evaluation
 from blockfront.signature import Signature
-from blockfront.targets.compiler.decompositions import DECOMPOSITIONS
+from blockfront.targets.compiler.decompositions import DECOMPOSITIONS, FOREIGN
+from blockfront.targets.compiler.decompositions.registry import IS_KNOWN
 from blockfront.targets.compiler.importing.rules import converts
 from blockfront.targets.compiler.importing.support import out_of_place
 from blockfront.targets.compiler.outputs import tensors
@@ -63,7 +65,7 @@ def export_module(module: nn.Module, signature: Signature) -> Trace:
     values of its inputs, or depend on a number read out of a tensor.
     """
     names = [one.name for one in signature.inputs]
-    module = module.eval()
+    module = in_evaluation(module)
     try:
         trace = _record(module, names, signature.zeros())
     except RunError:
@@ -89,8 +91,12 @@ def _record(module: nn.Module, names: Sequence[str], inputs: Sequence[torch.Tens
     # In inference mode composite operators such as conv2d reach the recorder whole.
     with torch.inference_mode(), _unfused(module):
         recorder = _Recorder(names, inputs)
-        with recorder:
-            returned = module(*inputs)
+        token = IS_KNOWN.set(recorder.is_known)
+        try:
+            with recorder:
+                returned = module(*inputs)
+        finally:
+            IS_KNOWN.reset(token)
     recorder.trace.graph.output(tuple(recorder.node(output) for output in tensors(returned).values()))
     return recorder.trace
 
@@ -124,8 +130,17 @@ class _Recorder(TorchDispatchMode):
             self._nodes[tensor] = _described(self.trace.graph.placeholder(name), tensor)
         self._constants = WeakTensorKeyDictionary()
         self._constant_memory: set[int] = set()
+        # What the module made of constants alone, and the memory it took for that.
+        self._made = WeakTensorKeyDictionary()
+        self._own_memory: set[int] = set()
+        # Of views that were decomposed, which are copies here, and of what they view.
+        self._apart: set[int] = set()
         # The operator that drew what a tensor holds, or was computed from.
         self._random = WeakTensorKeyDictionary()
+
+    def is_known(self, tensor: torch.Tensor) -> bool:
+        """Whether `tensor` does not depend on an input."""
+        return tensor not in self._nodes
 
     def node(self, tensor: torch.Tensor) -> Node:
         """The node that computes `tensor`, or that holds it."""
@@ -155,10 +170,20 @@ class _Recorder(TorchDispatchMode):
         if func._schema.is_mutable:
             self._check_change(func, args, depends)
         result = func(*args, **kwargs)
+        if not depends and not func._schema.is_mutable:
+            self._keep_made(result, {_memory(tensor) for tensor in read})
         if depends and result is not None:
             node = self.trace.graph.call_function(func, *_each_tensor((args, kwargs), self.node))
             self._bind(_described(node, result), result)
         return result
+
+    def _keep_made(self, result: Any, read: set[int]) -> None:
+        def keep(tensor: torch.Tensor) -> None:
+            self._made[tensor] = None
+            if _memory(tensor) not in read:
+                self._own_memory.add(_memory(tensor))
+
+        _each_tensor(result, keep)
 
     def _drawn(self, func: Any, result: Any) -> Any:
         """`result`, which may be used for nothing that leaves the module."""
@@ -167,24 +192,38 @@ class _Recorder(TorchDispatchMode):
 
     def _decomposed(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         table = _decompositions()
+        ours = table.get(func) or FOREIGN.get(str(func))
         own = DECOMPOSITIONS.get(_out_of_place(func)) if out_of_place(func.__name__) != func.__name__ else None
         with self:
             if own is not None:
                 return args[0].copy_(own(*args, **kwargs))
-            result = table[func](*args, **kwargs) if func in table else func.decompose(*args, **kwargs)
+            result = (ours or func.decompose)(*args, **kwargs)
         if result is NotImplemented:
-            raise _Unproven(f"operator {func} has neither a converter nor a decomposition for these arguments")
+            raise _Unproven(
+                f"operator {func} has neither a converter nor a decomposition for these arguments: write what it "
+                "computes with other operators, or leave it out of the module that is compiled"
+            )
+        if any(one.alias_info for one in func._schema.returns) and not func._schema.is_mutable:
+            memory = {_memory(one) for one in (args[0], result) if isinstance(one, torch.Tensor)}
+            self._apart |= memory if len(memory) > 1 else set()
         return result
 
     def _check_change(self, func: Any, args: tuple[Any, ...], depends: bool) -> None:
         changed = args[0]
         if not (func._schema.name.endswith("_") and isinstance(changed, torch.Tensor)):
             raise _Unproven(f"operator {func} changes tensors that it does not return")
-        if depends and changed not in self._nodes:
-            raise _Unproven(f"operator {func} writes what depends on the input into a constant")
-        others = {_memory(tensor) for tensor in self._nodes if tensor is not changed}
-        if _memory(changed) in others | self._constant_memory:
+        memory = _memory(changed)
+        if depends and changed not in self._nodes and memory not in self._own_memory:
+            raise _Unproven(
+                f"operator {func} writes what depends on the input into a tensor that the module keeps for its next "
+                "call: compiled code keeps nothing; take such a state as an input and return it"
+            )
+        sharing = (self._nodes, self._made) if depends else (self._nodes,)
+        others = {_memory(tensor) for known in sharing for tensor in known if tensor is not changed}
+        if memory in others | self._constant_memory | self._apart:
             raise _Unproven(f"operator {func} changes a tensor whose memory another shares")
+        if depends and changed not in self._nodes:
+            self._nodes[changed] = self.trace.constant(changed.clone())
 
     def _bind(self, node: Node, result: Any) -> None:
         if isinstance(result, torch.Tensor):

@@ -219,5 +219,16 @@ def disagreement(errors: Sequence[OutputError], where: str) -> str | None:
     return None
 
 
+def not_itself(module: nn.Module, samples: Sequence[torch.Tensor]) -> str | None:
+    """What is wrong with a module that gives something else for the same inputs at the next call; else None."""
+    first, second = _run(module, samples), _run(module, samples)
+    if all(np.array_equal(first[name], second[name]) for name in first):
+        return None
+    return (
+        "the module gives another output at every call with the same inputs: it keeps a state, or draws at random; "
+        "compiled code does neither: take a state as an input and return it"
+    )
+
+
 def _called(name: str) -> str:
     return "output" if name == BARE else f"output {name}"

@@ -39,7 +39,7 @@ class TuningTask:
 def tasks_of(module: nn.Module, signature: Signature, target: Processor, threads: int) -> list[TuningTask]:
     """The kernels of one network, compiled as the rules schedule them."""
     with torch.no_grad():
-        lowered = lower(export_module(module.eval(), signature), target, threads)
+        lowered = lower(export_module(module, signature), target, threads)
     (compiled,) = compile_kernels(lowered, target.machine(threads), [target.compiler()], KernelCache())
     functions = kernel_functions(lowered)
     return [

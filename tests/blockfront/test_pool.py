@@ -11,6 +11,8 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
+from blockfront.errors import RunError
+from blockfront.sweep import pool as pool_module
 from blockfront.sweep.cluster import MEASURE, embedded_cluster
 from blockfront.sweep.pool import Outcome, Pool, WorkerCall
 
@@ -50,6 +52,16 @@ def test_a_task_over_its_limit_fails_and_frees_its_worker(pool):
     outcomes = _run(pool, WorkerCall(0, time.sleep, (600,)), WorkerCall(1, pow, (2, 5)), limit_s=3)
     assert outcomes[0].reason == "took longer than its limit of 0.05 minutes"
     assert outcomes[1].result() == 32
+
+
+def test_a_cluster_without_workers_is_told_and_no_task_is_blamed(monkeypatch):
+    monkeypatch.setattr(pool_module, "_ALONE_SECONDS", 0.0)
+    monkeypatch.setattr(pool_module, "_POLL_SECONDS", 0.01)
+    with (
+        embedded_cluster(0, 1) as client,
+        pytest.raises(RunError, match=r"^the cluster has had no workers for 0 minutes: they ended"),
+    ):
+        _run(Pool(client, 1), WorkerCall(0, pow, (2, 3)), limit_s=0)
 
 
 def test_a_measurement_waits_for_what_it_needs(pool):

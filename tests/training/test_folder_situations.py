@@ -58,6 +58,11 @@ READ = {
     ),
     "pictures in folders of years": ("{cat,dog,fox}/{2023,2024-05}/*5.png", "cat: 8 + 2, dog: 8 + 2, fox: 8 + 2", None),
     "pictures in numbered folders": ("{cat,dog}/session_{1,2}/*5.png", "cat: 8 + 2, dog: 8 + 2", None),
+    "equal folders in classes": (
+        "{cat,dog}/{indoor,outdoor}/*5.png",
+        "cat: 8 + 2, dog: 8 + 2",
+        [..., "no classes, but folders within cat, dog: indoor, outdoor; the first level is the class"],
+    ),
     "pictures deep down": ("{cat,dog}/a/b/c/d/*5.png", "cat: 4 + 1, dog: 4 + 1", None),
     "equal folders in classes of known parts": (
         "train/{cat,dog}/{left,right}/*1.png val/{cat,dog}/left/*1.png",
@@ -135,6 +140,8 @@ REFUSED = {
         "seg_a/x/{cat,dog}/*2.png seg_b/y/{cat,dog}/*2.png",
         "which both hold",
     ),
+    "parts called almost so": ("my{train,test}set/{cat,dog}/*2.png", "mytestset/ and mytrainset/, which both hold"),
+    "numbered parts": ("part_{1,2}/{cat,dog}/*2.png", "part_1/ and part_2/, which both hold folders cat and dog"),
     "parts in each class": ("{cat,dog}/{train,test}/*2.png", "/cat has training and test folders of its own"),
     "two data sets": ("{one,two}/{Train,Val}/{cat,dog}/*2.png", "/one has training and test folders of its own"),
     "two training folders": ("{train,Train,val}/{a,b}/*1.png", "has Train/ and train/; rename or remove"),

@@ -8,9 +8,13 @@ from blockfront.targets.compiler.decompositions import (  # noqa: F401
     attention,
     indexing,
     normalising,
+    pooling,
     ranking,
+    recurrent,
+    refused,
+    regions,
     windows,
 )
-from blockfront.targets.compiler.decompositions.registry import DECOMPOSITIONS
+from blockfront.targets.compiler.decompositions.registry import DECOMPOSITIONS, FOREIGN
 
-__all__ = ["DECOMPOSITIONS"]
+__all__ = ["DECOMPOSITIONS", "FOREIGN"]

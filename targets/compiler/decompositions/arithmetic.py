@@ -136,6 +136,19 @@ def _multiply_vector(self: Tensor, vec: Tensor) -> Tensor:
     return (self @ vec.unsqueeze(1)).squeeze(1)
 
 
+@decomposes("addbmm.default")
+def _add_products(self: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    return self * beta + (batch1 @ batch2).sum(0) * alpha
+
+
+@decomposes("fake_quantize_per_tensor_affine_cachemask.default")
+def _as_if_quantised(
+    self: Tensor, scale: float, zero_point: int, quant_min: int, quant_max: int
+) -> tuple[Tensor, None]:
+    steps = torch.round(self * (1 / scale)) + float(zero_point)
+    return (steps.clamp(float(quant_min), float(quant_max)) - float(zero_point)) * scale, None
+
+
 @decomposes("amin.default")
 def _least(self: Tensor, dim: Sequence[int] = (), keepdim: bool = False) -> Tensor:
     return -(-self).amax(tuple(dim), keepdim)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
 
 from blockfront.errors import RunError
-from blockfront.targets.compiler.decompositions.registry import decomposes
+from blockfront.targets.compiler.decompositions.registry import decomposes, is_known
 
 
 @decomposes("nonzero.default", "masked_select.default", "_unique2.default", "unique_dim.default")
@@ -100,14 +101,105 @@ def _index_add(self: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     return self + alpha * added.movedim(0, dim)
 
 
-@decomposes("scatter_add.default")
-def _scatter_add(self: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+@decomposes("scatter.src")
+def _scatter(self: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+    """Each place reads what goes there, the last of several."""
+    source = src[tuple(slice(size) for size in index.shape)]
+    if is_known(index):
+        return _read_what_goes(self, dim, index, source)
+    count = index.shape[dim]
+    steps = torch.arange(count, dtype=torch.float32)
+    goes, along = _where_it_goes(self, dim, index)
+    last = torch.where(goes, steps, -1.0).amax(-1)
+    chosen = goes & (steps == last.unsqueeze(-1))
+    value = torch.where(chosen, source.movedim(dim, -1).unsqueeze(-2), 0.0).sum(-1).to(self.dtype)
+    return torch.where(last >= 0, value, along).movedim(-1, dim)
+
+
+@decomposes("scatter.value")
+def _scatter_number(self: Tensor, dim: int, index: Tensor, value: float) -> Tensor:
+    number = torch.full((), value, dtype=self.dtype)
+    if is_known(index):
+        reached = torch.zeros(self.shape, dtype=torch.bool).scatter(dim, index, True)
+        return torch.where(reached, number, self)
+    goes, along = _where_it_goes(self, dim, index)
+    return torch.where(goes.any(-1), number, along).movedim(-1, dim)
+
+
+def _read_what_goes(self: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
+    """Whole slices along `dim` where the index is the same for all that a slice holds, else element by element."""
+    places = torch.arange(index.numel()).reshape(index.shape)
+    came = torch.full(self.shape, -1).scatter(dim, index, places)
+    line = torch.arange(index.shape[dim]).reshape([-1 if axis == dim % self.dim() else 1 for axis in range(self.dim())])
+    slices = torch.full(self.shape, -1).scatter(dim, index, line.expand(index.shape))
+    first = slices.movedim(dim, 0).flatten(1)[:, :1] if self.dim() > 1 else slices[:, None]
+    whole = self.dim() == 1 or bool((slices.movedim(dim, 0).flatten(1) == first).all())
+    if whole and all(index.shape[axis] == self.shape[axis] for axis in range(self.dim()) if axis != dim % self.dim()):
+        found = source.index_select(dim, first.flatten().clamp(min=0))
+    else:
+        found = source.flatten().index_select(0, came.flatten().clamp(min=0)).reshape(self.shape)
+    return torch.where(came >= 0, found, self)
+
+
+def _where_it_goes(self: Tensor, dim: int, index: Tensor) -> tuple[Tensor, Tensor]:
+    """(…, places, steps): whether a step of the index along `dim` names a place; and the tensor with `dim` last."""
     others = [axis for axis in range(self.dim()) if axis != dim % self.dim()]
     if any(index.shape[axis] != self.shape[axis] for axis in others):
-        raise RunError("scatter_add with an index smaller than the tensor along another axis is not supported")
-    source = src[tuple(slice(size) for size in index.shape)].movedim(dim, -1)
-    goes = index.movedim(dim, -1).unsqueeze(-2) == torch.arange(self.shape[dim])[:, None]
-    return self + (goes.to(self.dtype) * source.unsqueeze(-2)).sum(-1).movedim(-1, dim)
+        raise RunError("scatter with an index smaller than the tensor along another axis is not supported")
+    return index.movedim(dim, -1).unsqueeze(-2) == torch.arange(self.shape[dim])[:, None], self.movedim(dim, -1)
+
+
+@decomposes("scatter_add.default")
+def _scatter_add(self: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+    return _scatter_reduce(self, dim, index, src, "sum")
+
+
+@decomposes("scatter_reduce.two")
+def _scatter_reduce(
+    self: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
+) -> Tensor:
+    """A reduction over all steps of the index, of which those that go elsewhere leave the result alone."""
+    neutral, combine = _REDUCTIONS[reduce]
+    goes, along = _where_it_goes(self, dim, index)
+    source = src[tuple(slice(size) for size in index.shape)].movedim(dim, -1).unsqueeze(-2)
+    found = combine(torch.where(goes, source, neutral), -1).to(self.dtype)
+    if include_self:
+        found = combine(torch.stack([found, along], -1), -1)
+    if reduce == "mean":
+        found = found / (goes.to(self.dtype).sum(-1) + float(include_self)).clamp(min=1.0)
+    kept = found if include_self else torch.where(goes.any(-1), found, along)
+    return kept.movedim(-1, dim)
+
+
+_REDUCTIONS: dict[str, tuple[float, Callable[[Tensor, int], Tensor]]] = {
+    "sum": (0.0, Tensor.sum),
+    "mean": (0.0, Tensor.sum),
+    "prod": (1.0, Tensor.prod),
+    "amax": (-math.inf, Tensor.amax),
+    "amin": (math.inf, Tensor.amin),
+}
+
+
+@decomposes("index_reduce.default")
+def _index_reduce(
+    self: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True
+) -> Tensor:
+    shape = [-1 if axis == dim % self.dim() else 1 for axis in range(self.dim())]
+    everywhere = index.reshape(shape).expand(source.shape)
+    return _scatter_reduce(self, dim, everywhere, source, reduce, include_self=include_self)
+
+
+@decomposes("index_fill.int_Scalar", "index_fill.int_Tensor")
+def _index_fill(self: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
+    named = (index == torch.arange(self.shape[dim])[:, None]).any(-1)
+    shape = [-1 if axis == dim % self.dim() else 1 for axis in range(self.dim())]
+    return torch.where(named.reshape(shape), torch.as_tensor(value, dtype=self.dtype), self)
+
+
+@decomposes("index_copy.default")
+def _index_copy(self: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
+    shape = [-1 if axis == dim % self.dim() else 1 for axis in range(self.dim())]
+    return self.scatter(dim, index.reshape(shape).expand(source.shape), source)
 
 
 @decomposes("as_strided.default")

@@ -1,4 +1,4 @@
-"""Pooling, patches and resizing."""
+"""Convolutions, patches and resizing."""
 
 from __future__ import annotations
 
@@ -11,26 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch._decomp import decomposition_table
 
-from blockfront.errors import RunError
 from blockfront.targets.compiler.decompositions.registry import DECOMPOSITIONS, decomposes
-
-
-@decomposes("avg_pool2d.default")
-def _average(
-    self: Tensor,
-    kernel_size: Sequence[int],
-    stride: Sequence[int] = (),
-    padding: Any = 0,
-    ceil_mode: bool = False,
-    count_include_pad: bool = True,
-    divisor_override: int | None = None,
-) -> Tensor:
-    if ceil_mode:
-        raise RunError("avg_pool2d: divisor_override together with ceil_mode is not supported")
-    window = kernel_size[0] * kernel_size[-1]
-    return F.avg_pool2d(self, tuple(kernel_size), tuple(stride) or None, padding) * (
-        window / (divisor_override or window)
-    )
 
 
 @decomposes("conv1d.default", "conv1d.padding")
@@ -48,109 +29,34 @@ def _convolve_line(
     return F.conv2d(input.unsqueeze(-2), weight.unsqueeze(-2), bias, *shape).squeeze(-2)
 
 
-@decomposes("avg_pool1d.default")
-def _average_line(
-    self: Tensor,
-    kernel_size: Sequence[int],
-    stride: Sequence[int] = (),
-    padding: Sequence[int] = (0,),
-    ceil_mode: bool = False,
-    count_include_pad: bool = True,
+@decomposes("conv_transpose3d.input")
+def _convolve_back(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Sequence[int] = (1, 1, 1),
+    padding: Sequence[int] = (0, 0, 0),
+    output_padding: Sequence[int] = (0, 0, 0),
+    groups: int = 1,
+    dilation: Sequence[int] = (1, 1, 1),
 ) -> Tensor:
-    shape = (1, kernel_size[0]), (1, (stride or kernel_size)[0]), (0, padding[0])
-    return F.avg_pool2d(self.unsqueeze(-2), *shape, ceil_mode, count_include_pad).squeeze(-2)
+    """As a convolution of the voxels set apart by zeros, with the kernel turned around."""
+    moves, pads, more, apart = (_triple(one) for one in (stride, padding, output_padding, dilation))
+    kernel = weight.unflatten(0, (groups, -1)).transpose(1, 2).flatten(0, 1).flip(2, 3, 4)
+    for axis, move in enumerate(moves, start=2):
+        if move > 1:
+            zeros = input.new_zeros(*input.shape[: axis + 1], move - 1, *input.shape[axis + 1 :])
+            spread = torch.cat([input.unsqueeze(axis + 1), zeros], axis + 1).flatten(axis, axis + 1)
+            input = spread.narrow(axis, 0, spread.shape[axis] - move + 1)
+    around: list[int] = []
+    for k, d, p, m in reversed(list(zip(weight.shape[2:], apart, pads, more, strict=True))):
+        around += [d * (k - 1) - p, d * (k - 1) - p + m]
+    return F.conv3d(F.pad(input, around), kernel, bias, 1, 0, apart, groups)
 
 
-@decomposes("max_pool1d.default")
-def _maximum_of_line(
-    self: Tensor,
-    kernel_size: Sequence[int],
-    stride: Sequence[int] = (),
-    padding: Sequence[int] = (0,),
-    dilation: Sequence[int] = (1,),
-    ceil_mode: bool = False,
-) -> Tensor:
-    shape = (1, kernel_size[0]), (1, (stride or kernel_size)[0]), (0, padding[0]), (1, dilation[0])
-    return F.max_pool2d(self.unsqueeze(-2), *shape, ceil_mode).squeeze(-2)
-
-
-@decomposes("max_pool2d_with_indices.default")
-def _maximum_and_where(
-    self: Tensor,
-    kernel_size: Sequence[int],
-    stride: Sequence[int] = (),
-    padding: Sequence[int] = (0, 0),
-    dilation: Sequence[int] = (1, 1),
-    ceil_mode: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """The index is that of the first largest pixel of a window; who does not read it does not compute it."""
-    kernel, move, pad, apart = (_pair(one) for one in (kernel_size, stride or kernel_size, padding, dilation))
-    values = F.max_pool2d(self, kernel, move, pad, apart, ceil_mode)
-    reach = [(count - 1) * step for count, step in zip(values.shape[-2:], move, strict=True)]
-    more = [r + (k - 1) * d + 1 for r, k, d in zip(reach, kernel, apart, strict=True)]
-    after = [max(0, m - size - p) for m, size, p in zip(more, self.shape[-2:], pad, strict=True)]
-    padded = F.pad(self, (pad[1], after[1], pad[0], after[0]), value=-math.inf)
-    best, where = padded.new_empty(0), torch.empty(0)
-    for row in range(kernel[0]):
-        for column in range(kernel[1]):
-            starts = row * apart[0], column * apart[1]
-            seen = padded
-            for axis, (start, span, step) in enumerate(zip(starts, reach, move, strict=True), start=-2):
-                seen = _strided(seen, axis, start, start + span + 1, step)
-            rows, columns = (
-                torch.arange(count) * step - p + start
-                for count, step, p, start in zip(values.shape[-2:], move, pad, starts, strict=True)
-            )
-            place = rows[:, None] * self.shape[-1] + columns
-            if row == column == 0:
-                best, where = seen, place.expand(seen.shape)
-            else:
-                where = torch.where(seen > best, place, where)
-                best = torch.maximum(best, seen)
-    return values, where
-
-
-def _pair(sizes: Sequence[int]) -> tuple[int, int]:
-    return sizes[0], sizes[-1]
-
-
-def _strided(tensor: Tensor, axis: int, start: int, end: int, step: int) -> Tensor:
-    found: Tensor = torch.ops.aten.slice.Tensor(tensor, axis, start, end, step)
-    return found
-
-
-@decomposes("max_unpool2d.default")
-def _put_back(self: Tensor, indices: Tensor, output_size: Sequence[int]) -> Tensor:
-    empty = torch.zeros(*self.shape[:-2], math.prod(output_size))
-    return empty.scatter(-1, indices.flatten(-2), self.flatten(-2)).reshape(*self.shape[:-2], *output_size)
-
-
-@decomposes("adaptive_avg_pool1d.default")
-def _adaptive_average_of_line(self: Tensor, output_size: Sequence[int]) -> Tensor:
-    return F.adaptive_avg_pool2d(self.unsqueeze(-2), (1, output_size[0])).squeeze(-2)
-
-
-@decomposes("adaptive_avg_pool2d.default")
-def _adaptive_average(self: Tensor, output_size: Sequence[int]) -> Tensor:
-    sizes = self.shape[-2:]
-    if all(size % count == 0 for size, count in zip(sizes, output_size, strict=True)):
-        return F.avg_pool2d(self, tuple(size // count for size, count in zip(sizes, output_size, strict=True)))
-    return _by_window(self, output_size, Tensor.mean)
-
-
-@decomposes("adaptive_max_pool2d.default")
-def _adaptive_maximum(self: Tensor, output_size: Sequence[int]) -> tuple[Tensor, Tensor | None]:
-    return _by_window(self, output_size, Tensor.amax), None
-
-
-def _by_window(image: Tensor, output_size: Sequence[int], reduce: Callable[..., Tensor]) -> Tensor:
-    """Window after window, since their sizes differ."""
-    for axis, count in zip((-2, -1), output_size, strict=True):
-        size = image.shape[axis]
-        bounds = [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
-        parts = [reduce(image.narrow(axis, first, end - first), axis, keepdim=True) for first, end in bounds]
-        image = torch.cat(parts, axis)
-    return image
+def _triple(sizes: Sequence[int]) -> tuple[int, int, int]:
+    first, *others = sizes
+    return (first, *others) if others else (first, first, first)  # type: ignore[return-value]
 
 
 def _patches(channels: int, kernel: Sequence[int]) -> Tensor:

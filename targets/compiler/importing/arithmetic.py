@@ -10,7 +10,19 @@ from blockfront.targets.compiler.importing.rules import Node, dtype_of, rule
 
 _UNARY = [
     *["relu", "silu", "gelu", "sigmoid", "tanh", "leaky_relu", "elu"],
-    *["exp", "sqrt", "rsqrt", "abs", "neg", "erf", "softplus"],
+    *["exp", "sqrt", "rsqrt", "abs", "neg", "erf", "softplus", "log", "log1p", "log2", "log10", "expm1", "square"],
+    *["reciprocal", "sin", "cos", "tan", "asin", "acos", "atan", "asinh", "acosh", "atanh", "sign", "selu"],
+    *["floor", "ceil", "round", "trunc", "softsign", "softshrink", "clamp_min", "logical_not", "bitwise_not"],
+    *["isnan", "isinf", "isfinite"],
+]
+_WITH_A_NUMBER = [
+    *(f"{name}.Scalar" for name in ("add", "sub", "mul", "div", "eq", "ne", "lt", "le", "gt", "ge")),
+    *["remainder.Scalar", "fmod.Scalar", "pow.Tensor_Scalar", "to.dtype"],
+]
+_BROADCASTING = [
+    *(f"{name}.Tensor" for name in ("add", "sub", "mul", "div", "eq", "ne", "lt", "le", "gt", "ge")),
+    *(f"{name}.default" for name in ("maximum", "minimum", "logical_and", "logical_or", "logical_xor", "atan2")),
+    *["pow.Tensor_Tensor", "div.Tensor_mode", "where.self", "max.other", "min.other", "rsub.Tensor"],
 ]
 _NOTHING = ["dropout", "contiguous", "alias", "clone", "detach"]
 
@@ -39,7 +51,7 @@ def _copy(importer: Importer, node: Node) -> None:
     importer.emit(node, relax.op.broadcast_to(importer.block_builder.emit(value), list(shape)))
 
 
-@rule(*(f"{name}.default" for name in _UNARY))
+@rule(*(f"{name}.default" for name in _UNARY), *_WITH_A_NUMBER)
 def _unary(importer: Importer, node: Node) -> None:
     importer.converted(node, importer.order_of(node.args[0]))
 
@@ -70,7 +82,7 @@ def _hard(importer: Importer, node: Node) -> None:
     importer.emit(node, value, importer.order_of(node.args[0]))
 
 
-@rule("add.Tensor", "sub.Tensor", "mul.Tensor", "div.Tensor")
+@rule(*_BROADCASTING)
 def _binary(importer: Importer, node: Node) -> None:
     operands = node.all_input_nodes
     rank = node.meta["val"].dim()

@@ -77,23 +77,16 @@ def _multiply(importer: Importer, node: Node) -> None:
 
 @rule("mean.dim")
 def _mean(importer: Importer, node: Node) -> None:
-    source = node.args[0]
-    order = importer.order_of(source)
-    rank = len(order)
-    axes = sorted({axis % rank for axis in node.args[1]})
+    source, axes = node.args[:2]
     keep = bool(argument(node, 2, "keepdim", False))
-    stored = [order.index(axis) for axis in axes]
-    if source in importer.padded and rank - 1 not in axes:
+    rank = source.meta["val"].dim()
+    stored = [axis % rank for axis in axes]
+    if source in importer.padded and stored and rank - 1 not in stored:
         padded = importer.block_builder.emit(relax.op.mean(importer.padded[source], stored, keepdims=keep))
         importer.emit(node, _first(padded, source.meta["val"].shape[-1]))
         importer.padded[node] = padded
-        return
-    value = relax.op.mean(importer.env[source], stored, keepdims=keep)
-    if keep:
-        importer.emit(node, value, order)
     else:
-        left = [dimension for dimension in order if dimension not in axes]
-        importer.emit(node, value, tuple(sorted(left).index(dimension) for dimension in left))
+        importer.reduced(node, relax.op.mean, axes, keep)
 
 
 def _sum_of_product(scores: Node) -> tuple[Node | None, Node | None]:

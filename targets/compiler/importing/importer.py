@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import tvm
@@ -47,7 +47,7 @@ class Importer(ExportedProgramImporter):
         with self.block_builder.function("main", list(parameters.values())):
             with self.block_builder.dataflow():
                 for node in nodes:
-                    if node.op == "get_attr" and node.users:
+                    if node.op == "get_attr" and node.users and node.meta["val"].numel():
                         self.env[node] = constant(trace.constants[node.target])
                     elif node.op == "call_function":
                         self._convert(node)
@@ -95,6 +95,14 @@ class Importer(ExportedProgramImporter):
         if node in self.order:
             self.env[node] = self.stored(node, identity(len(self.order[node])))
             del self.order[node]
+
+    def reduced(self, node: Node, operator: Callable[..., relax.Expr], axes: Sequence[int], keep: bool) -> None:
+        """Reduce the one input along logical `axes` (all where there are none), in the order it is stored in."""
+        order = self.order_of(node.args[0])
+        gone = {axis % len(order) for axis in axes} or {*order}
+        value = operator(self.env[node.args[0]], [order.index(axis) for axis in sorted(gone)], keepdims=keep)
+        left = [dimension for dimension in order if dimension not in gone]
+        self.emit(node, value, order if keep else tuple(sorted(left).index(dimension) for dimension in left))
 
     def converted(self, node: Node, order: Order) -> None:
         """Apply TVM's converter to the stored values as they are."""

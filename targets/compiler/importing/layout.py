@@ -12,7 +12,7 @@ from blockfront.targets.compiler.importing.rules import Node, argument, rule
 
 @rule("cat.default")
 def _concatenate(importer: Importer, node: Node) -> None:
-    sources = node.args[0]
+    sources = [source for source in node.args[0] if source.meta["val"].numel()]
     rank = node.meta["val"].dim()
     order = next((importer.order[source] for source in sources if source in importer.order), identity(rank))
     values = [importer.stored(source, order) for source in sources]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tvm import relax
 
 from blockfront.targets.compiler.importing.importer import Importer
@@ -10,16 +12,14 @@ from blockfront.targets.compiler.importing.rules import Node, argument, dtype_of
 
 @rule("amax.default", "sum.dim_IntList")
 def _reduce(importer: Importer, node: Node) -> None:
-    source = node.args[0]
-    importer.restore(source)
-    axes = argument(node, 1, "dim")
+    axes = argument(node, 1, "dim") or ()
     keep = bool(argument(node, 2, "keepdim", False))
-    value = importer.env[source]
-    if node.target.__name__.startswith("amax"):
-        importer.emit(node, relax.op.max(value, axes or None, keepdims=keep))
-    else:
-        value = importer.block_builder.emit(relax.op.astype(value, dtype_of(node)))
-        importer.emit(node, relax.op.sum(value, axes or None, keepdims=keep))
+
+    def add(value: relax.Expr, stored: Sequence[int], keepdims: bool) -> relax.Expr:
+        typed = importer.block_builder.emit(relax.op.astype(value, dtype_of(node)))
+        return relax.op.sum(typed, stored, keepdims=keepdims)
+
+    importer.reduced(node, relax.op.max if node.target.__name__.startswith("amax") else add, axes, keep)
 
 
 @rule("gather.default")

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from blockfront.targets.compiler.decompositions.registry import is_known
+
 LEFT_OUT = frozenset(
     f"{name}.default"
     for name in (
@@ -23,7 +25,7 @@ LEFT_OUT = frozenset(
         *("im2col", "col2im", "adaptive_max_pool2d"),
         *("topk", "sort", "argsort", "cumsum", "cumprod", "argmax", "argmin", "median", "sinh", "cosh", "heaviside"),
         *("take", "conv1d", "max_pool1d", "avg_pool1d", "adaptive_avg_pool1d", "max_pool2d_with_indices", "mv"),
-        *("index_put", "index_add", "scatter_add"),
+        *("index_put", "index_add", "scatter_add", "max_pool3d_with_indices", "adaptive_avg_pool3d", "roi_align"),
     )
 ) | {
     *("bernoulli.p", "std.correction", "var_mean.correction", "std_mean.correction", "isin.Tensor_Tensor"),
@@ -41,7 +43,7 @@ READS: dict[str, frozenset[str]] = {
         "beta alpha": "addmm.default baddbmm.default",
         "beta threshold": "softplus.default",
         "bias": "linear.default",
-        "bias stride padding dilation groups": "conv2d.default conv2d.padding conv3d.default",
+        "bias stride padding dilation groups": "conv2d.default conv2d.padding conv3d.default conv3d.padding",
         "bias stride padding output_padding groups dilation": "conv_transpose1d.default conv_transpose2d.input",
         "diagonal": "tril.default triu.default",
         "dim": "cat.default chunk.default concat.default "
@@ -62,7 +64,7 @@ READS: dict[str, frozenset[str]] = {
         "size stride dtype": "_assert_tensor_metadata.default",
         "start_dim end_dim": "flatten.using_ints",
         "stride padding ceil_mode count_include_pad": "avg_pool2d.default avg_pool3d.default",
-        "stride padding dilation ceil_mode": "max_pool2d.default max_pool3d.default max_pool3d_with_indices.default",
+        "stride padding dilation ceil_mode": "max_pool2d.default max_pool3d.default",
         "value": "constant_pad_nd.default",
         "weight bias eps": "group_norm.default layer_norm.default",
     }.items()
@@ -89,6 +91,8 @@ HARMLESS = {
     "assume_unique": "a hint",
 }
 """Arguments that change nothing of what a network computes, and why."""
+
+_COMPARISONS = 1 << 22
 
 Supports = Callable[..., bool]
 SUPPORTS: dict[str, Supports] = {}
@@ -194,6 +198,13 @@ def _only_converts(non_blocking: bool, copy: bool, memory_format: Any, **_: Any)
 @supports("any.dim", "any.dims", "any.default")
 def _is_of_booleans(self: Tensor, **_: Any) -> bool:
     return self.dtype == torch.bool
+
+
+@supports("scatter.src", "scatter.value")
+def _compares_too_much(self: Tensor, dim: int, index: Tensor, **_: Any) -> bool:
+    """Whether the index depends on the input and to compare each step of it with each place takes longer than TVM's
+    loop over them, which no rule schedules: as where a large image is unpooled."""
+    return not is_known(index) and self.numel() * index.shape[dim] > _COMPARISONS
 
 
 @supports("eq.Scalar", "ne.Scalar")

@@ -50,6 +50,12 @@ class Read:
     indices: tuple[Any, ...]
     used: tuple[frozenset[str], ...]
 
+    @property
+    def trimmed(self) -> Read:
+        """The same read without the tensor's last dimensions of one element, which say nothing of neighbours."""
+        count = max((i for i, length in enumerate(self.shape, start=1) if length > 1), default=1)
+        return Read(self.tensor, self.shape[:count], self.indices[:count], self.used[:count])
+
     def uses(self, variable: str) -> bool:
         return any(variable in names for names in self.used)
 

@@ -16,9 +16,14 @@ def matches(block: KernelBlock, machine: Machine) -> bool:
     """The innermost index of everything read is the reduction's last variable."""
     return bool(block.reduced) and all(
         read.used[-1] == {block.reduced[-1]} and read.contiguous(block.reduced[-1])
-        for read in block.reads
+        for read in (read.trimmed for read in block.reads)
         if read.uses(block.reduced[-1])
     )
+
+
+def matches_apart(block: KernelBlock, machine: Machine) -> bool:
+    """Whatever else reduces, as a diagonal or a channel of an image does: values lie apart, and are read one by one."""
+    return bool(block.reduced)
 
 
 def apply(schedule: Schedule, block: KernelBlock, machine: Machine, constants: Collection[str]) -> None:

@@ -21,6 +21,7 @@ RULES: tuple[Rule, ...] = (
     Rule("contraction", contraction.matches, contraction.apply),
     Rule("rows", rows.matches, rows.apply, whole=True),
     Rule("window", window.matches, window.apply),
+    Rule("apart", rows.matches_apart, rows.apply, whole=True),
     Rule("shuffle", shuffle.matches, shuffle.apply),
     ELEMENTWISE,
 )
