@@ -10,10 +10,11 @@ class Counts(msgspec.Struct, frozen=True):
 
     The first six are executed instructions by class; `vector` is all arithmetic on vectors and floats but
     multiply-adds, and an instruction that computes with an operand in memory is a `load` as well; a division or a root
-    counts ten times. `load_bytes` and `store_bytes` are what they moved. `l1_misses` are lines fetched into the first
-    level of data cache, `l1_streamed` those of them that a stream prefetcher would have fetched ahead; so for the other
-    levels, with zeros for a third that there is not. `written_back` are dirty lines that left for memory. `chain` is
-    how many additions waited for one another: in each stretch without a branch, those to the register it adds to most.
+    counts ten times, and once in `divisions`. `load_bytes` and `store_bytes` are what they moved. `l1_misses` are
+    lines fetched into the first level of data cache, `l1_streamed` those of them that a stream prefetcher would have
+    fetched ahead; so for the other levels, with zeros for a third that there is not. `written_back` are dirty lines
+    that left for memory. `dataflow_32` to `dataflow_256` are the cycles that values wait for one another on a core that
+    looks so many instructions ahead and has units without end.
     """
 
     multiply_add: int = 0
@@ -32,7 +33,11 @@ class Counts(msgspec.Struct, frozen=True):
     l3_streamed: int = 0
     written_back: int = 0
     tlb_misses: int = 0
-    chain: int = 0
+    dataflow_32: int = 0
+    dataflow_64: int = 0
+    dataflow_128: int = 0
+    dataflow_256: int = 0
+    divisions: int = 0
 
     @property
     def instructions(self) -> int:

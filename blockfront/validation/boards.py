@@ -70,7 +70,7 @@ def observe(cases: Sequence[Case], profiles: Sequence[Profile]) -> list[Observed
     found = []
     for case, profile in zip(cases, profiles, strict=True):
         known, board = GUIDES[case.core].prior, case.placement.target
-        work = work_of(profile, as_predicted(board), known.overlap, known.pairs)
+        work = work_of(profile, as_predicted(board), known)
         found.append(Observed(work, case.published.milliseconds, case.network.name, board.name, case))
     return found
 

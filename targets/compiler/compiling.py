@@ -17,6 +17,7 @@ from tvm import relax, tirx
 from blockfront.errors import RunError, first_line
 from blockfront.evaluation import in_evaluation
 from blockfront.signature import Signature
+from blockfront.targets.compiler.addresses import Addresses, Contents, addressing_arguments
 from blockfront.targets.compiler.code import Code
 from blockfront.targets.compiler.exporting import export_module
 from blockfront.targets.compiler.gpu import code_for_gpu
@@ -75,7 +76,10 @@ def compile_model(
                 code = code_for_gpu(lowered, target)
             else:
                 code = code_for_processor(lowered, target, machine, tuned)
-            errors = compare_all(outputs, _run(code, [sample.numpy() for sample in samples]))
+            addresses = Addresses(
+                {code.kernels[name].symbol: addressing_arguments(function) for name, function in kernels.items()}
+            )
+            errors = compare_all(outputs, _run(code, [sample.numpy() for sample in samples], addresses))
     except RunError as error:
         raise type(error)(f"compiling for {target.name} failed: {error}") from error
     except (ValueError, RuntimeError, AssertionError, TypeError, KeyError, AttributeError) as error:
@@ -89,7 +93,7 @@ def compile_model(
         target=target.name,
         threads=threads,
         signature=signature,
-        kernels=describe_kernels(lowered, code.kernels),
+        kernels=describe_kernels(lowered, code.kernels, addresses.contents),
         peak_memory_bytes=code.peak_memory_bytes + sum(sample.numpy().nbytes for sample in samples),
         samples=tuple(sample.numpy().tobytes() for sample in samples),
         outputs=outputs,
@@ -101,17 +105,21 @@ def compile_model(
     )
 
 
-def _run(code: Code, samples: Sequence[np.ndarray]) -> list[np.ndarray]:
+def _run(code: Code, samples: Sequence[np.ndarray], addresses: Addresses) -> list[np.ndarray]:
     use_threads(1)
     device = tvm.device(code.runs_on)
     inputs = [tvm.runtime.tensor(sample, device) for sample in samples]
-    returned = relax.VirtualMachine(code.runnable, device)["main"](*inputs)
+    machine = relax.VirtualMachine(code.runnable, device)
+    addresses.watch(machine)
+    returned = machine["main"](*inputs)
     several = isinstance(returned, tvm_ffi.Array)
     return [tensor.numpy() for tensor in (returned if several else [returned])]
 
 
-def describe_kernels(module: tvm.IRModule, compiled: Mapping[str, CompiledKernel]) -> tuple[Kernel, ...]:
-    """What is known of each kernel of a lowered module, as it was compiled."""
+def describe_kernels(
+    module: tvm.IRModule, compiled: Mapping[str, CompiledKernel], addresses: Mapping[str, Contents]
+) -> tuple[Kernel, ...]:
+    """What is known of each kernel of a lowered module, as it was compiled; `addresses` are by symbol."""
     calls = Counter(str(call.args[0].name_hint) for call in kernel_calls(module["main"]))
     constants = constant_arguments(module["main"])
     kernels = []
@@ -128,6 +136,7 @@ def describe_kernels(module: tvm.IRModule, compiled: Mapping[str, CompiledKernel
                 constants=tuple(constants[name]),
                 rule=compiled[name].rule,
                 reason=compiled[name].reason,
+                addresses=addresses.get(compiled[name].symbol, ()),
             )
         )
     return tuple(kernels)

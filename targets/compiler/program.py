@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from blockfront.signature import Signature
+from blockfront.targets.compiler.addresses import Contents
 from blockfront.targets.compiler.linking import link_objects
 from blockfront.targets.compiler.outputs import Output, OutputError, worst
 from blockfront.targets.compiler.planning import Call
@@ -28,7 +29,8 @@ class Kernel:
     `calls`: executions in one inference; `macs` and `bytes` of one execution, bytes being every tensor read and
     written once; `arguments`: (dtype, shape) of each, outputs last, `constants` the positions of weights among them;
     `rule`: the schedule's name, None when no rule covered it; `reason`: why none did, or which of dlight's rules failed
-    before the one that did.
+    before the one that did; `addresses`: arguments that say where others are read or written, and what they held when
+    the network ran on its samples.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Kernel:
     rule: str | None
     constants: tuple[int, ...] = ()
     reason: str | None = None
+    addresses: Contents = ()
 
 
 @dataclass(frozen=True)

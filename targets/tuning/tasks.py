@@ -44,7 +44,7 @@ def tasks_of(module: nn.Module, signature: Signature, target: Processor, threads
     functions = kernel_functions(lowered)
     return [
         TuningTask(kernel, functions[kernel.name], compiled[kernel.name])
-        for kernel in describe_kernels(lowered, compiled)
+        for kernel in describe_kernels(lowered, compiled, {})
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import product, starmap
 
 import msgspec
 import numpy as np
@@ -16,7 +17,7 @@ from blockfront.targets.latency.calibration.record import Calibration, Measured,
 from blockfront.targets.latency.calibration.timing import build_program, time_kernels
 from blockfront.targets.latency.meters.measure import Measures
 from blockfront.targets.latency.options import RunOptions
-from blockfront.targets.latency.prediction.core_model import Coefficients, CoreModel, Error, work_of
+from blockfront.targets.latency.prediction.core_model import WINDOWS, Coefficients, CoreModel, Error, work_of
 from blockfront.targets.latency.prediction.core_models import core_model
 from blockfront.targets.latency.prediction.fitting import Observation, fit, leave_one_out
 from blockfront.targets.latency.prediction.interval import OWN_CODE
@@ -25,6 +26,7 @@ from blockfront.targets.latency.profiler.counts import Profile
 
 _SESSION_S = 1800
 _OWN_DATA = "its own micro-kernels, each kind predicted from the others"
+_OUTSIDE = ("L2", "L3", "memory")
 OVERLAPS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
 """From a core that does one thing after the other to one that does all at once."""
 
@@ -84,20 +86,21 @@ def fit_profiles(target: Target, measured: Measured, profiles: Mapping[str, Prof
     """
     board = measured.apply(target, target.clock_ghz)
 
-    def fitted(overlap: float) -> tuple[float, Coefficients, list[Observation]]:
-        prior = _prior(target, overlap)
+    # What a core does with instructions shows where nothing waits for data.
+    inside = np.array([not name.endswith(_OUTSIDE) for name in profiles])
+
+    def fitted(overlap: float, window: int) -> tuple[float, Coefficients, list[Observation]]:
+        prior = _prior(target, overlap, window)
         observations = [
-            Observation(
-                work_of(profile, board, overlap, prior.pairs), min(measured.kernels[name]), name, measured.device
-            )
+            Observation(work_of(profile, board, prior), min(measured.kernels[name]), name, measured.device)
             for name, profile in profiles.items()
         ]
         found = fit(observations, prior)
-        errors = [_ratio(one, found) - 1 for one in observations]
-        return float(np.abs(errors).mean()), found, observations
+        errors = np.array([_ratio(one, found) - 1 for one in observations])
+        return float(np.abs(errors[inside]).mean()), found, observations
 
-    _, coefficients, observations = min((fitted(overlap) for overlap in OVERLAPS), key=lambda found: found[0])
-    others = leave_one_out(observations, _kind, _prior(target, coefficients.overlap))
+    _, coefficients, observations = min(starmap(fitted, product(OVERLAPS, WINDOWS)), key=lambda found: found[0])
+    others = leave_one_out(observations, _kind, _prior(target, coefficients.overlap, coefficients.window))
     alone = [abs(ms / one.milliseconds - 1) for one, ms in others]
     model = CoreModel(
         core=str(target.tvm_target.get("mcpu", "")),
@@ -130,7 +133,7 @@ def _kind(one: Observation) -> str:
     return one.network.partition(",")[0]
 
 
-def _prior(target: Target, overlap: float) -> Coefficients:
+def _prior(target: Target, overlap: float, window: int) -> Coefficients:
     """The catalogue's coefficients for this core, or what its figures make likely."""
     known = core_model(target)
     if known is not None:
@@ -140,7 +143,9 @@ def _prior(target: Target, overlap: float) -> Coefficients:
         found = Coefficients(issue, issue / 2, load, l1_line=4.0, memory_line_ns=5.0, transfer=1.0)
     return msgspec.structs.replace(
         found,
-        wait=found.wait or target.fma_latency,
+        dataflow=found.dataflow or 1.0,
+        division=found.division or 1.0,
         l2_line=found.l2_line or 2.0 * bool(target.l3_bytes),
         overlap=overlap,
+        window=window,
     )

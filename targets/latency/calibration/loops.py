@@ -140,6 +140,20 @@ def quotient(rounds: int) -> LoopWriter:
     return write
 
 
+def polynomial(rounds: int, steps: int) -> LoopWriter:
+    """(coefficients [n, 1], values [m, lanes], out [m, lanes]): `steps` of Horner's rule, each on the one before."""
+
+    def write(coefficients: Any, values: Any, out: Any) -> None:
+        (degree, _), (count, lanes) = _extents(coefficients), _extents(values)
+        with build.serial(0, rounds), build.serial(0, count) as i, build.vectorized(0, lanes) as lane:
+            found = x = values[i, lane]
+            for step in range(steps):
+                found = found * x + coefficients[step % degree, 0]
+            build.buffer_store(out, found, [i, lane])
+
+    return write
+
+
 def window(rounds: int) -> LoopWriter:
     """(weights [taps, lanes], values [n, lanes], out [n, lanes]): at each place the weighted sum of the next `taps`."""
 

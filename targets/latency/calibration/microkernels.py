@@ -69,6 +69,8 @@ def micro_kernels(target: Target) -> list[MicroKernel]:
     # Too few sums to keep the units busy while each waits for its last.
     made.append(_tile(2, 2, lanes, "L1", target.l1_bytes // 2))
     tiles = [(4, 3), (2, 4), (1, 8)] if registers <= 16 else [(6, 4), (3, 6), (1, 12)]
+    # Chains: vectors wait for nothing of each other, but a core sees only so many of them at once.
+    made += [_polynomial(steps, lanes, target.l1_bytes // 2) for steps in (8, 16, 32, 64)]
     for where, size in array_sizes(target).items():
         made += [_tile(rows, columns, lanes, where, size) for rows, columns in tiles]
         made += _through(lanes, where, size)
@@ -111,6 +113,13 @@ def _tile(rows: int, columns: int, lanes: int, where: str, size: int) -> MicroKe
         ((depth, rows), (depth, columns, lanes), (rows, columns, lanes)),
         loops.tile(_rounds(size)),
     )
+
+
+def _polynomial(steps: int, lanes: int, size: int) -> MicroKernel:
+    """A chain of multiply-adds for each vector."""
+    half = size // 2 // FLOAT_BYTES // lanes, lanes
+    write = loops.polynomial(max(1, _rounds(size) // steps), steps)
+    return MicroKernel(f"polynomial {steps}, L1", ((_DEGREE, 1), half, half), write)
 
 
 def _through(lanes: int, where: str, size: int) -> list[MicroKernel]:

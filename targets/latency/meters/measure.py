@@ -16,6 +16,7 @@ from tvm import relax
 
 from blockfront.errors import DeviceUnavailable, RunError, UsageError
 from blockfront.results.latency import KernelTime, Latency, LatencySource, Peak, Visit
+from blockfront.targets.compiler.addresses import Contents
 from blockfront.targets.compiler.outputs import OutputError, compare_all, disagreement, worst
 from blockfront.targets.compiler.program import Arguments, Kernel, Program
 from blockfront.targets.latency.meter import Meter
@@ -76,7 +77,9 @@ class LoadedProgram:
 
     def kernel_ms(self, kernel: Kernel) -> float:
         """Milliseconds of one execution of a kernel on its own."""
-        return 1e3 * median(kernel_seconds(self._kernels, kernel.symbol, kernel.arguments, self._device))
+        return 1e3 * median(
+            kernel_seconds(self._kernels, kernel.symbol, kernel.arguments, self._device, kernel.addresses)
+        )
 
 
 def run_program(program: Program, session: Session) -> tuple[relax.VirtualMachine, tuple[OutputError, ...]]:
@@ -89,13 +92,15 @@ def run_program(program: Program, session: Session) -> tuple[relax.VirtualMachin
     return machine, compare_all(program.outputs, [tensor.numpy() for tensor in computed])
 
 
-def kernel_seconds(library: Any, symbol: str, arguments: Arguments, device: Any) -> list[float]:
+def kernel_seconds(
+    library: Any, symbol: str, arguments: Arguments, device: Any, addresses: Contents = ()
+) -> list[float]:
     """Seconds of one execution of a kernel on its own, its data warm in the caches, measured a few times."""
-    tensors = [
-        # Halves, because zeros can be faster than numbers; an index of 0 is always valid.
-        tvm.runtime.tensor(np.full(shape, 0.5).astype(dtype), device)
-        for dtype, shape in arguments
-    ]
+    # Halves, because zeros can be faster than numbers; an index of 0 is always valid.
+    arrays = [np.full(shape, 0.5).astype(dtype) for dtype, shape in arguments]
+    for position, contents in addresses:
+        arrays[position] = np.frombuffer(contents, arrays[position].dtype).reshape(arrays[position].shape)
+    tensors = [tvm.runtime.tensor(array, device) for array in arrays]
     timer = library.time_evaluator(symbol, device, number=1, repeat=3, min_repeat_ms=_KERNEL_MS)
     return list(timer(*tensors).results)
 

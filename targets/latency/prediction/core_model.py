@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import Protocol
 
 import msgspec
 import numpy as np
 
-from blockfront.targets.latency.profiler.counts import Counts, Profile
+from blockfront.targets.latency.profiler.counts import SLOW, Counts, Profile
 
 LINE_BYTES = 64
 UNITS = {
     "multiply_add": "cycles a vector multiply-add",
     "other": "cycles any other instruction that touches no memory",
     "word": "cycles a vector loaded; a store takes as many as the core loads in a cycle",
-    "wait": "cycles that an addition to a register waits for the one before it",
+    "division": "cycles a division or a root; 0 where it counts as ten other instructions",
+    "dataflow": "times the cycles that values wait for one another",
     "l1_line": "cycles a line that L1 lacks and L2 or L3 has",
     "l2_line": "cycles more for one that L3 has and L2 lacks",
     "memory_line_ns": "ns a line from memory that no prefetcher had asked for, beside its transfer",
     "transfer": "times the transfer of a line at the board's copy bandwidth",
 }
 """What each coefficient is."""
-_IN_CORE = 4
+_IN_CORE = 5
 """The first of them are work of the core itself."""
+WINDOWS = (32, 45, 64, 91, 128, 181, 256)
+"""Instructions that a core may look ahead: those that the profiler supposes, and between each two their mean."""
 _L1_LINE = list(UNITS).index("l1_line")
 SHARED_BYTES = 16
 """Bytes a cycle from a second level that cores share, to all of them: as wide as the Cortex-A53's, A57's and A72's is,
 and what published times of four threads say too (docs/prediction.md)."""
 
 
-class Coefficients(msgspec.Struct, frozen=True):
+class Coefficients(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What work costs a core, in the units of `UNITS`; none is negative.
 
     `overlap`: how the core's own work adds up, (Σ cycles^overlap)^(1 / overlap) over the first four units: 1 where one
     kind of work waits for the other, more where they overlap, as on a core that executes out of order.
+
+    `window`: how many instructions ahead the core looks for work that waits for nothing, one of `WINDOWS`.
 
     `pairs`: the core issues two instructions at a time in order, as a Cortex-A53 does: a branch or a hint goes beside
     another and costs nothing, and half a vector takes half a load's time. Code written for such a core has its loads in
@@ -46,13 +52,15 @@ class Coefficients(msgspec.Struct, frozen=True):
     l1_line: float
     memory_line_ns: float
     transfer: float
-    wait: float = 0.0
+    dataflow: float = 0.0
+    division: float = 0.0
     l2_line: float = 0.0
     overlap: float = 1.0
     pairs: bool = False
+    window: int = 64
 
     def array(self) -> np.ndarray:
-        """The coefficients in the order of `UNITS`: float64 [8]."""
+        """The coefficients in the order of `UNITS`: float64 [9]."""
         return np.array([getattr(self, name) for name in UNITS])
 
 
@@ -152,13 +160,13 @@ class CoreModel(msgspec.Struct, frozen=True):
     def milliseconds(self, profile: Profile, target: BoardFigures) -> float:
         """The time of `profile` on the cores of `target`: see `work_of` and `Work.milliseconds`."""
         known = self.coefficients
-        return work_of(profile, target, known.overlap, known.pairs).milliseconds(known.array())
+        return work_of(profile, target, known).milliseconds(known.array())
 
 
 class Work(msgspec.Struct, frozen=True):
     """A profile on a board, ready for any coefficients.
 
-    `tasks`: milliseconds of each task a unit of each coefficient, float64 [tasks, 8]; `starts`: where a region's tasks
+    `tasks`: milliseconds of each task a unit of each coefficient, float64 [tasks, 9]; `starts`: where a region's tasks
     begin, int [regions]; `traffic_ms`: a region's bytes at the bandwidth of the memory, [regions]; `shared_ms`: how
     long a second level that all cores share takes for what the region asks of it, 0 for one task, [regions];
     `overhead_ms`: what starting the parallel regions costs; `overlap`: see `Coefficients`.
@@ -177,7 +185,7 @@ class Work(msgspec.Struct, frozen=True):
 
 
 def region_times(work: Work, coefficients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Milliseconds of each region of `work`, and what a unit more of each coefficient adds to them [regions, 8].
+    """Milliseconds of each region of `work`, and what a unit more of each coefficient adds to them [regions, 9].
 
     A region takes as long as its slowest task, and no less than its traffic takes the memory. Where the level that
     cores share needs longer for all of them than that task spends on it, the task waits for as long as it does.
@@ -209,15 +217,15 @@ def task_times(tasks: np.ndarray, coefficients: np.ndarray, overlap: float) -> t
     return inside + costs[:, _IN_CORE:].sum(axis=1), slopes
 
 
-def work_of(profile: Profile, target: BoardFigures, overlap: float = 1.0, pairs: bool = False) -> Work:
-    """`profile` on `target`, in milliseconds a unit of each coefficient; see `Coefficients` for the other two."""
+def work_of(profile: Profile, target: BoardFigures, core: Coefficients) -> Work:
+    """`profile` on `target`, in milliseconds a unit of each coefficient; of `core` only what is none counts."""
     counts = [task for region in profile.regions for task in region.tasks]
     sizes = [len(region.tasks) for region in profile.regions]
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(int) if sizes else np.zeros(0, int)
     cycle_ms = 1e-6 / target.clock_ghz
     line_ms = LINE_BYTES * 1e-6 / target.bandwidth_gbs
-    units = np.array([*[cycle_ms] * 6, 1e-6, line_ms])
-    tasks = np.array([_amounts(task, target, pairs) for task in counts]).reshape(-1, len(UNITS)) * units
+    units = np.array([*[cycle_ms] * 7, 1e-6, line_ms])
+    tasks = np.array([_amounts(task, target, core) for task in counts]).reshape(-1, len(UNITS)) * units
     together = np.array(sizes) > 1
     lines = np.array([_memory_lines(task, target)[0] + task.written_back for task in counts], float)
     traffic_ms = LINE_BYTES * 1e-6 / np.where(together, target.all_cores_gbs, target.traffic_gbs)
@@ -229,7 +237,7 @@ def work_of(profile: Profile, target: BoardFigures, overlap: float = 1.0, pairs:
         _sums(lines, starts) * traffic_ms,
         _sums(asked, starts) * shared_ms,
         profile.parallel_regions * target.launch_us * 1e-3,
-        overlap,
+        core.overlap,
     )
 
 
@@ -237,23 +245,34 @@ def _sums(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
     return np.add.reduceat(values, starts) if len(starts) else np.zeros(0)
 
 
-def _amounts(task: Counts, target: BoardFigures, pairs: bool) -> list[float]:
+def _amounts(task: Counts, target: BoardFigures, core: Coefficients) -> list[float]:
     """What the task has of each unit."""
     vector_bytes = target.simd_bits // 8
-    least = 0.5 if pairs else 1
+    least = 0.5 if core.pairs else 1
     loads = max(least * task.load, task.load_bytes / vector_bytes)
     stores = max(least * task.store, task.store_bytes / vector_bytes)
     memory, streamed = _memory_lines(task, target)
+    others = task.vector + task.integer + (0 if core.pairs else task.branch)
     return [
         task.multiply_add,
-        task.vector + task.integer + (0 if pairs else task.branch),
+        others - (SLOW * task.divisions if core.division else 0),
         loads + target.loads_per_cycle * stores,
-        task.chain,
+        task.divisions,
+        _dataflow(task, core.window),
         task.l1_misses - memory,
         task.l2_misses - memory if target.l3_bytes else 0,
         memory - streamed,
         memory,
     ]
+
+
+def _dataflow(task: Counts, window: int) -> float:
+    """Cycles that values wait for one another, between two windows that were counted the geometric mean."""
+    counted = {32: task.dataflow_32, 64: task.dataflow_64, 128: task.dataflow_128, 256: task.dataflow_256}
+    if window in counted:
+        return counted[window]
+    larger = min(one for one in counted if one > window)
+    return sqrt(counted[larger] * counted[larger // 2])
 
 
 def _memory_lines(task: Counts, target: BoardFigures) -> tuple[int, int]:

@@ -113,7 +113,7 @@ class _Stack:
         )
 
     def predict(self, coefficients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Milliseconds [observations], and what a unit more of each coefficient adds to them [observations, 8]."""
+        """Milliseconds [observations], and what a unit more of each coefficient adds to them [observations, 9]."""
         times, slopes = region_times(self.work, coefficients)
         milliseconds = np.add.reduceat(times, self.first_regions) + self.overhead_ms
         return milliseconds, np.add.reduceat(slopes, self.first_regions)

@@ -6,6 +6,9 @@ import msgspec
 
 from blockfront.results.counts import Counts
 
+SLOW = 10
+"""As so many instructions of its class a division or a root is counted."""
+
 
 class Region(msgspec.Struct, frozen=True):
     """A stretch that runs on several cores at once, one task each, or on one."""

@@ -19,8 +19,8 @@ SOURCES = Path(__file__).with_name("native")
 """The folder of the C."""
 ARCHITECTURES = ("aarch64", "riscv64", "x86_64")
 """What the plugin can tell the instructions of."""
-_PLUGIN = ("plugin", "caches", *ARCHITECTURES)
-_COUNTING = ("plugin.c", "caches.c", "caches.h", "decode.h")
+_PLUGIN = ("plugin", "caches", "dataflow", *ARCHITECTURES)
+_COUNTING = ("plugin.c", "caches.c", "caches.h", "dataflow.c", "dataflow.h", "decode.h")
 # No C library: the plugin finds QEMU's, and the harness needs none.
 _OPTIONS = ["-O2", "-std=c11", "-fno-sanitize=all", "-fno-stack-protector", "-c"]
 _ABI = {"riscv64": ["-mabi=lp64d", "-mcpu=baseline_rv64"]}

@@ -20,7 +20,7 @@ from blockfront.targets.latency.profiler.native import harness, link
 from blockfront.targets.latency.profiler.running import run_profiled
 
 # The harness's operations; see native/harness.c.
-_FLUSH, _TOUCH, _CALL, _DONE = range(4)
+_FLUSH, _TOUCH, _FILL, _CALL, _DONE = range(5)
 
 Range = tuple[int, int]
 """Where something begins in memory, and its size: bytes."""
@@ -50,6 +50,11 @@ class HarnessPlan:
         self._words += [_TOUCH, *read, *written]
         self._memory = max(self._memory, sum(read), sum(written))
 
+    def fill(self, offset: int, contents: bytes) -> None:
+        """Write bytes to memory."""
+        words = array("q", contents + bytes(-len(contents) % 8))
+        self._words += [_FILL, offset, len(contents), *words]
+
     def call(self, kernel: Kernel, offsets: Sequence[int]) -> None:
         """Run a kernel on the tensors that begin at `offsets`, in bytes."""
         number = self._symbols.setdefault(kernel.symbol, len(self._symbols))
@@ -64,7 +69,7 @@ class HarnessPlan:
         self._profiles += 1
 
     def kernel_alone(self, kernel: Kernel, pushed_out: int | None = None) -> None:
-        """One profile: a kernel as it finds the caches in a network.
+        """One profile: a kernel as it finds the caches in a network, reading where it reads there.
 
         Its first input was just written. Since its other inputs were, and something else where its output will be,
         as many bytes were read as its output and weights have: what the kernels between needed. Its
@@ -82,6 +87,8 @@ class HarnessPlan:
         for one in (*others, output):
             self.touch((0, 0), one)
         self.touch((end, output[1] + sum(size for _, size in weights)), first)
+        for position, contents in kernel.addresses:
+            self.fill(ranges[position][0], contents)
         self.call(kernel, [offset for offset, _ in ranges])
         self.done()
 

@@ -39,10 +39,22 @@ def test_lines_come_on_top_of_what_overlaps():
     assert cycles(counts=counts, multiply_add=1, l1_line=5, overlap=4.0) == pytest.approx(3 + 10)
 
 
-def test_additions_that_wait_bound_a_core_that_does_all_at_once():
-    counts = {"multiply_add": 8, "chain": 4}
-    assert cycles(counts=counts, multiply_add=0.5, wait=4, overlap=100.0) == pytest.approx(16, rel=0.01)
-    assert cycles(counts=counts | {"chain": 0}, multiply_add=0.5, wait=4, overlap=100.0) == pytest.approx(4)
+def test_values_that_wait_for_each_other_bound_a_core_that_does_all_at_once():
+    counts = {"multiply_add": 8, "dataflow_64": 16}
+    assert cycles(counts=counts, multiply_add=0.5, dataflow=1, overlap=100.0) == pytest.approx(16, rel=0.01)
+    assert cycles(counts={"multiply_add": 8}, multiply_add=0.5, dataflow=1, overlap=100.0) == pytest.approx(4)
+
+
+@pytest.mark.parametrize(("window", "expected"), [(64, 16), (91, 8), (128, 4)])
+def test_a_core_waits_as_long_as_one_that_looks_as_far_ahead_or_between_two(window, expected):
+    counts = {"dataflow_64": 16, "dataflow_128": 4}
+    assert cycles(counts=counts, dataflow=1, window=window) == pytest.approx(expected)
+
+
+def test_a_division_is_ten_others_or_has_a_cost_of_its_own():
+    counts = {"vector": 12, "divisions": 1}
+    assert cycles(counts=counts, other=1) == pytest.approx(12)
+    assert cycles(counts=counts, other=1, division=5) == pytest.approx(2 + 5)
 
 
 def test_a_store_takes_as_long_as_the_loads_of_a_cycle():
@@ -69,10 +81,10 @@ def test_a_third_level_that_has_every_line_leaves_none_to_memory():
 def test_a_fit_leaves_out_what_the_prior_leaves_out():
     profiles = [Profile((Region((Counts(multiply_add=1000 * i, integer=7000 // i),)),)) for i in range(1, 9)]
     true = Coefficients(multiply_add=2.0, other=0.5, word=1, l1_line=1, memory_line_ns=1, transfer=1, overlap=2.0)
-    work = [work_of(profile, BOARD, 2.0) for profile in profiles]
+    work = [work_of(profile, BOARD, true) for profile in profiles]
     seen = [Observation(one, one.milliseconds(true.array()), str(i), "board") for i, one in enumerate(work)]
     prior = Coefficients(multiply_add=1, other=1, word=1, l1_line=1, memory_line_ns=1, transfer=1, overlap=2.0)
     found = fit(seen, prior)
-    assert (found.wait, found.l2_line, found.overlap) == (0.0, 0.0, 2.0)
+    assert (found.dataflow, found.l2_line, found.overlap) == (0.0, 0.0, 2.0)
     assert (found.multiply_add, found.other) == (pytest.approx(2.0, rel=0.05), pytest.approx(0.5, rel=0.05))
     assert math.isclose(found.word, 1.0)

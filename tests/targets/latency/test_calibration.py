@@ -24,7 +24,15 @@ from blockfront.targets.latency.prediction.core_model import Coefficients, work_
 from blockfront.targets.latency.profiler import Counts, Profile, Region, emulator_obstacle, profile_kernels
 
 TRUE = Coefficients(
-    multiply_add=1.3, other=0.7, word=0.9, l1_line=7.0, memory_line_ns=40.0, transfer=1.2, wait=3.0, overlap=2.0
+    multiply_add=1.3,
+    other=0.7,
+    word=0.9,
+    l1_line=7.0,
+    memory_line_ns=40.0,
+    transfer=1.2,
+    dataflow=1.0,
+    division=8.0,
+    overlap=2.0,
 )
 needs_avx2 = pytest.mark.skipif("host_avx2" not in HARDWARE, reason="a processor with AVX2 is needed")
 
@@ -43,10 +51,13 @@ def measured(kernels, **figures):
 def work(seed):
     """A profile in which every unit of the model matters, each kernel's another."""
     rng = np.random.default_rng(seed)
-    fma, vector, load, store, chain, l1, l2, written = (int(1e5 * amount) for amount in rng.lognormal(0, 1.5, 8))
+    fma, vector, load, store, chain, l1, l2, written, divisions = (
+        int(1e5 * amount) for amount in rng.lognormal(0, 1.5, 9)
+    )
     counts = Counts(
         multiply_add=fma,
-        vector=vector,
+        vector=vector + 10 * divisions,
+        divisions=divisions,
         load=load,
         load_bytes=16 * load,
         store=store,
@@ -55,7 +66,7 @@ def work(seed):
         l2_misses=l2 // 40,
         l2_streamed=int(rng.random() * (l2 // 40)),
         written_back=written // 100,
-        chain=min(chain, fma) // 4,
+        dataflow_64=chain,
     )
     return Profile((Region((counts,)),))
 
@@ -64,7 +75,7 @@ def synthetic(target):
     """Profiles of many kernels, and the times that the true coefficients give them."""
     profiles = {f"kind {i % 4}, {i}": work(i) for i in range(40)}
     board = replace(target, bandwidth_gbs=4.0)
-    ms = {name: work_of(profile, board, TRUE.overlap).milliseconds(TRUE.array()) for name, profile in profiles.items()}
+    ms = {name: work_of(profile, board, TRUE).milliseconds(TRUE.array()) for name, profile in profiles.items()}
     return profiles, ms
 
 
@@ -172,14 +183,19 @@ def test_profiles_of_micro_kernels_count_what_they_are_made_of():
     if emulator_obstacle(target):
         pytest.skip("QEMU is needed")
     wanted = ("multiply-adds", "tile 2 × 2, L1", "tile 4 × 3, L1", "sum, L1", "sum, L2", "fill, L1")
+    wanted += ("polynomial 64, L1", "quotient, L1")
     program = build_program([kernel for kernel in micro_kernels(target) if kernel.name in wanted], target, 1)
     found = profile_kernels(program, target)
     counts = {kernel.name: found[kernel.symbol].total for kernel in program.kernels}
     # 20000 steps of 12 vectors; and 4 MiB in vectors of 32 bytes
     assert counts["multiply-adds"].multiply_add == 240_000
-    # As many sums as a tile has vectors take turns.
-    assert counts["tile 2 × 2, L1"].chain == pytest.approx(counts["tile 2 × 2, L1"].multiply_add / 4, rel=0.01)
-    assert counts["tile 4 × 3, L1"].chain == pytest.approx(counts["tile 4 × 3, L1"].multiply_add / 12, rel=0.01)
+    # As many sums as a tile has vectors take turns, four cycles each.
+    for rows, columns in ((2, 2), (4, 3)):
+        one = counts[f"tile {rows} × {columns}, L1"]
+        assert one.dataflow_256 == pytest.approx(4 * one.multiply_add / (rows * columns), rel=0.01)
+    # Of 66 instructions after each other a window of 64 sees one vector at a time, of 256 nearly four.
+    assert counts["polynomial 64, L1"].dataflow_64 > 2 * counts["polynomial 64, L1"].dataflow_256
+    assert counts["quotient, L1"].divisions == pytest.approx(4 * 2**20 / 64, rel=0.01)
     for name in ("sum, L1", "sum, L2"):
         assert counts[name].load_bytes == pytest.approx(4 * 2**20, rel=0.01)
     assert counts["sum, L1"].l1_misses < 1000

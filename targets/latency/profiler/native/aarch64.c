@@ -30,11 +30,26 @@ effect decode_aarch64(const uint8_t *bytes, size_t size) {
   uint32_t code;
   memcpy(&code, bytes, sizeof code);
   enum class c = classify(code);
-  effect e = {c, c == LOAD, c == STORE, divides(code), -1, -1};
-  int to = code & 31, first = code >> 5 & 31, second = code >> 16 & 31, third = code >> 10 & 31;
-  bool scalar = (code & 0xff000000) == 0x1f000000, three_same = (code & 0x9f200400) == 0x0e200400;
-  bool adds = c == MULTIPLY_ADD ? !scalar || third == to : three_same && (first == to || second == to);
-  bool vectors = c == MULTIPLY_ADD || c == VECTOR || (c == LOAD && code >> 26 & 1);
-  if (vectors) *(adds ? &e.adds_to : &e.overwrites) = to;
+  effect e = {c, c == LOAD, c == STORE, divides(code), 1, -1, 0};
+  int to = code & 31;
+  uint32_t first = 1u << (code >> 5 & 31), second = 1u << (code >> 16 & 31), third = 1u << (code >> 10 & 31);
+  bool vectors = code >> 26 & 1;
+  if (c == STORE && vectors) e.reads = 1u << to;
+  if (c == LOAD) e.latency = 0;
+  if (c == LOAD && vectors) e.writes = (int8_t)to;
+  if (c != MULTIPLY_ADD && c != VECTOR) return e;
+  e.writes = (int8_t)to;
+  e.reads = first | second;
+  if (c == MULTIPLY_ADD) e.reads |= (code & 0xff000000) == 0x1f000000 ? third : 1u << to;
+  /* Of one operand: two registers, miscellaneous, across lanes; constants; copies; shifts by a constant. */
+  bool one = (code & 0x9f3e0c00) == 0x0e200800 || (code & 0x9f3e0c00) == 0x0e300800 || (code & 0x5f207c00) == 0x1e204000 ||
+             (code & 0x9fe08400) == 0x0e000400 || (code & 0x9f800400) == 0x0f000400;
+  bool constant = (code & 0x9ff80400) == 0x0f000400 || (code & 0xff201fe0) == 0x1e201000;
+  bool integer = (code & 0x5f20fc00) == 0x1e200000 || (code & 0xbfe0fc00) == 0x0e000c00;
+  if (one) e.reads = first;
+  if (constant || integer) e.reads = 0;
+  /* Arm's optimization guides: 3 to 5 for floats, 2 to 3 for integers, more for quotients and roots. */
+  bool floats = (code & 0x9f20c400) == 0x0e20c400 || (code & 0x5f200c00) == 0x1e200800;
+  e.latency = e.slow ? 12 : c == MULTIPLY_ADD || floats ? 4 : 2;
   return e;
 }

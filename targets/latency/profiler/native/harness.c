@@ -6,6 +6,7 @@
      FLUSH                                     empty the caches, and fill memory with zeros
      TOUCH offset bytes offset bytes           read one range and write another, both from beginning to end at the
                                                same time, a part on each core
+     FILL offset bytes words...                write to memory
      CALL kernel count {offset, type, dimensions, extents...}...
      DONE value
    `kernel` is an index of `kernels`, which the linker fills in; `type` is a DLDataType's four bytes. */
@@ -182,7 +183,7 @@ static void touch(char *memory, const int64_t *ranges) {
   mark(MARK_CORE, 0);
 }
 
-enum operation { FLUSH, TOUCH, CALL, DONE };
+enum operation { FLUSH, TOUCH, FILL, CALL, DONE };
 
 static void run(const int64_t *plan, const int64_t *end, uint64_t bytes) {
   char *memory = allocate(NULL, bytes);
@@ -197,6 +198,10 @@ static void run(const int64_t *plan, const int64_t *end, uint64_t bytes) {
         touch(memory, plan);
         plan += 4;
         break;
+      case FILL:
+        memcpy(memory + plan[0], plan + 2, (size_t)plan[1]);
+        plan += 2 + (plan[1] + 7) / 8;
+        break;
       case CALL: plan = call(plan, memory); break;
       case DONE: mark(MARK_DONE, (uint64_t)*plan++); break;
       default: fail("the plan has an unknown operation\n");
@@ -205,7 +210,7 @@ static void run(const int64_t *plan, const int64_t *end, uint64_t bytes) {
 }
 
 __attribute__((used)) void start(long *stack) {
-  enum { MAX_PLAN = 1 << 24, HERE = -100 };
+  enum { MAX_PLAN = 1 << 28, HERE = -100 };
   long file = stack[0] == 2 ? system_call(OPEN_AT, HERE, stack[2], 0, 0, 0, 0) : -1;
   if (file < 0) fail("the plan is missing\n");
   char *plan = allocate(NULL, MAX_PLAN);

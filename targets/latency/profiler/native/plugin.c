@@ -2,11 +2,12 @@
 
    A mark is the system call getpriority(MARK, operation << 24 | value), which fails without effect. Every mark ends a
    stretch of the program; all but the first two write it to the file out=PATH as a line
-     operation value core, instructions by class, bytes loaded, bytes stored, events of the caches, chain
+     operation value core, instructions by class, bytes loaded, bytes stored, events of the caches, cycles of the
+     dataflow by window, divisions
    and counting starts again. The program runs on one thread and says itself which core it stands for. Before the line
    that ends a region come lines of its cores with the events that shared caches had kept back. */
 #include "caches.h"
-#include "decode.h"
+#include "dataflow.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -45,7 +46,9 @@ EXPORT int qemu_plugin_version = 1;
 enum { MARK = 0x6d61726b };
 enum operation { DISCARD, FLUSH, CORE, REGION, DONE };
 typedef struct {
-  uint32_t count[CLASSES], chain;
+  uint32_t count[CLASSES], divisions;
+  size_t length;
+  step steps[];
 } block;
 
 static const struct {
@@ -56,57 +59,52 @@ static const struct {
     {"aarch64", decode_aarch64, 141}, {"riscv64", decode_riscv64, 141}, {"x86_64", decode_x86_64, 140}}, *architecture;
 
 typedef struct {
-  uint64_t instructions[CLASSES], loaded, stored, events[EVENTS], chain;
+  uint64_t instructions[CLASSES], loaded, stored, events[EVENTS], cycles[WINDOWS], divisions;
 } stretch;
 static stretch counts;
+static block *begun; /* the block that runs, whose accesses come after it was announced */
 static unsigned core;
 static FILE *out;
+
+static void end_block(void) {
+  if (begun) follow(begun->steps, begun->length);
+  begun = NULL;
+}
 
 static void accessed(unsigned cpu, qemu_plugin_meminfo_t info, uint64_t address, void *data) {
   unsigned bytes = 1u << qemu_plugin_mem_size_shift(info);
   bool store = qemu_plugin_mem_is_store(info);
   *(store ? &counts.stored : &counts.loaded) += bytes;
   access_caches(core, address, bytes, store, counts.events);
+  step *s = data;
+  /* The emulator moves a vector in parts, from the first on. */
+  if (!s->bytes) s->address = address;
+  s->bytes += bytes;
 }
 
 static void executed(unsigned cpu, void *data) {
-  const block *b = data;
-  for (int i = 0; i < CLASSES; i++) counts.instructions[i] += b->count[i];
-  counts.chain += b->chain;
-}
-
-/* Sums in registers that a block takes over and hands on: how often it adds to the busiest of them. */
-typedef struct {
-  uint32_t additions[VECTOR_REGISTERS];
-  bool fresh[VECTOR_REGISTERS];
-} sums;
-
-static void follow(sums *s, effect e) {
-  if (e.adds_to >= 0) s->additions[e.adds_to]++;
-  if (e.overwrites >= 0) s->fresh[e.overwrites] = true;
-}
-
-static uint32_t longest(const sums *s) {
-  uint32_t most = 0;
-  for (int i = 0; i < VECTOR_REGISTERS; i++)
-    if (!s->fresh[i] && s->additions[i] > most) most = s->additions[i];
-  return most;
+  end_block();
+  begun = data;
+  for (int i = 0; i < CLASSES; i++) counts.instructions[i] += begun->count[i];
+  counts.divisions += begun->divisions;
 }
 
 static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
-  block *b = calloc(1, sizeof *b);
-  sums s = {0};
-  for (size_t i = 0; i < qemu_plugin_tb_n_insns(tb); i++) {
+  size_t length = qemu_plugin_tb_n_insns(tb);
+  block *b = calloc(1, sizeof *b + length * sizeof *b->steps);
+  if (!b) abort();
+  b->length = length;
+  for (size_t i = 0; i < length; i++) {
     struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
     effect e = architecture->decode(qemu_plugin_insn_data(insn), qemu_plugin_insn_size(insn));
     b->count[e.main] += e.slow ? SLOW : 1;
-    follow(&s, e);
+    b->divisions += e.slow;
+    b->steps[i] = make_step(e);
     if (e.loads && e.main != LOAD) b->count[LOAD]++;
     if (e.stores && e.main != STORE) b->count[STORE]++;
     if (e.loads || e.stores)
-      qemu_plugin_register_vcpu_mem_cb(insn, accessed, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW, NULL);
+      qemu_plugin_register_vcpu_mem_cb(insn, accessed, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW, b->steps + i);
   }
-  b->chain = longest(&s);
   qemu_plugin_register_vcpu_tb_exec_cb(tb, executed, QEMU_PLUGIN_CB_NO_REGS, b);
 }
 
@@ -133,6 +131,8 @@ static void system_call(qemu_plugin_id_t id, unsigned cpu, int64_t number, uint6
   if (number != architecture->getpriority || (uint32_t)a1 != MARK) return;
   enum operation operation = (uint32_t)a2 >> 24;
   uint32_t value = (uint32_t)a2 & 0xffffff;
+  end_block();
+  take_cycles(counts.cycles);
   if (operation == REGION && !value) write_region();
   if (operation > FLUSH) write_line(operation, value, core, &counts);
   if (operation == REGION && value) begin_region();

@@ -51,9 +51,19 @@ effect decode_riscv64(const uint8_t *bytes, size_t size) {
   uint32_t code = 0;
   memcpy(&code, bytes, size < sizeof code ? size : sizeof code);
   enum class c = size == 2 ? classify_compressed((uint16_t)code) : classify(code);
-  effect e = {c, c == LOAD, c == STORE, size == 4 && divides(code), -1, -1};
-  int to = code >> 7 & 31, first = code >> 15 & 31, second = code >> 20 & 31;
-  bool vectors = size == 4 && (code & 0x7f) == 0x57 && (c == MULTIPLY_ADD || c == VECTOR);
-  if (vectors) *(c == MULTIPLY_ADD || first == to || second == to ? &e.adds_to : &e.overwrites) = to;
+  effect e = {c, c == LOAD, c == STORE, size == 4 && divides(code), 1, -1, 0};
+  unsigned opcode = code & 0x7f;
+  int8_t to = (int8_t)(code >> 7 & 31);
+  uint32_t first = 1u << (code >> 15 & 31), second = 1u << (code >> 20 & 31), third = 1u << (code >> 27);
+  if (c == LOAD) e.latency = 0;
+  if (size == 2) return e;
+  /* Floats and vectors have registers of their own, which no code uses both of much: they are as one here. */
+  if (opcode == 0x07) e.writes = to;
+  if (opcode == 0x27) e.reads = opcode == 0x27 && (code >> 12 & 7) < 5 && (code >> 12 & 7) > 0 ? second : 1u << to;
+  if (c != MULTIPLY_ADD && c != VECTOR) return e;
+  e.writes = to;
+  e.reads = first | second;
+  if (c == MULTIPLY_ADD) e.reads |= opcode == 0x57 ? 1u << to : third;
+  e.latency = e.slow ? 12 : c == MULTIPLY_ADD || opcode == 0x53 ? 4 : 2;
   return e;
 }

@@ -9,7 +9,7 @@ typedef struct {
   bool vex, memory;
   uint8_t opcode;
   int extension; /* the three bits of the byte after the opcode that are opcode in some groups */
-  int to, first; /* of an instruction with three operands: the register it writes, and the first it reads */
+  int reg, rm, third, fourth; /* registers that operands name: the two of every instruction, and those of VEX */
 } instruction;
 
 static uint8_t next(instruction *i) { return i->at < i->end ? *i->at++ : 0; }
@@ -17,12 +17,13 @@ static uint8_t next(instruction *i) { return i->at < i->end ? *i->at++ : 0; }
 /* Prefixes, opcode and, as if every instruction had one, the byte that names operands. */
 static instruction parse(const uint8_t *code, size_t size) {
   instruction i = {.at = code, .end = code + size};
-  uint8_t byte = next(&i);
+  uint8_t byte = next(&i), extra = 0; /* R and B of a REX prefix */
   for (;; byte = next(&i)) {
     bool chooses = byte == 0x66 || byte == 0xf2 || byte == 0xf3;
     bool segment = (byte & 0xe7) == 0x26 || (byte & 0xfe) == 0x64, rex = (byte & 0xf0) == 0x40;
     if (chooses && !(byte == 0x66 && i.prefix)) i.prefix = byte;
     if (!chooses && !segment && !rex && byte != 0xf0) break;
+    if (rex) extra = byte;
   }
   if (byte == 0xc4 || byte == 0xc5) {
     static const uint8_t prefixes[] = {0, 0x66, 0xf3, 0xf2};
@@ -30,7 +31,8 @@ static instruction parse(const uint8_t *code, size_t size) {
     i.vex = true;
     i.map = byte == 0xc4 ? high & 31 : 1;
     i.prefix = prefixes[low & 3];
-    i.to = high & 0x80 ? 0 : 8, i.first = ~low >> 3 & 15;
+    extra = ~high >> 5 & (byte == 0xc4 ? 5 : 4);
+    i.third = ~low >> 3 & 15;
     byte = next(&i);
   } else if (byte == 0x0f) {
     i.map = 1, byte = next(&i);
@@ -38,12 +40,13 @@ static instruction parse(const uint8_t *code, size_t size) {
   }
   uint8_t operands = next(&i);
   i.opcode = byte, i.memory = operands >> 6 != 3, i.extension = operands >> 3 & 7;
-  i.to += i.extension;
+  i.reg = i.extension | (extra & 4) << 1, i.rm = (operands & 7) | (extra & 1) << 3;
+  i.fourth = size ? code[size - 1] >> 4 : 0;
   return i;
 }
 
 static effect computes(enum class class, bool loads, bool stores) {
-  return (effect){class, loads, stores, false, -1, -1};
+  return (effect){.main = class, .loads = loads, .stores = stores, .latency = 1, .writes = -1};
 }
 
 /* A move: from memory, to memory, or between registers. */
@@ -184,15 +187,107 @@ static effect by_map(const instruction *i) {
   return computes(VECTOR, false, false);
 }
 
+static bool between(uint8_t op, uint8_t first, uint8_t last) { return op >= first && op <= last; }
+
+/* Whether the operand that may be in memory is the one that is written. */
+static bool moves_out(const instruction *i) {
+  uint8_t op = i->opcode;
+  switch (i->map) {
+  case 1:
+    return (op == 0x7e && i->prefix != 0xf3) || op == 0x11 || op == 0x13 || op == 0x17 || op == 0x29 || op == 0x2b ||
+           op == 0x7f || op == 0xd6 || op == 0xe7;
+  case 2:
+    return op == 0x2e || op == 0x2f || op == 0x8e;
+  case 3:
+    return between(op, 0x14, 0x17) || op == 0x19 || op == 0x1d || op == 0x39;
+  }
+  return false;
+}
+
+/* Whether it reads one vector only; before VEX, whether it only writes the register that it writes. */
+static bool has_one_source(const instruction *i) {
+  uint8_t op = i->opcode;
+  bool packed = !i->prefix || i->prefix == 0x66;
+  switch (i->map) {
+  case 1:
+    if (op == 0x12 || op == 0x16) return !packed;
+    if (op == 0x10) return packed || i->memory;
+    if (between(op, 0x51, 0x53) || op == 0x5a) return packed;
+    return op == 0x28 || between(op, 0x2c, 0x2f) || op == 0x50 || op == 0x5b || between(op, 0x6e, 0x70) || op == 0x7e ||
+           op == 0xd7 || op == 0xe6 || op == 0xf0;
+  case 2:
+    return between(op, 0x0e, 0x0f) || op == 0x13 || between(op, 0x17, 0x1e) || between(op, 0x20, 0x25) || op == 0x2a ||
+           between(op, 0x30, 0x35) || op == 0x41 || between(op, 0x58, 0x5a) || op == 0x78 || op == 0x79;
+  case 3:
+    return op < 2 || op == 0x04 || op == 0x05 || op == 0x08 || op == 0x09;
+  }
+  return false;
+}
+
+/* Vector registers that it reads and writes. */
+static void name_registers(const instruction *i, effect *e) {
+  uint8_t op = i->opcode;
+  uint32_t reg = 1u << i->reg, rm = 1u << i->rm, third = 1u << i->third;
+  if (moves_out(i)) {
+    bool takes_part = i->map == 3 && op != 0x19 && op != 0x39;
+    if (!i->memory && !takes_part && !(i->map == 1 && op == 0x7e)) e->writes = (int8_t)i->rm;
+    e->reads = reg | (i->map == 2 ? third : 0);
+    return;
+  }
+  if (i->map == 1 && between(op, 0x71, 0x73)) { /* shifts by a constant */
+    e->writes = (int8_t)(i->vex ? i->third : i->rm), e->reads = rm;
+    return;
+  }
+  bool to_flags = (i->map == 1 && (between(op, 0x2c, 0x2f) || op == 0x50 || op == 0xd7)) ||
+                  (i->map == 2 && (op == 0x0e || op == 0x0f || op == 0x17));
+  bool from_integer = (i->map == 1 && (op == 0x2a || op == 0x6e || op == 0xc4)) || (i->map == 3 && (op == 0x20 || op == 0x22));
+  bool selects = i->map == 3 && between(op, 0x4a, 0x4c), gathers = i->map == 2 && between(op, 0x90, 0x93);
+  bool clears = i->map == 1 && (op == 0x57 || op == 0xef || between(op, 0x74, 0x76)) && !i->memory &&
+                (i->vex ? i->third : i->reg) == i->rm;
+  if (!to_flags) e->writes = (int8_t)i->reg;
+  if (clears) return;
+  if (!i->memory && !from_integer) e->reads |= rm;
+  if (!has_one_source(i)) e->reads |= i->vex ? third : reg;
+  if (e->main == MULTIPLY_ADD || gathers || (to_flags && i->map == 1 && between(op, 0x2e, 0x2f))) e->reads |= reg;
+  if (selects) e->reads |= 1u << i->fourth;
+}
+
+/* As on processors of AMD and Intel of the last ten years (Fog, Instruction tables), where they differ between them. */
+static uint8_t latency_of(const instruction *i, enum class class) {
+  uint8_t op = i->opcode;
+  if (class == MULTIPLY_ADD) return 4;
+  if (class != VECTOR) return class == LOAD ? 0 : 1;
+  if (i->map == 1) {
+    if (!i->memory && (op == 0x28 || op == 0x29 || op == 0x6f || op == 0x7f)) return 0; /* a new name for a register */
+    if (op == 0x5e) return 11;
+    if (op == 0x51) return 15;
+    if (op == 0x5d || op == 0x5f || op == 0xc2) return 2;
+    if (op == 0x2a || op == 0x2c || op == 0x2d || op == 0x52 || op == 0x53 || op == 0x5a || op == 0x5b || op == 0xe6) return 4;
+    if (op == 0x58 || op == 0x59 || op == 0x5c) return 3;
+    if (op == 0x6e || op == 0x7e || op == 0x50 || op == 0xd7) return 3;
+    if (op == 0x7c || op == 0x7d) return 6;
+  }
+  if (i->map == 2) {
+    if (op == 0x40) return 4;
+    if (op == 0x16 || op == 0x36 || between(op, 0x18, 0x1a) || between(op, 0x58, 0x5a)) return 3;
+  }
+  if (i->map == 3) {
+    if (between(op, 0x08, 0x0b)) return 4;
+    if (op < 2 || op == 0x06 || op == 0x46 || op == 0x18 || op == 0x38 || op == 0x19 || op == 0x39) return 3;
+  }
+  return 1;
+}
+
 effect decode_x86_64(const uint8_t *code, size_t size) {
   instruction i = parse(code, size);
   effect e = by_map(&i);
+  bool integer_moves = i.map == 1 ? i.opcode < 0x10 || i.opcode == 0x18 || i.opcode == 0x77 || i.opcode == 0xc3 ||
+                                        between(i.opcode, 0x80, 0xbf)
+                                  : i.map != 3 && i.opcode >= 0xf0;
+  bool vectors = i.map && e.main != INTEGER && e.main != BRANCH && !integer_moves;
   bool integers = i.map == 0 && (i.opcode & 0xfe) == 0xf6 && i.extension >= 6;
-  /* The third order of operands of a multiply-add; sums, products, and the lesser and greater of two. */
-  bool sums = i.map == 1 && ((i.opcode & 0xfe) == 0x58 || (i.opcode >= 0x5c && i.opcode < 0x60));
-  bool adds = e.main == MULTIPLY_ADD ? i.opcode >> 4 == 11 : sums && i.first == i.to;
-  bool vectors = i.vex && !e.stores && (e.main == MULTIPLY_ADD || e.main == VECTOR || e.main == LOAD);
-  if (vectors) *(adds ? &e.adds_to : &e.overwrites) = i.to;
+  if (vectors) name_registers(&i, &e);
+  e.latency = latency_of(&i, e.main);
   e.slow = integers || (i.map == 1 && (i.opcode == 0x5e || i.opcode == 0x51));
   return e;
 }

@@ -73,11 +73,13 @@ def test_four_cores_wait_for_the_second_level_that_they_share_and_not_for_their_
 
 
 def test_more_work_never_takes_less_time() -> None:
-    prior = GUIDES["cortex-a72"].prior.array()
+    prior = GUIDES["cortex-a72"].prior
     less = Counts(multiply_add=1000, vector=100, load=500, load_bytes=8000, l1_misses=50, l2_misses=5)
     for name in ("multiply_add", "vector", "load_bytes", "integer"):
         more = msgspec.structs.replace(less, **{name: 2 * getattr(less, name) + 9})
-        before, after = (work_of(Profile((Region((one,)),)), BOARD).milliseconds(prior) for one in (less, more))
+        before, after = (
+            work_of(Profile((Region((one,)),)), BOARD, prior).milliseconds(prior.array()) for one in (less, more)
+        )
         assert after >= before
 
 

@@ -32,7 +32,7 @@ def observations(seed: int, n: int, noise: float = 0.0) -> list[Observation]:
             )
             for _ in range(3)
         )
-        work = work_of(Profile((Region(tasks), Region(tasks[:1]))), BOARD)
+        work = work_of(Profile((Region(tasks), Region(tasks[:1]))), BOARD, TRUE)
         ms = work.milliseconds(TRUE.array()) * np.exp(draw.normal(0, noise))
         found.append(Observation(work, float(ms), f"network {i // 2}", f"board {i % 2}"))
     return found
@@ -62,7 +62,7 @@ def test_one_wild_time_changes_little() -> None:
 def test_no_times_leave_the_prior_and_what_is_absent_stays_absent() -> None:
     assert fit([], PRIOR) == PRIOR
     found = fit(observations(2, 10), PRIOR)
-    assert (found.wait, found.l2_line) == (0, 0)
+    assert (found.dataflow, found.l2_line) == (0, 0)
     assert all(getattr(found, name) > 0 for name in UNITS if getattr(PRIOR, name) > 0)
 
 

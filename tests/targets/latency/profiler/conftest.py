@@ -34,27 +34,33 @@ class Effect(ctypes.Structure):
     _fields_ = [
         ("main", ctypes.c_int),
         *((name, ctypes.c_bool) for name in ("loads", "stores", "slow")),
-        *((name, ctypes.c_int) for name in ("adds_to", "overwrites")),
+        ("latency", ctypes.c_uint8),
+        ("writes", ctypes.c_int8),
+        ("reads", ctypes.c_uint32),
     ]
 
 
 @pytest.fixture(scope="session")
 def decoder(native_library):
-    """An architecture's decoder: an encoding in hexadecimal to its class, and what it does to memory."""
+    """An architecture's decoder: an encoding in hexadecimal to its class and what it does to memory, or its effect."""
 
     def load(architecture):
         function = getattr(native_library(architecture), f"decode_{architecture}")
         function.argtypes, function.restype = [ctypes.c_char_p, ctypes.c_size_t], Effect
 
-        def decode(encoding):
+        def effect(encoding):
             code = bytes.fromhex(encoding)
-            found = function(code, len(code))
+            return function(code, len(code))
+
+        def decode(encoding):
+            found = effect(encoding)
             return (
                 ["multiply-add", "vector", "load", "store", "branch", "integer"][found.main],
                 found.loads,
                 found.stores,
             )
 
+        decode.effect = effect
         return decode
 
     return load

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -137,6 +138,30 @@ def test_kernels_profiled_together_do_not_read_their_indices_from_what_another_l
     profiles = profile_kernels(program, target)
     (kernel,) = (kernel for kernel in program.kernels if kernel.name.startswith("take"))
     assert profiles[kernel.symbol].total.store_bytes == pytest.approx(8 * 16 * 4, abs=128)
+
+
+class Rows(nn.Module):
+    """Rows of a table that the image names, each a line of its own and farther apart than a prefetcher looks."""
+
+    def forward(self, x):
+        table = torch.arange(4096.0 * 16).reshape(4096, 16)
+        places = (torch.arange(64) * 997 + x.flatten()[:64].abs().long()) % 4096
+        return table[places] + x.mean()
+
+
+def test_a_gather_reads_where_it_reads_in_the_network():
+    target = get_target("rk3399")
+    program = compile_model(Rows(), Signature.image(12), target, threads=1)
+    (kernel,) = (kernel for kernel in program.kernels if kernel.addresses)
+    ((position, contents),) = kernel.addresses
+    dtype, shape = kernel.arguments[position]
+    places = np.frombuffer(contents, dtype).reshape(shape)
+    assert len(set(places.flatten())) > 60
+    assert 0 <= places.min() <= places.max() < 4096
+    # A line of the table each, of which zeros in place of indices would read one.
+    zeros = dataclasses.replace(program, kernels=(dataclasses.replace(kernel, addresses=()),))
+    lines = [profile_kernels(one, target)[kernel.symbol].total.l1_misses for one in (program, zeros)]
+    assert 45 < lines[0] - lines[1] <= 64
 
 
 def test_a_kernel_is_profiled_once_for_the_caches_and_for_what_the_harness_is_told(program, profiles, monkeypatch):

@@ -1,0 +1,82 @@
+"""Which vector registers an instruction reads and writes, and whether it is slow; encodings are an assembler's."""
+
+import pytest
+
+pytestmark = pytest.mark.compiles
+
+NONE = -1
+
+
+@pytest.mark.parametrize(
+    ("architecture", "encoding", "text", "writes", "reads"),
+    [
+        ("x86_64", "c4e26db80f", "vfmadd231ps ymm1, ymm2, [rdi]", 1, {1, 2}),
+        ("x86_64", "c4421db8ca", "vfmadd231ps ymm9, ymm12, ymm10", 9, {9, 10, 12}),
+        ("x86_64", "c4e26da80f", "vfmadd213ps ymm1, ymm2, [rdi]", 1, {1, 2}),
+        ("x86_64", "c5ec5817", "vaddps ymm2, ymm2, [rdi]", 2, {2}),
+        ("x86_64", "c4417458c9", "vaddps ymm9, ymm1, ymm9", 9, {1, 9}),
+        ("x86_64", "c5fc1007", "vmovups ymm0, [rdi]", 0, set()),
+        ("x86_64", "c57c1107", "vmovups [rdi], ymm8", NONE, {8}),
+        ("x86_64", "c4c17c28c8", "vmovaps ymm1, ymm8", 1, {8}),
+        ("x86_64", "c5f45ec2", "vdivps ymm0, ymm1, ymm2", 0, {1, 2}),
+        ("x86_64", "c5fc51c1", "vsqrtps ymm0, ymm1", 0, {1}),
+        ("x86_64", "c5d251ed", "vsqrtss xmm5, xmm5, xmm5", 5, {5}),
+        ("x86_64", "c5f857c0", "vxorps xmm0, xmm0, xmm0", 0, set()),
+        ("x86_64", "c5e857c0", "vxorps xmm0, xmm2, xmm0", 0, {0, 2}),
+        ("x86_64", "c4e27d18c2", "vbroadcastss ymm0, xmm2", 0, {2}),
+        ("x86_64", "c4e37d19e101", "vextractf128 xmm1, ymm4, 1", 1, {4}),
+        ("x86_64", "c4e36d4ac130", "vblendvps ymm0, ymm2, ymm1, ymm3", 0, {1, 2, 3}),
+        ("x86_64", "c5fd72f117", "vpslld ymm0, ymm1, 23", 0, {1}),
+        ("x86_64", "c5fd5bc1", "vcvtps2dq ymm0, ymm1", 0, {1}),
+        ("x86_64", "c5f96ec0", "vmovd xmm0, eax", 0, set()),
+        ("x86_64", "c5f97ec8", "vmovd eax, xmm1", NONE, {1}),
+        ("x86_64", "f30f58ca", "addss xmm1, xmm2", 1, {1, 2}),
+        ("x86_64", "0fb607", "movzx eax, byte [rdi]", NONE, set()),
+        ("x86_64", "48f7f9", "idiv rcx", NONE, set()),
+        ("aarch64", "20cc224e", "fmla v0.4s, v1.4s, v2.4s", 0, {0, 1, 2}),
+        ("aarch64", "2010824f", "fmla v0.4s, v1.4s, v2.s[0]", 0, {0, 1, 2}),
+        ("aarch64", "200c021f", "fmadd s0, s1, s2, s3", 0, {1, 2, 3}),
+        ("aarch64", "00d4224e", "fadd v0.4s, v0.4s, v2.4s", 0, {0, 2}),
+        ("aarch64", "20dc226e", "fmul v0.4s, v1.4s, v2.4s", 0, {1, 2}),
+        ("aarch64", "2000c03d", "ldr q0, [x1]", 0, set()),
+        ("aarch64", "2300803d", "str q3, [x1]", NONE, {3}),
+        ("aarch64", "20fc226e", "fdiv v0.4s, v1.4s, v2.4s", 0, {1, 2}),
+        ("aarch64", "20f8a16e", "fsqrt v0.4s, v1.4s", 0, {1}),
+        ("aarch64", "2040201e", "fmov s0, s1", 0, {1}),
+        ("aarch64", "00f6034f", "fmov v0.4s, 1", 0, set()),
+        ("aarch64", "200c044e", "dup v0.4s, w1", 0, set()),
+        ("aarch64", "2054374f", "shl v0.4s, v1.4s, 23", 0, {1}),
+        ("riscv64", "571011b2", "vfmacc.vv v0, v2, v1", 0, {0, 1, 2}),
+        ("riscv64", "57902082", "vfdiv.vv v0, v2, v1", 0, {1, 2}),
+        ("riscv64", "53f5c518", "fdiv.s fa0, fa1, fa2", 10, {11, 12}),
+        ("riscv64", "07e40502", "vle32.v v8, (a1)", 8, set()),
+        ("riscv64", "33c5c502", "div a0, a1, a2", NONE, set()),
+    ],
+)
+def test_an_instruction_reads_and_writes_the_vectors_that_its_text_names(
+    decoder, architecture, encoding, text, writes, reads
+):
+    found = decoder(architecture).effect(encoding)
+    assert found.writes == writes, text
+    assert {register for register in range(32) if found.reads >> register & 1} == reads, text
+
+
+@pytest.mark.parametrize(
+    ("architecture", "encoding", "text", "slow"),
+    [
+        ("x86_64", "c5f45ec2", "vdivps ymm0, ymm1, ymm2", True),
+        ("x86_64", "c5fc51c1", "vsqrtps ymm0, ymm1", True),
+        ("x86_64", "48f7f9", "idiv rcx", True),
+        ("x86_64", "48f7e9", "imul rcx", False),
+        ("aarch64", "20fc226e", "fdiv v0.4s, v1.4s, v2.4s", True),
+        ("aarch64", "20f8a16e", "fsqrt v0.4s, v1.4s", True),
+        ("aarch64", "200cc29a", "sdiv x0, x1, x2", True),
+        ("aarch64", "20cc224e", "fmla v0.4s, v1.4s, v2.4s", False),
+        ("riscv64", "57902082", "vfdiv.vv v0, v2, v1", True),
+        ("riscv64", "53f5c518", "fdiv.s fa0, fa1, fa2", True),
+        ("riscv64", "33c5c502", "div a0, a1, a2", True),
+        ("riscv64", "3385c502", "mul a0, a1, a2", False),
+    ],
+)
+def test_quotients_and_roots_are_slow(decoder, architecture, encoding, text, slow):
+    assert decoder(architecture).effect(encoding).slow == slow, text
