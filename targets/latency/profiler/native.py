@@ -49,28 +49,29 @@ def harness(architecture: str) -> Path:
 
     def build(output: Path) -> None:
         options = [*_OPTIONS, *_ABI.get(architecture, []), "-target", f"{architecture}-freestanding"]
-        _compile("harness", output, *options, "-ffreestanding", "-fno-builtin")
+        compile_c(SOURCES / "harness.c", output, *options, "-ffreestanding", "-fno-builtin")
 
     return _made(f"harness-{architecture}.o", build, harness_version())
 
 
+def compile_c(source: Path, output: Path, *options: str) -> None:
+    """Compile C; raises `RunError` with the compiler's reason."""
+    command = [ZIG, "cc", *options, "-o", str(output), str(source)]
+    # The compiler keeps what it makes, and without a home it asks where.
+    places = {f"ZIG_{place}_CACHE_DIR": str(cache_folder() / "zig") for place in ("GLOBAL", "LOCAL")}
+    run_step(f"compiling {source.name}", *command, environment={**os.environ, **places}, limit_s=600)
+
+
 def link(output: Path, *arguments: str) -> None:
     """Link; raises `RunError` with the linker's reason."""
-    run_step("linking the profiler", ZIG, "ld.lld", "-o", str(output), *arguments, limit_s=120)
+    run_step(f"linking {output.name}", ZIG, "ld.lld", "-o", str(output), *arguments, limit_s=120)
 
 
 def _build_plugin(output: Path) -> None:
     objects = [output.with_name(f"{name}.o") for name in _PLUGIN]
     for name, path in zip(_PLUGIN, objects, strict=True):
-        _compile(name, path, *_OPTIONS, "-fPIC", "-fvisibility=hidden")
+        compile_c(SOURCES / f"{name}.c", path, *_OPTIONS, "-fPIC", "-fvisibility=hidden")
     link(output, "-shared", *map(str, objects))
-
-
-def _compile(name: str, output: Path, *options: str) -> None:
-    command = [ZIG, "cc", *options, "-o", str(output), str(SOURCES / f"{name}.c")]
-    # The compiler keeps what it makes, and without a home it asks where.
-    places = {f"ZIG_{place}_CACHE_DIR": str(cache_folder() / "zig") for place in ("GLOBAL", "LOCAL")}
-    run_step(f"compiling the profiler's {name}", *command, environment={**os.environ, **places}, limit_s=600)
 
 
 def _made(name: str, build: Callable[[Path], None], *versions: str) -> Path:
