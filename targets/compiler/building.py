@@ -22,6 +22,9 @@ from blockfront.targets.compiler.rewrites import forget_hints, keep_on_stack, pa
 LIMIT_S = 60.0
 """Seconds that LLVM may take over a kernel; hundredths are usual."""
 
+# Bytes from which on TVM's lowering takes a buffer from its runtime (kMaxStackAlloca).
+_STACK = 1024
+
 _PARTITION = scheduling.LoopPartition()
 # The part of TVM's default pipeline that concerns loops on a CPU: what it has for threads of a GPU, for bfloat16 and
 # for an entry point of its own costs time in every kernel and does nothing here; common subexpressions LLVM finds.
@@ -60,7 +63,7 @@ def lower_kernel(function: tirx.PrimFunc, symbol: str) -> tvm.IRModule:
 def scratch_bytes(loops: tirx.PrimFunc) -> tuple[int, int]:
     """Bytes that lowered loops may ask TVM's runtime for: on the thread that calls, and on each further one.
 
-    What is marked stays on the stack, and so does some more that is small: these are bounds.
+    What is marked stays on the stack, and so does what has less than `_STACK` bytes.
     """
     return _allocated(loops.body, False), _allocated(loops.body, True)
 
@@ -69,7 +72,7 @@ def _allocated(statement: Any, only_in_parallel: bool) -> int:
     if isinstance(statement, tirx.AllocBuffer) and "disable_lower_builtin" not in statement.annotations:
         buffer = statement.buffer
         size = prod(int(extent) for extent in buffer.shape) * tvm.DataType(str(buffer.dtype)).itemsize
-        return 0 if only_in_parallel else -(-size // ALIGNMENT) * ALIGNMENT
+        return 0 if only_in_parallel or size < _STACK else -(-size // ALIGNMENT) * ALIGNMENT
     if isinstance(statement, tirx.For) and statement.kind == tirx.ForKind.PARALLEL:
         only_in_parallel = False
     return sum(_allocated(part, only_in_parallel) for part in parts(statement))

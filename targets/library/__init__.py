@@ -1,6 +1,6 @@
 """A compiled network as a C library that needs neither Python nor TVM."""
 
-from blockfront.targets.library.interface import Interface
-from blockfront.targets.library.making import Library, make_library
+from blockfront.targets.library.checking import run_library
+from blockfront.targets.library.making import Library, c_triple, make_library
 
-__all__ = ["Interface", "Library", "make_library"]
+__all__ = ["Library", "c_triple", "make_library", "run_library"]

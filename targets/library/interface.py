@@ -160,7 +160,9 @@ _EXAMPLE = Template("""\
 #include <stdlib.h>
 #include <time.h>
 
-enum { RUNS = 10 };
+#ifndef RUNS
+#define RUNS 10
+#endif
 
 static void fail(const char *what) {
   perror(what);

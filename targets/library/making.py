@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from blockfront.errors import UsageError
+from blockfront.errors import RunError, UsageError
 from blockfront.targets.compiler.elf import ObjectFile
 from blockfront.targets.compiler.program import Program
 from blockfront.targets.hardware.target import Target
@@ -42,6 +42,8 @@ def make_library(program: Program, target: Target, folder: Path, name: str = "ne
     """
     triple = c_triple(target)
     interface, layout = Interface.of(program, name), Layout.of(program)
+    if not layout.scratch[0] and any(b"__TVMBackendAllocWorkspace" in code for code in program.objects):
+        raise RunError("a kernel takes memory that its loops do not show")
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
         objects = [work / f"{i}.o" for i in range(len(program.objects))]
