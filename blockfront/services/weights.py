@@ -37,9 +37,9 @@ def load_weights(module: nn.Module, path: Path) -> None:
 
 def save_weights(module: nn.Module, path: Path) -> None:
     """Write a module's weights as safetensors, each tensor by itself even where two share memory."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
-    save_file({name: tensor.detach().clone().contiguous() for name, tensor in module.state_dict().items()}, path)
+    path.write_bytes(save({name: tensor.detach().clone() for name, tensor in module.state_dict().items()}))
 
 
 def _read(path: Path) -> dict[str, torch.Tensor]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from math import prod
 from string import Template
 
+import numpy as np
+
 from blockfront.errors import UsageError
 from blockfront.targets.compiler.program import Program
 
@@ -41,6 +43,11 @@ class Tensor:
     def elements(self) -> int:
         """Their number."""
         return prod(self.shape)
+
+    @property
+    def bytes(self) -> int:
+        """What they take."""
+        return self.elements * np.dtype(self.dtype).itemsize
 
 
 @dataclass(frozen=True)
@@ -93,17 +100,19 @@ class Interface:
             [(tensor, f"{prefix}_{tensor.name.upper()}_ELEMENTS") for tensor in group]
             for group in (self.inputs, self.outputs)
         )
-        made = [f"  {one.c_type} *{one.name} = make({count} * sizeof *{one.name});" for one, count in inputs + outputs]
+        fields = " ".join(f"{one.c_type} *{one.name};" for one, _ in inputs + outputs)
+        made = [f"  t.{one.name} = make({count} * sizeof *t.{one.name});" for one, count in inputs + outputs]
         files = list(enumerate(inputs, 1))
-        read = [f'  transfer(argv[{i}], "rb", {one.name}, {count} * sizeof *{one.name});' for i, (one, count) in files]
+        read = [f'  transfer(argv[{i}], "rb", t.{one.name}, {count} * sizeof *t.{one.name});' for i, (one, count) in files]
         files = list(enumerate(outputs, 1 + len(inputs)))
-        write = [f'  transfer(argv[{i}], "wb", {one.name}, {count} * sizeof *{one.name});' for i, (one, count) in files]
-        arguments = ", ".join([one.name for one, _ in inputs + outputs])
+        write = [f'  transfer(argv[{i}], "wb", t.{one.name}, {count} * sizeof *t.{one.name});' for i, (one, count) in files]
+        arguments = ", ".join([f"t.{one.name}" for one, _ in inputs + outputs])
         return _EXAMPLE.substitute(
             name=self.name,
             prefix=prefix,
             usage=" ".join(f"{one.name}.bin" for one, _ in inputs + outputs),
             count=1 + len(inputs) + len(outputs),
+            fields=fields,
             made="\n".join(made),
             read="\n".join(read),
             write="\n".join(write),
@@ -135,8 +144,7 @@ $constants
 
 /* What ${name}_run gives: 0, or why it did nothing. */
 #define ${prefix}_MISALIGNED 1    /* an address is no multiple of ${prefix}_ALIGNMENT */
-#define ${prefix}_NO_THREADS 2    /* the system gives no more threads */
-#define ${prefix}_KERNEL_FAILED 3 /* never, unless memory was overwritten */
+#define ${prefix}_KERNEL_FAILED 2 /* never, unless memory was overwritten */
 
 #ifdef __cplusplus
 extern "C" {
@@ -144,7 +152,7 @@ extern "C" {
 
 /* One inference. The workspace has ${prefix}_WORKSPACE_BYTES; nothing in it is read before it is written. Every address
    is a multiple of ${prefix}_ALIGNMENT. With ${prefix}_THREADS 1, threads may call it at the same time, each with a
-   workspace of its own; with more, they take turns. */
+   workspace of its own; with more, they take turns, and the library's threads stay for the next inference. */
 $declaration;
 
 #ifdef __cplusplus
@@ -160,9 +168,7 @@ _EXAMPLE = Template("""\
 #include <stdlib.h>
 #include <time.h>
 
-#ifndef RUNS
-#define RUNS 10
-#endif
+enum { RUNS = 10 };
 
 static void fail(const char *what) {
   perror(what);
@@ -194,6 +200,7 @@ int main(int argc, char **argv) {
     fprintf(stderr, "usage: %s $usage\\n", argv[0]);
     return 2;
   }
+  struct { $fields } t;
 $made
   void *workspace = make(${prefix}_WORKSPACE_BYTES);
 $read

@@ -36,7 +36,8 @@ def plugin_version(architecture: str) -> str:
 @cache
 def harness_version() -> str:
     """A hash of the harness's C and of what compiles it: kernels copy and clear memory by its code."""
-    return digest(version("ziglang").encode() + (SOURCES / "harness.c").read_bytes())
+    sources = b"".join((SOURCES / name).read_bytes() for name in ("harness.c", "system.h"))
+    return digest(version("ziglang").encode() + sources)
 
 
 def plugin() -> Path:
@@ -48,8 +49,7 @@ def harness(architecture: str) -> Path:
     """The harness as an object for aarch64, riscv64 or x86_64; raises `RunError` when it does not compile."""
 
     def build(output: Path) -> None:
-        options = [*_OPTIONS, *_ABI.get(architecture, []), "-target", f"{architecture}-freestanding"]
-        compile_c(SOURCES / "harness.c", output, *options, "-ffreestanding", "-fno-builtin")
+        compile_freestanding(SOURCES / "harness.c", output, architecture)
 
     return _made(f"harness-{architecture}.o", build, harness_version())
 
@@ -60,6 +60,12 @@ def compile_c(source: Path, output: Path, *options: str) -> None:
     # The compiler keeps what it makes, and without a home it asks where.
     places = {f"ZIG_{place}_CACHE_DIR": str(cache_folder() / "zig") for place in ("GLOBAL", "LOCAL")}
     run_step(f"compiling {source.name}", *command, environment={**os.environ, **places}, limit_s=600)
+
+
+def compile_freestanding(source: Path, output: Path, architecture: str, *options: str) -> None:
+    """Compile a program that includes `system.h` as an object for one of the `ARCHITECTURES`."""
+    kind = [*_ABI.get(architecture, []), "-target", f"{architecture}-freestanding", "-ffreestanding", "-fno-builtin"]
+    compile_c(source, output, *_OPTIONS, *kind, f"-I{SOURCES}", *options)
 
 
 def link(output: Path, *arguments: str) -> None:

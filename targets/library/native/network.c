@@ -45,7 +45,7 @@ typedef struct {
 } copy;
 
 enum { WORKSPACE };
-enum error { DONE, MISALIGNED, NO_THREADS, KERNEL_FAILED };
+enum error { DONE, MISALIGNED, KERNEL_FAILED };
 
 static int run(char *const *bases, size_t count);
 
@@ -55,7 +55,7 @@ static int run(char *const *bases, size_t count);
 
 #if SCRATCH_BYTES
 enum { SCRATCH_ALIGNMENT = 128 };
-static _Thread_local char *scratch;
+static _Thread_local __attribute__((tls_model("initial-exec"))) char *scratch;
 
 static void *allocate(int device, int id, uint64_t bytes, int code, int bits) {
   (void)device, (void)id, (void)code, (void)bits;
@@ -119,8 +119,7 @@ static int run(char *const *bases, size_t count) {
   scratch = bases[WORKSPACE] + SCRATCH_OFFSET;
 #endif
 #if THREADS > 1
-  int obstacle = begin(bases[WORKSPACE]);
-  if (obstacle) return obstacle;
+  begin(bases[WORKSPACE]);
   int ended = run_calls(bases);
   end();
   return ended;
