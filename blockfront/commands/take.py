@@ -44,10 +44,10 @@ def take(
     from blockfront.console.progress import choose_progress
     from blockfront.console.tables import print_json
     from blockfront.services.models import ImageSize
-    from blockfront.services.take import find_network, take_network
+    from blockfront.services.take import network_to_take, take_network
     from blockfront.targets import get_processor
 
-    found = find_network(model, storage, ImageSize.asked(resolution, input_size, channels), space)
+    found = network_to_take(model, storage, ImageSize.asked(resolution, input_size, channels), space)
     taken = take_network(found, get_processor(target), threads, weights, output, name, choose_progress(quiet=quiet))
     if json:
         print_json(taken)

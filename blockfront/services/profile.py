@@ -38,7 +38,10 @@ def build_model(model: Model) -> tuple[nn.Module, Cost]:
 
 
 def built(model: Model) -> nn.Module:
-    """The model's module in evaluation mode, with lazy layers made for its inputs. Raises RunError for what cannot be compiled as it is."""
+    """The model's module in evaluation mode, with lazy layers made for its inputs.
+
+    Raises RunError for what cannot be compiled as it is.
+    """
     import torch
     from torch import nn
 

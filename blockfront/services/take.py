@@ -37,7 +37,7 @@ model.eval()
 ''')
 
 
-def find_network(ref: str, storage: str, size: ImageSize, space: str | None) -> Model:
+def network_to_take(ref: str, storage: str, size: ImageSize, space: str | None) -> Model:
     """The one network or model that `ref` means as in `bench tune`; `space` names the file that defines its blocks.
 
     Raises UsageError for what is none, with near names, and for a study.

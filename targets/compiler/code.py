@@ -9,7 +9,7 @@ import numpy as np
 import tvm
 
 from blockfront.targets.compiler.kernel_cache import CompiledKernel
-from blockfront.targets.compiler.planning import Plan
+from blockfront.targets.compiler.planning import MemoryPlan
 
 
 @dataclass(frozen=True)
@@ -30,5 +30,5 @@ class Code:
     runs_on: str = "cpu"
     verified_on: str = "device"
     source: str = ""
-    plan: Plan = field(default_factory=Plan)
+    plan: MemoryPlan = field(default_factory=MemoryPlan)
     weights: tuple[np.ndarray, ...] = ()

@@ -62,7 +62,9 @@ class ObjectFile:
         self._format = _FORMATS[content[4]]
         (start,) = struct.unpack_from(self._format.word, content, self._format.sections_at)
         size, count, names = struct.unpack_from("<HHH", content, self._format.sections)
-        headers = [(start + i * size, self._format.section.unpack_from(content, start + i * size)) for i in range(count)]
+        headers = [
+            (start + i * size, self._format.section.unpack_from(content, start + i * size)) for i in range(count)
+        ]
         self._sections = [
             _Section(self._text(headers[names][1][4] + name), kind, flags, offset, length, link, info, entry, at)
             for at, (name, kind, flags, _, offset, length, link, info, _, entry) in headers
@@ -89,6 +91,10 @@ class ObjectFile:
     def undefined(self) -> set[str]:
         """Symbols that others must bring."""
         return {symbol.name for symbol in self._symbols if symbol.name and symbol.section == _UNDEFINED}
+
+    def defined(self) -> set[str]:
+        """Symbols that others see."""
+        return {symbol.name for symbol in self._symbols if symbol.binding != _LOCAL and symbol.section != _UNDEFINED}
 
     def hiding(self, keep: Callable[[str], bool]) -> bytes:
         """The file with every symbol that it defines made local but those to `keep`, so that none clashes.

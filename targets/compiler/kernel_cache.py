@@ -19,7 +19,8 @@ class CompiledKernel(msgspec.Struct, frozen=True):
     """One kernel for one target: its symbol, the rule that scheduled it (None for none), and an ELF object with it.
 
     `reason`: why there is no rule, or which of dlight's failed before the one that scheduled it.
-    `code_bytes` and `scratch_bytes`: see `Kernel`. `packed`: (position of an argument, columns) for each constant [..., n] to be passed as [n / columns, ..., columns].
+    `packed`: (position of an argument, columns) for each constant [..., n] to be passed as [n / columns, ..., columns].
+    `code_bytes` and `scratch_bytes`: see `Kernel`.
     """
 
     symbol: str

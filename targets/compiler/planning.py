@@ -36,7 +36,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Plan:
+class MemoryPlan:
     """The calls of kernels in order, and one block of memory that they work in.
 
     Inputs, activations as TVM planned them and all weights lie in the block, one after the other: `places`, by offset.
@@ -58,7 +58,7 @@ def planned_bytes(module: tvm.IRModule) -> int:
     return sum(_storage_bytes(value) for _, value in _bindings(module))
 
 
-def planned(module: tvm.IRModule) -> tuple[Plan, tuple[np.ndarray, ...]]:
+def planned(module: tvm.IRModule) -> tuple[MemoryPlan, tuple[np.ndarray, ...]]:
     """The plan of a module whose kernels are called by their symbols, and the weights, in the order of their places."""
     block = _Block()
     for parameter in module["main"].params:
@@ -80,7 +80,7 @@ def planned(module: tvm.IRModule) -> tuple[Plan, tuple[np.ndarray, ...]]:
             block.put(variable, block.offset(value))
     returned = block.offset(module["main"].body.body)
     outputs = tuple(returned) if isinstance(returned, list) else (returned,)
-    return Plan(tuple(calls), tuple(block.places), outputs), tuple(block.weights)
+    return MemoryPlan(tuple(calls), tuple(block.places), outputs), tuple(block.weights)
 
 
 class _Block:

@@ -57,7 +57,7 @@ def run_library(
             where = "on this machine"
             told = [f"{word}" for one, path in zip(tensors, files, strict=True) for word in (one.bytes, path)]
             name = library.interface.name
-            start = [sys.executable, "-c", _HERE, str(folder / f"lib{name}.so"), f"{name}_run"]
+            start = [sys.executable, "-c", _HERE, str(folder.resolve() / f"lib{name}.so"), f"{name}_run"]
             command = [*start, str(library.workspace_bytes), *told]
         else:
             where = "under QEMU"
@@ -80,7 +80,7 @@ def _build_check(library: Library, target: Target, folder: Path, work: Path) -> 
     tensors = (*interface.inputs, *interface.outputs)
     arguments = ", ".join(f"(void *)tensors[{i}]" for i in range(len(tensors)))
     (work / "tensors.h").write_text(
-        f'#include "{folder / interface.name}.h"\n'
+        f'#include "{interface.name}.h"\n'
         f"enum {{ INPUTS = {len(interface.inputs)}, OUTPUTS = {len(interface.outputs)} }};\n"
         f"enum {{ WORKSPACE_BYTES = {interface.name.upper()}_WORKSPACE_BYTES }};\n"
         f"static const long sizes[] = {{{', '.join(str(one.bytes) for one in tensors)}}};\n"
@@ -89,6 +89,6 @@ def _build_check(library: Library, target: Target, folder: Path, work: Path) -> 
         "}\n"
     )
     program, main = work / "check", work / "check.o"
-    compile_freestanding(SOURCES / "check.c", main, target.architecture, f"-I{work}")
+    compile_freestanding(SOURCES / "check.c", main, target.architecture, f"-I{work}", f"-I{folder.resolve()}")
     link(program, "-static", str(main), str(folder / f"lib{interface.name}.a"))
     return program

@@ -18,11 +18,12 @@ ALIGNMENT = 64
 
 _TYPES = {"float32": "float", "float64": "double", "float16": "uint16_t", "bool": "uint8_t"}
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_TAKEN = {
-    *("auto break case char const continue default do double else enum extern float for goto if inline int long".split()),
-    *("register restrict return short signed sizeof static struct switch typedef union unsigned void volatile".split()),
-    *("while workspace main".split()),
-}
+# What C and the function itself call something else.
+_TAKEN = re.compile(
+    "auto|break|case|char|const|continue|default|do|double|else|enum|extern|float|for|goto|if|inline|int|long|register|"
+    "restrict|return|short|signed|sizeof|static|struct|switch|typedef|union|unsigned|void|volatile|while|"
+    "bases|run|weights|workspace"
+)
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Interface:
     @classmethod
     def of(cls, program: Program, name: str) -> Interface:
         """The interface of a program. Raises `UsageError` for a name that C does not take."""
-        if not _NAME.fullmatch(name) or name in _TAKEN:
+        if not _NAME.fullmatch(name) or _TAKEN.fullmatch(name):
             raise UsageError(f"{name!r} cannot begin the names of a C library: give a letter, then letters and digits")
         inputs = [(one.name, one.shape, one.dtype) for one in program.signature.inputs]
         outputs = [(one.name, one.shape, one.dtype) for one in program.outputs]
@@ -103,9 +104,13 @@ class Interface:
         fields = " ".join(f"{one.c_type} *{one.name};" for one, _ in inputs + outputs)
         made = [f"  t.{one.name} = make({count} * sizeof *t.{one.name});" for one, count in inputs + outputs]
         files = list(enumerate(inputs, 1))
-        read = [f'  transfer(argv[{i}], "rb", t.{one.name}, {count} * sizeof *t.{one.name});' for i, (one, count) in files]
+        read = [
+            f'  transfer(argv[{i}], "rb", t.{one.name}, {count} * sizeof *t.{one.name});' for i, (one, count) in files
+        ]
         files = list(enumerate(outputs, 1 + len(inputs)))
-        write = [f'  transfer(argv[{i}], "wb", t.{one.name}, {count} * sizeof *t.{one.name});' for i, (one, count) in files]
+        write = [
+            f'  transfer(argv[{i}], "wb", t.{one.name}, {count} * sizeof *t.{one.name});' for i, (one, count) in files
+        ]
         arguments = ", ".join([f"t.{one.name}" for one, _ in inputs + outputs])
         return _EXAMPLE.substitute(
             name=self.name,
@@ -125,7 +130,7 @@ def _c_names(names: Iterable[str]) -> list[str]:
     found: list[str] = []
     for name in names:
         plain = re.sub(r"\W", "_", name, flags=re.ASCII)
-        plain = plain if _NAME.fullmatch(plain) and plain not in _TAKEN else f"t_{plain}"
+        plain = plain if _NAME.fullmatch(plain) and not _TAKEN.fullmatch(plain) else f"t_{plain}"
         number = 2
         free = plain
         while free.upper() in (one.upper() for one in found):

@@ -13,7 +13,7 @@ from blockfront.targets.hardware.target import Target
 from blockfront.targets.latency.emulation.steps import run_step
 from blockfront.targets.latency.profiler.native import ZIG, compile_c, link
 from blockfront.targets.library.interface import ALIGNMENT, Interface
-from blockfront.targets.library.plan import Layout, plan_source, weights_bytes
+from blockfront.targets.library.plan import LibraryLayout, plan_source, weights_bytes
 
 SOURCES = Path(__file__).with_name("native")
 """The folder of the C."""
@@ -41,7 +41,7 @@ def make_library(program: Program, target: Target, folder: Path, name: str = "ne
     compiler and for a name that C does not take, `RunError` when the compiler or the linker fails.
     """
     triple = c_triple(target)
-    interface, layout = Interface.of(program, name), Layout.of(program)
+    interface, layout = Interface.of(program, name), LibraryLayout.of(program)
     if not layout.scratch[0] and any(b"__TVMBackendAllocWorkspace" in code for code in program.objects):
         raise RunError("a kernel takes memory that its loops do not show")
     with tempfile.TemporaryDirectory() as temporary:

@@ -17,9 +17,8 @@ from blockfront.targets.library.interface import ALIGNMENT, Interface
 _WORKSPACE, _WEIGHTS, _TENSORS = range(3)
 
 
-
 @dataclass(frozen=True)
-class Layout:
+class LibraryLayout:
     """Where everything lies: an address for each place of a program's plan, and what memory that takes, in bytes.
 
     An address is the number of a base (the workspace, the weights, the inputs, the outputs) and an offset from it.
@@ -33,7 +32,7 @@ class Layout:
     threads: int
 
     @classmethod
-    def of(cls, program: Program) -> Layout:
+    def of(cls, program: Program) -> LibraryLayout:
         """The layout of a program: its outputs where the caller wants them, all else in the workspace."""
         plan, inputs = program.plan, len(program.signature.inputs)
         ends = [0, 0]
@@ -70,7 +69,7 @@ def weights_bytes(weights: Sequence[np.ndarray]) -> bytes:
     return b"".join(part.ljust(-(-len(part) // PLACED) * PLACED, b"\0") for part in parts)
 
 
-def plan_source(program: Program, layout: Layout, interface: Interface, weights: str) -> str:
+def plan_source(program: Program, layout: LibraryLayout, interface: Interface, weights: str) -> str:
     """`plan.h` of a program; `weights` is the path of their file."""
     kernels = {kernel.symbol: kernel for kernel in program.kernels}
     shapes: dict[tuple[int, ...], int] = {}
@@ -107,10 +106,10 @@ def plan_source(program: Program, layout: Layout, interface: Interface, weights:
             _table("argument", "arguments", arguments),
             _table("call", "calls", calls),
             _table("copy", "copies", copies or ["{0, 0, 0, 0}"]),
-            f'__asm__(".section .rodata.weights,\\"a\\",%progbits\\n.balign {PLACED}\\nweights: .incbin \\"{weights}\\"\\n'
-            '.balign 4\\n.text\\n");',
+            '__asm__(".section .rodata.weights,\\"a\\",%progbits\\n"',
+            f'".balign {PLACED}\\nweights: .incbin \\"{weights}\\"\\n.text\\n");',
             'extern const char weights[] __attribute__((visibility("hidden")));',
-            f"__attribute__((visibility(\"default\"))) {interface.declaration} {{",
+            f'__attribute__((visibility("default"))) {interface.declaration} {{',
             f"  char *const bases[] = {{workspace, (char *)weights, {', '.join(tensors)}}};",
             "  return run(bases, sizeof bases / sizeof *bases);",
             "}\n",
