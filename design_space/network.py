@@ -84,11 +84,15 @@ class Network(ABC):
         """
 
     def deployed(self, artefact: Any = None) -> nn.Module:
-        """What runs on a target, in evaluation mode: `build()` with its branches fused, and the task's post-processing.
+        """What runs on a target of a new network; see `deploying`."""
+        return self.deploying(self.build(), artefact)
 
-        A network with an `adaptation` is as its `artefact` has it, or as is assumed without one; others take none.
+    def deploying(self, module: nn.Module, artefact: Any = None) -> nn.Module:
+        """What runs on a target of a module that `build` made, which is not to be used any more.
+
+        It is in evaluation mode, with its branches fused, and followed by the task's post-processing. A network with an
+        `adaptation` is as its `artefact` has it, or as is assumed without one; others take none.
         """
-        module = self.build()
         if self.adaptation is not None:
             module = self.adaptation.adapt(module, artefact)
         return with_postprocess(fuse_branches(module), self.task)

@@ -70,11 +70,17 @@ OWN_SIZE = ImageSize()
 
 @dataclass(frozen=True)
 class Model:
-    """A network to profile: its name, how to build it, and what it takes."""
+    """A network to profile: its name, how to build it, and what it takes.
+
+    `network` is its text, if it is one of a space; `source` the line of Python that imports what builds the module as
+    it is trained, and the expression that does, None where a file of tokens decides of it.
+    """
 
     name: str
     build: Callable[[], nn.Module]
     signature: Signature
+    network: str | None = None
+    source: tuple[str, str] | None = None
 
 
 def find_model(ref: str, size: ImageSize = OWN_SIZE, reduction: Path | None = None) -> Model:
@@ -133,7 +139,8 @@ def _from_text(text: str, size: ImageSize) -> Model:
     if wanted.resolution is None or wanted != Signature.image(wanted.resolution):
         raise UsageError(f"a network of a space takes square images with 3 channels, not {wanted}")
     network = replace(network, resolution=wanted.resolution)
-    return Model(str(network), network.deployed, network.signature)
+    source = ("from blockfront.design_space import Network", f"Network.parse({str(network)!r}).build()")
+    return Model(str(network), network.deployed, network.signature, str(network), source)
 
 
 def _from_timm(name: str, size: ImageSize) -> Model:
@@ -150,7 +157,9 @@ def _from_timm(name: str, size: ImageSize) -> Model:
     channels, height, width = known.input_size if known is not None else (3, DEFAULT_RESOLUTION, DEFAULT_RESOLUTION)
     options = {} if size.channels in (None, channels) else {"in_chans": size.channels}
     own = Signature.image(height, width, channels)
-    return Model(name, partial(timm.create_model, name, pretrained=False, **options), size.of(own))
+    given = "".join(f", {option}={value}" for option, value in options.items())
+    source = ("import timm", f"timm.create_model({name!r}, pretrained=False{given})")
+    return Model(name, partial(timm.create_model, name, pretrained=False, **options), size.of(own), source=source)
 
 
 def _from_torchvision(name: str, size: ImageSize) -> Model:
@@ -168,7 +177,9 @@ def _from_torchvision(name: str, size: ImageSize) -> Model:
     # What segments has weights of a backbone, which it fetches unless it is told not to.
     options = {"weights_backbone": None} if name in segmenting else {}
     build = partial(models.get_model, name, weights=None, **options)
-    return Model(f"torchvision:{name}", build, size.of(Signature.image(own)))
+    given = "".join(f", {option}={value}" for option, value in options.items())
+    source = ("import torchvision", f"torchvision.models.get_model({name!r}, weights=None{given})")
+    return Model(f"torchvision:{name}", build, size.of(Signature.image(own)), source=source)
 
 
 def _from_file(ref: str, size: ImageSize) -> Model:
@@ -187,7 +198,10 @@ def _from_file(ref: str, size: ImageSize) -> Model:
         raise UsageError(f"{ref}() gives a {type(module).__name__}, not a torch.nn.Module")
     stated = getattr(module, "signature", None)
     own = stated if isinstance(stated, Signature) else Signature.image(DEFAULT_RESOLUTION)
-    return Model(ref, lambda: module, size.of(own))
+    path, _, function = ref.rpartition(":")
+    call = f"vars(import_file({str(Path(path).expanduser().resolve())!r}))[{function!r}]()"
+    source = ("from blockfront.python_file import import_file", call)
+    return Model(ref, lambda: module, size.of(own), source=source)
 
 
 def _exported_for(ref: str, program: torch.export.ExportedProgram) -> Signature:

@@ -26,7 +26,7 @@ def build_model(model: Model) -> tuple[nn.Module, Cost]:
 
     module = None
     try:
-        module = _whole(model)
+        module = built(model)
         deployed = deploy(module)
         return deployed, count_cost(deployed, model.signature)
     except (UsageError, RunError):
@@ -38,8 +38,11 @@ def build_model(model: Model) -> tuple[nn.Module, Cost]:
         raise RunError(f"{model.name} does not run at {model.signature.size}: {reason}") from error
 
 
-def _whole(model: Model) -> nn.Module:
-    """The model built, with lazy layers made for its inputs. Raises RunError for what cannot be compiled as it is."""
+def built(model: Model) -> nn.Module:
+    """The model's module in evaluation mode, with lazy layers made for its inputs.
+
+    Raises RunError for what cannot be compiled as it is.
+    """
     import torch
     from torch import nn
 

@@ -45,7 +45,7 @@ def networks_to_verify(what: str, storage: str, size: ImageSize, space: str | No
     from blockfront.design_space import Network
     from blockfront.services.tune import find_models, known_studies
 
-    file = _blocks(space)
+    file = import_blocks(space)
     if what in known_studies(storage):
         if size != OWN_SIZE:
             raise UsageError("an input's size is for a single model: the networks of a study have their own")
@@ -157,7 +157,7 @@ def _row(
     }
 
 
-def _blocks(space: str | None) -> Path | None:
+def import_blocks(space: str | None) -> Path | None:
     """The file of a space of the user's own, imported, so that its blocks are known; None for one of ours."""
     if space is None:
         return None

@@ -6,6 +6,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,14 @@ from tvm.s_tir import transform as scheduling
 from tvm.tirx import transform as lowering
 
 from blockfront.errors import CompilerTimeout
-from blockfront.targets.compiler.rewrites import forget_hints, keep_on_stack, shuffle_lanes, skip_borders
+from blockfront.targets.compiler.planning import ALIGNMENT
+from blockfront.targets.compiler.rewrites import forget_hints, keep_on_stack, parts, shuffle_lanes, skip_borders
 
 LIMIT_S = 60.0
 """Seconds that LLVM may take over a kernel; hundredths are usual."""
+
+# Bytes from which on TVM's lowering takes a buffer from its runtime (kMaxStackAlloca).
+_STACK = 1024
 
 _PARTITION = scheduling.LoopPartition()
 # The part of TVM's default pipeline that concerns loops on a CPU: what it has for threads of a GPU, for bfloat16 and
@@ -53,6 +58,24 @@ def lower_kernel(function: tirx.PrimFunc, symbol: str) -> tvm.IRModule:
     except tvm.error.InternalError:
         # TVM divides no loop twice: a border around a concatenation along the same columns then asks where it is.
         return tvm.transform.Sequential([forget_hints if step is _PARTITION else step for step in _LOOPS])(module)
+
+
+def scratch_bytes(loops: tirx.PrimFunc) -> tuple[int, int]:
+    """Bytes that lowered loops may ask TVM's runtime for: on the thread that calls, and on each further one.
+
+    What is marked stays on the stack, and so does what has less than `_STACK` bytes.
+    """
+    return _allocated(loops.body, False), _allocated(loops.body, True)
+
+
+def _allocated(statement: Any, only_in_parallel: bool) -> int:
+    if isinstance(statement, tirx.AllocBuffer) and "disable_lower_builtin" not in statement.annotations:
+        buffer = statement.buffer
+        size = prod(int(extent) for extent in buffer.shape) * tvm.DataType(str(buffer.dtype)).itemsize
+        return 0 if only_in_parallel or size < _STACK else -(-size // ALIGNMENT) * ALIGNMENT
+    if isinstance(statement, tirx.For) and statement.kind == tirx.ForKind.PARALLEL:
+        only_in_parallel = False
+    return sum(_allocated(part, only_in_parallel) for part in parts(statement))
 
 
 def object_code(module: tvm.IRModule, target: tvm.target.Target) -> bytes:

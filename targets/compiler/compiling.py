@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from importlib.metadata import version
 from math import prod
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import tvm
@@ -21,7 +23,7 @@ from blockfront.targets.compiler.addresses import Addresses, Contents, addressin
 from blockfront.targets.compiler.code import Code
 from blockfront.targets.compiler.exporting import export_module
 from blockfront.targets.compiler.gpu import code_for_gpu
-from blockfront.targets.compiler.kernel_cache import CompiledKernel
+from blockfront.targets.compiler.kernel_cache import CompiledKernel, KernelCache
 from blockfront.targets.compiler.kernels import constant_arguments, kernel_calls, kernel_functions
 from blockfront.targets.compiler.lowering import lower
 from blockfront.targets.compiler.outputs import (
@@ -51,12 +53,14 @@ def compile_model(
     threads: int | None = None,
     seed: int | None = None,
     tuned: Mapping[str, str] | None = None,
+    alone: bool = False,
 ) -> Program:
     """Compile `module` for inputs of `signature` on `threads` cores of `target`, or its GPU.
 
     The module may return one tensor, or tuples, lists and dicts of them, nested as it likes; it is left in evaluation
     mode. With a `seed`, whatever is constant in it has random values meanwhile (`randomize_constants`): a freshly
-    initialised network hides errors behind zeros and ones. `tuned`: see `RunOptions`. Raises `RunError` when a step
+    initialised network hides errors behind zeros and ones. `tuned`: see `RunOptions`. `alone`: keep the weights, and
+    compile anew all kernels, so that the objects hold no kernel of another network. Raises `RunError` when a step
     fails, one of the outputs differs from torch's by more than it may (`torch_outputs`), or none depends on the inputs.
     """
     threads = target.check_threads(threads)
@@ -75,7 +79,8 @@ def compile_model(
             if machine is None:
                 code = code_for_gpu(lowered, target)
             else:
-                code = code_for_processor(lowered, target, machine, tuned)
+                with _kernel_cache(alone) as store:
+                    code = code_for_processor(lowered, target, machine, tuned, store)
             addresses = Addresses(
                 {code.kernels[name].symbol: addressing_arguments(function) for name, function in kernels.items()}
             )
@@ -100,9 +105,19 @@ def compile_model(
         errors=errors,
         verified_on=code.verified_on,
         source=code.source,
-        calls=code.calls,
+        plan=code.plan,
+        weights=code.weights if alone else (),
         versions={name: version(name) for name in PACKAGES},
     )
+
+
+@contextmanager
+def _kernel_cache(empty: bool) -> Iterator[KernelCache]:
+    if not empty:
+        yield KernelCache()
+        return
+    with TemporaryDirectory() as folder:
+        yield KernelCache(Path(folder))
 
 
 def _run(code: Code, samples: Sequence[np.ndarray], addresses: Addresses) -> list[np.ndarray]:
@@ -137,6 +152,8 @@ def describe_kernels(
                 rule=compiled[name].rule,
                 reason=compiled[name].reason,
                 addresses=addresses.get(compiled[name].symbol, ()),
+                code_bytes=compiled[name].code_bytes,
+                scratch_bytes=compiled[name].scratch_bytes,
             )
         )
     return tuple(kernels)

@@ -20,6 +20,7 @@ class CompiledKernel(msgspec.Struct, frozen=True):
 
     `reason`: why there is no rule, or which of dlight's failed before the one that scheduled it.
     `packed`: (position of an argument, columns) for each constant [..., n] to be passed as [n / columns, ..., columns].
+    `code_bytes` and `scratch_bytes`: see `Kernel`.
     """
 
     symbol: str
@@ -27,6 +28,8 @@ class CompiledKernel(msgspec.Struct, frozen=True):
     code: bytes
     packed: tuple[tuple[int, int], ...] = ()
     reason: str | None = None
+    code_bytes: int = 0
+    scratch_bytes: tuple[int, int] = (0, 0)
 
 
 class _Entry(msgspec.Struct, frozen=True):
@@ -37,6 +40,8 @@ class _Entry(msgspec.Struct, frozen=True):
     object: str
     packed: tuple[tuple[int, int], ...]
     reason: str | None
+    code_bytes: int
+    scratch_bytes: tuple[int, int]
 
 
 class KernelCache:
@@ -56,7 +61,8 @@ class KernelCache:
             return None
         code = self._objects[entry.object]
         whole = hashlib.sha256(code).hexdigest() == entry.object
-        return CompiledKernel(entry.symbol, entry.rule, code, entry.packed, entry.reason) if whole else None
+        kept = (entry.packed, entry.reason, entry.code_bytes, entry.scratch_bytes)
+        return CompiledKernel(entry.symbol, entry.rule, code, *kept) if whole else None
 
     def put(self, key: str, kernel: CompiledKernel) -> None:
         """Keep a kernel."""
@@ -64,7 +70,8 @@ class KernelCache:
         if self._objects.get(digest) != kernel.code:
             self.files.write(digest, kernel.code)
             self._objects[digest] = kernel.code
-        entry = _Entry(kernel.symbol, kernel.rule, digest, kernel.packed, kernel.reason)
+        kept = (kernel.packed, kernel.reason, kernel.code_bytes, kernel.scratch_bytes)
+        entry = _Entry(kernel.symbol, kernel.rule, digest, *kept)
         self.files.write(key, msgspec.msgpack.encode(entry))
 
 
@@ -72,7 +79,7 @@ class KernelCache:
 def rules_version() -> str:
     """A hash of TVM's version and of the sources that turn a kernel into code."""
     digest = hashlib.sha256(version("apache-tvm").encode())
-    alone = [_FOLDER / f"{name}.py" for name in ("building", "kernels", "rewrites")]
+    alone = [_FOLDER / f"{name}.py" for name in ("building", "elf", "kernels", "rewrites")]
     for path in sorted([*_FOLDER.glob("schedules/*.py"), *alone]):
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -14,7 +14,8 @@ from tvm import relax, tirx
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from blockfront.errors import CompilerTimeout, debugging
-from blockfront.targets.compiler.building import lower_kernel, object_code
+from blockfront.targets.compiler.building import lower_kernel, object_code, scratch_bytes
+from blockfront.targets.compiler.elf import ObjectFile
 from blockfront.targets.compiler.kernel_cache import CompiledKernel, KernelCache, rules_version
 from blockfront.targets.compiler.program import TUNED
 from blockfront.targets.compiler.schedules import ScheduledKernel, schedule_kernel
@@ -87,8 +88,9 @@ def _compile(
         batch, waiting = waiting[:_BATCH], waiting[_BATCH:]
         for kernel, code in _object_codes(batch, target):
             scheduled = kernel.scheduled
+            sizes = ObjectFile(code).code_bytes(kernel.symbol), scratch_bytes(kernel.loops[kernel.symbol])
             made[kernel.symbol] = CompiledKernel(
-                kernel.symbol, scheduled.rule, code, scheduled.packed, scheduled.reason
+                kernel.symbol, scheduled.rule, code, scheduled.packed, scheduled.reason, *sizes
             )
             store.put(kernel.key(target), made[kernel.symbol])
     return {name: found or made[kernels[name].symbol] for name, found in compiled.items()}

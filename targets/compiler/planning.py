@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+import numpy as np
 import tvm
 from tvm import relax
 
@@ -21,24 +22,53 @@ class Call:
     offsets: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Place:
+    """A stretch of the block: where it begins and its size in bytes, and what lies there.
+
+    `kind` is "input", "activations" (shared by tensors one after another), "output" (a tensor that leaves the network
+    and shares its memory with none) or "weights".
+    """
+
+    offset: int
+    bytes: int
+    kind: str
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """The calls of kernels in order, and one block of memory that they work in.
+
+    Inputs, activations as TVM planned them and all weights lie in the block, one after the other: `places`, by offset.
+    `outputs` are the offsets of what the network gives. A tensor that is given as it came in, a constant, or one that
+    is given twice lies where it lies.
+    """
+
+    calls: tuple[Call, ...] = ()
+    places: tuple[Place, ...] = ()
+    outputs: tuple[int, ...] = ()
+
+    def bytes(self, *kinds: str) -> int:
+        """Bytes of the places of these kinds."""
+        return sum(place.bytes for place in self.places if place.kind in kinds)
+
+
 def planned_bytes(module: tvm.IRModule) -> int:
     """Bytes planned for activations, the image excluded."""
     return sum(_storage_bytes(value) for _, value in _bindings(module))
 
 
-def planned_calls(module: tvm.IRModule) -> tuple[Call, ...]:
-    """The calls of kernels in order, once every kernel is called by its symbol.
-
-    The image, the activations as TVM planned them and all weights lie in one block, one after the other.
-    """
+def planned(module: tvm.IRModule) -> tuple[MemoryPlan, tuple[np.ndarray, ...]]:
+    """The plan of a module whose kernels are called by their symbols, and the weights, in the order of their places."""
     block = _Block()
     for parameter in module["main"].params:
-        block.place(parameter, _tensor_bytes(parameter.ty))
+        block.place(parameter, _tensor_bytes(parameter.ty), "input")
     calls = []
     for variable, value in _bindings(module):
         name = getattr(value.op, "name", "") if isinstance(value, relax.Call) else ""
         if _storage_bytes(value):
-            block.place(variable, _storage_bytes(value))
+            shared = name == "relax.memory.alloc_storage"
+            block.place(variable, _storage_bytes(value), "activations" if shared else "output")
         elif name == "relax.memory.alloc_tensor":
             block.put(variable, block.offset(value.args[0]) + int(value.args[1].value))
         elif name in ("relax.reshape", "relax.memory.view"):
@@ -46,32 +76,39 @@ def planned_calls(module: tvm.IRModule) -> tuple[Call, ...]:
         elif isinstance(value, relax.Call):
             if isinstance(value.op, relax.ExternFunc):
                 calls.append(Call(str(value.op.global_symbol), tuple(map(block.offset, value.args))))
-        elif isinstance(value, relax.Tuple):
-            block.put(variable, [block.offset(field) for field in value.fields])
-        elif isinstance(value, relax.TupleGetItem):
-            block.put(variable, block.offset(value.tuple_value)[value.index])
         else:
             block.put(variable, block.offset(value))
-    return tuple(calls)
+    returned = block.offset(module["main"].body.body)
+    outputs = tuple(returned) if isinstance(returned, list) else (returned,)
+    return MemoryPlan(tuple(calls), tuple(block.places), outputs), tuple(block.weights)
 
 
 class _Block:
     """Where things lie: variables, constants as they are met, and tuples field by field."""
 
     def __init__(self) -> None:
+        self.places: list[Place] = []
+        self.weights: list[np.ndarray] = []
         self._offsets: dict[Any, Any] = {}
         self._end = 0
 
-    def place(self, thing: Any, size: int) -> None:
+    def place(self, thing: Any, size: int, kind: str) -> None:
         self._offsets[thing] = self._end
+        self.places.append(Place(self._end, size, kind))
         self._end += -(-size // ALIGNMENT) * ALIGNMENT
 
     def put(self, thing: Any, offset: Any) -> None:
         self._offsets[thing] = offset
 
     def offset(self, thing: Any) -> Any:
-        if thing not in self._offsets:
-            self.place(thing, _tensor_bytes(thing.ty))
+        if thing in self._offsets:
+            return self._offsets[thing]
+        if isinstance(thing, relax.Tuple):
+            return [self.offset(field) for field in thing.fields]
+        if isinstance(thing, relax.TupleGetItem):
+            return self.offset(thing.tuple_value)[thing.index]
+        self.place(thing, _tensor_bytes(thing.ty), "weights")
+        self.weights.append(thing.value.numpy())
         return self._offsets[thing]
 
 

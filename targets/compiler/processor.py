@@ -11,29 +11,32 @@ from blockfront.targets.compiler.kernel_cache import KernelCache
 from blockfront.targets.compiler.kernels import call_by_symbol, compile_kernels, unoptimized
 from blockfront.targets.compiler.linking import link_program, load_library, load_program
 from blockfront.targets.compiler.lowering import finalize
-from blockfront.targets.compiler.planning import planned_bytes, planned_calls
+from blockfront.targets.compiler.planning import planned, planned_bytes
 from blockfront.targets.hardware.machine import Machine
 from blockfront.targets.hardware.target import Target, get_processor
 
 
 def code_for_processor(
-    lowered: tvm.IRModule, target: Target, machine: Machine, tuned: Mapping[str, str] | None
+    lowered: tvm.IRModule, target: Target, machine: Machine, tuned: Mapping[str, str] | None, store: KernelCache
 ) -> Code:
-    """Compile a lowered network for `target`, scheduled for `machine`, its cores. `tuned`: see `RunOptions`.
+    """Compile a lowered network for `target`, scheduled for `machine`, its cores. `tuned`: see `RunOptions`;
+    `store` has kernels that are compiled, and keeps what it lacks.
 
     What cannot run here is verified by the same scheduled kernels, compiled for this machine as well.
     """
-    store, here = KernelCache(), unoptimized(get_processor("host").compiler())
+    here = unoptimized(get_processor("host").compiler())
     compilers = [target.compiler()] if target.local else [target.compiler(), here]
     compiled, *copies = compile_kernels(lowered, machine, compilers, store, tuned)
-    executable, planned = finalize(call_by_symbol(lowered, compiled))
+    executable, module = finalize(call_by_symbol(lowered, compiled))
+    plan, weights = planned(module)
     library = link_program(executable, list(compiled.values()), target.compiler())
     return Code(
         library=library,
         objects=tuple(dict.fromkeys(kernel.code for kernel in compiled.values())),
         kernels=compiled,
-        peak_memory_bytes=planned_bytes(planned),
-        calls=planned_calls(planned),
+        peak_memory_bytes=planned_bytes(module),
+        plan=plan,
+        weights=weights,
         runnable=load_program(executable, list(copies[0].values())) if copies else load_library(library),
         verified_on="host" if copies else "device",
     )

@@ -12,7 +12,7 @@ from blockfront.signature import Signature
 from blockfront.targets.compiler.addresses import Contents
 from blockfront.targets.compiler.linking import link_objects
 from blockfront.targets.compiler.outputs import Output, OutputError, worst
-from blockfront.targets.compiler.planning import Call
+from blockfront.targets.compiler.planning import MemoryPlan
 
 Arguments = tuple[tuple[str, tuple[int, ...]], ...]
 """(dtype, shape) of each argument of a kernel, outputs last."""
@@ -29,8 +29,9 @@ class Kernel:
     `calls`: executions in one inference; `macs` and `bytes` of one execution, bytes being every tensor read and
     written once; `arguments`: (dtype, shape) of each, outputs last, `constants` the positions of weights among them;
     `rule`: the schedule's name, None when no rule covered it; `reason`: why none did, or which of dlight's rules failed
-    before the one that did; `addresses`: arguments that say where others are read or written, and what they held when
-    the network ran on its samples.
+    before the one that did; `code_bytes`: the size of its machine code; `scratch_bytes`: what it takes for itself while
+    it runs, on the thread that calls it and on each further one; `addresses`: arguments that say where others are read
+    or written, and what they held when the network ran on its samples.
     """
 
     name: str
@@ -43,6 +44,8 @@ class Kernel:
     constants: tuple[int, ...] = ()
     reason: str | None = None
     addresses: Contents = ()
+    code_bytes: int = 0
+    scratch_bytes: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,8 @@ class Program:
     `errors` how far each was from that; `verified_on` is "device" when the library itself ran here, "host" when it
     cannot and the same schedules were compiled for and run on this machine instead; for the GPU of a board it is this
     machine's own schedules that ran. `source` holds the kernels of a GPU in CUDA C or OpenCL C, which the device
-    compiles when it loads them; otherwise it is empty. `calls` are the kernels in the order a processor runs them, each
-    on its part of the planned memory.
+    compiles when it loads them; otherwise it is empty. `plan` has the kernels in the order a processor runs them, each
+    on its part of the planned memory; `weights` lie at its places for them, where a program was asked to keep them.
     """
 
     library: bytes
@@ -71,7 +74,8 @@ class Program:
     errors: tuple[OutputError, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
-    calls: tuple[Call, ...] = ()
+    plan: MemoryPlan = field(default_factory=MemoryPlan)
+    weights: tuple[np.ndarray, ...] = ()
 
     @cached_property
     def kernel_library(self) -> bytes:

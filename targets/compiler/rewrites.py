@@ -159,6 +159,13 @@ def _with_body(loop: Any, body: Any) -> Any:
     return tirx.For(*header, body, loop.thread_binding, loop.annotations, loop.step)
 
 
+def parts(statement: Any) -> list[Any]:
+    """The statements directly inside a statement."""
+    found: list[Any] = []
+    _rebuilt(statement, lambda part: found.append(part) or part)
+    return found
+
+
 def _rebuilt(statement: Any, visit: Callable[[Any], Any]) -> Any:
     """`statement` with `visit` applied to the statements directly inside it."""
     if isinstance(statement, tirx.SeqStmt):

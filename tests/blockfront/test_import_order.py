@@ -32,6 +32,7 @@ MAY_IMPORT = {
     "blockfront.targets.hardware": set(),
     "blockfront.targets.compiler": {"targets.hardware"},
     "blockfront.targets.latency": {"targets.hardware", "targets.compiler", "board", "results"},
+    "blockfront.targets.library": {"targets.hardware", "targets.compiler", "targets.latency"},
     "blockfront.targets.tuning": {"targets.hardware", "targets.compiler", "targets.latency"},
     "blockfront.targets": {"targets.hardware", "targets.compiler", "targets.latency", "results"},
     "blockfront.training": {"tasks", "results"},

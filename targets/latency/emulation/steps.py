@@ -35,7 +35,7 @@ def publish(made: Path, folder: Path) -> None:
 
 
 def _reason(said: str) -> str:
-    """The first line that apt, pip or the linker calls an error, else the last, where Python names its exception."""
+    """The first line that apt, pip, the compiler or the linker calls an error, else the last: Python's exception."""
     lines = [line.strip() for line in said.splitlines()]
-    called = [line for line in lines if line.startswith(("E: ", "ERROR: ", "ld.lld: error: "))]
+    called = [line for line in lines if line.startswith(("E: ", "ERROR: ")) or " error: " in line]
     return (called or lines[-1:] or ["no message"])[0]

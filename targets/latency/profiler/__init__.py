@@ -2,7 +2,13 @@
 
 from blockfront.targets.latency.profiler.caches import Cache, Caches, caches_of
 from blockfront.targets.latency.profiler.counts import Counts, Profile, Region
-from blockfront.targets.latency.profiler.emulators import Emulator, architecture_of, emulator_obstacle, find_emulator
+from blockfront.targets.latency.profiler.emulators import (
+    Emulator,
+    architecture_of,
+    emulated_cpu,
+    emulator_obstacle,
+    find_emulator,
+)
 from blockfront.targets.latency.profiler.kernels import profile_calls, profile_kernels
 from blockfront.targets.latency.profiler.running import run_profiled
 
@@ -15,6 +21,7 @@ __all__ = [
     "Region",
     "architecture_of",
     "caches_of",
+    "emulated_cpu",
     "emulator_obstacle",
     "find_emulator",
     "profile_calls",

@@ -42,10 +42,15 @@ def find_emulator(target: Target) -> Emulator:
     """
     architecture = architecture_of(target)
     qemu = find_qemu(architecture, plugins=True)
-    if architecture == "aarch64":
-        return Emulator(architecture, qemu, qemu.processor(target).cpu)
-    vectors = f",v=on,vext_spec=v1.0,elen=64,vlen={target.simd_bits}" if target.simd_bits > 64 else ""
-    return Emulator(architecture, qemu, "max" if architecture == "x86_64" else f"rv64{vectors}")
+    return Emulator(architecture, qemu, emulated_cpu(target, qemu))
+
+
+def emulated_cpu(target: Target, qemu: Qemu) -> str:
+    """Which of a QEMU's processors runs a target's code, as `-cpu` takes it."""
+    if target.architecture == "riscv64":
+        vectors = f",v=on,vext_spec=v1.0,elen=64,vlen={target.simd_bits}" if target.simd_bits > 64 else ""
+        return f"rv64{vectors}"
+    return qemu.processor(target).cpu if target.architecture == "aarch64" else "max"
 
 
 def emulator_obstacle(target: Target) -> str | None:

@@ -65,10 +65,10 @@ def profile_calls(program: Program, target: Target) -> list[Profile]:
     kernels = {kernel.symbol: kernel for kernel in program.kernels}
     plan = HarnessPlan(program.threads)
     for _ in range(2):
-        for call in program.calls:
+        for call in program.plan.calls:
             plan.call(kernels[call.symbol], call.offsets)
             plan.done()
-    return plan.run(find_emulator(target), caches_of(target), program.objects)[len(program.calls) :]
+    return plan.run(find_emulator(target), caches_of(target), program.objects)[len(program.plan.calls) :]
 
 
 def _object(program: Program, kernel: Kernel) -> bytes:

@@ -36,7 +36,8 @@ def plugin_version(architecture: str) -> str:
 @cache
 def harness_version() -> str:
     """A hash of the harness's C and of what compiles it: kernels copy and clear memory by its code."""
-    return digest(version("ziglang").encode() + (SOURCES / "harness.c").read_bytes())
+    sources = b"".join((SOURCES / name).read_bytes() for name in ("harness.c", "system.h"))
+    return digest(version("ziglang").encode() + sources)
 
 
 def plugin() -> Path:
@@ -48,29 +49,35 @@ def harness(architecture: str) -> Path:
     """The harness as an object for aarch64, riscv64 or x86_64; raises `RunError` when it does not compile."""
 
     def build(output: Path) -> None:
-        options = [*_OPTIONS, *_ABI.get(architecture, []), "-target", f"{architecture}-freestanding"]
-        _compile("harness", output, *options, "-ffreestanding", "-fno-builtin")
+        compile_freestanding(SOURCES / "harness.c", output, architecture)
 
     return _made(f"harness-{architecture}.o", build, harness_version())
 
 
+def compile_c(source: Path, output: Path, *options: str) -> None:
+    """Compile C; raises `RunError` with the compiler's reason."""
+    command = [ZIG, "cc", *options, "-o", str(output), str(source)]
+    # The compiler keeps what it makes, and without a home it asks where.
+    places = {f"ZIG_{place}_CACHE_DIR": str(cache_folder() / "zig") for place in ("GLOBAL", "LOCAL")}
+    run_step(f"compiling {source.name}", *command, environment={**os.environ, **places}, limit_s=600)
+
+
+def compile_freestanding(source: Path, output: Path, architecture: str, *options: str) -> None:
+    """Compile a program that includes `system.h` as an object for one of the `ARCHITECTURES`."""
+    kind = [*_ABI.get(architecture, []), "-target", f"{architecture}-freestanding", "-ffreestanding", "-fno-builtin"]
+    compile_c(source, output, *_OPTIONS, *kind, f"-I{SOURCES}", *options)
+
+
 def link(output: Path, *arguments: str) -> None:
     """Link; raises `RunError` with the linker's reason."""
-    run_step("linking the profiler", ZIG, "ld.lld", "-o", str(output), *arguments, limit_s=120)
+    run_step(f"linking {output.name}", ZIG, "ld.lld", "-o", str(output), *arguments, limit_s=120)
 
 
 def _build_plugin(output: Path) -> None:
     objects = [output.with_name(f"{name}.o") for name in _PLUGIN]
     for name, path in zip(_PLUGIN, objects, strict=True):
-        _compile(name, path, *_OPTIONS, "-fPIC", "-fvisibility=hidden")
+        compile_c(SOURCES / f"{name}.c", path, *_OPTIONS, "-fPIC", "-fvisibility=hidden")
     link(output, "-shared", *map(str, objects))
-
-
-def _compile(name: str, output: Path, *options: str) -> None:
-    command = [ZIG, "cc", *options, "-o", str(output), str(SOURCES / f"{name}.c")]
-    # The compiler keeps what it makes, and without a home it asks where.
-    places = {f"ZIG_{place}_CACHE_DIR": str(cache_folder() / "zig") for place in ("GLOBAL", "LOCAL")}
-    run_step(f"compiling the profiler's {name}", *command, environment={**os.environ, **places}, limit_s=600)
 
 
 def _made(name: str, build: Callable[[Path], None], *versions: str) -> Path:

@@ -92,7 +92,7 @@ def test_weights_come_from_memory_once_where_the_network_does_not_fit_the_caches
 
 def test_the_sum_of_kernels_is_the_network_run_as_a_whole(program, profiles):
     whole = sum((profile.total for profile in profile_calls(program, get_target("rk3399"))), Counts())
-    alone = sum((profiles[call.symbol].total for call in program.calls), Counts())
+    alone = sum((profiles[call.symbol].total for call in program.plan.calls), Counts())
     for name in ("multiply_add", "vector", "load", "store", "load_bytes", "store_bytes", "branch", "integer"):
         assert getattr(alone, name) == getattr(whole, name), name
     assert alone.l1_misses == pytest.approx(whole.l1_misses, rel=0.2)
@@ -115,7 +115,7 @@ def test_a_network_with_several_inputs_and_outputs_is_run_as_a_whole_too():
     program = compile_model(Two(), signature, target, threads=1)
     profiles = profile_kernels(program, target)
     whole = sum((profile.total for profile in profile_calls(program, target)), Counts())
-    alone = sum((profiles[call.symbol].total for call in program.calls), Counts())
+    alone = sum((profiles[call.symbol].total for call in program.plan.calls), Counts())
     assert alone.instructions == whole.instructions
     assert whole.multiply_add >= 2 * 8 * 12 * 16 * 9 / 4
 

@@ -1,0 +1,88 @@
+"""`bench take`: a network to deploy, as files that need nothing of this suite."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from blockfront.commands.options import Channels, Debug, InputSize, Json, Quiet, Resolution, Storage
+from blockfront.study.storage import DEFAULT_STORAGE
+
+
+def take(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="NETWORK|MODEL",
+            help="A network's id or text, or a model as `bench profile` takes it.",
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="New folder for the files.")],
+    target: Annotated[str, typer.Option(help="Processor: a name of `bench targets`, or file.py:name.")] = "host",
+    threads: Annotated[
+        int | None, typer.Option(help="Threads of the C library (default: all cores of the target).")
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="Trained weights: safetensors, or torch.save's of a state_dict (default: random ones)."),
+    ] = None,
+    name: Annotated[str, typer.Option(help="What the C library's names begin with.")] = "net",
+    resolution: Resolution = None,
+    input_size: InputSize = None,
+    channels: Channels = None,
+    space: Annotated[
+        str | None, typer.Option(help="file.py:space whose file defines the network's blocks, when they are not ours.")
+    ] = None,
+    storage: Storage = DEFAULT_STORAGE,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Write a network to a folder: weights, ONNX, and a C library without Python or TVM, compared with torch."""
+    from blockfront.console.progress import choose_progress
+    from blockfront.console.tables import print_json
+    from blockfront.services.models import ImageSize
+    from blockfront.services.take import network_to_take, take_network
+    from blockfront.targets import get_processor
+
+    found = network_to_take(model, storage, ImageSize.asked(resolution, input_size, channels), space)
+    taken = take_network(found, get_processor(target), threads, weights, output, name, choose_progress(quiet=quiet))
+    if json:
+        print_json(taken)
+    else:
+        _print(taken)
+
+
+def _print(taken: dict[str, Any]) -> None:
+    from blockfront.console.tables import print_line
+
+    weights = taken["weights"] or "random; give those of a training with --weights"
+    print_line(f"{taken['model']} for {taken['target']}, in {taken['folder']}: {', '.join(taken['files'])}")
+    print_line(f"weights      {weights}")
+    print_line(f"C library    {taken['function']}, on {_threads(taken['threads'])}")
+    print_line(f"flash        {_kib(taken['code_bytes'])} of code and {_kib(taken['weights_bytes'])} of weights")
+    print_line(f"workspace    {_kib(taken['workspace_bytes'])}")
+    if taken["library_ran"] is None:
+        print_line(
+            f"against torch  not run here, without QEMU; its schedules differ by {taken['schedules_rel_error']:.1e}"
+        )
+    else:
+        print_line(f"against torch  relative error {taken['library_rel_error']:.1e}, {taken['library_ran']}")
+    if taken["onnx_left_out"]:
+        print_line(f"model.onnx   left out: {taken['onnx_left_out']}")
+    elif taken["onnx_rel_error"] is None:
+        print_line("model.onnx   not compared with torch: ONNX Runtime is not installed")
+    else:
+        print_line(f"model.onnx   relative error {taken['onnx_rel_error']:.1e}, in ONNX Runtime")
+    for line, where in zip(taken["build"], ("any machine", "a compiler of the target"), strict=True):
+        print_line(f"example      {line}  ({where})")
+
+
+def _threads(threads: int) -> str:
+    return "one thread" if threads == 1 else f"{threads} threads"
+
+
+def _kib(size: int) -> str:
+    return f"{size / 1024:,.0f} KiB"

@@ -1,0 +1,159 @@
+"""What is handed over of a network, to be run without this suite: weights, ONNX, a C library."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Any
+
+from blockfront.errors import UsageError
+from blockfront.files import explaining
+from blockfront.services.models import ImageSize, Model
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from blockfront.console.progress import Progress
+    from blockfront.targets import Target
+    from blockfront.targets.library import Library
+
+_LOAD = Template('''\
+"""The network with its weights, in torch and in evaluation mode: `from load import model`."""
+
+from pathlib import Path
+
+$import_line
+from safetensors.torch import load_file
+
+model = $expression
+model.load_state_dict(load_file(Path(__file__).with_name("weights.safetensors")))
+model.eval()
+''')
+
+
+def network_to_take(ref: str, storage: str, size: ImageSize, space: str | None) -> Model:
+    """The one network or model that `ref` means as in `bench tune`; `space` names the file that defines its blocks.
+
+    Raises UsageError for what is none, with near names, and for a study.
+    """
+    from blockfront.services.tune import find_models, known_studies
+    from blockfront.services.verify import import_blocks
+
+    import_blocks(space)
+    if ref in known_studies(storage):
+        raise UsageError(f"{ref} is a study: name one of its networks, as bench show prints their ids")
+    (model,) = find_models(ref, storage, size)
+    return model
+
+
+def check_folder(folder: Path) -> None:
+    """Raise UsageError for a folder that holds something, or that is no folder."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file: name a folder that does not exist yet")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise UsageError(f"{folder} is not empty: name a folder that does not exist yet")
+
+
+def take_network(
+    model: Model,
+    target: Target,
+    threads: int | None,
+    weights: Path | None,
+    folder: Path,
+    name: str,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Write a network to a new folder, whole or not at all, and tell what is there.
+
+    `weights` is a file for the module as it is trained; without one weights are random. Raises UsageError for a folder
+    that holds something, weights that do not fit, a target or a name without a C library, and RunError when something
+    fails or does not compute what torch does.
+    """
+    from blockfront.services.onnx_file import compare_onnx, export_onnx
+    from blockfront.services.weights import save_weights
+    from blockfront.targets.compiler.compiling import compile_model
+    from blockfront.targets.compiler.outputs import worst
+    from blockfront.targets.library import c_triple, make_library, run_library
+
+    check_folder(folder)
+    c_triple(target)
+    if model.source is None:
+        raise UsageError(f"{model.name} cannot be taken: give the network without its file of tokens")
+    with progress.stage("take", 4) as advance, _whole_folder(folder) as made:
+        trained, deployed = _modules(model, weights)
+        save_weights(trained, made / "weights.safetensors")
+        (made / "load.py").write_text(_LOAD.substitute(import_line=model.source[0], expression=model.source[1]))
+        if model.network is not None:
+            (made / "network.txt").write_text(f"{model.network}\n")
+        advance()
+        program = compile_model(deployed, model.signature, target, threads=threads, alone=True)
+        advance()
+        library = make_library(program, target, made, name)
+        ran = run_library(library, program, target, made)
+        advance()
+        onnx = made / "model.onnx"
+        obstacle = export_onnx(deployed, model.signature, [output.name for output in program.outputs], onnx)
+        onnx_error = None if obstacle else compare_onnx(onnx, model.signature, program.outputs)
+        advance()
+        files = sorted(path.name for path in made.iterdir())
+    return {
+        "model": model.name,
+        "target": target.name,
+        "threads": program.threads,
+        "weights": None if weights is None else str(weights),
+        "folder": str(folder),
+        "files": files,
+        "code_bytes": library.code_bytes,
+        "weights_bytes": library.weights_bytes,
+        "workspace_bytes": library.workspace_bytes,
+        "function": library.interface.declaration,
+        "build": build_lines(library),
+        "library_rel_error": None if ran is None else worst(ran[1])[1],
+        "library_ran": None if ran is None else ran[0],
+        "schedules_rel_error": program.max_rel_error,
+        "onnx_rel_error": onnx_error,
+        "onnx_left_out": obstacle,
+    }
+
+
+def build_lines(library: Library) -> list[str]:
+    """What builds the example, in the folder: with the linker's package from any machine, and with a compiler there."""
+    name = library.interface.name
+    rest = f"-O2 example.c lib{name}.a -lm -lpthread -o example"
+    return [f"python -m ziglang cc -target {library.triple} {rest}", f"cc {rest}"]
+
+
+def _modules(model: Model, weights: Path | None) -> tuple[nn.Module, nn.Module]:
+    """The module as it is trained, with its weights, and as it runs on a target."""
+    from blockfront.design_space import Network
+    from blockfront.services.profile import build_model, built
+    from blockfront.services.weights import load_weights
+    from blockfront.training import seeded
+
+    network = None if model.network is None else Network.parse(model.network)
+    with seeded(0):
+        trained = built(model if network is None else replace(model, build=network.build))
+    if weights is not None:
+        load_weights(trained, weights)
+    runs = trained if network is None else network.deploying(deepcopy(trained))
+    return trained, build_model(replace(model, build=lambda: runs))[0]
+
+
+@contextmanager
+def _whole_folder(folder: Path) -> Iterator[Path]:
+    """A folder beside the one that is asked for, which gets its name when all is done."""
+    made = folder.with_name(f".bench-{os.urandom(8).hex()}")
+    with explaining(folder):
+        made.mkdir()
+    try:
+        yield made
+        with explaining(folder):
+            made.replace(folder)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)

@@ -1,0 +1,67 @@
+"""Weights in files: read into a module, and written beside the line of Python that builds it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blockfront.errors import UsageError, first_line
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+_WITHIN = ("state_dict", "model", "model_state_dict", "state_dict_ema")
+"""Where checkpoints of training programs keep the weights."""
+
+
+def load_weights(module: nn.Module, path: Path) -> None:
+    """Give a module the weights of a file: safetensors, or what `torch.load` reads without running anything.
+
+    Raises UsageError for a file that is none of these or that does not fit the module.
+    """
+    given = _read(path)
+    own = module.state_dict()
+    lacking, foreign = [name for name in own if name not in given], [name for name in given if name not in own]
+    if lacking or foreign:
+        wrong = [(lacking, "it lacks"), (foreign, "it has, and the network has not,")]
+        parts = [f"{what} {len(names)} tensors such as {names[0]}" for names, what in wrong if names]
+        raise UsageError(f"{path} does not fit the network: {'; '.join(parts)}")
+    for name, tensor in own.items():
+        if given[name].shape != tensor.shape:
+            sizes = f"{list(given[name].shape)}, and {list(tensor.shape)} in the network"
+            raise UsageError(f"{path} does not fit the network: {name} is {sizes}")
+    module.load_state_dict(given)
+
+
+def save_weights(module: nn.Module, path: Path) -> None:
+    """Write a module's weights as safetensors, each tensor by itself even where two share memory."""
+    from safetensors.torch import save
+
+    path.write_bytes(save({name: tensor.detach().clone() for name, tensor in module.state_dict().items()}))
+
+
+def _read(path: Path) -> dict[str, torch.Tensor]:
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        found: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except SafetensorError as error:
+        raise UsageError(f"{path} cannot be read as safetensors: {first_line(error)}") from error
+    except Exception as error:  # Whatever torch's reader makes of a file that is none of its own.
+        raise UsageError(
+            f"{path} holds no weights that can be read without running its code: "
+            "give safetensors, or what torch.save makes of a module's state_dict()"
+        ) from error
+    within = next((name for name in _WITHIN if isinstance(found, Mapping) and isinstance(found.get(name), Mapping)), "")
+    state = found[within] if within else found
+    if not isinstance(state, Mapping) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
+        raise UsageError(f"{path} holds a {type(state).__name__} that is no state_dict() of a module")
+    return {str(name).removeprefix("module."): tensor for name, tensor in state.items()}

@@ -1,0 +1,87 @@
+"""Compiling and linking: a program to an archive, a shared library, a header and an example."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from blockfront.errors import RunError, UsageError
+from blockfront.targets.compiler.elf import ObjectFile
+from blockfront.targets.compiler.program import Program
+from blockfront.targets.hardware.target import Target
+from blockfront.targets.latency.emulation.steps import run_step
+from blockfront.targets.latency.profiler.native import ZIG, compile_c, link
+from blockfront.targets.library.interface import ALIGNMENT, Interface
+from blockfront.targets.library.plan import LibraryLayout, plan_source, weights_bytes
+
+SOURCES = Path(__file__).with_name("native")
+"""The folder of the C."""
+_OPTIONS = ["-O2", "-std=c11", "-fPIC", "-fvisibility=hidden", "-fno-sanitize=all", "-fno-stack-protector", "-c"]
+_SYSTEMS = {"x86_64": "linux-gnu", "aarch64": "linux-gnu", "riscv64": "linux-gnu", "armv7l": "linux-gnueabihf"}
+_OTHER_OPTIONS = {"riscv64": ["-mabi=lp64d", "-mcpu=baseline_rv64"], "armv7l": ["-mcpu=generic+v7a+neon"]}
+
+
+@dataclass(frozen=True)
+class Library:
+    """What a C library takes, in bytes: of code and its tables, of weights, and of the workspace of an inference."""
+
+    interface: Interface
+    triple: str
+    code_bytes: int
+    weights_bytes: int
+    workspace_bytes: int
+
+
+def make_library(program: Program, target: Target, folder: Path, name: str = "net") -> Library:
+    """Write `NAME.h`, `libNAME.a`, `libNAME.so` and `example.c` to a folder.
+
+    The program must have been compiled `alone`. Only `NAME_run` is visible in the archive and in the shared library,
+    which need a C library, and for several threads POSIX threads. Raises `UsageError` for a target without such a
+    compiler and for a name that C does not take, `RunError` when the compiler or the linker fails.
+    """
+    triple = c_triple(target)
+    interface, layout = Interface.of(program, name), LibraryLayout.of(program)
+    if not layout.scratch[0] and any(b"__TVMBackendAllocWorkspace" in code for code in program.objects):
+        raise RunError("a kernel takes memory that its loops do not show")
+    with tempfile.TemporaryDirectory() as temporary:
+        work = Path(temporary)
+        objects = [work / f"{i}.o" for i in range(len(program.objects))]
+        for path, code in zip(objects, program.objects, strict=True):
+            path.write_bytes(code)
+        (work / "weights.bin").write_bytes(weights_bytes(program.weights))
+        (work / "plan.h").write_text(plan_source(program, layout, interface, str(work / "weights.bin")))
+        own = work / "network.o"
+        options = [*_OPTIONS, *_OTHER_OPTIONS.get(target.architecture, []), "-target", triple]
+        compile_c(SOURCES / "network.c", own, *options, f"-I{work}")
+        whole = work / f"{name}.o"
+        # Kernels bring weak ones of TVM's pointers: ours are met first.
+        link(whole, "-r", "-S", "-z", "muldefs", str(own), *map(str, objects))
+        content = ObjectFile(whole.read_bytes()).hiding(lambda symbol: symbol == f"{name}_run")
+        whole.write_bytes(content)
+        archive, shared = folder / f"lib{name}.a", folder / f"lib{name}.so"
+        run_step("writing the archive", ZIG, "ar", "rcs", str(archive), str(whole), limit_s=60)
+        link(shared, "-shared", "-s", "-z", "nodelete", f"-soname=lib{name}.so", str(whole))
+    loaded = ObjectFile(content).loaded_bytes()
+    weights = loaded.pop(".rodata.weights", 0)
+    library = Library(interface, triple, sum(loaded.values()), weights, layout.workspace)
+    sizes = {
+        "THREADS": program.threads,
+        "ALIGNMENT": ALIGNMENT,
+        "CODE_BYTES": library.code_bytes,
+        "WEIGHTS_BYTES": weights,
+        "WORKSPACE_BYTES": library.workspace_bytes,
+    }
+    threads = "one thread" if program.threads == 1 else f"{program.threads} threads"
+    title = f"A network for {target.title}: float32, {threads}."
+    (folder / f"{name}.h").write_text(interface.header(title, sizes))
+    (folder / "example.c").write_text(interface.example())
+    return library
+
+
+def c_triple(target: Target) -> str:
+    """What the C compiler calls a target. Raises `UsageError` for one that it has no name for."""
+    if target.device_type != "cpu" or target.architecture not in _SYSTEMS:
+        raise UsageError(f"there is no C library for {target.name}: it is for processors that run Linux")
+    architecture = "arm" if target.architecture == "armv7l" else target.architecture
+    return f"{architecture}-{_SYSTEMS[target.architecture]}"

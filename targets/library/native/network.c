@@ -1,0 +1,129 @@
+/* A network without TVM: the calls of its kernels in order, and what kernels ask of TVM's runtime. `plan.h` is
+   generated for the network; it names the kernels, says what each works on, and has the function that users call. */
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Kernels: TVM FFI's calling convention (tvm/ffi/c_api.h) and DLPack's tensors. */
+
+typedef struct {
+  int32_t type, padding;
+  union {
+    void *pointer;
+    int64_t bits;
+  } value;
+} any;
+typedef int kernel(void *, const any *, int32_t, any *);
+
+typedef struct {
+  void *data;
+  int32_t device_type, device_id, dimensions;
+  uint32_t type;
+  int64_t *shape, *strides;
+  uint64_t byte_offset;
+} tensor;
+
+enum { TENSOR_POINTER = 7, CPU = 1 };
+
+/* The plan: arguments of all calls one after the other, each at an offset from one of the `bases`. */
+
+typedef struct {
+  uint8_t base, dimensions;
+  uint16_t shape; /* an index of `shapes` */
+  uint32_t offset;
+  uint32_t type; /* a DLDataType's four bytes */
+} argument;
+
+typedef struct {
+  kernel *function;
+  uint32_t arguments; /* the number of them */
+} call;
+
+typedef struct {
+  uint8_t to, from;
+  uint32_t offset, bytes;
+} copy;
+
+enum { WORKSPACE };
+enum error { DONE, MISALIGNED, KERNEL_FAILED };
+
+static int run(char *const *bases, size_t count);
+
+#include "plan.h"
+
+/* Memory for a kernel itself, given out from its beginning: a kernel frees in the opposite order. */
+
+#if SCRATCH_BYTES
+enum { SCRATCH_ALIGNMENT = 128 };
+static _Thread_local __attribute__((tls_model("initial-exec"))) char *scratch;
+
+static void *allocate(int device, int id, uint64_t bytes, int code, int bits) {
+  (void)device, (void)id, (void)code, (void)bits;
+  char *taken = scratch;
+  scratch += (bytes + SCRATCH_ALIGNMENT - 1) / SCRATCH_ALIGNMENT * SCRATCH_ALIGNMENT;
+  return taken;
+}
+
+static int release(int device, int id, void *taken) {
+  (void)device, (void)id;
+  scratch = taken;
+  return 0;
+}
+
+void *(*__TVMBackendAllocWorkspace)(int, int, uint64_t, int, int) = allocate;
+int (*__TVMBackendFreeWorkspace)(int, int, void *) = release;
+#endif
+
+/* Parallel loops. */
+
+typedef struct {
+  void *barrier;
+  int32_t tasks;
+} environment;
+typedef int task(int, environment *, void *);
+
+#if THREADS > 1
+#include "threads.h"
+#else
+static int launch(task *function, void *data, int tasks) {
+  environment alone = {NULL, tasks ? tasks : 1};
+  int failed = 0;
+  for (int i = 0; i < alone.tasks && !failed; i++) failed = function(i, &alone, data);
+  return failed;
+}
+#endif
+
+int (*__TVMBackendParallelLaunch)(task *, void *, int) = launch;
+
+static int run_calls(char *const *bases) {
+  const argument *next = arguments;
+  for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+    tensor tensors[MAX_ARGUMENTS];
+    any passed[MAX_ARGUMENTS], result = {0, 0, {0}};
+    uint32_t count = calls[i].arguments;
+    for (uint32_t j = 0; j < count; j++, next++) {
+      tensors[j] = (tensor){bases[next->base] + next->offset, CPU, 0, next->dimensions, next->type,
+                            (int64_t *)shapes + next->shape, NULL, 0};
+      passed[j] = (any){TENSOR_POINTER, 0, {&tensors[j]}};
+    }
+    if (calls[i].function(NULL, passed, (int32_t)count, &result)) return KERNEL_FAILED;
+  }
+  for (size_t i = 0; i < COPIES; i++) memcpy(bases[copies[i].to], bases[copies[i].from] + copies[i].offset, copies[i].bytes);
+  return DONE;
+}
+
+static int run(char *const *bases, size_t count) {
+  for (size_t i = 0; i < count; i++)
+    if ((uintptr_t)bases[i] % ALIGNMENT) return MISALIGNED;
+#if SCRATCH_BYTES
+  scratch = bases[WORKSPACE] + SCRATCH_OFFSET;
+#endif
+#if THREADS > 1
+  begin(bases[WORKSPACE]);
+  int ended = run_calls(bases);
+  end();
+  return ended;
+#else
+  return run_calls(bases);
+#endif
+}

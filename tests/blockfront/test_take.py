@@ -1,0 +1,115 @@
+"""`bench take`: what is handed over computes what torch does, and nothing half-written is left."""
+
+import runpy
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from blockfront.cli import run
+from blockfront.design_space import Network
+from blockfront.services import onnx_file
+from blockfront.services.weights import load_weights
+from blockfront.signature import Signature
+
+CNN = "cnn_32_n10/stem_k3_s1_c8_nrelu/ir_r1_k3_s2_e2_c8_se0_nrelu6/head"
+
+
+@pytest.fixture
+def quietly(tmp_path, monkeypatch, capsys):
+    """Runs a command line in an empty folder; gives its exit code, and what it said on standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        code = run([*arguments, "--quiet"])
+        return code, capsys.readouterr().err
+
+    return call
+
+
+def trained():
+    torch.manual_seed(3)
+    return Network.parse(CNN).build()
+
+
+@pytest.mark.compiles
+def test_a_network_of_a_space_is_handed_over_with_its_weights(quietly, tmp_path):
+    torch.save({"state_dict": trained().state_dict()}, tmp_path / "trained.pt")
+    assert quietly("take", CNN, "--weights", "trained.pt", "--threads", "1", "-o", "taken") == (0, "")
+    taken = tmp_path / "taken"
+    wanted = {"example.c", "libnet.a", "libnet.so", "load.py", "model.onnx", "net.h", "network.txt"}
+    assert {path.name for path in taken.iterdir()} >= wanted
+    assert Network.parse((taken / "network.txt").read_text()) == Network.parse(CNN)
+    image = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(5))
+    with torch.no_grad():
+        assert torch.equal(runpy.run_path(str(taken / "load.py"))["model"](image), trained().eval()(image))
+    runtime = pytest.importorskip("onnxruntime")
+    session = runtime.InferenceSession(str(taken / "model.onnx"), providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {"image": image.numpy()})
+    assert np.allclose(found, Network.parse(CNN).deploying(trained())(image).detach(), atol=1e-5)
+
+
+@pytest.mark.compiles
+@pytest.mark.parametrize(
+    ("arguments", "expected", "code"),
+    [
+        ("--target rpi44", "unknown target 'rpi44'", 2),
+        ("--target jetson_orin_nano_gpu", "is a GPU", 2),
+        ("--target eyeriss", "eyeriss", 2),
+        ("-o full", "full is not empty", 2),
+        ("-o full/file", "full/file is a file", 2),
+        ("-o no/such/folder", "cannot write no/such/folder", 1),
+        ("--name 2nd", "cannot begin the names of a C library", 2),
+        ("--threads 0", "--threads must be 1 to", 2),
+        ("--weights absent.pt", "there is no file absent.pt", 2),
+        ("--weights full/file", "holds no weights that can be read without running its code", 2),
+        ("--weights foreign.safetensors", "it lacks", 2),
+        ("--weights short.safetensors", "does not fit the network: ", 2),
+    ],
+)
+def test_a_wrong_call_leaves_nothing(quietly, tmp_path, arguments, expected, code):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").write_text("none")
+    save_file({"other": torch.zeros(1)}, tmp_path / "foreign.safetensors")
+    save_file({name: torch.zeros(1) for name in trained().state_dict()}, tmp_path / "short.safetensors")
+    before = sorted(tmp_path.rglob("*"))
+    given = arguments.split()
+    output = [] if "-o" in given else ["-o", "taken"]
+    found, said = quietly("take", CNN, *given, *output)
+    assert (found, said.count("\n")) == (code, 1)
+    assert expected in said
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_weights_of_a_pickle_that_runs_code_are_not_read(tmp_path):
+    class Harmful:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "written"), "w"))
+
+    torch.save({"state_dict": Harmful()}, tmp_path / "harmful.pt")
+    with pytest.raises(ValueError, match="without running its code"):
+        load_weights(nn.Linear(1, 1), tmp_path / "harmful.pt")
+    assert not (tmp_path / "written").exists()
+
+
+def test_weights_fit_under_the_names_of_parallel_training(tmp_path):
+    module, other = nn.Linear(2, 3), nn.Linear(2, 3)
+    torch.save({f"module.{name}": tensor for name, tensor in module.state_dict().items()}, tmp_path / "w.pth")
+    load_weights(other, tmp_path / "w.pth")
+    assert torch.equal(module.weight, other.weight)
+
+
+def test_what_torch_cannot_export_is_said_in_a_line_and_leaves_no_file(tmp_path, monkeypatch):
+    class Odd(nn.Module):
+        def forward(self, x):
+            raise NotImplementedError("nothing\nat all")
+
+    monkeypatch.setattr(onnx_file, "find_spec", lambda name: None)  # The other exporter takes seconds to import.
+    reason = onnx_file.export_onnx(Odd(), Signature.image(4), ["output"], tmp_path / "model.onnx")
+    assert reason is not None
+    assert reason.startswith("torch cannot export it: ")
+    assert reason.endswith("pip install 'blockfront[peers]'")
+    assert "\n" not in reason
+    assert not list(tmp_path.iterdir())
