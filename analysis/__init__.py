@@ -1,5 +1,6 @@
 """Fronts, comparisons, statistics, figures and the report, from a study's DataFrame (one row a network)."""
 
+from blockfront.analysis.choice import Choice, choose_network
 from blockfront.analysis.comparison import Comparison, compare_targets, comparison_records, comparison_sentences
 from blockfront.analysis.comparison_page import render_comparison, write_comparison
 from blockfront.analysis.correlation import (
@@ -38,6 +39,7 @@ __all__ = [
     "METRICS",
     "OBJECTIVES",
     "Box",
+    "Choice",
     "Comparison",
     "Lead",
     "Metric",
@@ -45,6 +47,7 @@ __all__ = [
     "accuracy_levels",
     "best_at_budgets",
     "best_within",
+    "choose_network",
     "compare_studies",
     "compare_targets",
     "comparison_records",

@@ -11,7 +11,7 @@ import argparse
 
 from blockfront.design_space import SPACES
 from blockfront.errors import RunError
-from blockfront.services.models import find_model
+from blockfront.design_space.models import find_model
 from blockfront.services.profile import prepare
 from blockfront.targets import TOOLCHAINS, Asked, get_target
 

@@ -58,7 +58,7 @@ def macs_on_meta(name: str) -> int | None:
     import torch
 
     from blockfront.design_space import count_cost
-    from blockfront.services.models import find_model
+    from blockfront.design_space.models import find_model
 
     model = find_model(name)
     try:
@@ -73,7 +73,7 @@ def attempt(name: str, targets: tuple[str, ...], gmacs: float) -> dict[str, Any]
     """What becomes of a network on each target, and its MACs."""
     import torch
 
-    from blockfront.services.models import find_model
+    from blockfront.design_space.models import find_model
     from blockfront.services.profile import build_model
 
     torch.set_num_threads(1)

@@ -273,9 +273,18 @@ add_columns(
         "whole",
         "",
         "trainings, each with a seed of its own, that accuracies are the mean of",
-        lambda r: len(r.trainings) or None,
+        lambda r: sum(t.epochs > 0 for t in r.trainings) or None,
     ),
-    Column("accuracy_source", "text", "", "trained, checkpoint or proxy", lambda r: of_training(r, lambda t: t.source)),
+    Column(
+        "accuracy_source",
+        "text",
+        "",
+        "where accuracies are from: trained or checkpoint (tested) here, published, the user's file, or proxy",
+        lambda r: of_training(r, lambda t: t.source),
+    ),
+    Column(
+        "checkpoint", "text", "", "weights that the accuracies are of", lambda r: of_training(r, lambda t: t.checkpoint)
+    ),
     Column("task", "text", "", "what networks are trained for", path("origin.task")),
     Column(
         "dataset",
@@ -290,7 +299,7 @@ add_columns(
         "real",
         "s",
         "time the training took",
-        lambda r: sum(t.seconds for t in r.trainings) if r.trainings else None,
+        lambda r: sum(t.seconds for t in r.trainings) or None,
     ),
     Column("seed", "whole", "", "seed of the sampling, the weights and the training", path("origin.seed")),
     Column("schema_version", "whole", "", "version of these columns", lambda r: SCHEMA_VERSION),

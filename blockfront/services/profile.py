@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from blockfront.console.progress import Advance, Progress
-    from blockfront.services.models import Model
+    from blockfront.design_space.models import Model
     from blockfront.targets import Means, Toolchain
 
 
@@ -25,7 +25,7 @@ def build_model(model: Model) -> tuple[nn.Module, Cost]:
 
     module = None
     try:
-        module = _whole(model)
+        module = model.whole()
         deployed = deploy(module)
         return deployed, count_cost(deployed, model.signature)
     except (UsageError, RunError):
@@ -35,21 +35,6 @@ def build_model(model: Model) -> tuple[nn.Module, Cost]:
             raise RunError(f"{model.name} has weights in {formats}: convert it to float32 by .float()") from error
         reason = " ".join(first_line(error).split())[:300]
         raise RunError(f"{model.name} does not run at {model.signature.size}: {reason}") from error
-
-
-def _whole(model: Model) -> nn.Module:
-    """The model built, with lazy layers made for its inputs. Raises RunError for what cannot be compiled as it is."""
-    import torch
-    from torch import nn
-
-    module = model.build().eval()
-    if isinstance(module, torch.jit.ScriptModule):
-        raise RunError(f"{model.name} is TorchScript, which hides its operators: give the module it was made of")
-    tensors = [*module.parameters(), *module.buffers()]
-    if any(nn.parameter.is_lazy(tensor) for tensor in tensors):
-        with torch.no_grad():
-            module(*model.signature.zeros())
-    return module
 
 
 def _other_formats(module: nn.Module | None) -> str:

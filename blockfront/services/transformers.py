@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blockfront.errors import RunError, UsageError
-from blockfront.services.models import find_model
+from blockfront.design_space.models import find_model
 
 if TYPE_CHECKING:
     from timm.models.vision_transformer import VisionTransformer

@@ -207,15 +207,9 @@ def failures_in_one_line(storage: str) -> Iterator[None]:
 
 def _rows(storage: RDBStorage, name: str) -> Iterator[dict[str, object]]:
     from blockfront.results.table import row_of
-    from blockfront.results.trial import read_result
-    from blockfront.study.settings import origin_of, read_settings
-    from blockfront.study.trials import network_trials, warn_of_foreign
+    from blockfront.study.reading import read_results
 
-    study = open_study(storage, name)
-    origin = origin_of(name, read_settings(study))
-    warn_of_foreign(study)
-    for trial in network_trials(study):
-        yield row_of(read_result(origin, trial))
+    return map(row_of, read_results(open_study(storage, name)))
 
 
 def _cause(error: BaseException) -> str:

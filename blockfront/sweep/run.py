@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from blockfront.errors import UsageError
@@ -18,7 +17,7 @@ from blockfront.study.sqlite_file import checkpoint
 from blockfront.study.storage import open_storage, opened, study_names
 from blockfront.sweep.accuracies import adapt, reuse, train_networks
 from blockfront.sweep.cluster import embedded_cluster, existing_cluster
-from blockfront.sweep.drawing import draw_networks
+from blockfront.sweep.drawing import draw_missing, draw_networks
 from blockfront.sweep.latencies import profile
 from blockfront.sweep.pool import Pool
 from blockfront.sweep.proposing import propose
@@ -71,18 +70,22 @@ class _Sweep:
         self.reused = 0
 
     def run(self, draws: Sequence[Draw]) -> Done:
-        left = self.journal.unfinished()
-        missing = max(0, self.plan.request.n - len(self.journal.taken()))
-        if left or missing:
+        for line in self.plan.notes:
+            self.progress.note(line)
+        left, taken = self.journal.unfinished(), self.journal.taken()
+        # Another process may have added some since they were drawn.
+        draws = [draw for draw in draws if draw.network.id not in taken]
+        generation = SAMPLERS[self.plan.settings.sampler].generation
+        missing = 0 if generation is None else max(0, self.plan.request.n - len(taken))
+        if left or draws or missing:
             if self.plan.means.notice:
                 self.progress.note(self.plan.means.notice)
             if self.plan.dataset:
                 for line in self.plan.dataset.summary():
                     self.progress.note(line)
             with self._pool() as pool:
-                generation = SAMPLERS[self.plan.settings.sampler].generation
                 if generation is None:
-                    self._finish(pool, left + [self.journal.add(self.plan.space, d) for d in draws[:missing]])
+                    self._finish(pool, left + [self.journal.add(self.plan.space, draw) for draw in draws])
                 else:
                     self._search(pool, left, missing, generation)
         return Done(self.plan.study, self.worked_on, self.reused)
@@ -140,8 +143,7 @@ def _draw_missing(plan: SweepPlan) -> list[Draw]:
     if SAMPLERS[plan.settings.sampler].generation is not None:
         next(draw_networks(plan.space, plan.request.seed, known))
         return []
-    missing = max(0, plan.request.n - len(known))
-    return list(islice(draw_networks(plan.space, plan.request.seed, known), missing))
+    return draw_missing(plan.space, plan.request.seed, plan.request.n, known)
 
 
 def _existing_study(plan: SweepPlan) -> Study | None:
