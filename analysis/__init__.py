@@ -1,5 +1,6 @@
 """Fronts, comparisons, statistics, figures and the report, from a study's DataFrame (one row a network)."""
 
+from blockfront.analysis.answer import answer_lines, network_name
 from blockfront.analysis.choice import Choice, choose_network
 from blockfront.analysis.comparison import Comparison, compare_targets, comparison_records, comparison_sentences
 from blockfront.analysis.comparison_page import render_comparison, write_comparison
@@ -45,6 +46,7 @@ __all__ = [
     "Metric",
     "Objectives",
     "accuracy_levels",
+    "answer_lines",
     "best_at_budgets",
     "best_within",
     "choose_network",
@@ -62,6 +64,7 @@ __all__ = [
     "hypervolume",
     "lead",
     "middle_tercile",
+    "network_name",
     "plot_correlation",
     "plot_edf",
     "plot_front",

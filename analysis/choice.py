@@ -57,7 +57,7 @@ def choose_network(df: pd.DataFrame, budget: float = np.inf, objectives: Objecti
 
 
 def _faster(inside: pd.DataFrame, objectives: Objectives) -> pd.Series | None:
-    """Of the networks that are as good as the first one as far as its interval tells, the cheapest, if it is another."""
+    """The cheapest of the networks that are as good as the first one as far as its interval tells, if it is another."""
     low, high = intervals(objectives.metrics[1], inside)[0]
     least = objectives.sign * (low if objectives.sign > 0 else high)
     alike = inside[inside["gain"] >= (least if np.isfinite(least) else inside["gain"].iloc[0])].sort_values(

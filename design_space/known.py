@@ -13,7 +13,7 @@ from blockfront.design_space.cost import count_cost
 from blockfront.design_space.families import family_of_model
 from blockfront.design_space.models import MODEL_FILES, OWN_SIZE, ImageSize, Model, find_model, network_of_text
 from blockfront.design_space.network import KINDS, Network
-from blockfront.design_space.published import find_checkpoint
+from blockfront.design_space.published import default_checkpoint
 from blockfront.digest import digest
 from blockfront.errors import UsageError
 from blockfront.python_file import is_file_reference
@@ -72,18 +72,14 @@ class KnownNetwork(Network):
 
 
 def known_network(ref: str, size: ImageSize = OWN_SIZE) -> Network:
-    """The network that `ref` means, whatever `find_model` takes, for images of `size`.
+    """The network that `ref` means, whatever `find_model` takes, for images of `size`, else of its own.
 
-    Where no size is asked for, a checkpoint of timm's takes images of the size that its accuracy is published at, and
-    a name without a tag means the checkpoint of `find_checkpoint`. Raises UsageError as `find_model` does.
+    A name of timm's without a tag means the weights of `default_checkpoint`. Raises UsageError as `find_model` does.
     """
     if "/" in ref and ref.partition("/")[0].partition("_")[0] in KINDS:
         return network_of_text(ref, size)
     model = find_model(ref, size)
-    checkpoint = find_checkpoint(model.name)
-    if checkpoint is not None:
-        own = ImageSize(checkpoint.resolution, checkpoint.resolution)
-        model = find_model(checkpoint.name, own if size == OWN_SIZE else size)
+    model = find_model(default_checkpoint(model.name), size)
     return KnownNetwork(model.name, str(model.signature) if model.signature.is_image else None, _content(model.name))
 
 

@@ -47,7 +47,7 @@ class Network(ABC):
     @property
     @abstractmethod
     def family(self) -> str:
-        """What fronts compare: the block type, for transformers how tokens are reduced, of known ones the architecture."""
+        """What fronts compare: the block type, how tokens are reduced, or of a known network its architecture."""
 
     @property
     @abstractmethod

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
@@ -11,55 +12,54 @@ from blockfront.results import Training, counted_share
 
 _TABLE = Path(__file__).with_name("timm_imagenet.csv")
 _IMAGES = 50_000
-ORIGIN = "timm's results-imagenet.csv"
+_ABOUT = json.loads(_TABLE.with_suffix(".json").read_text(encoding="utf-8"))
+ORIGIN = f"{_ABOUT['origin']}, {_ABOUT['version']}"
+"""Which table it is."""
 DATASET = "ImageNet-1k validation"
 
 
 @dataclass(frozen=True)
-class Checkpoint:
-    """Weights with a published accuracy: timm's name with the tag, and the height and width of the images in pixels.
+class Accuracy:
+    """Top-1 and top-5 of a checkpoint on ImageNet's 50,000 images for validation, as shares of them."""
 
-    `top1` and `top5` are shares of ImageNet's 50,000 images for validation.
-    """
-
-    name: str
-    resolution: int
     top1: float
     top5: float
 
-    @property
-    def training(self) -> Training:
-        """Its scores, with intervals over the images."""
-        scores = {key: counted_share(getattr(self, key), _IMAGES) for key in ("top1", "top5")}
-        return Training(scores, _IMAGES, (), DATASET, "", 0, "published", 0.0, 0, checkpoint=self.name)
-
 
 @cache
-def checkpoints() -> dict[str, Checkpoint]:
-    """Every checkpoint of timm with a published accuracy by its name, the most accurate first."""
+def _table() -> dict[str, dict[int, Accuracy]]:
+    """Name of each checkpoint to its accuracies by height and width of the images, the most accurate first."""
+    table: dict[str, dict[int, Accuracy]] = {}
     with _TABLE.open(encoding="utf-8", newline="") as lines:
-        return {
-            row["model"]: Checkpoint(
-                row["model"], int(row["img_size"]), float(row["top1"]) / 100, float(row["top5"]) / 100
-            )
-            for row in csv.DictReader(lines)
-        }
+        for row in csv.DictReader(lines):
+            accuracy = Accuracy(float(row["top1"]) / 100, float(row["top5"]) / 100)
+            table.setdefault(row["model"], {})[int(row["img_size"])] = accuracy
+    return table
 
 
-def find_checkpoint(model: str) -> Checkpoint | None:
-    """The checkpoint that a timm name stands for: its tag's, and without a tag timm's default.
+def published_sizes(checkpoint: str) -> list[int]:
+    """The heights and widths of images, in pixels, that a checkpoint of timm has a published accuracy for."""
+    return sorted(_table().get(checkpoint, {}))
 
-    Where the default has no published accuracy, the most accurate of the model's that has one. None for all others.
+
+def published(checkpoint: str, resolution: int) -> Training:
+    """The published accuracy of a checkpoint of timm on images of one of its `published_sizes`, with intervals."""
+    shares = asdict(_table()[checkpoint][resolution])
+    scores = {name: counted_share(share, _IMAGES) for name, share in shares.items()}
+    return Training(scores, _IMAGES, (), DATASET, "", 0, "published", 0.0, 0, checkpoint=checkpoint)
+
+
+def default_checkpoint(model: str) -> str:
+    """The checkpoint that a timm name stands for, `resnet18.a1_in1k` of `resnet18`: its tag's, else timm's default.
+
+    Where the default has no published accuracy and another has one, the most accurate of those. What has no checkpoint
+    stays what it is.
     """
     import timm
 
-    known = checkpoints()
-    architecture, _, tag = model.partition(".")
-    if tag or model in known:
-        return known.get(model)
-    if not timm.is_model(architecture):
-        return None
-    default = timm.get_pretrained_cfg(architecture)
-    named = f"{architecture}.{default.tag}" if default is not None and default.tag else architecture
-    others = (name for name in known if name.partition(".")[0] == architecture)
-    return known.get(named) or known.get(next(others, ""))
+    if "." in model or not timm.is_model(model):
+        return model
+    default = timm.get_pretrained_cfg(model)
+    name = f"{model}.{default.tag}" if default is not None and default.tag else model
+    others = (one for one in _table() if one.partition(".")[0] == model)
+    return name if name in _table() else next(others, name)

@@ -122,9 +122,8 @@ def _in_order(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _print(plan: SweepPlan, ranked: Ranked, choice: Choice, budget: float | None, top: int) -> None:
-    from blockfront.analysis import tidy
+    from blockfront.analysis import answer_lines, tidy
     from blockfront.console import tables
-    from blockfront.console.ranking import answer_lines, ranking_columns, ranking_rows
     from blockfront.study.storage import hide_password
 
     frame = tidy(ranked.frame)
@@ -132,12 +131,11 @@ def _print(plan: SweepPlan, ranked: Ranked, choice: Choice, budget: float | None
     if len(complete):
         for line in answer_lines(choice, frame, budget):
             tables.print_line(line)
-        shown = complete.head(top)
-        if len(shown):
-            tables.print_line()
-            tables.print_table(ranking_columns(complete), ranking_rows(shown))
-        if len(complete) > len(shown):
-            tables.print_line(f"and {len(complete) - len(shown)} more: --top {len(complete)}")
+        tables.print_line()
+        rows = _rows(complete.head(top))
+        tables.print_table(list(rows[0]) if rows else [], [list(row.values()) for row in rows])
+        if len(complete) > len(rows):
+            tables.print_line(f"and {len(complete) - len(rows)} more: --top {len(complete)}")
     for line in ranked.notes:
         tables.print_line(line)
     for reason, count in tables.failures_by_reason(frame).items():
@@ -147,6 +145,34 @@ def _print(plan: SweepPlan, ranked: Ranked, choice: Choice, budget: float | None
     tables.print_line()
     tables.print_line(f"study    {plan.study} in {storage}")
     tables.print_line(f"next     bench report {shlex.quote(plan.study)}{elsewhere}")
+
+
+def _rows(frame: pd.DataFrame) -> list[dict[str, str]]:
+    """What the table shows of each network, by header."""
+    from blockfront.analysis import network_name
+    from blockfront.results import METRICS, MISSING
+
+    def sources(column: str) -> str:
+        return ", ".join(sorted(set(frame[column]) - {""})) or "unknown"
+
+    accuracy, latency = f"top-1 % ({sources('accuracy_source')})", f"latency ms ({sources('latency_source')})"
+    rows = []
+    for _, row in frame.iterrows():
+        numbers = {key: METRICS[key].number(row[key]) for key in ("top1", "latency_ms", "macs", "params")}
+        low, high = row["predicted90_low_ms"], row["predicted90_high_ms"]
+        rows.append(
+            {
+                "network": network_name(row),
+                "family": row["family"],
+                "pixels": f"{row['resolution']:.0f}" if row["resolution"] == row["resolution"] else MISSING,
+                accuracy: numbers["top1"],
+                latency: numbers["latency_ms"],
+                "90 % of such": f"{low:.3g} to {high:.3g}" if low == low else MISSING,
+                "MACs M": numbers["macs"],
+                "params M": numbers["params"],
+            }
+        )
+    return rows
 
 
 def _print_document(plan: SweepPlan, ranked: Ranked, choice: Choice, budget: float | None) -> None:

@@ -293,7 +293,9 @@ add_columns(
         "data set trained and tested on",
         lambda r: of_training(r, lambda t: t.dataset) or r.origin.dataset,
     ),
-    Column("epochs", "whole", "", "passes over the training images", lambda r: of_training(r, lambda t: t.epochs)),
+    Column(
+        "epochs", "whole", "", "passes over the training images", lambda r: of_training(r, lambda t: t.epochs) or None
+    ),
     Column(
         "train_seconds",
         "real",

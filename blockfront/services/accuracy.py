@@ -10,9 +10,10 @@ from pathlib import Path
 
 from blockfront.design_space.known import KnownNetwork
 from blockfront.design_space.network import Network
-from blockfront.design_space.published import checkpoints
+from blockfront.design_space.published import ORIGIN, published, published_sizes
 from blockfront.errors import UsageError, first_line
 from blockfront.results import Score, Training
+from blockfront.signature import Signature
 
 PUBLISHED = "imagenet"
 NONE = "none"
@@ -21,9 +22,10 @@ _NAMES, _VALUES = ("name", "model", "network"), ("accuracy", "top1")
 
 @dataclass(frozen=True)
 class Given:
-    """Accuracies by the networks' ids, all of one source, and what a reader is to be told of them, in lines."""
+    """Accuracies by the networks' ids, all of one `origin`, and what a reader is to be told of them, in lines."""
 
     trainings: Mapping[str, Training]
+    origin: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -56,16 +58,15 @@ def _published(networks: Iterable[Network]) -> Given:
     found: dict[str, Training] = {}
     other: list[str] = []
     for network in networks:
-        known = checkpoints().get(network.name) if isinstance(network, KnownNetwork) else None
-        if known is None:
+        if not isinstance(network, KnownNetwork) or not (sizes := published_sizes(network.name)):
             continue
-        if network.signature.size == f"{known.resolution} pixels":
-            found[network.id] = known.training
+        size = next((size for size in sizes if network.size == str(Signature.image(size))), None)
+        if size is None:
+            other.append(f"{network.name} at {' and '.join(map(str, sizes))} pixels")
         else:
-            other.append(f"{known.name} at {known.resolution} pixels")
-    if not other:
-        return Given(found)
-    return Given(found, (f"accuracies left out, published for another image size: {', '.join(other)}",))
+            found[network.id] = published(network.name, size)
+    note = f"no accuracy at this image size; published: {', '.join(other)}"
+    return Given(found, ORIGIN, (note,) if other else ())
 
 
 def _from_file(networks: Iterable[Network], rows: Mapping[str, float], file: str) -> Given:
@@ -81,8 +82,8 @@ def _from_file(networks: Iterable[Network], rows: Mapping[str, float], file: str
                 {"top1": Score(rows[name])}, None, (), file, "", 0, "file", 0.0, 0, checkpoint=name
             )
     unused = [name for name in rows if name not in used]
-    note = f"{len(unused)} of {len(rows)} rows of {file} name none of these networks, such as {unused[0]}"
-    return Given(found, (note,) if unused else ())
+    note = f"{len(unused)} of {len(rows)} rows of {file} name none of these networks: {', '.join(unused[:3])}"
+    return Given(found, f"file {file}", (note,) if unused else ())
 
 
 def _names(network: Network) -> Iterator[str]:

@@ -70,4 +70,5 @@ def _give(plan: SweepPlan, accuracies: Accuracies) -> None:
     with opened(plan.request.storage) as storage:
         study = open_study(storage, plan.study)
         networks = [Network.parse(trial.user_attrs["network"]["text"]) for trial in network_trials(study)]
-        give_accuracies(study, accuracies.of(networks).trainings)
+        given = accuracies.of(networks)
+        give_accuracies(study, given.trainings, given.origin)

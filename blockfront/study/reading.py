@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from optuna.study import Study
 
 _GIVEN = "accuracies"
+_ORIGIN = "accuracy_origin"
 
 
 def read_results(study: Study) -> Iterator[Result]:
@@ -34,6 +35,7 @@ def read_results(study: Study) -> Iterator[Result]:
         yield result
 
 
-def give_accuracies(study: Study, trainings: Mapping[str, Training]) -> None:
-    """Keep accuracies from elsewhere, by the networks' ids, in place of all that were given before: of one source."""
+def give_accuracies(study: Study, trainings: Mapping[str, Training], origin: str) -> None:
+    """Keep accuracies of one `origin`, by the networks' ids, in place of all that were given before."""
     study.set_user_attr(_GIVEN, {network: write_part(training) for network, training in trainings.items()})
+    study.set_user_attr(_ORIGIN, origin)

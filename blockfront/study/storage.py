@@ -164,10 +164,16 @@ def list_studies(storage: str = DEFAULT_STORAGE) -> list[dict[str, object]]:
 
 
 def load_provenance(studies: Sequence[str], storage: str = DEFAULT_STORAGE) -> dict[str, dict[str, object]]:
-    """Study name to what it takes to repeat it: settings, and command, machine and versions of each run."""
+    """Study name to what it takes to repeat it: settings, and command, machine and versions of each run.
+
+    Of accuracies that it was given, where they are from.
+    """
     with opened(storage) as opened_storage:
         kept = {name: open_study(opened_storage, name).user_attrs for name in studies}
-        return {name: {key: attrs[key] for key in ("settings", "runs") if key in attrs} for name, attrs in kept.items()}
+        return {
+            name: {key: attrs[key] for key in ("settings", "runs", "accuracy_origin") if key in attrs}
+            for name, attrs in kept.items()
+        }
 
 
 def load_objectives(studies: Sequence[str], storage: str = DEFAULT_STORAGE) -> list[tuple[str, ...]]:
