@@ -30,7 +30,7 @@ def family_of_model(name: str) -> str:
     module = _module(timm.model_entrypoint(architecture))
     if module not in _SEVERAL:
         return module
-    match = re.match(r"(?:tf_|gc_|eca_)?([a-z]+(?:v\d)?)", architecture)
+    match = re.match(r"(?:tf_|gc_|eca_)?([a-z]+(?:(?<=v)\d)?)", architecture)
     return match[1] if match else module
 
 

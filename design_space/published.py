@@ -61,5 +61,7 @@ def default_checkpoint(model: str) -> str:
         return model
     default = timm.get_pretrained_cfg(model)
     name = f"{model}.{default.tag}" if default is not None and default.tag else model
+    if name in _table():
+        return name
     others = (one for one in _table() if one.partition(".")[0] == model)
-    return name if name in _table() else next(others, name)
+    return next(others, name if timm.models.is_model_pretrained(name) else model)
