@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
@@ -18,22 +17,14 @@ ORIGIN = f"{_ABOUT['origin']}, {_ABOUT['version']}"
 DATASET = "ImageNet-1k validation"
 
 
-@dataclass(frozen=True)
-class Accuracy:
-    """Top-1 and top-5 of a checkpoint on ImageNet's 50,000 images for validation, as shares of them."""
-
-    top1: float
-    top5: float
-
-
 @cache
-def _table() -> dict[str, dict[int, Accuracy]]:
-    """Name of each checkpoint to its accuracies by height and width of the images, the most accurate first."""
-    table: dict[str, dict[int, Accuracy]] = {}
+def _table() -> dict[str, dict[int, dict[str, float]]]:
+    """Name of each checkpoint to its shares by height and width of the images; the most accurate stand first."""
+    table: dict[str, dict[int, dict[str, float]]] = {}
     with _TABLE.open(encoding="utf-8", newline="") as lines:
         for row in csv.DictReader(lines):
-            accuracy = Accuracy(float(row["top1"]) / 100, float(row["top5"]) / 100)
-            table.setdefault(row["model"], {})[int(row["img_size"])] = accuracy
+            shares = {name: float(row[name]) / 100 for name in ("top1", "top5")}
+            table.setdefault(row["model"], {})[int(row["img_size"])] = shares
     return table
 
 
@@ -44,7 +35,7 @@ def published_sizes(checkpoint: str) -> list[int]:
 
 def published(checkpoint: str, resolution: int) -> Training:
     """The published accuracy of a checkpoint of timm on images of one of its `published_sizes`, with intervals."""
-    shares = asdict(_table()[checkpoint][resolution])
+    shares = _table()[checkpoint][resolution]
     scores = {name: counted_share(share, _IMAGES) for name, share in shares.items()}
     return Training(scores, _IMAGES, (), DATASET, "", 0, "published", 0.0, 0, checkpoint=checkpoint)
 

@@ -40,7 +40,8 @@ add_columns(
         "family",
         "text",
         "",
-        "the block type the network is made of, or mixed; of transformers vit, vit_tome and so on",
+        "the block type the network is made of, or mixed; of transformers vit, vit_tome and so on; of known networks "
+        "the architecture",
         path("network.family"),
     ),
     Column("resolution", "whole", "pixels", "height and width of the input", path("network.resolution")),

@@ -135,7 +135,7 @@ def test_a_budget_is_a_time_with_its_unit_or_a_rate(within, fps, ms):
     ("within", "fps"), [("33", None), ("0ms", None), ("fast", None), ("-3ms", None), (None, 0), (None, -1), ("3ms", 30)]
 )
 def test_what_is_no_budget_is_refused(within, fps):
-    with pytest.raises(UsageError, match="--within|--fps"):
+    with pytest.raises(UsageError, match=r"--within|--fps"):
         budget_ms(within, fps)
 
 
