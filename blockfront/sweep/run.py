@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from blockfront.design_space import ListedSpace
 from blockfront.errors import UsageError
 from blockfront.results import METRICS
 from blockfront.study import claim
@@ -22,6 +24,7 @@ from blockfront.sweep.latencies import profile
 from blockfront.sweep.pool import Pool
 from blockfront.sweep.proposing import propose
 from blockfront.sweep.samplers import SAMPLERS
+from blockfront.sweep.shipped import TABLE, quote_latencies
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -34,16 +37,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Done:
-    """What a run of a study did: how many networks it worked on, and how many accuracies it reused."""
+    """What a run of a study did: how many networks it worked on, how many accuracies it reused, how many latencies are
+    from the table that comes with the package."""
 
     study: str
     worked_on: int
     reused: int
+    quoted: int
 
 
-def run_sweep(plan: SweepPlan, progress: Progress, *, command: str | None = None, debug: bool = False) -> Done:
-    """Bring the plan's study to `n` finished networks, going on from what it holds.
+def run_sweep(
+    plan: SweepPlan,
+    progress: Progress,
+    *,
+    command: str | None = None,
+    debug: bool = False,
+    table: Path | None = TABLE,
+) -> Done:
+    """Bring the plan's study to `n` finished networks, or to all that are listed, going on from what it holds.
 
+    Latencies of listed networks are taken from `table` where it has them as they would come out today.
     Raises UsageError, with nothing written, when the study is of something else, is being run by another
     process, or the space cannot give `n` networks; RunError when the storage or the cluster fails.
     """
@@ -57,7 +70,7 @@ def run_sweep(plan: SweepPlan, progress: Progress, *, command: str | None = None
             keep_settings(study, plan.settings)
             _add_run(study, command)
             checkpoint(storage)
-            return _Sweep(plan, Journal(storage, study, plan.settings), progress, debug).run(draws)
+            return _Sweep(plan, Journal(storage, study, plan.settings), progress, debug).run(draws, table)
 
 
 class _Sweep:
@@ -69,7 +82,7 @@ class _Sweep:
         self.worked_on = 0
         self.reused = 0
 
-    def run(self, draws: Sequence[Draw]) -> Done:
+    def run(self, draws: Sequence[Draw], table: Path | None) -> Done:
         for line in self.plan.notes:
             self.progress.note(line)
         left, taken = self.journal.unfinished(), self.journal.taken()
@@ -77,25 +90,24 @@ class _Sweep:
         draws = [draw for draw in draws if draw.network.id not in taken]
         generation = SAMPLERS[self.plan.settings.sampler].generation
         missing = 0 if generation is None else max(0, self.plan.request.n - len(taken))
-        if left or draws or missing:
+        entries = [*left, *(self.journal.add(self.plan.space, draw) for draw in draws)]
+        listed = len(entries)
+        if table is not None and isinstance(self.plan.space, ListedSpace):
+            entries = quote_latencies(self.plan.means, self.journal, entries, table)
+        quoted = listed - len(entries)
+        if entries or missing:
             if self.plan.means.notice:
                 self.progress.note(self.plan.means.notice)
             if self.plan.dataset:
                 for line in self.plan.dataset.summary():
                     self.progress.note(line)
             with self._pool() as pool:
-                if generation is None:
-                    self._finish(pool, left + [self.journal.add(self.plan.space, draw) for draw in draws])
-                else:
-                    self._search(pool, left, missing, generation)
-        return Done(self.plan.study, self.worked_on, self.reused)
-
-    def _search(self, pool: Pool, left: list[Entry], missing: int, generation: int) -> None:
-        self._finish(pool, left)
-        while missing > 0:
-            count = min(generation, missing)
-            self._finish(pool, propose(self.journal, self.plan.space, count))
-            missing -= count
+                self._finish(pool, entries)
+                while missing > 0:
+                    count = min(generation or missing, missing)
+                    self._finish(pool, propose(self.journal, self.plan.space, count))
+                    missing -= count
+        return Done(self.plan.study, self.worked_on, self.reused, quoted)
 
     def _finish(self, pool: Pool, entries: list[Entry]) -> None:
         """Do the stages that the entries lack, and tell their trials.
