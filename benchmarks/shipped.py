@@ -14,11 +14,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
-import torch
+from zoo import macs_on_meta
 
 from blockfront.console.progress import choose_progress
-from blockfront.design_space import known_network
 from blockfront.design_space.listing import expand
+from blockfront.errors import UsageError
 from blockfront.results.trial import read_parts
 from blockfront.study.storage import open_study, opened, own_studies
 from blockfront.study.trials import network_trials
@@ -38,13 +38,10 @@ def arm_processors() -> list[Processor]:
 def networks_within(patterns: list[str], max_gmacs: float) -> Iterator[str]:
     """Names of the models that fit the patterns and take at most so many MACs; one that torch cannot count is said."""
     for name in expand(patterns):
-        try:
-            with torch.device("meta"):
-                cost = known_network(name).cost
-        except Exception as error:
-            print(f"left out: {name}: {type(error).__name__}", flush=True)
-            continue
-        if cost.macs <= max_gmacs * 1e9:
+        macs = macs_on_meta(name)
+        if macs is None:
+            print(f"left out: {name} does not run on torch's meta device", flush=True)
+        elif macs <= max_gmacs * 1e9:
             yield name
 
 
@@ -62,7 +59,11 @@ def main() -> None:
         cores = find_hardware(target).check_threads(None)
         for threads in sorted({1, cores or 1}):
             start = time.monotonic()
-            plan = _plan(asked, names, target, threads)
+            try:
+                plan = _plan(asked, names, target, threads)
+            except UsageError as error:
+                print(f"left out: {error}", flush=True)
+                continue
             done = run_sweep(plan, choose_progress(quiet=False), table=None)
             print(f"{plan.study}: {done.worked_on} networks in {time.monotonic() - start:.0f} s", flush=True)
             write_table(list(_rows(asked.storage)))

@@ -91,10 +91,10 @@ class _Sweep:
         generation = SAMPLERS[self.plan.settings.sampler].generation
         missing = 0 if generation is None else max(0, self.plan.request.n - len(taken))
         entries = [*left, *(self.journal.add(self.plan.space, draw) for draw in draws)]
-        listed = len(entries)
-        if table is not None and isinstance(self.plan.space, ListedSpace):
+        asked = len(entries)
+        if table is not None and isinstance(self.plan.space, ListedSpace) and not self.plan.settings.trains:
             entries = quote_latencies(self.plan.means, self.journal, entries, table)
-        quoted = listed - len(entries)
+        quoted = asked - len(entries)
         if entries or missing:
             if self.plan.means.notice:
                 self.progress.note(self.plan.means.notice)
