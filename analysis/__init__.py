@@ -1,5 +1,7 @@
 """Fronts, comparisons, statistics, figures and the report, from a study's DataFrame (one row a network)."""
 
+from blockfront.analysis.answer import answer_lines, network_name
+from blockfront.analysis.choice import Choice, choose_network
 from blockfront.analysis.comparison import Comparison, compare_targets, comparison_records, comparison_sentences
 from blockfront.analysis.comparison_page import render_comparison, write_comparison
 from blockfront.analysis.correlation import (
@@ -38,13 +40,16 @@ __all__ = [
     "METRICS",
     "OBJECTIVES",
     "Box",
+    "Choice",
     "Comparison",
     "Lead",
     "Metric",
     "Objectives",
     "accuracy_levels",
+    "answer_lines",
     "best_at_budgets",
     "best_within",
+    "choose_network",
     "compare_studies",
     "compare_targets",
     "comparison_records",
@@ -59,6 +64,7 @@ __all__ = [
     "hypervolume",
     "lead",
     "middle_tercile",
+    "network_name",
     "plot_correlation",
     "plot_edf",
     "plot_front",

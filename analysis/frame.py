@@ -69,18 +69,25 @@ APART = (
 def require_comparable(df: pd.DataFrame, *metrics: str) -> None:
     """Raise `UsageError` when values of several targets, sources or others of `APART` would be compared as if alike.
 
-    Only the rows count that have one of `metrics` (by default the default cost), and of these only metrics whose values
-    hold for one target.
+    Only the rows count that have one of `metrics` (by default the default cost): of those whose values hold for one
+    target they are of one target and latency source, of those that hold for one data set of one accuracy source.
     """
     table = tidy(df)
-    asked = [key for key in metrics or (OBJECTIVES.cost,) if METRICS[key].depends_on == "target" and key in table]
-    table = table[table[asked].notna().any(axis=1) & (table["state"] != "failed")]
+    table = table[table["state"] != "failed"]
+    metrics = tuple(key for key in metrics or (OBJECTIVES.cost,) if key in table)
+    scores = [key for key in metrics if METRICS[key].depends_on == "dataset"]
+    _require_one(table[table[scores].notna().any(axis=1)], "accuracy_source", "accuracy sources")
+    table = table[table[[key for key in metrics if METRICS[key].depends_on == "target"]].notna().any(axis=1)]
     for column, noun in APART:
-        values = sorted(set(table[column]) - {""})
-        if len(values) > 1:
-            raise UsageError(
-                f"these rows mix {noun} ({', '.join(values)}); take one first: df[df.{column} == {values[0]!r}]"
-            )
+        _require_one(table, column, noun)
+
+
+def _require_one(table: pd.DataFrame, column: str, noun: str) -> None:
+    values = sorted(set(table[column]) - {""})
+    if len(values) > 1:
+        raise UsageError(
+            f"these rows mix {noun} ({', '.join(values)}); take one first: df[df.{column} == {values[0]!r}]"
+        )
 
 
 def split_sources(df: pd.DataFrame, metric: str = OBJECTIVES.cost) -> dict[str, pd.DataFrame]:

@@ -86,7 +86,7 @@ def _value_pairs(table: pd.DataFrame, objectives: Objectives) -> list[tuple[str,
             numbers = _numbers(trained, column)
             facts.append(f"{numbers} {noun}" if numbers else "")
         facts.append(_joined(trained, "accuracy_source"))
-        seeds = _numbers(trained, "seed")
+        seeds = _numbers(trained[trained["trainings"].notna()], "seed")
         facts.append(f"seed {seeds}" if seeds else "")
         several = bool(trained["trainings"].max() > 1)
         facts.append(f"mean of {_numbers(trained, 'trainings')} trainings" if several else "")

@@ -10,8 +10,8 @@ from __future__ import annotations
 import argparse
 
 from blockfront.design_space import SPACES
+from blockfront.design_space.models import find_model
 from blockfront.errors import RunError
-from blockfront.services.models import find_model
 from blockfront.services.profile import prepare
 from blockfront.targets import TOOLCHAINS, Asked, get_target
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from blockfront.blocks.tokens import ReducedTransformer, Reducer, Tokens
 from blockfront.blocks.tokens.attention import Attended
-from blockfront.services.models import ImageSize, Model, find_model
+from blockfront.design_space.models import ImageSize, Model, find_model
 
 SUFFIX = "/sliced"
 

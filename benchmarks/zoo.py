@@ -30,7 +30,7 @@ from torch import nn
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from blockfront.services.models import Model
+    from blockfront.design_space.models import Model
 
 TARGETS = ("host", "rpi5")
 LARGE = "too large"
@@ -82,7 +82,7 @@ def model_of(name: str, resolution: int | None = None) -> Model:
     """The network that a row is about, at its own resolution or another."""
     from torchvision import models
 
-    from blockfront.services.models import ImageSize, Model, find_model
+    from blockfront.design_space.models import ImageSize, Model, find_model
     from blockfront.signature import Signature
 
     size = ImageSize.asked(resolution, None, None)

@@ -20,6 +20,7 @@ from blockfront.commands import (
     doctor,
     lists,
     profile,
+    rank,
     results,
     sample,
     show,
@@ -43,6 +44,7 @@ app = typer.Typer(
 
 for _command in (
     sample.sample,
+    rank.rank,
     results.studies,
     results.report,
     compare.compare,

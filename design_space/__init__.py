@@ -7,6 +7,8 @@ from blockfront.design_space.cnn import CnnNetwork
 from blockfront.design_space.cnn_space import DesignSpace
 from blockfront.design_space.cost import count_cost
 from blockfront.design_space.dimension import Dimension, choice, integer
+from blockfront.design_space.known import KnownNetwork, known_network
+from blockfront.design_space.listed_space import ListedSpace, list_networks
 from blockfront.design_space.loading import load_space
 from blockfront.design_space.network import Network
 from blockfront.design_space.presets import SPACES, Preset
@@ -25,6 +27,8 @@ __all__ = [
     "DesignSpace",
     "Dimension",
     "Head",
+    "KnownNetwork",
+    "ListedSpace",
     "Network",
     "Preset",
     "Reduction",
@@ -38,5 +42,7 @@ __all__ = [
     "choice",
     "count_cost",
     "integer",
+    "known_network",
+    "list_networks",
     "load_space",
 ]

@@ -10,7 +10,7 @@ from torch import nn
 
 from blockfront.design_space.build import ConvolutionalNetwork
 from blockfront.design_space.cost import sum_cost
-from blockfront.design_space.network import KINDS, Network
+from blockfront.design_space.network import KINDS, ImageNetwork
 from blockfront.design_space.spec import Head, StageSpec, Stem
 from blockfront.design_space.text import format_parts, format_start, parse_parts, parse_start
 from blockfront.errors import UsageError
@@ -18,7 +18,7 @@ from blockfront.results.cost import Cost
 
 
 @dataclass(frozen=True)
-class CnnNetwork(Network):
+class CnnNetwork(ImageNetwork):
     """A network of convolutional blocks; raises `UsageError` when its strides exceed its resolution."""
 
     stem: Stem

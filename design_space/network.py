@@ -24,23 +24,16 @@ from blockfront.tasks import CLASSIFICATION, TASKS
 
 @dataclass(frozen=True)
 class Network(ABC):
-    """One point of a design space; a kind of networks is a frozen dataclass with a `kind`, added to `KINDS`.
+    """A network of a space; a kind of networks is a frozen dataclass with a `kind`, added to `KINDS`.
 
-    `task` is an entry of `blockfront.tasks.TASKS`, and `num_classes` how many outputs the network has: classes, where
-    it classifies. `str(network)` is its text form, which `Network.parse` reads back. JSON both ways through msgspec.
+    `task` is an entry of `blockfront.tasks.TASKS`. `str(network)` is its text form, which `Network.parse` reads back.
+    JSON both ways through msgspec.
     """
 
-    resolution: int
-    num_classes: int
     task: str = field(default=CLASSIFICATION, kw_only=True)
 
     def __post_init__(self) -> None:
         TASKS[self.task]
-        if self.resolution < 1 or self.num_classes < 1:
-            raise UsageError(
-                "a network needs a positive resolution and number of classes, "
-                f"not {self.resolution} and {self.num_classes}"
-            )
 
     @cached_property
     def id(self) -> str:
@@ -54,12 +47,12 @@ class Network(ABC):
     @property
     @abstractmethod
     def family(self) -> str:
-        """What fronts compare: the block type, or for transformers how tokens are reduced."""
+        """What fronts compare: the block type, how tokens are reduced, or of a known network its architecture."""
 
     @property
+    @abstractmethod
     def signature(self) -> Signature:
-        """One square image in colour."""
-        return Signature.image(self.resolution)
+        """What it takes."""
 
     @property
     def adaptation(self) -> Adaptation[Any] | None:
@@ -67,18 +60,17 @@ class Network(ABC):
         return None
 
     @property
-    def cost(self) -> Cost:
-        """The same as `count_cost(self.deployed(), self.signature)`, faster for many alike networks."""
-        return self.layers_cost + postprocess_cost(self.task, self.num_classes)
-
-    @property
     @abstractmethod
-    def layers_cost(self) -> Cost:
-        """The cost without the task's post-processing."""
+    def cost(self) -> Cost:
+        """The same as `count_cost(self.deployed(), self.signature)`."""
+
+    def cost_of(self, module: nn.Module) -> Cost:
+        """The cost where `module` is what `deployed` gave, without an artefact."""
+        return self.cost
 
     @abstractmethod
     def build(self) -> nn.Module:
-        """A module from (N, 3, resolution, resolution) to (N, num_classes), such as logits, randomly initialised.
+        """A module that takes `signature`, randomly initialised.
 
         The weights follow torch's global random state. Raises `UsageError` for what cannot be built.
         """
@@ -109,10 +101,43 @@ class Network(ABC):
         kind = segments[0].partition("_")[0]
         if kind not in KINDS and len(segments) < 3:
             raise UsageError(
-                f"network {text!r} needs at least cnn_<resolution>_n<classes>/stem_.../head "
-                "or vit_<resolution>_n<classes>/p..."
+                f"network {text!r} needs at least cnn_<resolution>_n<classes>/stem_.../head, "
+                "vit_<resolution>_n<classes>/p... or known_<size>/<model>"
             )
         return KINDS[kind].from_segments(segments)
+
+
+@dataclass(frozen=True)
+class ImageNetwork(Network):
+    """A network of one square image in colour, `resolution` pixels high and wide, to (N, num_classes), such as logits.
+
+    `num_classes` is how many outputs it has: classes, where it classifies.
+    """
+
+    resolution: int
+    num_classes: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.resolution < 1 or self.num_classes < 1:
+            raise UsageError(
+                "a network needs a positive resolution and number of classes, "
+                f"not {self.resolution} and {self.num_classes}"
+            )
+
+    @property
+    def signature(self) -> Signature:
+        return Signature.image(self.resolution)
+
+    @property
+    def cost(self) -> Cost:
+        """As of every network, faster for many alike."""
+        return self.layers_cost + postprocess_cost(self.task, self.num_classes)
+
+    @property
+    @abstractmethod
+    def layers_cost(self) -> Cost:
+        """The cost without the task's post-processing."""
 
 
 KINDS: Registry[type[Network]] = Registry("kind of network")

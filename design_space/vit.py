@@ -13,7 +13,7 @@ from torch import nn
 from blockfront.adaptations import Adaptation, TokenCounts
 from blockfront.blocks.deployment import fuse_branches
 from blockfront.blocks.tokens import Reducer, TransformerMacs, reduce_tokens
-from blockfront.design_space.network import KINDS, Network
+from blockfront.design_space.network import KINDS, ImageNetwork
 from blockfront.design_space.reduction import LEARNED, ReductionSpec, family_of
 from blockfront.design_space.text import format_start, format_value, match_segment, parse_start
 from blockfront.errors import UsageError
@@ -21,7 +21,7 @@ from blockfront.results.cost import Cost
 
 
 @dataclass(frozen=True)
-class VitNetwork(Network):
+class VitNetwork(ImageNetwork):
     """A vision transformer with a class token, as DeiT is built (arXiv:2012.12877), and its token reduction.
 
     `patch` is in pixels, `width` in channels of all `heads` together, the hidden layer of an MLP has `mlp_ratio` times

@@ -49,7 +49,7 @@ def profile(
     """Compile one model for a target, compare it with torch, and show its latency and its kernels by time."""
     from blockfront.console.progress import choose_progress
     from blockfront.console.tables import print_json
-    from blockfront.services.models import ImageSize, find_model
+    from blockfront.design_space.models import ImageSize, find_model
     from blockfront.services.profile import profile_model
     from blockfront.targets import Asked, choose, find_hardware
     from blockfront.targets.tuning.database import find_traces

@@ -42,8 +42,8 @@ def tune(
     """
     from blockfront.console.progress import choose_progress
     from blockfront.console.tables import print_json
+    from blockfront.design_space.models import ImageSize
     from blockfront.services.device import choose_measuring
-    from blockfront.services.models import ImageSize
     from blockfront.services.tune import find_models, longest_tasks, tune_tasks
     from blockfront.targets import get_processor
     from blockfront.targets.tuning.database import TuningDatabase

@@ -53,7 +53,7 @@ def verify(
     """
     from blockfront.console.progress import choose_progress
     from blockfront.console.tables import print_json
-    from blockfront.services.models import ImageSize
+    from blockfront.design_space.models import ImageSize
     from blockfront.services.verify import networks_to_verify, options_for
     from blockfront.services.verify import verify as verify_all
 

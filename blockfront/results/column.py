@@ -84,7 +84,8 @@ def adapted_columns(title: str, metric: Metric) -> tuple[Column, Column, Column]
 
     def of(result: Result) -> Score | None:
         shares = [found.shares[metric.key] for found in result.adaptations.values() if metric.key in found.shares]
-        return counted_share(shares[0], result.trainings[0].test_images) if shares and result.trainings else None
+        images = of_training(result, lambda training: training.test_images)
+        return counted_share(shares[0], images) if shares and images else None
 
     return _with_interval("0 to 1", title, metric, of)
 

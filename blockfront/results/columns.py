@@ -40,7 +40,8 @@ add_columns(
         "family",
         "text",
         "",
-        "the block type the network is made of, or mixed; of transformers vit, vit_tome and so on",
+        "the block type the network is made of, or mixed; of transformers vit, vit_tome and so on; of known networks "
+        "the architecture",
         path("network.family"),
     ),
     Column("resolution", "whole", "pixels", "height and width of the input", path("network.resolution")),
@@ -273,9 +274,18 @@ add_columns(
         "whole",
         "",
         "trainings, each with a seed of its own, that accuracies are the mean of",
-        lambda r: len(r.trainings) or None,
+        lambda r: sum(t.epochs > 0 for t in r.trainings) or None,
     ),
-    Column("accuracy_source", "text", "", "trained, checkpoint or proxy", lambda r: of_training(r, lambda t: t.source)),
+    Column(
+        "accuracy_source",
+        "text",
+        "",
+        "where accuracies are from: trained or checkpoint (tested) here, published, the user's file, or proxy",
+        lambda r: of_training(r, lambda t: t.source),
+    ),
+    Column(
+        "checkpoint", "text", "", "weights that the accuracies are of", lambda r: of_training(r, lambda t: t.checkpoint)
+    ),
     Column("task", "text", "", "what networks are trained for", path("origin.task")),
     Column(
         "dataset",
@@ -284,13 +294,15 @@ add_columns(
         "data set trained and tested on",
         lambda r: of_training(r, lambda t: t.dataset) or r.origin.dataset,
     ),
-    Column("epochs", "whole", "", "passes over the training images", lambda r: of_training(r, lambda t: t.epochs)),
+    Column(
+        "epochs", "whole", "", "passes over the training images", lambda r: of_training(r, lambda t: t.epochs) or None
+    ),
     Column(
         "train_seconds",
         "real",
         "s",
         "time the training took",
-        lambda r: sum(t.seconds for t in r.trainings) if r.trainings else None,
+        lambda r: sum(t.seconds for t in r.trainings) or None,
     ),
     Column("seed", "whole", "", "seed of the sampling, the weights and the training", path("origin.seed")),
     Column("schema_version", "whole", "", "version of these columns", lambda r: SCHEMA_VERSION),

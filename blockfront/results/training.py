@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from blockfront.results.intervals import bootstrap95, wilson95
 
-AccuracySource = Literal["trained", "checkpoint", "proxy"]
+AccuracySource = Literal["trained", "checkpoint", "published", "file", "proxy"]
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,13 @@ class Score:
 class Training:
     """Scores of one training by metric, on `test_images`; `curve` is the task's first metric after each epoch.
 
-    `seed` is that of the weights and of the order of the images. A network that was not trained here has the source
-    `checkpoint`, no recipe and no epochs.
+    `seed` is that of the weights and of the order of the images. A network that was not trained here has no recipe and
+    no epochs: `checkpoint` names its weights where they have a name, which were evaluated here where the source is
+    `checkpoint`, elsewhere where it is `published` or `file`. `test_images` is None where nobody says.
     """
 
     scores: dict[str, Score]
-    test_images: int
+    test_images: int | None
     curve: tuple[float, ...]
     dataset: str
     recipe_hash: str
@@ -41,6 +42,7 @@ class Training:
     source: AccuracySource
     seconds: float
     seed: int
+    checkpoint: str | None = None
 
 
 def mean_score(trainings: Sequence[Training], metric: str) -> Score | None:

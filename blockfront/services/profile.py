@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from blockfront.errors import RunError, UsageError, first_line
-from blockfront.evaluation import in_evaluation
 from blockfront.results import NetworkFacts, Origin, Result
 from blockfront.results.cost import Cost
 from blockfront.results.description import described
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from blockfront.console.progress import Advance, Progress
-    from blockfront.services.models import Model
+    from blockfront.design_space.models import Model
     from blockfront.targets import Means, Toolchain
 
 
@@ -26,7 +25,7 @@ def build_model(model: Model) -> tuple[nn.Module, Cost]:
 
     module = None
     try:
-        module = built(model)
+        module = model.whole()
         deployed = deploy(module)
         return deployed, count_cost(deployed, model.signature)
     except (UsageError, RunError):
@@ -36,26 +35,6 @@ def build_model(model: Model) -> tuple[nn.Module, Cost]:
             raise RunError(f"{model.name} has weights in {formats}: convert it to float32 by .float()") from error
         reason = " ".join(first_line(error).split())[:300]
         raise RunError(f"{model.name} does not run at {model.signature.size}: {reason}") from error
-
-
-def built(model: Model) -> nn.Module:
-    """The model's module in evaluation mode, with lazy layers made for its inputs.
-
-    Raises RunError for what cannot be compiled as it is.
-    """
-    import torch
-    from torch import nn
-
-    module = in_evaluation(model.build())
-    for name, part in module.named_modules():
-        if isinstance(part, torch.jit.ScriptModule):
-            scripted = f"{name} of {model.name}" if name else model.name
-            raise RunError(f"{scripted} is TorchScript, which hides its operators: give the module it was made of")
-    tensors = [*module.parameters(), *module.buffers()]
-    if any(nn.parameter.is_lazy(tensor) for tensor in tensors):
-        with torch.no_grad():
-            module(*model.signature.zeros())
-    return module
 
 
 def _other_formats(module: nn.Module | None) -> str:

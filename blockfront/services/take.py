@@ -12,9 +12,9 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
 
+from blockfront.design_space.models import ImageSize, Model
 from blockfront.errors import UsageError
 from blockfront.files import explaining
-from blockfront.services.models import ImageSize, Model
 
 if TYPE_CHECKING:
     from torch import nn
@@ -132,13 +132,13 @@ def build_lines(library: Library) -> list[str]:
 def _modules(model: Model, weights: Path | None) -> tuple[nn.Module, nn.Module]:
     """The module as it is trained, with its weights, and as it runs on a target."""
     from blockfront.design_space import Network
-    from blockfront.services.profile import build_model, built
+    from blockfront.services.profile import build_model
     from blockfront.services.weights import load_weights
     from blockfront.training import seeded
 
     network = None if model.network is None else Network.parse(model.network)
     with seeded(0):
-        trained = built(model if network is None else replace(model, build=network.build))
+        trained = (model if network is None else replace(model, build=network.build)).whole()
     if weights is not None:
         load_weights(trained, weights)
     runs = trained if network is None else network.deploying(deepcopy(trained))

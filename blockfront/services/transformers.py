@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from blockfront.design_space.models import find_model
 from blockfront.errors import RunError, UsageError
-from blockfront.services.models import find_model
 
 if TYPE_CHECKING:
     from timm.models.vision_transformer import VisionTransformer

@@ -8,8 +8,8 @@ from dataclasses import replace
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from blockfront.design_space.models import OWN_SIZE, ImageSize, Model, find_model
 from blockfront.errors import RunError, UsageError, near_names, unknown
-from blockfront.services.models import OWN_SIZE, ImageSize, Model, find_model
 
 if TYPE_CHECKING:
     from blockfront.console.progress import Progress

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blockfront.cores import usable_cores
+from blockfront.design_space.models import OWN_SIZE, ImageSize, find_model
 from blockfront.errors import UsageError
 from blockfront.python_file import import_file, is_file_reference
-from blockfront.services.models import OWN_SIZE, ImageSize, find_model
 
 if TYPE_CHECKING:
     from blockfront.console.progress import Progress

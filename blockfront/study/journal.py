@@ -60,7 +60,8 @@ class Journal:
         from optuna.trial import FixedTrial, TrialState, create_trial
 
         fixed = FixedTrial(dict(draw.values))
-        space.suggest(fixed)
+        if draw.values:
+            space.suggest(fixed)
         network = facts_of(draw.network)
         trial = create_trial(
             state=TrialState.RUNNING,
@@ -166,7 +167,7 @@ class Journal:
 def facts_of(network: Network) -> NetworkFacts:
     """A network as a trial keeps it."""
     adaptation = None if network.adaptation is None else network.adaptation.name
-    return NetworkFacts(network.id, str(network), network.family, network.resolution, adaptation)
+    return NetworkFacts(network.id, str(network), network.family, network.signature.resolution, adaptation)
 
 
 def taken(study: Study) -> dict[str, int]:

@@ -6,10 +6,8 @@ from typing import Any
 
 from blockfront.errors import UsageError, unknown
 from blockfront.results.description import described
-from blockfront.results.trial import read_result
-from blockfront.study.settings import origin_of, read_settings
+from blockfront.study.reading import read_results
 from blockfront.study.storage import open_study, opened, own_studies
-from blockfront.study.trials import network_trials, warn_of_foreign
 
 
 def find_network(prefix: str, storage: str, study: str | None = None) -> list[dict[str, Any]]:
@@ -23,14 +21,11 @@ def find_network(prefix: str, storage: str, study: str | None = None) -> list[di
     known: set[str] = set()
     with opened(storage) as opened_storage:
         for name in [study] if study else own_studies(opened_storage):
-            optuna_study = open_study(opened_storage, name)
-            origin = origin_of(name, read_settings(optuna_study))
-            warn_of_foreign(optuna_study)
-            for trial in network_trials(optuna_study):
-                network_id = trial.user_attrs["network"]["id"]
+            for result in read_results(open_study(opened_storage, name)):
+                network_id = str(result.network and result.network.id)
                 known.add(network_id)
                 if network_id.startswith(prefix):
-                    found.append(described(read_result(origin, trial)))
+                    found.append(described(result))
     matching = sorted({row["network_id"] for row in found})
     if len(matching) > 1:
         raise UsageError(f"{prefix!r} starts the ids of several networks: {', '.join(matching[:5])}; give more digits")

@@ -164,10 +164,16 @@ def list_studies(storage: str = DEFAULT_STORAGE) -> list[dict[str, object]]:
 
 
 def load_provenance(studies: Sequence[str], storage: str = DEFAULT_STORAGE) -> dict[str, dict[str, object]]:
-    """Study name to what it takes to repeat it: settings, and command, machine and versions of each run."""
+    """Study name to what it takes to repeat it: settings, and command, machine and versions of each run.
+
+    Of accuracies that it was given, where they are from.
+    """
     with opened(storage) as opened_storage:
         kept = {name: open_study(opened_storage, name).user_attrs for name in studies}
-        return {name: {key: attrs[key] for key in ("settings", "runs") if key in attrs} for name, attrs in kept.items()}
+        return {
+            name: {key: attrs[key] for key in ("settings", "runs", "accuracy_origin") if key in attrs}
+            for name, attrs in kept.items()
+        }
 
 
 def load_objectives(studies: Sequence[str], storage: str = DEFAULT_STORAGE) -> list[tuple[str, ...]]:
@@ -207,15 +213,9 @@ def failures_in_one_line(storage: str) -> Iterator[None]:
 
 def _rows(storage: RDBStorage, name: str) -> Iterator[dict[str, object]]:
     from blockfront.results.table import row_of
-    from blockfront.results.trial import read_result
-    from blockfront.study.settings import origin_of, read_settings
-    from blockfront.study.trials import network_trials, warn_of_foreign
+    from blockfront.study.reading import read_results
 
-    study = open_study(storage, name)
-    origin = origin_of(name, read_settings(study))
-    warn_of_foreign(study)
-    for trial in network_trials(study):
-        yield row_of(read_result(origin, trial))
+    return map(row_of, read_results(open_study(storage, name)))
 
 
 def _cause(error: BaseException) -> str:

@@ -30,8 +30,20 @@ def choose_training(request: Request) -> tuple[Dataset | None, Recipe | None]:
     return get_dataset(request.dataset, request.data_dir), Recipe(**overrides)
 
 
-def choose_space(request: Request, dataset: Dataset | None) -> Space:
-    """The space, for the data set's input, task and outputs; raises UsageError for one that is for another task."""
+def choose_space(request: Request, dataset: Dataset | None) -> tuple[Space, tuple[str, ...]]:
+    """The space, for the data set's input, task and outputs, and what is to be told of it, in lines.
+
+    Raises UsageError for one that is for another task, and for models that are none.
+    """
+    from blockfront.design_space import list_networks
+    from blockfront.design_space.models import ImageSize
+
+    if request.models:
+        return list_networks(request.models, ImageSize.asked(request.resolution, request.input, None))
+    return _space_by_name(request, dataset), ()
+
+
+def _space_by_name(request: Request, dataset: Dataset | None) -> Space:
     from blockfront.design_space import SPACES, load_space
 
     if dataset is None:

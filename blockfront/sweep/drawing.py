@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING
 
+from blockfront.design_space import ListedSpace
 from blockfront.errors import UsageError
 from blockfront.study.journal import Draw
 
@@ -13,6 +15,16 @@ if TYPE_CHECKING:
 
 REPEATS_ALLOWED = 1000
 """Draws in a row that may repeat an earlier network before the space counts as used up."""
+
+
+def draw_missing(space: Space, seed: int, n: int, taken: Mapping[str, int]) -> list[Draw]:
+    """The networks that a study lacks which has those in `taken`: until it has `n`, or all that the space lists.
+
+    Raises as `draw_networks` does.
+    """
+    if isinstance(space, ListedSpace):
+        return [Draw(i, {}, network) for i, network in enumerate(space.networks) if network.id not in taken]
+    return list(islice(draw_networks(space, seed, taken), max(0, n - len(taken))))
 
 
 def draw_networks(space: Space, seed: int, taken: Mapping[str, int]) -> Iterator[Draw]:

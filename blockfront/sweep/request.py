@@ -31,7 +31,9 @@ DEVICES = ("auto", "cpu", "cuda")
 @dataclass(frozen=True)
 class Request:
     """Options of `bench sample`, with their defaults. `n` is the study's total number of networks, `cooldown` the
-    seconds a device rests before each visit; `value` is the task's first metric by default.
+    seconds a device rests before each visit; `value` is the task's first metric by default. With `models`, names of
+    known networks as `list_networks` takes them, the study grows by those that it lacks, at the size `input` (such as
+    1x224x320) or their own, whatever `n` and `space` are.
 
     Limits are in minutes a network: `profile_minutes` for compiling and timing, `train_minutes` for training.
     """
@@ -39,6 +41,8 @@ class Request:
     n: int = 20
     target: str = "host"
     space: str = "mobile"
+    models: tuple[str, ...] = ()
+    input: str | None = None
     dataset: str = "digits"
     data_dir: str | None = None
     resolution: int | None = None
@@ -69,7 +73,8 @@ class Request:
 class SweepPlan:
     """A checked request: the things its names stand for, and the settings its study must have.
 
-    `means` give each network its latency; `devices` is how many networks are measured at once.
+    `means` give each network its latency; `devices` is how many networks are measured at once. `notes` are lines that
+    the user is to be told.
     """
 
     request: Request
@@ -81,6 +86,7 @@ class SweepPlan:
     settings: Settings
     workers: int
     devices: int
+    notes: tuple[str, ...] = ()
 
     @property
     def exclusive(self) -> bool:
@@ -140,7 +146,7 @@ def resolve(request: Request) -> SweepPlan:
     SAMPLERS[request.sampler]
     storage_exists(request.storage)
     dataset, recipe = choose_training(request)
-    space = choose_space(request, dataset)
+    space, notes = choose_space(request, dataset)
     asked = Asked(
         find_hardware(request.target),
         request.threads,
@@ -183,12 +189,14 @@ def resolve(request: Request) -> SweepPlan:
         settings=settings,
         workers=_workers(request),
         devices=means.measures.devices(options) if means.measures else 1,
+        notes=notes,
     )
 
 
 def _study_name(space: str, target: str, request: Request) -> str:
     precision = "" if request.precision == "float32" else f"-{request.precision}"
-    return f"{space}-{target}{precision}{'-tuned' if request.tuned else ''}"
+    threads = f"-t{request.threads}" if request.models and request.threads else ""
+    return f"{space}-{target}{precision}{threads}{'-tuned' if request.tuned else ''}"
 
 
 def _check_numbers(request: Request) -> None:

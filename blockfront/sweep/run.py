@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from blockfront.design_space import ListedSpace
 from blockfront.errors import UsageError
 from blockfront.results import METRICS
 from blockfront.study import claim
@@ -18,11 +19,12 @@ from blockfront.study.sqlite_file import checkpoint
 from blockfront.study.storage import open_storage, opened, study_names
 from blockfront.sweep.accuracies import adapt, reuse, train_networks
 from blockfront.sweep.cluster import embedded_cluster, existing_cluster
-from blockfront.sweep.drawing import draw_networks
+from blockfront.sweep.drawing import draw_missing, draw_networks
 from blockfront.sweep.latencies import profile
 from blockfront.sweep.pool import Pool
 from blockfront.sweep.proposing import propose
 from blockfront.sweep.samplers import SAMPLERS
+from blockfront.sweep.shipped import TABLE, quote_latencies
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -35,16 +37,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Done:
-    """What a run of a study did: how many networks it worked on, and how many accuracies it reused."""
+    """What a run of a study did: how many networks it worked on, how many accuracies it reused, how many latencies are
+    from the table that comes with the package."""
 
     study: str
     worked_on: int
     reused: int
+    quoted: int
 
 
-def run_sweep(plan: SweepPlan, progress: Progress, *, command: str | None = None, debug: bool = False) -> Done:
-    """Bring the plan's study to `n` finished networks, going on from what it holds.
+def run_sweep(
+    plan: SweepPlan,
+    progress: Progress,
+    *,
+    command: str | None = None,
+    debug: bool = False,
+    table: Path | None = TABLE,
+) -> Done:
+    """Bring the plan's study to `n` finished networks, or to all that are listed, going on from what it holds.
 
+    Latencies of listed networks are taken from `table` where it has them as they would come out today.
     Raises UsageError, with nothing written, when the study is of something else, is being run by another
     process, or the space cannot give `n` networks; RunError when the storage or the cluster fails.
     """
@@ -58,7 +70,7 @@ def run_sweep(plan: SweepPlan, progress: Progress, *, command: str | None = None
             keep_settings(study, plan.settings)
             _add_run(study, command)
             checkpoint(storage)
-            return _Sweep(plan, Journal(storage, study, plan.settings), progress, debug).run(draws)
+            return _Sweep(plan, Journal(storage, study, plan.settings), progress, debug).run(draws, table)
 
 
 class _Sweep:
@@ -70,31 +82,34 @@ class _Sweep:
         self.worked_on = 0
         self.reused = 0
 
-    def run(self, draws: Sequence[Draw]) -> Done:
-        left = self.journal.unfinished()
-        missing = max(0, self.plan.request.n - len(self.journal.taken()))
-        if left or missing:
+    def run(self, draws: Sequence[Draw], table: Path | None) -> Done:
+        for line in self.plan.notes:
+            self.progress.note(line)
+        left, taken = self.journal.unfinished(), self.journal.taken()
+        # Another process may have added some since they were drawn.
+        draws = [draw for draw in draws if draw.network.id not in taken]
+        generation = SAMPLERS[self.plan.settings.sampler].generation
+        missing = 0 if generation is None else max(0, self.plan.request.n - len(taken))
+        entries = [*left, *(self.journal.add(self.plan.space, draw) for draw in draws)]
+        asked = len(entries)
+        if table is not None and isinstance(self.plan.space, ListedSpace) and not self.plan.settings.trains:
+            entries = quote_latencies(self.plan.means, self.journal, entries, table)
+        quoted = asked - len(entries)
+        if entries or missing:
             kept = read_settings(self.journal.study)
-            for line in (self.plan.means.notice, code_of_others(self.plan.study, kept, self.plan.settings)):
-                if line:
-                    self.progress.note(line)
+            for told in (self.plan.means.notice, code_of_others(self.plan.study, kept, self.plan.settings)):
+                if told:
+                    self.progress.note(told)
             if self.plan.dataset:
                 for line in self.plan.dataset.summary():
                     self.progress.note(line)
             with self._pool() as pool:
-                generation = SAMPLERS[self.plan.settings.sampler].generation
-                if generation is None:
-                    self._finish(pool, left + [self.journal.add(self.plan.space, d) for d in draws[:missing]])
-                else:
-                    self._search(pool, left, missing, generation)
-        return Done(self.plan.study, self.worked_on, self.reused)
-
-    def _search(self, pool: Pool, left: list[Entry], missing: int, generation: int) -> None:
-        self._finish(pool, left)
-        while missing > 0:
-            count = min(generation, missing)
-            self._finish(pool, propose(self.journal, self.plan.space, count))
-            missing -= count
+                self._finish(pool, entries)
+                while missing > 0:
+                    count = min(generation or missing, missing)
+                    self._finish(pool, propose(self.journal, self.plan.space, count))
+                    missing -= count
+        return Done(self.plan.study, self.worked_on, self.reused, quoted)
 
     def _finish(self, pool: Pool, entries: list[Entry]) -> None:
         """Do the stages that the entries lack, and tell their trials.
@@ -142,8 +157,7 @@ def _draw_missing(plan: SweepPlan) -> list[Draw]:
     if SAMPLERS[plan.settings.sampler].generation is not None:
         next(draw_networks(plan.space, plan.request.seed, known))
         return []
-    missing = max(0, plan.request.n - len(known))
-    return list(islice(draw_networks(plan.space, plan.request.seed, known), missing))
+    return draw_missing(plan.space, plan.request.seed, plan.request.n, known)
 
 
 def _existing_study(plan: SweepPlan) -> Study | None:

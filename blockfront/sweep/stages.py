@@ -79,7 +79,7 @@ def train_network(job: Job, dataset: Dataset, recipe: Recipe, device: str) -> di
         network = _network(job)
         module: Any = network.build()
         where: dict[str, Any] = {"device": device, "threads": job.threads, "seed": job.seed}
-        where["resolution"] = network.resolution
+        where["resolution"] = network.signature.resolution
         if network.adaptation is not None:
             return train_and_adapt(module, network.adaptation, dataset, recipe, where)
         # What is minimised where that is more than the task's criterion, such as losses of auxiliary heads.
@@ -99,7 +99,7 @@ def _prepare(job: Job, means: Means) -> Compiled:
         artefact = msgspec.convert(job.artefact, adaptation.artefact)
     module = network.deployed(artefact)
     program = means.prepare(module, network.signature, job.seed)
-    cost = count_cost(module, network.signature) if artefact is not None else network.cost
+    cost = count_cost(module, network.signature) if artefact is not None else network.cost_of(module)
     facts: dict[str, Any] = {"cost": cost}
     if adaptation is not None:
         facts["adapted"] = {adaptation.name: adaptation.origin(artefact)}
@@ -120,5 +120,5 @@ def _network(job: Job) -> Network:
         import_file(file)
     network = Network.parse(job.network)
     if network.id != job.network_id:
-        raise RunError(f"{network} no longer means what it meant: a block's defaults changed since the sampling")
+        raise RunError(f"{network} no longer means what it meant: its file, or a block's defaults, changed since then")
     return network

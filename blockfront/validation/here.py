@@ -11,10 +11,10 @@ import msgspec
 
 from blockfront.console.progress import Advance, Progress
 from blockfront.content_store import cache_folder
+from blockfront.design_space.models import ImageSize, find_model
 from blockfront.digest import digest
 from blockfront.errors import RunError, UsageError
 from blockfront.results.latency import Visit
-from blockfront.services.models import ImageSize, find_model
 from blockfront.services.profile import prepare
 from blockfront.targets import Program, RunOptions, get_processor
 from blockfront.targets.compiler.kernel_cache import rules_version

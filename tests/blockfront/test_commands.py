@@ -7,8 +7,8 @@ import json
 import pytest
 from PIL import Image
 
+from blockfront.design_space.models import ImageSize, find_model
 from blockfront.results import COLUMNS
-from blockfront.services.models import ImageSize, find_model
 from blockfront.signature import Signature
 
 NETWORK = "cnn_32_n10/stem_k3_s2_c8_nrelu/ds_r1_k3_s2_c16_nrelu/head"

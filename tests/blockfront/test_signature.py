@@ -7,8 +7,8 @@ from collections import OrderedDict, namedtuple
 import pytest
 import torch
 
+from blockfront.design_space.models import ImageSize
 from blockfront.errors import UsageError
-from blockfront.services.models import ImageSize
 from blockfront.signature import Input, Signature, leaves
 
 WORDS = Signature((Input("ids", (1, 7), "int64", below=100), Input("mask", (1, 7), "bool")))

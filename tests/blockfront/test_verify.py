@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 import blockfront as suite
-from blockfront.services.models import ImageSize
+from blockfront.design_space.models import ImageSize
 from blockfront.services.verify import NetworkToVerify, verify_network
 from blockfront.targets import RunOptions, compile_model, get_target
 from blockfront.targets.latency.emulation import Emulation

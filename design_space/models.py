@@ -1,4 +1,4 @@
-"""What `bench profile` takes: a timm or torchvision name, a factory in a file, a network's text."""
+"""From a string to a network: a timm or torchvision name, a factory in a file, a network's text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blockfront.errors import UsageError, unknown
+from blockfront.errors import RunError, UsageError, unknown
+from blockfront.evaluation import in_evaluation
 from blockfront.python_file import is_file_reference, load_object
 from blockfront.signature import Input, Signature
 
@@ -17,10 +18,12 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from blockfront.design_space.network import Network
+
 DEFAULT_RESOLUTION = 224
 _TAKEN = "give a timm name, torchvision:NAME, file.py:factory or a network's text"
 _OF_TIMM = re.compile(r"(hf[-_]hub:)?timm/")
-_FILES = (".onnx", ".pt", ".pth", ".pt2", ".ckpt", ".safetensors", ".tflite", ".pb", ".h5", ".keras")
+MODEL_FILES = (".onnx", ".pt", ".pth", ".pt2", ".ckpt", ".safetensors", ".tflite", ".pb", ".h5", ".keras")
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,25 @@ class Model:
     network: str | None = None
     source: tuple[str, str] | None = None
 
+    def whole(self) -> nn.Module:
+        """The model built, in evaluation mode, with lazy layers made for its inputs.
+
+        Raises RunError for what cannot be compiled as it is.
+        """
+        import torch
+        from torch import nn
+
+        module = in_evaluation(self.build())
+        for name, part in module.named_modules():
+            if isinstance(part, torch.jit.ScriptModule):
+                scripted = f"{name} of {self.name}" if name else self.name
+                raise RunError(f"{scripted} is TorchScript, which hides its operators: give the module it was made of")
+        tensors = [*module.parameters(), *module.buffers()]
+        if any(nn.parameter.is_lazy(tensor) for tensor in tensors):
+            with torch.no_grad():
+                module(*self.signature.zeros())
+        return module
+
 
 def find_model(ref: str, size: ImageSize = OWN_SIZE, reduction: Path | None = None) -> Model:
     """The model `ref` means: a network's text, `file.py:factory`, `torchvision:NAME` or a timm name.
@@ -115,7 +137,7 @@ def _check_no_file(ref: str) -> None:
     """Raise UsageError for a file that no factory is named of."""
     if ref.endswith(".py"):
         raise UsageError(f"{ref} lacks the function that makes the network: give {ref}:NAME")
-    if ref.lower().endswith(_FILES):
+    if ref.lower().endswith(MODEL_FILES):
         raise UsageError(
             f"{ref} is a file of weights or of an exported network: give the torch module, as a function of a Python "
             "file that builds it and loads what it needs, file.py:factory"
@@ -132,15 +154,24 @@ def _reduced(plain: Model, reduction: Path) -> nn.Module:
 
 
 def _from_text(text: str, size: ImageSize) -> Model:
-    from blockfront.design_space import Network
+    network = network_of_text(text, size)
+    source = ("from blockfront.design_space import Network", f"Network.parse({str(network)!r}).build()")
+    return Model(str(network), network.deployed, network.signature, str(network), source)
+
+
+def network_of_text(text: str, size: ImageSize = OWN_SIZE) -> Network:
+    """The network with this text form, for the image that `size` asks for. Raises UsageError for another input."""
+    from blockfront.design_space.known import KnownNetwork
+    from blockfront.design_space.network import ImageNetwork, Network
 
     network = Network.parse(text)
     wanted = size.of(network.signature)
+    if isinstance(network, KnownNetwork):
+        return replace(network, size=None if wanted == network.signature and network.size is None else str(wanted))
     if wanted.resolution is None or wanted != Signature.image(wanted.resolution):
         raise UsageError(f"a network of a space takes square images with 3 channels, not {wanted}")
-    network = replace(network, resolution=wanted.resolution)
-    source = ("from blockfront.design_space import Network", f"Network.parse({str(network)!r}).build()")
-    return Model(str(network), network.deployed, network.signature, str(network), source)
+    assert isinstance(network, ImageNetwork)
+    return replace(network, resolution=wanted.resolution)
 
 
 def _from_timm(name: str, size: ImageSize) -> Model:

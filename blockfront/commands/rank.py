@@ -1,0 +1,194 @@
+"""`bench rank`: which known network to take."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from blockfront.commands.options import (
+    Cooldown,
+    Database,
+    Debug,
+    InputSize,
+    Json,
+    Precision,
+    Quiet,
+    Storage,
+    Toolchain,
+    Tracker,
+    Tuned,
+)
+from blockfront.commands.stopping import stoppable
+from blockfront.study.storage import DEFAULT_STORAGE
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from blockfront.analysis import Choice
+    from blockfront.services.rank import Ranked
+    from blockfront.sweep.request import SweepPlan
+
+
+def rank(
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL...",
+            help="timm names or patterns ('mobilenet*'), torchvision:NAME, file.py:factory, networks' texts, "
+            "and lists of them: @FILE or FILE.txt.",
+        ),
+    ],
+    target: Annotated[str, typer.Option(help="Hardware: a name of `bench targets`, or file.py:name.")] = "host",
+    within: Annotated[str | None, typer.Option(metavar="TIME", help="Budget of latency, such as 33ms or 0.5s.")] = None,
+    fps: Annotated[float | None, typer.Option(help="The same as images a second.")] = None,
+    accuracy: Annotated[
+        str, typer.Option(help="imagenet (timm's published results), none, or a CSV file of name and accuracy.")
+    ] = "imagenet",
+    input_size: InputSize = None,
+    threads: Annotated[int | None, typer.Option(help="Threads on the target (default: all of its cores).")] = None,
+    top: Annotated[int, typer.Option(help="Rows of the table to print.")] = 20,
+    toolchain: Toolchain = "auto",
+    precision: Precision = "float32",
+    runner: Annotated[str, typer.Option(help="How to get latencies: auto, or a name of `bench runners`.")] = "auto",
+    tracker: Tracker = None,
+    cooldown: Cooldown = 0,
+    tuned: Tuned = False,
+    database: Database = None,
+    workers: Annotated[int | None, typer.Option(help="Worker processes here (default: one a core).")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Use the Dask cluster at tcp://HOST:PORT.")
+    ] = None,
+    storage: Storage = DEFAULT_STORAGE,
+    study: Annotated[
+        str | None, typer.Option(help="Name of it (default: known-TARGET[-PRECISION][-tTHREADS][-tuned]).")
+    ] = None,
+    profile_minutes: Annotated[float, typer.Option(help="Limit for compiling and timing one network.")] = 20,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Say which known network to take: the most accurate one within a budget of latency.
+
+    Networks that the study lacks are profiled as in `bench sample`; report, export and compare take the study.
+    """
+    from blockfront.analysis import choose_network
+    from blockfront.commands.sample import require_success
+    from blockfront.console.progress import choose_progress
+    from blockfront.errors import UsageError
+    from blockfront.services.accuracy import Accuracies
+    from blockfront.services.rank import budget_ms, rank_networks
+    from blockfront.sweep.request import Request, resolve
+
+    if top < 0:
+        raise UsageError(f"--top must be 0 or more, not {top}")
+    budget = budget_ms(within, fps)
+    accuracies = Accuracies(accuracy)
+    progress = choose_progress(quiet=quiet)
+    plan = resolve(
+        Request(
+            models=tuple(models),
+            input=input_size,
+            target=target,
+            train=False,
+            toolchain=toolchain,
+            precision=precision,
+            runner=runner,
+            tracker=tracker,
+            threads=threads,
+            cooldown=cooldown,
+            tuned=tuned,
+            database=database,
+            workers=workers,
+            scheduler=scheduler,
+            storage=storage,
+            study=study,
+            profile_minutes=profile_minutes,
+        )
+    )
+    with stoppable():
+        ranked = rank_networks(plan, accuracies, progress, debug=debug)
+    choice = choose_network(ranked.frame, float("inf") if budget is None else budget)
+    if json:
+        _print_document(plan, ranked, choice, budget)
+    else:
+        _print(plan, ranked, choice, budget, top)
+    require_success(ranked.frame)
+
+
+def _in_order(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.sort_values(["top1", "latency_ms"], ascending=[False, True], na_position="last")
+
+
+def _print(plan: SweepPlan, ranked: Ranked, choice: Choice, budget: float | None, top: int) -> None:
+    from blockfront.analysis import answer_lines, tidy
+    from blockfront.console import tables
+    from blockfront.study.storage import hide_password
+
+    frame = tidy(ranked.frame)
+    complete = _in_order(frame[frame["state"] == "complete"])
+    if len(complete):
+        for line in answer_lines(choice, frame, budget):
+            tables.print_line(line)
+        tables.print_line()
+        rows = _rows(complete.head(top))
+        tables.print_table(list(rows[0]) if rows else [], [list(row.values()) for row in rows])
+        if len(complete) > len(rows):
+            tables.print_line(f"and {len(complete) - len(rows)} more: --top {len(complete)}")
+    for line in ranked.notes:
+        tables.print_line(line)
+    for reason, count in tables.failures_by_reason(frame).items():
+        tables.print_line(f"{count} failed: {reason}")
+    storage = hide_password(plan.request.storage)
+    elsewhere = "" if plan.request.storage == DEFAULT_STORAGE else f" --storage {shlex.quote(storage)}"
+    tables.print_line()
+    tables.print_line(f"study    {plan.study} in {storage}")
+    tables.print_line(f"next     bench report {shlex.quote(plan.study)}{elsewhere}")
+
+
+def _rows(frame: pd.DataFrame) -> list[dict[str, str]]:
+    """What the table shows of each network, by header."""
+    from blockfront.analysis import network_name
+    from blockfront.results import METRICS, MISSING
+
+    def sources(column: str) -> str:
+        return ", ".join(sorted(set(frame[column]) - {""})) or "unknown"
+
+    accuracy, latency = f"top-1 % ({sources('accuracy_source')})", f"latency ms ({sources('latency_source')})"
+    rows = []
+    for _, row in frame.iterrows():
+        numbers = {key: METRICS[key].number(row[key]) for key in ("top1", "latency_ms", "macs", "params")}
+        low, high = row["predicted90_low_ms"], row["predicted90_high_ms"]
+        rows.append(
+            {
+                "network": network_name(row),
+                "family": row["family"],
+                "pixels": f"{row['resolution']:.0f}" if row["resolution"] == row["resolution"] else MISSING,
+                accuracy: numbers["top1"],
+                latency: numbers["latency_ms"],
+                "90 % of such": f"{low:.3g} to {high:.3g}" if low == low else MISSING,
+                "MACs M": numbers["macs"],
+                "params M": numbers["params"],
+            }
+        )
+    return rows
+
+
+def _print_document(plan: SweepPlan, ranked: Ranked, choice: Choice, budget: float | None) -> None:
+    from blockfront.console.tables import failures_by_reason, print_json
+    from blockfront.results.table import to_records
+    from blockfront.study.storage import hide_password
+
+    places = {name: getattr(choice, name) for name in ("best", "runner_up", "faster", "nearest")}
+    document: dict[str, Any] = {
+        "study": plan.study,
+        "storage": hide_password(plan.request.storage),
+        "budget_ms": budget,
+        **{name: None if row is None else row["network_id"] for name, row in places.items()},
+        "ranked_by": "top1" if choice.by_value else "latency_ms",
+        "notes": list(ranked.notes),
+        "failures": failures_by_reason(ranked.frame),
+        "networks": to_records(_in_order(ranked.frame)),
+    }
+    print_json(document)

@@ -1,0 +1,135 @@
+"""Accuracies from elsewhere for networks that are known by name: published ones, or those of the user's file."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from blockfront.design_space.known import KnownNetwork
+from blockfront.design_space.network import Network
+from blockfront.design_space.published import ORIGIN, published, published_sizes
+from blockfront.errors import UsageError, first_line
+from blockfront.results import Score, Training
+from blockfront.signature import Signature
+
+PUBLISHED = "imagenet"
+NONE = "none"
+_NAMES, _VALUES = ("name", "model", "network"), ("accuracy", "top1")
+
+
+@dataclass(frozen=True)
+class Given:
+    """Accuracies by the networks' ids, all of one `origin`, and what a reader is to be told of them, in lines."""
+
+    trainings: Mapping[str, Training]
+    origin: str = ""
+    notes: tuple[str, ...] = ()
+
+
+class Accuracies:
+    """Where accuracies come from: `imagenet` (published results of timm's), a CSV file, or `none`.
+
+    The file has a row a network: a column `name` (or `model`) and a column `accuracy` (or `top1`), in percent if any is
+    above 1. A name is a network's as `bench rank` prints it, with or without the tag, its text or its id. Raises
+    UsageError, before anything else is done, for a file that is missing or has a row that cannot be read.
+    """
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self._rows = None if source in (PUBLISHED, NONE) else _read(Path(source).expanduser())
+
+    @property
+    def gives(self) -> bool:
+        """Whether it has any."""
+        return self.source != NONE
+
+    def of(self, networks: Iterable[Network]) -> Given:
+        """The accuracies of these networks."""
+        listed = list(networks)
+        if not self.gives:
+            return Given({})
+        return _published(listed) if self._rows is None else _from_file(listed, self._rows, Path(self.source).name)
+
+
+def _published(networks: Iterable[Network]) -> Given:
+    found: dict[str, Training] = {}
+    other: list[str] = []
+    for network in networks:
+        if not isinstance(network, KnownNetwork) or not (sizes := published_sizes(network.name)):
+            continue
+        size = next((size for size in sizes if network.size == str(Signature.image(size))), None)
+        if size is None:
+            other.append(f"{network.name} at {' and '.join(map(str, sizes))} pixels")
+        else:
+            found[network.id] = published(network.name, size)
+    note = f"no accuracy at this image size; published: {', '.join(other)}"
+    return Given(found, ORIGIN, (note,) if other else ())
+
+
+def _from_file(networks: Iterable[Network], rows: Mapping[str, float], file: str) -> Given:
+    found: dict[str, Training] = {}
+    used: set[str] = set()
+    for network in networks:
+        names = [name for name in _names(network) if name in rows]
+        if len(names) > 1:
+            raise UsageError(f"{file} has several rows for one network: {', '.join(names)}; leave all but one out")
+        for name in names:
+            used.add(name)
+            found[network.id] = Training(
+                {"top1": Score(rows[name])}, None, (), file, "", 0, "file", 0.0, 0, checkpoint=name
+            )
+    unused = [name for name in rows if name not in used]
+    note = f"{len(unused)} of {len(rows)} rows of {file} name none of these networks: {', '.join(unused[:3])}"
+    return Given(found, f"file {file}", (note,) if unused else ())
+
+
+def _names(network: Network) -> Iterator[str]:
+    yield from (network.id, str(network))
+    if isinstance(network, KnownNetwork):
+        yield from dict.fromkeys((network.name, network.name.partition(".")[0]))
+
+
+def _read(file: Path) -> dict[str, float]:
+    if not file.is_file():
+        raise UsageError(f"--accuracy {file}: there is no such file; give {PUBLISHED}, {NONE} or a CSV file")
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            reader = csv.DictReader(lines)
+            header = [column.strip() for column in reader.fieldnames or ()]
+            reader.fieldnames = header
+            name, value = _column(file, header, _NAMES), _column(file, header, _VALUES)
+            rows: dict[str, float] = {}
+            for row in reader:
+                key = (row[name] or "").strip()
+                where = f"{file}, line {reader.line_num}"
+                if not key or key in rows:
+                    raise UsageError(f"{where}: " + (f"{key} has a row already" if key else f"no {name}"))
+                rows[key] = _number(row[value], where, value)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"cannot read {file}: {first_line(error)}") from error
+    if not rows:
+        raise UsageError(f"{file} has no rows")
+    percent = any(accuracy > 1 for accuracy in rows.values())
+    return {key: accuracy / 100 if percent else accuracy for key, accuracy in rows.items()}
+
+
+def _column(file: Path, header: list[str], names: tuple[str, ...]) -> str:
+    found = [name for name in names if name in header]
+    if not found:
+        raise UsageError(
+            f"{file} has no column {' or '.join(names)}; its first line is: {', '.join(header) or 'empty'}"
+        )
+    return found[0]
+
+
+def _number(text: str | None, where: str, column: str) -> float:
+    try:
+        value = float((text or "").strip().removesuffix("%"))
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 100:
+        raise UsageError(f"{where}: {column} is {text!r}, which is no share and no percentage")
+    return value

@@ -1,0 +1,76 @@
+"""Known networks on one target: a study that grows by those asked for, with accuracies from elsewhere."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from blockfront.errors import UsageError
+from blockfront.services.accuracy import Accuracies
+from blockfront.study.reading import give_accuracies
+from blockfront.study.storage import load, open_study, opened
+from blockfront.study.trials import network_trials
+from blockfront.sweep.run import run_sweep
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from blockfront.console.progress import Progress
+    from blockfront.sweep.request import SweepPlan
+
+_MILLISECONDS = {"us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3}
+
+
+def budget_ms(within: str | None, fps: float | None) -> float | None:
+    """The budget in milliseconds that `--within` (33ms, 0.5s) or `--fps` (30) says; None without one.
+
+    Raises UsageError for both, for another form, and for what is not above 0.
+    """
+    if fps is not None:
+        if within is not None:
+            raise UsageError("--within and --fps say the same: leave one out")
+        if not 0 < fps < float("inf"):
+            raise UsageError(f"--fps must be above 0, not {fps:g}")
+        return 1e3 / fps
+    if within is None:
+        return None
+    match = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*(us|µs|ms|s)", within.strip())
+    if match is None or float(match[1]) == 0:
+        raise UsageError(f"--within {within!r} is no budget: give a time with its unit, like 33ms or 0.5s")
+    return float(match[1]) * _MILLISECONDS[match[2]]
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """Rows of the networks asked for, in their order, and what a reader is to be told of their accuracies, in lines."""
+
+    frame: pd.DataFrame
+    notes: tuple[str, ...]
+
+
+def rank_networks(plan: SweepPlan, accuracies: Accuracies, progress: Progress, *, debug: bool = False) -> Ranked:
+    """Profile the plan's networks that its study lacks, and give all of the study the accuracies of one source.
+
+    Raises as `run_sweep` does, and UsageError for a file of accuracies that says two things of one network.
+    """
+    asked = [network for _, network in plan.space.enumerate()]
+    notes = accuracies.of(asked).notes
+    done = run_sweep(plan, progress, debug=debug)
+    if done.quoted:
+        notes = (f"{done.quoted} of these latencies were predicted before, by the same rules and models", *notes)
+    if accuracies.gives:
+        _give(plan, accuracies)
+    frame = load(plan.study, plan.request.storage).set_index("network_id", drop=False)
+    return Ranked(frame.loc[[network.id for network in asked]].reset_index(drop=True), notes)
+
+
+def _give(plan: SweepPlan, accuracies: Accuracies) -> None:
+    """Give every network of the study its accuracy, so that no two sources meet in one."""
+    from blockfront.design_space import Network
+
+    with opened(plan.request.storage) as storage:
+        study = open_study(storage, plan.study)
+        networks = [Network.parse(trial.user_attrs["network"]["text"]) for trial in network_trials(study)]
+        given = accuracies.of(networks)
+        give_accuracies(study, given.trainings, given.origin)

@@ -1,0 +1,95 @@
+"""Networks that are known by a name: timm's, torchvision's, and those of files."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from torch import nn
+
+from blockfront.design_space.cost import count_cost
+from blockfront.design_space.families import family_of_model
+from blockfront.design_space.models import MODEL_FILES, OWN_SIZE, ImageSize, Model, find_model, network_of_text
+from blockfront.design_space.network import KINDS, Network
+from blockfront.design_space.published import default_checkpoint
+from blockfront.digest import digest
+from blockfront.errors import UsageError
+from blockfront.python_file import is_file_reference
+from blockfront.results.cost import Cost
+from blockfront.signature import Signature
+
+
+@dataclass(frozen=True)
+class KnownNetwork(Network):
+    """The network that `find_model(name)` gives, for images of `size` (channels x height x width) or of its own.
+
+    timm's are named with the tag of their weights, because accuracy is theirs: `resnet18.a1_in1k`. The text form is
+    `known_3x224x224/NAME`, or `known/NAME` with an input of its own. `content` is a hash of the file that makes it,
+    where one does: another content is another network.
+    """
+
+    name: str
+    size: str | None = None
+    content: str | None = None
+    kind: Literal["known"] = "known"
+
+    @property
+    def model(self) -> Model:
+        """What the name means now. Raises UsageError for a name that is nobody's."""
+        return find_model(self.name, OWN_SIZE if self.size is None else ImageSize.asked(None, self.size, None))
+
+    @property
+    def family(self) -> str:
+        """Its architecture, as `family_of_model` names it."""
+        return family_of_model(self.name)
+
+    @property
+    def signature(self) -> Signature:
+        return self.model.signature
+
+    @property
+    def cost(self) -> Cost:
+        return self.cost_of(self.deployed())
+
+    def cost_of(self, module: nn.Module) -> Cost:
+        return count_cost(module, self.signature)
+
+    def build(self) -> nn.Module:
+        return self.model.whole()
+
+    def __str__(self) -> str:
+        return f"{self.kind}{'' if self.size is None else f'_{self.size}'}/{self.name}"
+
+    @classmethod
+    def from_segments(cls, segments: list[str]) -> KnownNetwork:
+        name = "/".join(segments[1:])
+        match = re.fullmatch(r"known(?:_(\d+x\d+x\d+))?", segments[0])
+        if match is None or not name:
+            raise UsageError(f"network {'/'.join(segments)!r} is not known_<channels>x<height>x<width>/<model>")
+        return cls(name, match[1], _content(name))
+
+
+def known_network(ref: str, size: ImageSize = OWN_SIZE) -> Network:
+    """The network that `ref` means, whatever `find_model` takes, for images of `size`, else of its own.
+
+    A name of timm's without a tag means the weights of `default_checkpoint`. Raises UsageError as `find_model` does.
+    """
+    if "/" in ref and ref.partition("/")[0].partition("_")[0] in KINDS:
+        return network_of_text(ref, size)
+    model = find_model(ref, size)
+    model = find_model(default_checkpoint(model.name), size)
+    return KnownNetwork(model.name, str(model.signature) if model.signature.is_image else None, _content(model.name))
+
+
+def _content(name: str) -> str | None:
+    """A hash of the file that a name begins with; None where it names none."""
+    path = name.rpartition(":")[0] if is_file_reference(name) else name
+    if not path.lower().endswith((".py", *MODEL_FILES)):
+        return None
+    file = Path(path).expanduser()
+    return digest(file.read_bytes(), 12) if file.is_file() else None
+
+
+KINDS.add("known", KnownNetwork)

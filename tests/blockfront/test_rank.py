@@ -1,0 +1,186 @@
+"""`bench rank`: known networks from a list to an answer, on the sweep's own path."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import blockfront
+from blockfront import cli
+from blockfront.design_space import known_network
+from blockfront.design_space.models import ImageSize
+from blockfront.errors import UsageError
+from blockfront.services.accuracy import Accuracies
+from blockfront.services.rank import budget_ms
+
+MINE = """
+from torch import nn
+
+def net():
+    return nn.Conv2d(3, 8, 3)
+
+def refused():
+    return nn.Conv2d(4, 8, 3)
+"""
+MODELS = ("test_resnet", "mine.py:net", "mine.py:refused", "timm/test_resnet")
+WHERE = ("--target", "rk3399", "--runner", "roofline")
+
+
+@pytest.fixture(scope="module")
+def ranked(commands_in, tmp_path_factory):
+    """A folder in which networks were ranked, and what was printed."""
+    commands = commands_in(tmp_path_factory.mktemp("ranked"))
+    (commands.folder / "mine.py").write_text(MINE)
+    printed = commands.run("rank", *MODELS, *WHERE, "--within", "1s")
+    assert printed.returncode == 0, printed.stderr
+    return commands, printed
+
+
+@pytest.fixture
+def again(ranked, monkeypatch, capsys):
+    """The same in this process, where nothing is left to compute: exit code and the two streams."""
+    commands, _ = ranked
+    monkeypatch.chdir(commands.folder)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = cli.run([*arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+pytestmark = pytest.mark.processes
+
+
+def test_the_first_line_is_the_answer_with_the_sources_of_both_numbers(ranked):
+    _, printed = ranked
+    first = printed.stdout.splitlines()[0]
+    assert first.startswith("test_resnet.r160_in1k is the most accurate of 3 networks within 1000 ms on rk3399")
+    assert "% top-1 (published: ImageNet-1k validation, 95 % interval" in first
+    assert "ms (predicted by roofline" in first
+
+
+def test_a_model_that_does_not_run_costs_one_row_with_its_reason(ranked):
+    commands, printed = ranked
+    frame = blockfront.load("known-rk3399", commands.storage)
+    assert list(frame["state"]) == ["complete", "complete", "failed"]
+    assert frame["error"][2].startswith("profile: ")
+    assert f"1 failed: {frame['error'][2]}" in printed.stdout
+
+
+def test_a_row_has_the_checkpoint_its_image_size_and_where_its_accuracy_is_from(ranked):
+    commands, _ = ranked
+    row = blockfront.load("known-rk3399", commands.storage).iloc[0]
+    assert (row["checkpoint"], row["resolution"], row["accuracy_source"]) == ("test_resnet.r160_in1k", 160, "published")
+    assert row["test_images"] == 50_000
+    assert row[["epochs", "train_seconds", "trainings"]].isna().all()
+
+
+def test_doubled_names_are_said_once(ranked):
+    assert "named more than once and taken once: timm/test_resnet" in ranked[1].stderr
+
+
+def test_the_same_command_computes_nothing_and_prints_json(again):
+    code, output, errors = again("rank", *MODELS, *WHERE, "--json", "-q")
+    document = json.loads(output)
+    assert (code, errors) == (0, "")
+    assert document["best"] == known_network("test_resnet").id
+    assert (document["ranked_by"], document["budget_ms"]) == ("top1", None)
+    assert [row["state"] for row in document["networks"]] == ["complete", "complete", "failed"]
+
+
+def test_a_budget_that_nothing_meets_is_said_with_the_nearest(again):
+    _, output, _ = again("rank", "test_resnet", *WHERE, "--fps", "1000000")
+    lines = output.splitlines()
+    assert lines[0] == "None of 1 network within 0.001 ms on rk3399, 2 threads."
+    assert lines[1].startswith("Nearest above the budget: test_resnet.r160_in1k, ")
+
+
+def test_accuracies_of_a_file_replace_published_ones_and_are_named_so(again, ranked):
+    commands, _ = ranked
+    (commands.folder / "own.csv").write_text("model,top1\nmine.py:net,71.5\ntest_resnet,60\nabsent,1\n")
+    _, output, _ = again("rank", *MODELS, *WHERE, "--accuracy", "own.csv")
+    assert output.startswith(
+        "mine.py:net is the most accurate of 3 networks on rk3399, 2 threads: 71.5 % top-1 (file: "
+    )
+    assert "1 of 3 rows of own.csv name none of these networks: absent" in output
+    frame = blockfront.load("known-rk3399", commands.storage)
+    assert list(frame["accuracy_source"].dropna().unique()) == ["file"]
+    _, output, _ = again("rank", *MODELS, *WHERE)
+    assert output.startswith("test_resnet")
+
+
+def test_a_study_of_known_networks_has_a_report_an_export_and_networks_to_show(again, ranked):
+    commands, _ = ranked
+    assert again("report", "known-rk3399")[0] == 0
+    report = (commands.folder / "report.html").read_text()
+    assert "test_resnet.r160_in1k" in report
+    assert "4e5207c7 of 2025-10-30" in report
+    assert again("export", "known-rk3399", "networks.parquet")[0] == 0
+    code, output, _ = again("show", known_network("test_resnet").id)
+    assert (code, output.splitlines()[0]) == (0, "known_3x160x160/test_resnet.r160_in1k")
+
+
+@pytest.mark.parametrize(
+    ("within", "fps", "ms"),
+    [("33ms", None, 33), ("0.5s", None, 500), (" 800 us", None, 0.8), (None, 30, 1000 / 30), (None, None, None)],
+)
+def test_a_budget_is_a_time_with_its_unit_or_a_rate(within, fps, ms):
+    assert budget_ms(within, fps) == pytest.approx(ms)
+
+
+@pytest.mark.parametrize(
+    ("within", "fps"), [("33", None), ("0ms", None), ("fast", None), ("-3ms", None), (None, 0), (None, -1), ("3ms", 30)]
+)
+def test_what_is_no_budget_is_refused(within, fps):
+    with pytest.raises(UsageError, match=r"--within|--fps"):
+        budget_ms(within, fps)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "has no column name or model or network; its first line is: empty"),
+        ("net,top1\na,1\n", "its first line is: net, top1"),
+        ("name,score\na,1\n", "has no column accuracy or top1"),
+        ("name,top1\n", "has no rows"),
+        ("name,top1\na,0.7\n,0.6\n", "line 3: no name"),
+        ("name,top1\na,0.7\na,0.6\n", "line 3: a has a row already"),
+        ("name,top1\na,high\n", "line 2: top1 is 'high'"),
+        ("name,top1\na,nan\n", "line 2: top1 is 'nan'"),
+        ("name,top1\na,700\n", "line 2: top1 is '700'"),
+        ("name,top1\na\n", "line 2: top1 is None"),
+    ],
+)
+def test_a_bad_row_of_accuracies_gets_one_line_that_says_where(text, says, tmp_path):
+    file = tmp_path / "own.csv"
+    file.write_text(text)
+    with pytest.raises(UsageError, match=says):
+        Accuracies(str(file))
+
+
+def test_a_file_in_per_cent_and_one_in_shares_say_the_same(tmp_path):
+    network = known_network("resnet18")
+    for text in ("name,accuracy\nresnet18,71.5\nb,0.9\n", "\ufeffname , accuracy\nresnet18.a1_in1k,0.715\n"):
+        (tmp_path / "own.csv").write_text(text, encoding="utf-8")
+        training = Accuracies(str(tmp_path / "own.csv")).of([network]).trainings[network.id]
+        assert training.scores["top1"].value == pytest.approx(0.715)
+        assert (training.source, training.dataset, training.test_images) == ("file", "own.csv", None)
+
+
+def test_two_rows_for_one_network_are_refused(tmp_path):
+    (tmp_path / "own.csv").write_text("name,accuracy\nresnet18,0.7\nresnet18.a1_in1k,0.8\n")
+    with pytest.raises(UsageError, match=r"several rows for one network: resnet18.a1_in1k, resnet18"):
+        Accuracies(str(tmp_path / "own.csv")).of([known_network("resnet18")])
+
+
+def test_a_published_accuracy_of_another_image_size_is_left_out_and_said():
+    networks = [known_network("resnet18", ImageSize(size, size)) for size in (224, 256, 288)]
+    given = Accuracies("imagenet").of(networks)
+    tops = [given.trainings[network.id].scores["top1"].value for network in (networks[0], networks[2])]
+    assert tops == pytest.approx([0.71504, 0.73164])
+    assert networks[1].id not in given.trainings
+    assert given.notes == ("no accuracy at this image size; published: resnet18.a1_in1k at 224 and 288 pixels",)
+    assert Accuracies("none").of(networks).trainings == {}

@@ -1,0 +1,123 @@
+"""Latencies that come with the package: quoted while nothing they follow from has changed, and never after."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+import blockfront
+from blockfront.console.progress import Silent
+from blockfront.design_space import known_network
+from blockfront.results import Cost, Latency
+from blockfront.results.trial import write_part
+from blockfront.study.journal import facts_of
+from blockfront.sweep import run, shipped
+from blockfront.sweep.request import Request, resolve
+from blockfront.sweep.shipped import TABLE, made_by, shipped_row, write_table
+from blockfront.sweep.stages import Job, profile_network
+from blockfront.targets import METERS, TOOLCHAINS, Means, RunOptions, get_processor
+from blockfront.targets.latency.profiler import emulator_obstacle
+
+COST = Cost(1_000_000, 2_000, 3_000)
+
+
+def _means(target: str = "rpi5", threads: int = 1, **options: object) -> Means:
+    return Means(TOOLCHAINS["tvm"], METERS["emulated"], RunOptions(get_processor(target), threads, **options))
+
+
+def _latency(means: Means, ms: float = 12.5) -> Latency:
+    options = means.options
+    made = {"runner": "emulated", "toolchain": "tvm", "predictor": "emulated", "prediction": means.prediction}
+    return Latency("predicted", target=options.target.name, device="model", threads=1, median_ms=ms, **made)
+
+
+def _table(path, maker: str, *models: str):
+    means = _means()
+    networks = [write_part(facts_of(known_network(model))) for model in models]
+    write_table([shipped_row(network, COST, _latency(means), maker) for network in networks], path)
+    return path
+
+
+@pytest.fixture
+def plan(tmp_path):
+    """A plan for two networks whose latencies are to be predicted from code, without asking whether QEMU is there."""
+    request = Request(
+        models=("test_resnet", "test_vit"), target="rpi5", threads=1, runner="roofline", train=False,
+        storage=str(tmp_path / "bench.db"),
+    )  # fmt: skip
+    asked = resolve(request)
+    return replace(asked, means=_means(), settings=replace(asked.settings, runner="emulated"))
+
+
+@pytest.fixture
+def no_workers(monkeypatch):
+    def started(*arguments: object, **options: object) -> None:
+        raise AssertionError("a worker was started")
+
+    monkeypatch.setattr(run, "embedded_cluster", started)
+
+
+def test_networks_of_the_table_are_there_at_once_and_no_worker_starts(plan, tmp_path, no_workers):
+    table = _table(tmp_path / "table.parquet", made_by(plan.means), "test_resnet", "test_vit", "resnet18")
+    done = run.run_sweep(plan, Silent(), table=table)
+    assert (done.quoted, done.worked_on) == (2, 0)
+    frame = blockfront.load(plan.study, plan.request.storage)
+    assert list(frame["state"]) == ["complete"] * 2
+    assert list(frame["latency_ms"]) == [12.5] * 2
+    assert list(frame["latency_source"]) == ["predicted"] * 2
+    assert list(frame["macs"]) == [COST.macs] * 2
+
+
+@pytest.mark.parametrize("maker", ["of other rules", ""])
+def test_a_row_that_something_else_made_is_never_quoted(plan, tmp_path, no_workers, maker):
+    table = _table(tmp_path / "table.parquet", maker, "test_resnet", "test_vit")
+    with pytest.raises(AssertionError, match="a worker was started"):
+        run.run_sweep(plan, Silent(), table=table)
+    assert blockfront.load(plan.study, plan.request.storage)["latency_ms"].isna().all()
+
+
+def test_whatever_a_prediction_follows_from_makes_another_row(monkeypatch):
+    target = get_processor("rpi5")
+    faster = replace(target, clock_ghz=2.8)
+    others = [
+        _means("rk3588"),
+        _means(threads=4),
+        Means(TOOLCHAINS["tvm"], METERS["emulated"], RunOptions(faster, 1)),
+        Means(TOOLCHAINS["tvm"], METERS["emulated"], RunOptions(replace(target, l2_bytes=2**20), 1)),
+    ]
+    makers = [made_by(means) for means in (_means(), *others)]
+    monkeypatch.setattr(shipped, "_sources", lambda: "other sources")
+    makers.append(made_by(_means()))
+    assert None not in makers
+    assert len(set(makers)) == len(makers)
+
+
+def test_where_a_figure_is_from_makes_no_other_row():
+    means = _means()
+    elsewhere = replace(means.options, target=replace(means.options.target, sources={"clock_ghz": "a new source"}))
+    assert made_by(replace(means, options=elsewhere)) == made_by(means)
+
+
+def test_what_is_not_predicted_from_untuned_code_has_no_rows():
+    means = _means()
+    assert made_by(replace(means, meter=METERS["roofline"])) is None
+    assert made_by(replace(means, meter=METERS["rpc"])) is None
+    assert made_by(_means(tuned={"kernel": "trace"})) is None
+
+
+@pytest.mark.compiles
+@pytest.mark.emulates
+def test_rows_of_the_table_come_out_the_same_today():
+    means = _means()
+    if not TABLE.is_file() or emulator_obstacle(means.options.target):
+        pytest.skip("no table comes with this version, or no QEMU can be had")
+    rows = pd.read_parquet(TABLE)
+    rows = rows[rows["made_by"] == made_by(means)].nsmallest(2, "macs")
+    if rows.empty:
+        pytest.skip("the table is of other rules and models: benchmarks/shipped.py makes it anew")
+    for row in rows.itertuples():
+        found = profile_network(Job(row.network_id, row.network, 0, 1), means)
+        assert found["latency"].median_ms == pytest.approx(row.latency_ms)
+        assert found["cost"].macs == row.macs
