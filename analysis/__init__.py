@@ -28,6 +28,7 @@ from blockfront.analysis.figure_targets import plot_targets
 from blockfront.analysis.frame import split_sources, tidy, usable
 from blockfront.analysis.headline import headline
 from blockfront.analysis.metrics import OBJECTIVES, Objectives
+from blockfront.analysis.paired import Paired, compare_runs, percentage
 from blockfront.analysis.pareto import best_within, front, front_mask, hypervolume
 from blockfront.analysis.report import render_report, write_report
 from blockfront.analysis.speedup import accuracy_levels, speedups
@@ -42,9 +43,11 @@ __all__ = [
     "Lead",
     "Metric",
     "Objectives",
+    "Paired",
     "accuracy_levels",
     "best_at_budgets",
     "best_within",
+    "compare_runs",
     "compare_studies",
     "compare_targets",
     "comparison_records",
@@ -59,6 +62,7 @@ __all__ = [
     "hypervolume",
     "lead",
     "middle_tercile",
+    "percentage",
     "plot_correlation",
     "plot_edf",
     "plot_front",
