@@ -78,6 +78,9 @@ def _print(profiled: dict[str, Any], size: str) -> None:
         interval = f", 95 % interval {low:.4g} to {high:.4g}"
     print_line(f"{profiled['model']} at {size} on {profiled['target']}")
     print_line(f"latency      {profiled['latency_ms']:.4g} ms ({profiled['latency_source']}, {made_by}){interval}")
+    if profiled["toolchain"] != "tvm":
+        versions = ", ".join(f"{name} {version}" for name, version in profiled["versions"].items())
+        print_line(f"toolchain    {profiled['toolchain']} ({versions})")
     if profiled["prediction_basis"] is not None:
         print_line(f"error        {error_line(profiled)}")
     between = interval_line(profiled)

@@ -1,0 +1,61 @@
+"""What every engine offers: it writes a torch module as files of its own, and runs them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from blockfront.errors import UsageError
+from blockfront.registry import Registry
+from blockfront.signature import Signature
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import nn
+
+EXTRA = "pip install 'blockfront[peers]'"
+
+Inference = Callable[[], "list[np.ndarray]"]
+"""One inference from inputs that lie ready; gives the outputs in the order in which the module does."""
+
+
+class Engine(ABC):
+    """A runtime of somebody else's, set up for the latency of single inferences as its documentation says.
+
+    `packages` are what it takes here, the first of which is the runtime itself. `start` runs in a process of its own,
+    which imports neither torch nor TVM: nothing of theirs shares the engine's cores.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    packages: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def write(self, module: nn.Module, signature: Signature, folder: Path) -> None:
+        """The module as files that `start` reads; raises `RunError` for one that the engine's converter refuses."""
+
+    @abstractmethod
+    def start(self, folder: Path, inputs: Sequence[np.ndarray], threads: int) -> Inference:
+        """The network in a folder, on so many threads."""
+
+    def versions(self) -> Mapping[str, str]:
+        """Its packages to their versions; raises `UsageError` where one is not installed."""
+        return require_packages(self.name, self.packages)
+
+
+def require_packages(what: str, packages: Sequence[str]) -> dict[str, str]:
+    """Packages of the extra `peers` to their versions; raises `UsageError` for the one that `what` lacks."""
+    found = {}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            raise UsageError(f"{what} needs the package {package}: {EXTRA}") from None
+    return found
+
+
+ENGINES: Registry[Engine] = Registry("engine")
+"""Each is a toolchain of the same name."""
