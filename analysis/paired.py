@@ -62,16 +62,13 @@ def compare_runs(
     (before_name, before), (after_name, after) = ((name, _costs(frame, cost)) for name, frame in runs.items())
     if metric.depends_on == "target":
         _require_alike(before_name, before, after_name, after)
-    pairs = before.join(after[[cost]], how="inner", lsuffix="_before", rsuffix="_after")
+    pairs = pd.DataFrame({"family": before["family"], "before": before[cost], "after": after[cost]}).dropna()
     if len(pairs) < MIN_NETWORKS:
         raise UsageError(
             f"networks with {cost} that {before_name} and {after_name} share: {len(pairs)}; "
             f"an interval needs {MIN_NETWORKS} or more"
         )
-    table = pd.DataFrame(
-        {"family": pairs["family"], "before": pairs[f"{cost}_before"], "after": pairs[f"{cost}_after"]}
-    )
-    table["ratio"] = table["after"] / table["before"]
+    table = pairs.assign(ratio=pairs["after"] / pairs["before"]).rename_axis("network_id")
     logs = np.log(table["ratio"].to_numpy(dtype=np.float64))
     low, high = percentile95(logs[resamples(len(logs), draws, seed)].mean(axis=1))
     return Paired(

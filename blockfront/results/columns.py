@@ -106,7 +106,9 @@ add_columns(
         "what those errors were found on, and where the model's figures are from",
         path("latency.prediction.basis"),
     ),
-    Column("latency_source", "text", "", "measured, predicted or simulated", path("latency.source")),
+    Column(
+        "latency_source", "text", "", "measured, measured elsewhere, predicted or simulated", path("latency.source")
+    ),
     Column(
         "latency_ms",
         "real",
