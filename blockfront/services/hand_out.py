@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,7 +50,6 @@ def hand_out(study: str, storage: str, folder: Path, progress: Progress) -> Mani
     Each is compared with torch in ONNX Runtime. Raises UsageError for a folder that holds something already and where
     the extra `peers` is missing, RunError where no network can be written.
     """
-    import blockfront
     from blockfront.engines import ENGINES
 
     ENGINES["onnxruntime"].versions()
@@ -69,7 +69,7 @@ def hand_out(study: str, storage: str, folder: Path, progress: Progress) -> Mani
             advance()
         if not networks:
             raise RunError(f"no network could be written; the first because {next(iter(left_out.values()))}")
-        manifest = Manifest(study, blockfront.__version__, jobs[0].seed, tuple(networks), left_out)
+        manifest = Manifest(study, version("blockfront"), jobs[0].seed, tuple(networks), left_out)
         write_atomically(folder / SHEET, write_sheet([(one.id, one.file) for one in networks]))
         write_atomically(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=2))
     return manifest
