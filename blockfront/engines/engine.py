@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import nn
 
-EXTRA = "pip install 'blockfront[peers]'"
-
 Inference = Callable[[], "list[np.ndarray]"]
 """One inference from inputs that lie ready; gives the outputs in the order in which the module does."""
 
@@ -25,13 +23,14 @@ Inference = Callable[[], "list[np.ndarray]"]
 class Engine(ABC):
     """A runtime of somebody else's, set up for the latency of single inferences as its documentation says.
 
-    `packages` are what it takes here, the first of which is the runtime itself. `start` runs in a process of its own,
-    which imports neither torch nor TVM: nothing of theirs shares the engine's cores.
+    `packages` are what it takes here, the runtime first, and `extra` is this suite's extra that has them. `start` runs
+    in a process of its own, in which neither torch nor TVM is imported: nothing of theirs shares the engine's cores.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     packages: ClassVar[tuple[str, ...]]
+    extra: ClassVar[str] = "peers"
 
     @abstractmethod
     def write(self, module: nn.Module, signature: Signature, folder: Path) -> None:
@@ -43,17 +42,17 @@ class Engine(ABC):
 
     def versions(self) -> Mapping[str, str]:
         """Its packages to their versions; raises `UsageError` where one is not installed."""
-        return require_packages(self.name, self.packages)
+        return require_packages(self.name, self.packages, self.extra)
 
 
-def require_packages(what: str, packages: Sequence[str]) -> dict[str, str]:
-    """Packages of the extra `peers` to their versions; raises `UsageError` for the one that `what` lacks."""
+def require_packages(what: str, packages: Sequence[str], extra: str) -> dict[str, str]:
+    """Packages to their versions; raises `UsageError` for the one that `what` lacks, with the extra that has it."""
     found = {}
     for package in packages:
         try:
             found[package] = version(package)
         except PackageNotFoundError:
-            raise UsageError(f"{what} needs the package {package}: {EXTRA}") from None
+            raise UsageError(f"{what} needs the package {package}: pip install 'blockfront[{extra}]'") from None
     return found
 
 
