@@ -25,7 +25,7 @@ from blockfront.commands.options import (
 
 def profile(
     model: Annotated[
-        str, typer.Argument(help="A timm name, torchvision:NAME, file.py:factory, or the text of a network.")
+        str, typer.Argument(help="A timm name, torchvision:NAME, file.onnx, file.py:factory, or a network's text.")
     ],
     target: Annotated[str, typer.Option(help="Hardware: a name of `bench targets`, or file.py:name.")] = "host",
     threads: Annotated[int | None, typer.Option(help="Threads on the target (default: all of its cores).")] = None,

@@ -1,4 +1,4 @@
-"""A study's table as a paper has it, in Markdown or LaTeX: a row a network, what networks are compared by in columns."""
+"""A study as a paper has it, in Markdown or LaTeX: a row a network, in columns what networks are compared by."""
 
 from __future__ import annotations
 
