@@ -30,6 +30,7 @@ from blockfront.analysis.figure_targets import plot_targets
 from blockfront.analysis.frame import split_sources, tidy, usable
 from blockfront.analysis.headline import headline
 from blockfront.analysis.metrics import OBJECTIVES, Objectives
+from blockfront.analysis.paired import Paired, compare_runs, percentage
 from blockfront.analysis.pareto import best_within, front, front_mask, hypervolume
 from blockfront.analysis.report import render_report, write_report
 from blockfront.analysis.speedup import accuracy_levels, speedups
@@ -45,11 +46,13 @@ __all__ = [
     "Lead",
     "Metric",
     "Objectives",
+    "Paired",
     "accuracy_levels",
     "answer_lines",
     "best_at_budgets",
     "best_within",
     "choose_network",
+    "compare_runs",
     "compare_studies",
     "compare_targets",
     "comparison_records",
@@ -65,6 +68,7 @@ __all__ = [
     "lead",
     "middle_tercile",
     "network_name",
+    "percentage",
     "plot_correlation",
     "plot_edf",
     "plot_front",

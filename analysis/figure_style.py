@@ -32,7 +32,9 @@ FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, s
 INK = "#1f2328"
 MUTED = "#57606a"
 GRID = "#eaeef2"
-SOURCE_FILL = {"measured": "", "predicted": "-open", "simulated": "-open-dot"}
+SOURCE_FILL = {"measured": "", "measured elsewhere": "-dot", "predicted": "-open", "simulated": "-open-dot"}
+MADE_BY = {"measured elsewhere": "toolchain"}
+"""The column that says by what a latency was found, where that is not its runner."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Look:
     dash: str
 
     def marker(self, source: str) -> str:
-        """Plotly's symbol name: filled when measured, open when predicted, open with a dot when simulated."""
+        """Plotly's symbol name: filled when measured, open when predicted; a dot in it when elsewhere, or simulated."""
         return self.symbol + SOURCE_FILL.get(source, "-open")
 
     def point(self, source: str) -> dict[str, object]:
@@ -119,7 +121,7 @@ def source_words(row: pd.Series) -> str:
     Where the latency is none of those that the error was found on, the words say so.
     """
     source = row["latency_source"] or "unknown source"
-    maker = row["predictor"] or (row["runner"] if source != "measured" else "")
+    maker = row["predictor"] or (row[MADE_BY.get(source, "runner")] if source != "measured" else "")
     words = f"{source} by {maker}" if maker and source in SOURCES else source
     error = row["prediction_error"]
     elsewhere = " where it was judged" if row["prediction_outside"] else ""

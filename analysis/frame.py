@@ -12,7 +12,7 @@ from blockfront.errors import UsageError
 from blockfront.results import COLUMNS, METRICS
 from blockfront.results.intervals import wilson95
 
-SOURCES = ("measured", "predicted", "simulated")
+SOURCES = ("measured", "measured elsewhere", "predicted", "simulated")
 
 
 def tidy(df: pd.DataFrame) -> pd.DataFrame:
@@ -91,7 +91,7 @@ def _require_one(table: pd.DataFrame, column: str, noun: str) -> None:
 
 
 def split_sources(df: pd.DataFrame, metric: str = OBJECTIVES.cost) -> dict[str, pd.DataFrame]:
-    """Latency source to its rows: measured, predicted, simulated, others; rows without `metric` are left out.
+    """Latency source to its rows: those of `SOURCES` in their order, then others; rows without `metric` are left out.
 
     An unnamed source is keyed "unknown source". Where `metric` does not depend on the target all rows are together,
     keyed "".

@@ -136,6 +136,8 @@ def _source_sentence(table: pd.DataFrame, cost: Metric) -> list[str]:
         return []
     target = row["target"] or "target"
     label = cost.label[0].upper() + cost.label[1:]
+    if row["latency_source"] == "measured elsewhere":
+        return [f"{label} on {target} is {source_words(row)}: nothing was timed here."]
     return [f"{label} is {source_words(row)}: no {target} was measured."]
 
 

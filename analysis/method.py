@@ -17,6 +17,7 @@ from blockfront.results import METRICS, Metric
 
 SOURCE_MEANING = {
     "measured": "timed on the device named",
+    "measured elsewhere": "timed by others with the tool named, and handed in; nothing was timed or checked here",
     "predicted": "computed by a model of the processor; nothing was timed on the target",
     "simulated": "computed by a simulator of the accelerator; nothing was timed on the target",
 }

@@ -12,17 +12,20 @@ import json
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import torch
 from networks import create
 from torch import nn
+
+from blockfront.engines import ENGINES
+from blockfront.engines.timing import sample_ms
+from blockfront.signature import Signature
 
 SECONDS, LEAST_SAMPLES = 0.5, 10
 WARM_UP_SECONDS, WARM_UP_CALLS = 0.2, 5
@@ -36,7 +39,6 @@ Call = Callable[[], Any]
 def bench(model: nn.Module, image: torch.Tensor, threads: int) -> Call:
     import tvm
 
-    from blockfront.signature import Signature
     from blockfront.targets import compile_model, get_target
     from blockfront.targets.compiler.threads import use_threads
 
@@ -50,46 +52,12 @@ def bench(model: nn.Module, image: torch.Tensor, threads: int) -> Call:
     return lambda: np.from_dlpack(main(tensor))
 
 
-def onnxruntime(model: nn.Module, image: torch.Tensor, threads: int) -> Call:
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    session = ort.InferenceSession(_onnx(model, image), options, providers=["CPUExecutionProvider"])
-    feed = {session.get_inputs()[0].name: image.numpy()}
-    return lambda: session.run(None, feed)[0]
-
-
-def openvino(model: nn.Module, image: torch.Tensor, threads: int) -> Call:
-    import openvino as ov
-    from openvino.properties import hint, inference_num_threads
-
-    core = ov.Core()
-    settings = {
-        hint.performance_mode: hint.PerformanceMode.LATENCY,
-        hint.inference_precision: ov.Type.f32,
-        # Else two threads of one physical core, as virtual machines often have, count as one.
-        hint.enable_hyper_threading: True,
-        inference_num_threads: threads,
-    }
-    request = core.compile_model(core.read_model(_onnx(model, image)), "CPU", settings).create_infer_request()
-    request.set_input_tensor(ov.Tensor(image.numpy()))
-
-    def call() -> Any:
-        request.infer()
-        return request.get_output_tensor().data
-
-    return call
-
-
-def ncnn(model: nn.Module, image: torch.Tensor, threads: int) -> Call:
-    from instructions import load_ncnn
-    from ncnn_conversion import convert
-    from pnnx import EXEC_PATH
-
+def engine(name: str, model: nn.Module, image: torch.Tensor, threads: int) -> Call:
+    """An engine that is a toolchain, in this process."""
     with tempfile.TemporaryDirectory() as folder:
-        convert(model, image.shape[-1], Path(folder), Path(EXEC_PATH))
-        return load_ncnn(Path(folder), image.numpy()[0], threads)
+        ENGINES[name].write(model, Signature.image(image.shape[-1]), Path(folder))
+        infer = ENGINES[name].start(Path(folder), [image.numpy()], threads)
+    return lambda: infer()[0]
 
 
 def pytorch(model: nn.Module, image: torch.Tensor, threads: int) -> Call:
@@ -111,19 +79,9 @@ def torch_compile(model: nn.Module, image: torch.Tensor, threads: int) -> Call:
     return pytorch(compiled, image, threads)
 
 
-def _onnx(model: nn.Module, image: torch.Tensor) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "model.onnx")
-        # As fast in ONNX Runtime as what the newer exporter makes, and made in a tenth of the time.
-        torch.onnx.export(model, (image,), path, dynamo=False)
-        return path.read_bytes()
-
-
-ENGINES: dict[str, Callable[[nn.Module, torch.Tensor, int], Call]] = {
+CALLS: dict[str, Callable[[nn.Module, torch.Tensor, int], Call]] = {
     "bench": bench,
-    "onnxruntime": onnxruntime,
-    "openvino": openvino,
-    "ncnn": ncnn,
+    **{name: partial(engine, name) for name in ENGINES},
     "pytorch": pytorch,
     "torch.compile": torch_compile,
 }
@@ -137,7 +95,7 @@ def measure(engine: str, name: str, resolution: int, threads: int) -> dict[str, 
     """
     call, error = prepare(engine, name, resolution, threads)
     samples, used = timed(call)
-    if used > threads:
+    if used is not None and used > threads:
         raise ValueError(f"{used} threads work, not {threads}")
     return {
         "median_ms": statistics.median(samples),
@@ -156,7 +114,7 @@ def prepare(engine: str, name: str, resolution: int, threads: int) -> tuple[Call
     image = torch.randn(1, 3, resolution, resolution, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         expected = model(image).numpy()
-    call = ENGINES[engine](model, image, threads)
+    call = CALLS[engine](model, image, threads)
     error = float(np.abs(np.asarray(call()) - expected).max() / np.abs(expected).max())
     if not error < TOLERANCE:
         raise ValueError(f"the output differs from torch: relative error {error:.1e}")
@@ -168,27 +126,11 @@ def engine_version(engine: str) -> str:
     return version(_PACKAGES.get(engine, engine))
 
 
-def timed(call: Call) -> tuple[list[float], int]:
-    """Milliseconds of single calls after a warm-up, and how many threads shared the work."""
-    _repeat(call, WARM_UP_SECONDS, WARM_UP_CALLS)
-    before = _cpu_seconds()
-    samples = _repeat(call, SECONDS, LEAST_SAMPLES)
-    spent = [seconds - before.get(thread, 0.0) for thread, seconds in _cpu_seconds().items()]
-    return samples, sum(seconds > max(spent) / 10 for seconds in spent)
-
-
-def _repeat(call: Call, seconds: float, least: int) -> list[float]:
-    samples: list[float] = []
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(samples) < least:
-        start = time.perf_counter()
-        call()
-        samples.append(1e3 * (time.perf_counter() - start))
-    return samples
-
-
-def _cpu_seconds() -> dict[int, float]:
-    return {thread.id: thread.user_time + thread.system_time for thread in psutil.Process().threads()}
+def timed(call: Call) -> tuple[list[float], int | None]:
+    """Milliseconds of single calls after a warm-up, and how many threads shared the work where that could be told."""
+    once, _ = sample_ms(call, 1, WARM_UP_CALLS)
+    before, _ = sample_ms(call, 1, max(1, round(1e3 * WARM_UP_SECONDS / min(once))))
+    return sample_ms(call, 1, max(LEAST_SAMPLES, round(1e3 * SECONDS / min(before))))
 
 
 def main() -> None:

@@ -32,7 +32,7 @@ FEW, MANY = 1, 6
 MARK, DISCARD, FLUSH, DONE = 0x6D61726B, 0, 1, 4
 
 
-# Inside the emulator: standard library, numpy and one engine only.
+# Inside the emulator: standard library, numpy, one engine and what runs engines only.
 
 
 def mark(operation: int, value: int = 0) -> None:
@@ -65,33 +65,14 @@ def emulated_bench(folder: Path) -> Any:
     return machine.get_outputs("main").numpy()
 
 
-def load_ncnn(folder: Path, image: Any, threads: int) -> Callable[[], Any]:
-    """One inference by the network in `folder`, in float32, everything else as ncnn has it."""
-    import ncnn
-
-    net = ncnn.Net()
-    net.opt.num_threads = threads
-    for option in ("fp16_packed", "fp16_storage", "fp16_arithmetic", "bf16_storage", "bf16_packed"):
-        if hasattr(net.opt, f"use_{option}"):
-            setattr(net.opt, f"use_{option}", False)
-    net.load_param(str(folder / "model.ncnn.param"))
-    net.load_model(str(folder / "model.ncnn.bin"))
-    matrix = ncnn.Mat(image).clone()
-
-    def call() -> Any:
-        extractor = net.create_extractor()
-        extractor.input("in0", matrix)
-        return extractor.extract("out0")[1]
-
-    return call
-
-
 def emulated_ncnn(folder: Path) -> Any:
     import numpy as np
 
+    from blockfront.engines.ncnn import load_ncnn
+
     call = load_ncnn(folder, np.load(folder / "sample.npy")[0], 1)
     counted(call)
-    return np.array(call())
+    return np.array(call()[0])
 
 
 def emulated_kernels(folder: Path) -> Any:
@@ -166,9 +147,9 @@ def count_model(name: str, resolution: int, engines: list[str], caches: bool) ->
         for engine in engines:
             try:
                 if engine == "ncnn":
-                    from ncnn_conversion import convert
+                    from blockfront.engines.ncnn_conversion import convert
 
-                    convert(model, resolution, folder, prepare().pnnx)
+                    convert(model, program.signature, folder, prepare().pnnx)
                 counts = emulate(engine, folder, caches)[0]
             except RunError as failure:
                 print(f"{engine:6} {name} failed: {failure}", file=sys.stderr)

@@ -10,6 +10,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from blockfront import errors
 from blockfront.content_store import cache_folder
 from blockfront.digest import digest
 from blockfront.targets import get_target
@@ -55,5 +56,5 @@ def run(script: str, *arguments: str) -> list[tuple[int, Profile]]:
     """
     found, target = prepare(), get_target("rk3399")
     command = found.guest.command(script, *arguments)
-    environment = found.guest.environment(1, found.site)
+    environment = found.guest.environment(1, found.site, Path(errors.__file__).parents[1])
     return run_profiled(find_emulator(target), caches_of(target), command, environment=environment, limit_s=3600)

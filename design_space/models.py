@@ -1,4 +1,4 @@
-"""From a string to a network: a timm or torchvision name, a factory in a file, a network's text."""
+"""From a string to a network: a timm or torchvision name, an ONNX file, a factory in a file, a network's text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from blockfront.design_space.network import Network
 
 DEFAULT_RESOLUTION = 224
-_TAKEN = "give a timm name, torchvision:NAME, file.py:factory or a network's text"
+_TAKEN = "give a timm name, torchvision:NAME, file.onnx, file.py:factory or a network's text"
 _OF_TIMM = re.compile(r"(hf[-_]hub:)?timm/")
 MODEL_FILES = (".onnx", ".pt", ".pth", ".pt2", ".ckpt", ".safetensors", ".tflite", ".pb", ".h5", ".keras")
 
@@ -106,7 +106,7 @@ class Model:
 
 
 def find_model(ref: str, size: ImageSize = OWN_SIZE, reduction: Path | None = None) -> Model:
-    """The model `ref` means: a network's text, `file.py:factory`, `torchvision:NAME` or a timm name.
+    """The model `ref` means: a network's text, `file.onnx`, `file.py:factory`, `torchvision:NAME` or a timm name.
 
     A timm name may be written as on the Hub, `timm/NAME` or `hf_hub:timm/NAME`, and have a tag of weights, such as
     `resnet50.a1_in1k`: that network at the size those weights are for. Nothing is downloaded.
@@ -127,6 +127,11 @@ def find_model(ref: str, size: ImageSize = OWN_SIZE, reduction: Path | None = No
         return _from_timm(ref[of_timm.end() :], size)
     if "hub:" in ref:
         raise UsageError(f"{ref}: nothing is downloaded, and of the Hub only timm/NAME is known here; {_TAKEN}")
+    if ref.lower().endswith(".onnx"):
+        from blockfront.design_space.onnx_model import load_onnx
+
+        module, signature = load_onnx(Path(ref), size)
+        return Model(ref, lambda: module, signature)
     _check_no_file(ref)
     if "/" in ref:
         return _from_text(ref, size)

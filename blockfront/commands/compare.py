@@ -1,4 +1,4 @@
-"""`bench compare`: one design space on several targets."""
+"""`bench compare`: one design space on several targets, or two runs of the same networks."""
 
 from __future__ import annotations
 
@@ -12,17 +12,29 @@ from blockfront.errors import UsageError
 from blockfront.study.storage import DEFAULT_STORAGE
 
 if TYPE_CHECKING:
-    from blockfront.analysis import Comparison
+    from blockfront.analysis import Comparison, Paired
+
+_SHOWN = 5
 
 
 def compare(
     names: Annotated[list[str], typer.Argument(metavar="STUDY...", help="Two or more names of `bench studies`.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path("comparison.html"),
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The file to write (default: comparison.html).")
+    ] = None,
     metric: Annotated[
         str | None,
         typer.Option(help="The cost to compare by, a column that is to be small (default: the studies' own)."),
     ] = None,
     value: Value = None,
+    fail_above: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PERCENT",
+            help="Compare two runs of the same networks instead: exit code 1 if the second is slower by more than this "
+            "share, such as 5%, which is when the whole 95 % interval of the mean ratio lies above it.",
+        ),
+    ] = None,
     storage: Storage = DEFAULT_STORAGE,
     json: Json = False,
     debug: Debug = False,
@@ -30,7 +42,8 @@ def compare(
     """Compare studies of one space on several targets: what the choice of family is worth on each.
 
     Per target the families' fronts and how much the best family saves over each other one at equal accuracy; between
-    targets, how alike they rank the same networks. Writes one self-contained HTML file.
+    targets, how alike they rank the same networks. Writes one self-contained HTML file. With --fail-above two runs on
+    one target are paired network by network, and no file is written.
     """
     from blockfront.analysis import compare_targets, comparison_records, comparison_sentences, write_comparison
     from blockfront.console.tables import print_json
@@ -38,9 +51,13 @@ def compare(
     from blockfront.study.export import require_folder
     from blockfront.study.storage import load, load_objectives, load_provenance
 
-    require_folder(output)
     if len(set(names)) < 2:
         raise UsageError("name two studies or more; bench studies lists them")
+    if fail_above is not None:
+        _compare_runs(names, fail_above, metric, output, value, storage, json)
+        return
+    output = output or Path("comparison.html")
+    require_folder(output)
     provenance = load_provenance(names, storage)
     _require_one_space(provenance)
     chosen = objectives(metric, value, load_objectives(names, storage))
@@ -52,6 +69,64 @@ def compare(
         print_json(without_nan({**document, **comparison_records(comparison)}))
     else:
         _print(comparison, output)
+
+
+def _compare_runs(
+    names: list[str],
+    fail_above: str,
+    metric: str | None,
+    output: Path | None,
+    value: str | None,
+    storage: str,
+    json: bool,
+) -> None:
+    """Two runs by network; exit code 1 where the second is slower by more than the limit."""
+    from blockfront.analysis import compare_runs, percentage
+    from blockfront.console.tables import print_json
+    from blockfront.study.storage import load, load_objectives
+
+    if len(names) != 2:
+        raise UsageError(f"--fail-above compares a run with one before it: name two studies, not {len(names)}")
+    for option, given in (("--output", output), ("--value", value)):
+        if given is not None:
+            raise UsageError(f"--fail-above writes no report and weighs no accuracy: leave {option} out")
+    limit = percentage(fail_above)
+    cost = objectives(metric, None, load_objectives(names, storage)).cost
+    paired = compare_runs({name: load(name, storage) for name in names}, cost)
+    failed = paired.slower_than(limit)
+    if json:
+        document = {"metric": cost, "ratio": paired.ratio, "ratio_low": paired.low, "ratio_high": paired.high}
+        counts = {"shared": len(paired.networks), "only_before": paired.only_before, "only_after": paired.only_after}
+        rows = paired.networks.to_dict("records")
+        print_json({**document, **counts, "limit": limit, "failed": failed, "networks": rows})
+    else:
+        _print_runs(paired, names, limit, failed)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _print_runs(paired: Paired, names: list[str], limit: float, failed: bool) -> None:
+    from blockfront.console.tables import print_line, print_table
+
+    before, after = names
+    metric = paired.metric
+    print_line(
+        f"{after} takes {paired.ratio:.3f} times the {metric.label} of {before} "
+        f"(95 % interval {paired.low:.3f} to {paired.high:.3f}), geometric mean of {len(paired.networks)} networks"
+    )
+    for count, here, there in ((paired.only_before, before, after), (paired.only_after, after, before)):
+        if count:
+            print_line(f"left out because {there} has no {metric.label} of them: {count} of {here}")
+    rows = [
+        (row["network_id"], row["family"], f"{row['ratio']:.3f}")
+        + tuple(metric.number(row[key]) for key in ("before", "after"))
+        for row in paired.networks.head(_SHOWN).to_dict("records")
+    ]
+    print_table(["network", "family", "ratio", before, after], rows, title=f"most slowed down ({metric.unit})")
+    verdict = (
+        f"slower by more than {100 * limit:g} %" if failed else f"not shown to be slower by more than {100 * limit:g} %"
+    )
+    print_line(f"{'FAILS' if failed else 'ok'}: {verdict}")
 
 
 def _require_one_space(provenance: dict[str, dict[str, Any]]) -> None:

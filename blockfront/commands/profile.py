@@ -25,7 +25,7 @@ from blockfront.commands.options import (
 
 def profile(
     model: Annotated[
-        str, typer.Argument(help="A timm name, torchvision:NAME, file.py:factory, or the text of a network.")
+        str, typer.Argument(help="A timm name, torchvision:NAME, file.onnx, file.py:factory, or a network's text.")
     ],
     target: Annotated[str, typer.Option(help="Hardware: a name of `bench targets`, or file.py:name.")] = "host",
     threads: Annotated[int | None, typer.Option(help="Threads on the target (default: all of its cores).")] = None,
@@ -78,6 +78,9 @@ def _print(profiled: dict[str, Any], size: str) -> None:
         interval = f", 95 % interval {low:.4g} to {high:.4g}"
     print_line(f"{profiled['model']} at {size} on {profiled['target']}")
     print_line(f"latency      {profiled['latency_ms']:.4g} ms ({profiled['latency_source']}, {made_by}){interval}")
+    if profiled["toolchain"] != "tvm":
+        versions = ", ".join(f"{name} {version}" for name, version in profiled["versions"].items())
+        print_line(f"toolchain    {profiled['toolchain']} ({versions})")
     if profiled["prediction_basis"] is not None:
         print_line(f"error        {error_line(profiled)}")
     between = interval_line(profiled)

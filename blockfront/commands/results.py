@@ -52,12 +52,15 @@ def report(
 
 def export(
     study: Annotated[str, typer.Argument(help="A name of `bench studies`.")],
-    output: Annotated[Path, typer.Argument(help="The file to write: .csv or .parquet.")],
+    output: Annotated[Path, typer.Argument(help="The file to write: .csv, .parquet, .md or .tex.")],
     storage: Storage = DEFAULT_STORAGE,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Write a study's table, one row a network, as CSV or Parquet by the file's extension."""
+    """Write a study's table, one row a network, as the file's extension says.
+
+    CSV and Parquet have all columns; Markdown and LaTeX have what networks are compared by, for a reader.
+    """
     from blockfront.console.tables import print_json, print_line
     from blockfront.files import explaining, fill_atomically
     from blockfront.study.export import export_format

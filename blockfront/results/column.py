@@ -110,6 +110,12 @@ def latency_end(result: Result, end: int) -> float | None:
     return result.latency.ci95_ms[end] if result.latency and result.latency.ci95_ms else None
 
 
+def sample_percentile(result: Result, percent: int) -> float | None:
+    """The least sample that so many per cent of a latency's samples do not exceed; None where it has none."""
+    samples = sorted(result.latency.samples_ms) if result.latency else []
+    return samples[-(-len(samples) * percent // 100) - 1] if samples else None
+
+
 def predicted_end(result: Result, end: int) -> float | None:
     prediction = result.latency and result.latency.prediction
     return prediction.interval_ms[end] if prediction and prediction.interval_ms else None

@@ -15,6 +15,7 @@ from blockfront.results.column import (
     outside,
     path,
     predicted_end,
+    sample_percentile,
     score_columns,
 )
 from blockfront.results.column_registry import add_columns
@@ -107,7 +108,9 @@ add_columns(
         "what those errors were found on, and where the model's figures are from",
         path("latency.prediction.basis"),
     ),
-    Column("latency_source", "text", "", "measured, predicted or simulated", path("latency.source")),
+    Column(
+        "latency_source", "text", "", "measured, measured elsewhere, predicted or simulated", path("latency.source")
+    ),
     Column(
         "latency_ms",
         "real",
@@ -128,6 +131,14 @@ add_columns(
     Column(
         "latency_ci95_high_ms", "real", "ms", "upper end of the median's 95 % interval", lambda r: latency_end(r, 1)
     ),
+    Column(
+        "latency_p90_ms",
+        "real",
+        "ms",
+        "90th percentile of a measured latency's samples, each a mean over as many inferences as take 5 ms",
+        lambda r: sample_percentile(r, 90),
+    ),
+    Column("latency_p99_ms", "real", "ms", "99th percentile of the same", lambda r: sample_percentile(r, 99)),
     Column(
         "energy_mj",
         "real",

@@ -7,7 +7,10 @@ from typing import Literal
 
 from blockfront.results.counts import Counts
 
-LatencySource = Literal["measured", "predicted", "simulated"]
+LatencySource = Literal["measured", "predicted", "simulated", "measured elsewhere"]
+
+ELSEWHERE: LatencySource = "measured elsewhere"
+"""What others measured by means of their own, and told."""
 
 
 @dataclass(frozen=True)
@@ -100,15 +103,16 @@ class Visit:
 class Latency:
     """Time of one inference at batch 1, in milliseconds, with every raw sample it came from.
 
-    `visits` hold the samples as they were taken, and `conditions` what they say of the device, together; `device`
-    names all devices they are from. `ci95_ms` is the 95 % confidence interval of the median; a prediction has no
-    samples and its interval is None. `max_rel_error` is max|y - y_torch| / max|y_torch| of the compiled network,
-    run on `verified_on`, and `torch_rel_error` that of torch's own float32, where y_torch is its float64.
-    `peak_memory_bytes` is the activation memory TVM planned, weights excluded. `tuned_kernels` are those whose
-    schedule is from a tuning database; `prediction` tells of the model of a core or of an accelerator, where one
-    was asked. Nothing is compiled for a simulation: it has no threads, no schedules, no error against torch, no
-    planned memory, but `energy_mj` and the `coverage` of its simulator. `toolchain` made the network ready, and
-    `runner` found its time. `precision` is the number format of weights and activations.
+    `visits` hold the samples as they were taken, and `conditions` what they say of the device, together; `device` names
+    all devices they are from. `ci95_ms` is the 95 % confidence interval of the median; a prediction has no samples and
+    its interval is None. `max_rel_error` is max|y - y_torch| / max|y_torch| of the compiled network, run on
+    `verified_on`, and `torch_rel_error` that of torch's own float32, where y_torch is its float64. `peak_memory_bytes`
+    is the activation memory TVM planned, weights excluded. `tuned_kernels` are those whose schedule is from a tuning
+    database; `prediction` tells of the model of a core or of an accelerator, where one was asked. Nothing is compiled
+    for a simulation: it has no threads, no schedules, no error against torch, no planned memory, but `energy_mj` and
+    the `coverage` of its simulator. `toolchain` made the network ready, and `runner` found its time; of what was
+    measured elsewhere neither is ours, and nothing but the time is known. `precision` is the number format of weights
+    and activations.
     """
 
     source: LatencySource

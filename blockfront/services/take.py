@@ -13,7 +13,7 @@ from string import Template
 from typing import TYPE_CHECKING, Any
 
 from blockfront.design_space.models import ImageSize, Model
-from blockfront.errors import UsageError
+from blockfront.errors import RunError, UsageError
 from blockfront.files import explaining
 
 if TYPE_CHECKING:
@@ -75,7 +75,8 @@ def take_network(
     that holds something, weights that do not fit, a target or a name without a C library, and RunError when something
     fails or does not compute what torch does.
     """
-    from blockfront.services.onnx_file import compare_onnx, export_onnx
+    from blockfront.engines.onnx_file import write_onnx
+    from blockfront.services.onnx_file import compare_onnx
     from blockfront.services.weights import save_weights
     from blockfront.targets.compiler.compiling import compile_model
     from blockfront.targets.compiler.outputs import worst
@@ -97,9 +98,13 @@ def take_network(
         library = make_library(program, target, made, name)
         ran = run_library(library, program, target, made)
         advance()
-        onnx = made / "model.onnx"
-        obstacle = export_onnx(deployed, model.signature, [output.name for output in program.outputs], onnx)
-        onnx_error = None if obstacle else compare_onnx(onnx, model.signature, program.outputs)
+        onnx, obstacle, onnx_error = made / "model.onnx", None, None
+        try:
+            write_onnx(deployed, model.signature, onnx)
+        except RunError as error:
+            obstacle = str(error)
+        else:
+            onnx_error = compare_onnx(onnx, model.signature, program.outputs)
         advance()
         files = sorted(path.name for path in made.iterdir())
     return {

@@ -13,6 +13,8 @@ from blockfront.errors import RunError
 from blockfront.python_file import import_file
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from blockfront.design_space import Network
     from blockfront.targets import Means, Measures, Visit
     from blockfront.training import Dataset, Recipe
@@ -87,22 +89,27 @@ def train_network(job: Job, dataset: Dataset, recipe: Recipe, device: str) -> di
         return {"trainings": (train(module, dataset, recipe, loss=loss, **where),)}
 
 
+def deployed(job: Job) -> tuple[Network, nn.Module, Any]:
+    """A job's network, the module of it that is deployed, and the artefact of its adaptation, if any."""
+    network = _network(job)
+    adaptation, artefact = network.adaptation, None
+    if adaptation is not None and job.artefact is not None:
+        artefact = msgspec.convert(job.artefact, adaptation.artefact)
+    return network, network.deployed(artefact), artefact
+
+
 def _prepare(job: Job, means: Means) -> Compiled:
     from blockfront.design_space import count_cost
     from blockfront.targets.compiler.threads import use_threads
 
-    network = _network(job)
     use_threads(job.threads)
     _settle()
-    adaptation, artefact = network.adaptation, None
-    if adaptation is not None and job.artefact is not None:
-        artefact = msgspec.convert(job.artefact, adaptation.artefact)
-    module = network.deployed(artefact)
+    network, module, artefact = deployed(job)
     program = means.prepare(module, network.signature, job.seed)
     cost = count_cost(module, network.signature) if artefact is not None else network.cost_of(module)
     facts: dict[str, Any] = {"cost": cost}
-    if adaptation is not None:
-        facts["adapted"] = {adaptation.name: adaptation.origin(artefact)}
+    if network.adaptation is not None:
+        facts["adapted"] = {network.adaptation.name: network.adaptation.origin(artefact)}
     return Compiled(program, facts)
 
 

@@ -32,8 +32,8 @@ class Toolchain(ABC, Generic[Prepared, Chosen]):
     everything has.
     """
 
-    name: ClassVar[str]
-    title: ClassVar[str]
+    name: str
+    title: str
     makes: ClassVar[type]
     precisions: ClassVar[tuple[str, ...]]
     options: ClassVar[tuple[str, ...]] = ()

@@ -10,7 +10,22 @@ import pytest
 
 from blockfront import load
 from blockfront.errors import UsageError
-from blockfront.results import COLUMNS, METRICS, Column, Metric, Scored, add_columns, add_scored, path, score_columns
+from blockfront.results import (
+    COLUMNS,
+    METRICS,
+    Column,
+    Latency,
+    Metric,
+    Origin,
+    Result,
+    Scored,
+    Visit,
+    add_columns,
+    add_scored,
+    path,
+    score_columns,
+)
+from blockfront.results.table import row_of
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "columns.md"
 
@@ -62,3 +77,17 @@ def test_two_studies_that_mean_two_things_by_a_metric_are_not_read_together(othe
     add_scored([_error("px", "minimize")])
     with pytest.raises(UsageError, match="the study's mae is in"):
         add_scored([_error(*other)])
+
+
+def test_percentiles_are_those_of_all_samples_and_absent_without_any():
+    """The nearest rank: of 1 to 200 ms the 180th and the 198th."""
+
+    def result(visits):
+        latency = Latency("measured", "local", "tvm", "host", "here", 1, 100.0, visits=visits)
+        return Result(Origin(None, "host", "local", "tvm", 1, None, None), "complete", latency=latency)
+
+    halves = [tuple(float(ms) for ms in range(start, 201, 2)) for start in (2, 1)]
+    row = row_of(result(tuple(Visit("here", samples) for samples in halves)))
+    assert (row["latency_p90_ms"], row["latency_p99_ms"]) == (180, 198)
+    assert row_of(result((Visit("here", (3.0,)),)))["latency_p99_ms"] == 3
+    assert row_of(result(()))["latency_p90_ms"] is None

@@ -184,7 +184,8 @@ def test_an_input_that_cannot_be_is_told(bench, call, expected):
         ("hf_hub:google/vit", "nothing is downloaded"),
         ("resnet50.a1_in2k", "did you mean resnet50.a1_in1k"),
         ("tiny.py", "give tiny.py:NAME"),
-        ("models/net.onnx", "give the torch module"),
+        ("models/net.onnx", "there is no file models/net.onnx"),
+        ("models/net.tflite", "give the torch module"),
     ],
 )
 def test_a_model_that_is_none_is_told(bench, model, expected):

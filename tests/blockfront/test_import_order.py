@@ -24,14 +24,15 @@ FRONT = "blockfront"
 MAY_IMPORT = {
     "blockfront.results": set(),
     "blockfront.board": set(),
+    "blockfront.engines": set(),
     "blockfront.console": {"results"},
     "blockfront.tasks": {"results"},
     "blockfront.blocks": set(),
     "blockfront.adaptations": {"blocks", "training"},
-    "blockfront.design_space": {"adaptations", "blocks", "tasks", "results"},
+    "blockfront.design_space": {"adaptations", "blocks", "engines", "tasks", "results"},
     "blockfront.targets.hardware": set(),
     "blockfront.targets.compiler": {"targets.hardware"},
-    "blockfront.targets.latency": {"targets.hardware", "targets.compiler", "board", "results"},
+    "blockfront.targets.latency": {"targets.hardware", "targets.compiler", "board", "engines", "results"},
     "blockfront.targets.library": {"targets.hardware", "targets.compiler", "targets.latency"},
     "blockfront.targets.tuning": {"targets.hardware", "targets.compiler", "targets.latency"},
     "blockfront.targets": {"targets.hardware", "targets.compiler", "targets.latency", "results"},
@@ -43,7 +44,8 @@ MAY_IMPORT = {
         "results",
     },
     "blockfront.services": {
-        *("sweep", "study", "console", "board", "blocks", "design_space", "targets", "training", "tasks", "results"),
+        *("sweep", "study", "console", "board", "engines", "blocks", "design_space", "targets", "training", "tasks"),
+        "results",
     },
     "blockfront.validation": {"services", "console", "design_space", "targets", "training", "analysis", "results"},
     "blockfront.commands": {

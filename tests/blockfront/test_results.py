@@ -85,7 +85,7 @@ def test_report_writes_the_file_it_is_told(bench, finished, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("export", "tiny-rk3399", "out.txt"), ".csv or .parquet"),
+        (("export", "tiny-rk3399", "out.txt"), ".csv, .parquet, .md, .tex"),
         (("export", "tiny-rk3399", "nowhere/out.csv"), "no folder"),
         (("export", "tiny-rk3398", "out.csv"), "did you mean tiny-rk3399?"),
         (("report", "tiny-rk3398", "-o", "r.html"), "did you mean tiny-rk3399?"),

@@ -2,11 +2,17 @@
 
 from typing import Any
 
+from blockfront.engines import ENGINES
 from blockfront.targets.latency.toolchain import TOOLCHAINS, Runs, Toolchain
+from blockfront.targets.latency.toolchains.engine import EngineToolchain
 from blockfront.targets.latency.toolchains.tvm import TvmToolchain
 from blockfront.targets.latency.toolchains.zigzag import ZigzagToolchain
 
-_OURS: tuple[Toolchain[Any, Any], ...] = (TvmToolchain(), ZigzagToolchain())
+_OURS: tuple[Toolchain[Any, Any], ...] = (
+    TvmToolchain(),
+    ZigzagToolchain(),
+    *map(EngineToolchain, ENGINES.values()),
+)
 for _toolchain in _OURS:
     TOOLCHAINS.add(_toolchain.name, _toolchain)
 

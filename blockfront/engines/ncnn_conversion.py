@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import subprocess
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,8 @@ import torch
 from timm.models.vision_transformer import Attention
 from torch.nn.functional import scaled_dot_product_attention
 
-from blockfront.errors import RunError
+from blockfront.errors import RunError, first_line
+from blockfront.signature import Signature
 
 
 def replace_attention(model: Any) -> None:
@@ -38,17 +41,26 @@ def replace_attention(model: Any) -> None:
                 setattr(parent, name, FourDimensional(child))
 
 
-def convert(model: Any, resolution: int, folder: Path, binary: Path) -> None:
-    """Write ncnn's model.ncnn.param and model.ncnn.bin by pnnx's `binary`; changes the model's attention in place."""
+def convert(model: Any, signature: Signature, folder: Path, binary: Path) -> None:
+    """Write ncnn's model.ncnn.param and model.ncnn.bin by pnnx's `binary`.
+
+    Raises `RunError` for a model that torch cannot trace or pnnx cannot convert.
+    """
+    model = copy.deepcopy(model)
     replace_attention(model)
     try:
-        with torch.no_grad():
-            torch.jit.trace(model, torch.zeros(1, 3, resolution, resolution)).save(str(folder / "model.pt"))
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.jit.trace(model, signature.zeros()).save(str(folder / "model.pt"))
     except (RuntimeError, TypeError, ValueError) as error:
-        raise RunError(f"torch cannot trace it for pnnx: {error}") from error
-    shape = f"inputshape=[1,3,{resolution},{resolution}]"
+        raise RunError(f"torch cannot trace it for pnnx: {first_line(error)}") from error
+    shape = f"inputshape=[{','.join(map(str, signature.inputs[0].shape))}]"
     done = subprocess.run(
         [str(binary), "model.pt", shape, "fp16=0"], cwd=folder, capture_output=True, text=True, timeout=600
     )
     if done.returncode or not (folder / "model.ncnn.bin").exists():
-        raise RunError(f"pnnx failed:\n{done.stderr[-2000:]}")
+        said = done.stderr.strip().splitlines()
+        raise RunError(f"pnnx failed: {said[-1][:300] if said else f'exit code {done.returncode}'}")
+    for left in folder.glob("model*"):
+        if ".ncnn." not in left.name:
+            left.unlink()

@@ -1,0 +1,172 @@
+"""Engines as toolchains: networks compared with torch, timed in a process of the engine's own, and named in rows.
+
+An engine whose package is not installed is skipped, and its name and extra are told.
+"""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from blockfront.engines import ENGINES, Engine
+from blockfront.engines.process import EngineProcess
+from blockfront.engines.timing import sample_ms
+from blockfront.errors import RunError, UsageError
+from blockfront.signature import Input, Signature
+from blockfront.targets import TOOLCHAINS, Asked, choose, find_hardware
+
+pytestmark = pytest.mark.processes
+QUICK = ("onnxruntime", "openvino", "ncnn")
+"""Those whose converters take seconds."""
+
+
+class Block(nn.Sequential):
+    def __init__(self) -> None:
+        super().__init__(
+            nn.Conv2d(3, 8, 3, 2, 1, bias=False),
+            nn.BatchNorm2d(8),
+            nn.ReLU6(),
+            nn.Conv2d(8, 8, 3, padding=1, groups=8),
+            nn.Hardswish(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(8, 5),
+        )
+
+
+class TwoInputs(nn.Module):
+    def forward(self, image, mask):
+        return {"masked": image * mask, "none": None, "levels": [image.mean((2, 3)), mask]}
+
+
+def _engine(name: str) -> Engine:
+    try:
+        ENGINES[name].versions()
+    except UsageError as error:
+        pytest.skip(str(error))
+    return ENGINES[name]
+
+
+def _prepared(name, module, signature):
+    _engine(name)
+    torch.manual_seed(0)
+    means = choose(Asked(find_hardware("host"), 1), name, "local")
+    return means.prepare(module.eval(), signature, 0)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_an_engine_gives_what_torch_gives_and_tells_its_samples(name):
+    prepared = _prepared(name, Block(), Signature.image(32))
+    loaded = TOOLCHAINS[name].load(prepared, None, 1)
+    assert 0 < loaded.max_rel_error < 3e-5
+    assert loaded.torch_rel_error < 1e-5
+    samples = loaded.milliseconds(2, 5)
+    assert len(samples) == 5
+    assert min(samples) > 0
+    assert loaded.kernels() == ()
+    assert prepared.versions[ENGINES[name].packages[0]] == version(ENGINES[name].packages[0])
+
+
+def test_several_inputs_and_nested_outputs_pass_through_onnx():
+    image, mask = Input("image", (1, 2, 4, 4)), Input("mask", (1, 1, 4, 4))
+    prepared = _prepared("onnxruntime", TwoInputs(), Signature((image, mask)))
+    assert [output.name for output in prepared.outputs] == ["masked", "levels.0", "levels.1"]
+    assert TOOLCHAINS["onnxruntime"].load(prepared, None, 1).max_rel_error < 1e-6
+
+
+def test_an_output_that_is_not_torchs_is_refused():
+    prepared = _prepared("onnxruntime", Block(), Signature.image(32))
+    (image,) = prepared.inputs
+    other = type(prepared)(prepared.engine, prepared.files, (image + 1,), prepared.outputs)
+    with pytest.raises(RunError, match=r"output of onnxruntime differs from torch: relative error .* > 3.0e-05"):
+        TOOLCHAINS["onnxruntime"].load(other, None, 1)
+
+
+def test_a_file_that_an_engine_does_not_load_is_told_in_its_words():
+    _engine("onnxruntime")
+    with pytest.raises(RunError, match="onnxruntime: "):
+        EngineProcess("onnxruntime", {"model.onnx": b"nothing"}, [np.zeros((1, 3, 4, 4), "float32")], 1)
+
+
+def test_an_engine_that_dies_is_told_with_its_last_words():
+    prepared = _prepared("onnxruntime", Block(), Signature.image(32))
+    running = EngineProcess(prepared.engine, prepared.files, prepared.inputs, 1)
+    running._process.kill()
+    running._process.wait()
+    with pytest.raises(RunError, match="onnxruntime ended with exit code -9: no message"):
+        running.milliseconds(1, 1)
+
+
+def test_its_process_and_files_go_with_it():
+    prepared = _prepared("onnxruntime", Block(), Signature.image(32))
+    running = EngineProcess(prepared.engine, prepared.files, prepared.inputs, 1)
+    process, folder = running._process, Path(running._folder.name)
+    assert folder.exists()
+    del running
+    assert process.poll() is not None
+    assert not folder.exists()
+
+
+def test_the_process_of_an_engine_imports_neither_torch_nor_tvm():
+    code = (
+        "import sys, blockfront.engines.process\n"
+        "assert not {'torch', 'tvm', 'timm', 'optuna', 'pandas'} & set(sys.modules), sorted(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_threads_that_work_are_counted():
+    """By this process's own: one that computes, while torch's others have nothing to do."""
+    numbers = np.random.default_rng(0).random(100_000)
+    samples, threads = sample_ms(lambda: np.sort(numbers), 1, 100)
+    assert len(samples) == 100
+    assert threads in (None, 1)
+    assert sample_ms(lambda: None, 1, 2)[1] is None
+
+
+def test_an_engine_that_is_not_installed_names_the_extra(bench, monkeypatch):
+    class Absent(type(ENGINES["onnxruntime"])):
+        packages = ("no-such-runtime",)
+
+    monkeypatch.setattr(TOOLCHAINS["onnxruntime"], "_engine", Absent())
+    said = bench("profile", "mobilenetv2_050", "--toolchain", "onnxruntime")
+    assert said.code == 2
+    assert said.errors == ("error: onnxruntime needs the package no-such-runtime: pip install 'blockfront[peers]'\n")
+    assert "needs the package no-such-runtime" in bench("toolchains").output
+
+
+@pytest.mark.parametrize(("target", "code"), [("rk3399", 2), ("edge_tpu_like", 2)])
+def test_an_engine_is_for_this_machine(bench, target, code):
+    said = bench("profile", "mobilenetv2_050", "--toolchain", "onnxruntime", "--target", target)
+    assert said.code == code
+    assert f"toolchain onnxruntime does not prepare networks for {target}; those that do: " in said.errors
+
+
+def test_nobody_gets_an_engine_unasked():
+    assert choose(Asked(find_hardware("host"))).toolchain.name == "tvm"
+
+
+def test_what_an_engine_made_is_measured_where_it_is_sent():
+    """As a sweep sends it to its workers."""
+    prepared = _prepared("onnxruntime", Block(), Signature.image(32))
+    means = choose(Asked(find_hardware("host"), 1), "onnxruntime")
+    means, prepared = pickle.loads(pickle.dumps((means, prepared)))
+    latency = means.latency(prepared)
+    assert (latency.source, latency.runner, latency.toolchain, latency.threads) == (
+        "measured",
+        "local",
+        "onnxruntime",
+        1,
+    )
+    assert len(latency.samples_ms) >= 10
+    assert latency.versions["onnxruntime"] == version("onnxruntime")
+    assert latency.verified_on == "device"

@@ -1,0 +1,233 @@
+"""Networks handed out as files, and latencies of another tool handed in: of an old study, which is there already."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from blockfront import load
+from blockfront.errors import UsageError
+from blockfront.services.latency_sheet import check_units, read_sheet
+
+OLD = Path(__file__).parent / "old_studies" / "studies.sql.gz"
+STUDY = "old-vit"
+KNOWN = ["aa", "bb", "cc"]
+TOLD = ("--target", "my_npu", "--tool", "RKNN 2.3")
+
+
+@pytest.fixture
+def here(bench, tmp_path):
+    """The command beside a storage with the old study."""
+    with closing(sqlite3.connect(tmp_path / "bench.db")) as connection:
+        connection.executescript(gzip.decompress(OLD.read_bytes()).decode())
+    return bench
+
+
+@pytest.fixture
+def handed_out(here, tmp_path):
+    """The folder that `hand-out` would write, without the networks."""
+    frame = load(STUDY)
+    networks = [
+        {"id": row.network_id, "network": row.network, "file": f"{row.network_id}.onnx", "bytes": 1, "max_rel_error": 0}
+        for row in frame.itertuples()
+    ]
+    (tmp_path / "out").mkdir()
+    manifest = {"study": STUDY, "bench": "0", "seed": 0, "networks": networks, "left_out": {}}
+    (tmp_path / "out" / "manifest.json").write_text(json.dumps(manifest))
+    return frame
+
+
+def _fill(cells, header="network_id,file,latency_ms"):
+    rows = [f"{network_id},{network_id}.onnx,{cell}" for network_id, cell in cells.items()]
+    Path("out/latencies.csv").write_text("\n".join([header, *rows]) + "\n")
+
+
+def test_latencies_handed_in_are_a_study_with_costs_and_accuracies_of_the_first(here, handed_out):
+    latencies = {network_id: 10.0 + i for i, network_id in enumerate(handed_out["network_id"])}
+    _fill(latencies)
+    said = here("hand-in", "out/latencies.csv", *TOLD)
+    assert said.code == 0, said.errors
+    assert "my_npu is not in the catalogue" in said.output
+    made = load(said.output.partition(":")[0])
+    assert dict(zip(made["network_id"], made["latency_ms"], strict=True)) == latencies
+    assert set(made["latency_source"]) == {"measured elsewhere"}
+    assert set(made["toolchain"]) == {"RKNN 2.3"}
+    assert set(made["runner"]) == {"hand-in"}
+    assert set(made["target"]) == {"my_npu"}
+    assert made["latency_ci95_low_ms"].isna().all()
+    for column in ("macs", "params", "activations", "top1", "top1_ci95_low", "trainings", "network", "family"):
+        assert made[column].equals(handed_out[column]), column
+    again = here("hand-in", "out/latencies.csv", *TOLD)
+    assert again.code == 2
+    assert again.errors.endswith("exists; name another with --study\n")
+
+
+def test_a_network_that_the_tool_could_not_take_has_failed(here, handed_out):
+    first, *others = handed_out["network_id"]
+    _fill({first: "failed", **dict.fromkeys(others, "1500")}, "network_id,file,latency_us")
+    said = here("hand-in", "out/latencies.csv", *TOLD, "--study", "npu", "--json")
+    assert json.loads(said.output) == {"study": "npu", "of": STUDY, "networks": len(handed_out), "failed": 1}
+    made = load("npu").set_index("network_id")
+    assert (made["state"][first], made["error"][first]) == ("failed", "hand-in: RKNN 2.3 has no latency")
+    assert set(made["latency_ms"].dropna()) == {1.5}
+
+
+def test_such_studies_are_reported_and_compared(here, handed_out, tmp_path):
+    _fill(dict.fromkeys(handed_out["network_id"], 10.0))
+    assert here("hand-in", "out/latencies.csv", *TOLD, "--study", "npu").code == 0
+    assert here("report", "npu").code == 0
+    assert "timed by others with the tool named" in (tmp_path / "report.html").read_text()
+    compared = here("compare", "npu", STUDY)
+    assert compared.code == 0, compared.errors
+    assert "npu (measured elsewhere by RKNN 2.3)" in compared.output
+    refused = here("compare", STUDY, "npu", "--fail-above", "5%")
+    assert refused.code == 2
+    assert "differ in targets" in refused.errors
+
+
+def test_a_run_in_ci_fails_where_it_became_slower_by_more_than_the_limit(here, handed_out):
+    networks = handed_out["network_id"]
+    for name, factor in (("before", 1.0), ("after", 1.2)):
+        _fill({network_id: factor * (10 + i) for i, network_id in enumerate(networks)})
+        assert here("hand-in", "out/latencies.csv", *TOLD, "--study", name).code == 0
+    failed = here("compare", "before", "after", "--fail-above", "5%")
+    assert failed.code == 1, failed.errors
+    assert failed.output.startswith("after takes 1.200 times the latency of before (95 % interval 1.200 to 1.200)")
+    assert "FAILS: slower by more than 5 %" in failed.output
+    assert not Path("comparison.html").exists()
+    passed = here("compare", "before", "after", "--fail-above", "25%", "--json")
+    assert passed.code == 0, passed.errors
+    document = json.loads(passed.output)
+    assert (document["failed"], document["limit"], document["shared"]) == (False, 0.25, len(networks))
+    assert here("compare", "after", "before", "--fail-above", "5%").code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("old-vit", "old-roofline", "npu", "--fail-above", "5%"), "name two studies, not 3"),
+        (("old-vit", "old-roofline", "--fail-above", "5%", "-o", "c.html"), "leave --output out"),
+        (("old-vit", "old-roofline", "--fail-above", "5%", "--value", "top1"), "leave --value out"),
+        (("old-vit", "old-roofline", "--fail-above", "0.05"), "'0.05' is no percentage"),
+        (("old-vit", "old-roofline", "--fail-above", "5%"), "share: 0; an interval needs 5 or more"),
+    ],
+)
+def test_a_wrong_gate_is_refused(here, arguments, words):
+    said = here("compare", *arguments)
+    assert said.code == 2
+    assert words in said.errors
+
+
+def test_networks_are_handed_out_with_a_sheet_that_is_handed_in_again(here, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra peers")
+    pytest.importorskip("onnx", reason="needs the extra peers")
+    said = here("hand-out", "old-emulated", "out", "--quiet")
+    assert said.code == 0, said.errors
+    frame = load("old-emulated")
+    manifest = json.loads(Path("out/manifest.json").read_text())
+    assert manifest["left_out"] == {}
+    assert [one["id"] for one in manifest["networks"]] == list(frame["network_id"])
+    for one in manifest["networks"]:
+        assert one["max_rel_error"] < 1e-5
+        session = onnxruntime.InferenceSession(f"out/{one['file']}", providers=["CPUExecutionProvider"])
+        assert [(given.name, given.shape[:2]) for given in session.get_inputs()] == [("image", [1, 3])]
+    sheet = Path("out/latencies.csv")
+    header, *rows = sheet.read_text().splitlines()
+    sheet.write_text(
+        "\n".join([header, *(row + str(macs / 1e6) for row, macs in zip(rows, frame["macs"], strict=True))])
+    )
+    assert here("hand-in", str(sheet), *TOLD).code == 0
+    again = here("hand-out", "old-emulated", "out")
+    assert again.code == 2
+    assert "out is there already; name a folder that is new or empty" in again.errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--target", "", "--tool", "RKNN"), "--target needs a name"),
+        (("--target", "npu", "--tool", "tvm"), "tvm is a toolchain of this suite"),
+        (("--target", "npu", "--tool", "RKNN", "--threads", "0"), "--threads must be 1 or more, not 0"),
+    ],
+)
+def test_what_is_told_of_latencies_is_checked(here, handed_out, arguments, words):
+    _fill(dict.fromkeys(handed_out["network_id"], 10.0))
+    said = here("hand-in", "out/latencies.csv", *arguments)
+    assert said.code == 2
+    assert words in said.errors
+
+
+def test_a_sheet_by_itself_is_no_handed_out_folder(bench, tmp_path):
+    (tmp_path / "sheet.csv").write_text("network_id,latency_ms\n")
+    said = bench("hand-in", "sheet.csv", *TOLD)
+    assert said.code == 2
+    assert "give the sheet in the folder that bench hand-out wrote" in said.errors
+
+
+def _read(tmp_path, text, unit=None):
+    (tmp_path / "sheet.csv").write_text(text, encoding="utf-8")
+    return read_sheet(tmp_path / "sheet.csv", unit, KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"),
+    [
+        ("network_id,latency_ms\naa,1.5\nbb,2\ncc,failed\n", None),
+        ("network_id,latency (us)\naa,1500\nbb,2e3\ncc,FAILED\n", None),
+        ("network_id,latency_s\naa,0.0015\nbb,0.002\ncc,failed\n", "s"),
+        ("network_id,latency\naa,1500\nbb,2000\ncc,failed\n", "us"),
+        ("\ufeffnetwork_id;latency_ms;remark\naa;1,5;\nbb;2,0;warm\n;;\ncc;failed;\n", None),
+        ("Network_ID\tLatency_µs\naa\t1500\nbb\t2000\ncc\tfailed\n", None),
+    ],
+)
+def test_a_sheet_is_read_as_spreadsheets_and_people_write_it(tmp_path, text, unit):
+    assert _read(tmp_path, text, unit) == {"aa": 1.5, "bb": pytest.approx(2.0), "cc": None}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "is empty"),
+        ("network_id,ms\naa,1\n", "needs one column latency_ms, latency_us or latency_s; it has network_id, ms"),
+        ("network_id,latency_ms,latency_us\n", "needs one column"),
+        ("id,latency_ms\naa,1\n", "has no column network_id"),
+        ("network_id,latency\naa,1\n", "does not say the unit"),
+        ("network_id,latency_min\naa,1\n", "unit 'min' is none of ms, us, µs, s"),
+        ("network_id,latency_ms\naa,1\nbb,2\n", "network cc: no row"),
+        ("network_id,latency_ms\naa,1\nbb,\ncc,3\n", "line 3: network bb has no latency; write failed if"),
+        ("network_id,latency_ms\naa,1\nbb,2\naa,1\ncc,3\n", "line 4: network aa has two rows"),
+        ("network_id,latency_ms\naa,1\nzzz,2\n", "no network 'zzz'; leave the row out"),
+        ("network_id,latency_ms\naa,1 ms\nbb,2\ncc,3\n", "line 2: '1 ms' is no number; the unit stands in the header"),
+        ("network_id,latency_ms\naa,-1\nbb,2\ncc,3\n", "line 2: a latency is a number above 0, not -1"),
+        ("network_id,latency_ms\naa,nan\nbb,2\ncc,3\n", "a number above 0, not nan"),
+        ("network_id,latency_ms\naa,inf\nbb,2\ncc,3\n", "a number above 0, not inf"),
+        ("network_id,latency_ms\naa,1,5\nbb,2\ncc,3\n", "line 2 of"),
+        ("network_id,latency_ms\naa,failed\nbb,failed\ncc,failed\n", "has no latency"),
+    ],
+)
+def test_a_wrong_sheet_is_refused_with_its_line(tmp_path, text, words):
+    with pytest.raises(UsageError) as refused:
+        _read(tmp_path, text)
+    assert words in str(refused.value)
+
+
+def test_a_unit_that_header_and_option_disagree_on_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="has its latencies in ms, and --unit says us"):
+        _read(tmp_path, "network_id,latency_ms\naa,1\n", "us")
+
+
+MACS = {"aa": 10_000_000, "bb": 20_000_000, "cc": 1_000_000_000, "dd": 15_000_000, "ee": 30_000_000}
+
+
+def test_latencies_of_two_units_are_noticed_and_large_networks_are_not_taken_for_them():
+    plausible = {name: macs * 1e-7 for name, macs in MACS.items()}
+    check_units(plausible, MACS)
+    check_units({**plausible, "aa": 30 * plausible["aa"]}, MACS)
+    for name, factor in (("aa", 1000), ("ee", 1e-3)):
+        with pytest.raises(UsageError, match=f"network {name}: over 100 times off"):
+            check_units({**plausible, name: factor * plausible[name]}, MACS)
