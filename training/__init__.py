@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from blockfront.training import digits, folders, hugging_face, torchvision_datasets  # noqa: F401  (each registers its data sets)
+from blockfront.training import (  # noqa: F401  (each registers its data sets)
+    digits,
+    fashion_mnist,
+    folders,
+    hugging_face,
+    torchvision_datasets,
+)
 from blockfront.training.datasets import DATASETS, Dataset, Pictures, Source, Tensors, get_dataset
 from blockfront.training.loop import evaluate, score, train
 from blockfront.training.placing import Feed, fed
