@@ -55,6 +55,7 @@ for _command in (
     lists.blocks,
     lists.spaces,
     lists.datasets,
+    lists.recipes,
     lists.toolchains,
     lists.tasks,
     lists.runners,

@@ -13,16 +13,20 @@ from blockfront.training.datasets import DATASETS, Dataset, Pictures, Source, Te
 from blockfront.training.loop import evaluate, score, train
 from blockfront.training.placing import Feed, fed
 from blockfront.training.recipe import Recipe
+from blockfront.training.recipes import RECIPES, NamedRecipe, choose_recipe
 from blockfront.training.seeding import seeded
 
 __all__ = [
     "DATASETS",
+    "RECIPES",
     "Dataset",
     "Feed",
+    "NamedRecipe",
     "Pictures",
     "Recipe",
     "Source",
     "Tensors",
+    "choose_recipe",
     "evaluate",
     "fed",
     "get_dataset",

@@ -24,7 +24,6 @@ from blockfront.digest import digest
 from blockfront.errors import RunError, UsageError, first_line
 from blockfront.steps import publish
 from blockfront.training.datasets import DATASETS, Dataset, Source, Tensors, fingerprint
-from blockfront.training.recipe import Recipe
 from blockfront.training.survey import count_classes
 
 FILES = {
@@ -36,9 +35,7 @@ FILES = {
 """The files' names and the SHA-256 of what they hold, without compression."""
 INSTALLED = Path("/usr/share/datasets/fashion-mnist")
 """Where Debian's package puts them."""
-CLASSES = (
-    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
-)
+CLASSES = (*("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),)
 _IMAGES_HEADER, _LABELS_HEADER = 16, 8
 
 
@@ -50,7 +47,10 @@ def fashion_mnist_split(folder: Path) -> tuple[Tensors, Tensors]:
 
 def _tensors(images: bytes, labels: bytes) -> Tensors:
     pixels = np.frombuffer(images, np.uint8, offset=_IMAGES_HEADER).reshape(-1, 1, 28, 28).copy()
-    return Tensors(torch.from_numpy(pixels), torch.from_numpy(np.frombuffer(labels, np.uint8, offset=8).astype("int64")))
+    return Tensors(
+        torch.from_numpy(pixels),
+        torch.from_numpy(np.frombuffer(labels, np.uint8, offset=_LABELS_HEADER).astype("int64")),
+    )
 
 
 def _read(folder: Path, name: str) -> bytes:
@@ -76,7 +76,7 @@ def _holds(folder: Path) -> bool:
 
 
 def find_fashion_mnist() -> Path:
-    """The folder of its files, which are fetched where they are not here; raises `RunError` where they cannot be had."""
+    """The folder of its files, fetched where they are not here; raises `RunError` where they cannot be had."""
     own = cache_folder() / "datasets" / "fashion_mnist"
     for folder in (INSTALLED, own):
         if _holds(folder):

@@ -147,7 +147,7 @@ def evaluation_loader(
 
 
 def evenly(images: Images, limit: int | None) -> Images:
-    """The images, or `limit` of them evenly spaced, which takes as large a share of each class where they are sorted."""
+    """The images, or `limit` of them evenly spaced: the same share of each class where they are sorted."""
     if limit is None or limit >= len(images):
         return images
     return _chosen(images, torch.arange(limit) * len(images) // limit)
@@ -268,7 +268,7 @@ def spread(data: Tensors) -> tuple[Tensor, Tensor]:
     """Standard deviation and mean over all pixels."""
     if data.images.dtype != torch.uint8:
         return torch.std_mean(data.images)
-    counts = torch.bincount(data.images.flatten(), minlength=256).double()
+    counts = sum(torch.bincount(block.flatten(), minlength=256) for block in data.images.split(1000)).double()
     levels = torch.arange(256) / 255.0
     mean = (counts * levels).sum() / counts.sum()
     variance = (counts * (levels - mean) ** 2).sum() / (counts.sum() - 1)

@@ -26,7 +26,7 @@ from blockfront.training.placing import Feed, choose_device, choose_views, fed, 
 from blockfront.training.recipe import Recipe
 
 GLANCE = 1000
-"""Test images that are scored after each epoch but the last, evenly spaced: all of them would cost as much as training."""
+"""Test images scored after each epoch but the last, evenly spaced: all would cost as much as a short epoch."""
 
 OnEpoch = Callable[[int, int, float], None]
 Criterion = Callable[[Tensor, Tensor], Tensor]
@@ -56,10 +56,10 @@ def train(
     the task's `criterion(outputs, targets)`, such as losses of auxiliary heads. `on_epoch(epoch, epochs, value)` is
     called after each epoch, counted from 1, with the task's first metric, of `GLANCE` test images before the last one.
     `checkpoint` is a file that has the training after each epoch: where it is there, training goes on from it, and on a
-    CPU the result is what it would have been (with `workers` 0). Who has kept the result deletes it. The process's threads and random generators,
-    and the module's device and mode, are restored. Raises `UsageError` for a device that is not there, a module with
-    another number of outputs and labels that are none of the task's, `RunError` when training diverges, memory runs
-    out or an image cannot be read.
+    CPU the result is what it would have been (with `workers` 0). Who has kept the result deletes it. The process's
+    threads and random generators, and the module's device and mode, are restored. Raises `UsageError` for a device that
+    is not there, a module with another number of outputs and labels that are none of the task's, `RunError` when
+    training diverges, memory runs out or an image cannot be read.
     """
     where = choose_device(device)
     start = time.perf_counter()

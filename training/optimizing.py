@@ -68,7 +68,9 @@ def make_mixing(recipe: Recipe, dataset: Dataset) -> Mixup | None:
     if dataset.task != CLASSIFICATION:
         raise UsageError(f"mixup and cutmix mix classes, and {dataset.ref} is for {dataset.task}; leave them out")
     if min(recipe.batch_size, recipe.images or dataset.train_images, dataset.train_images) % 2:
-        raise UsageError(f"mixup and cutmix want an even batch; {dataset.ref} is smaller than one, so choose batch_size")
+        raise UsageError(
+            f"mixup and cutmix want an even batch; {dataset.ref} is smaller than one, so choose batch_size"
+        )
     smoothing = recipe.label_smoothing
     return Mixup(recipe.mixup, recipe.cutmix, label_smoothing=smoothing, num_classes=dataset.num_classes)
 

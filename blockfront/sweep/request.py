@@ -18,6 +18,7 @@ from blockfront.results import scored
 from blockfront.study.settings import Settings
 from blockfront.study.storage import DEFAULT_STORAGE, storage_exists
 from blockfront.sweep.aims import choose_objectives, choose_space, choose_training
+from blockfront.sweep.keeping import KEEP
 from blockfront.sweep.samplers import SAMPLERS
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ DEVICES = ("auto", "cpu", "cuda")
 @dataclass(frozen=True)
 class Request:
     """Options of `bench sample`, with their defaults. `n` is the study's total number of networks, `cooldown` the
-    seconds a device rests before each visit; `value` is the task's first metric by default.
+    seconds a device rests before each visit; `value` is the task's first metric by default, `dataset` Fashion-MNIST.
+    `changes` are those of single fields of the recipe, such as `lr=0.1`; `epochs` is one more. Each network is trained
+    `train_seeds` times, with `seed` and those after it; `keep` says whose weights stay: of the front, all or none.
 
     Limits are in minutes a network: `profile_minutes` for compiling and timing, `train_minutes` for training.
     """
@@ -39,10 +42,14 @@ class Request:
     n: int = 20
     target: str = "host"
     space: str = "mobile"
-    dataset: str = "digits"
+    dataset: str | None = None
     data_dir: str | None = None
     resolution: int | None = None
+    recipe: str = "quick"
+    changes: tuple[str, ...] = ()
     epochs: int | None = None
+    train_seeds: int = 1
+    keep: str = "front"
     cost: str = "latency_ms"
     value: str | None = None
     device: str = "auto"
@@ -139,8 +146,6 @@ def resolve(request: Request) -> SweepPlan:
     _check_numbers(request)
     SAMPLERS[request.sampler]
     storage_exists(request.storage)
-    dataset, recipe = choose_training(request)
-    space = choose_space(request, dataset)
     asked = Asked(
         find_hardware(request.target),
         request.threads,
@@ -151,6 +156,9 @@ def resolve(request: Request) -> SweepPlan:
     )
     means = choose(asked, request.toolchain, request.runner)
     target, options = asked.hardware, means.options
+    # Last, because it may fetch data.
+    dataset, recipe = choose_training(request)
+    space = choose_space(request, dataset)
     settings = Settings(
         space=space.name,
         space_hash=space.hash,
@@ -172,6 +180,7 @@ def resolve(request: Request) -> SweepPlan:
         task=dataset.task if dataset else None,
         objectives=choose_objectives(request, dataset),
         scores=scored(TASKS[dataset.task].metrics) if dataset else (),
+        train_seeds=request.train_seeds,
     )
     return SweepPlan(
         request=request,
@@ -198,6 +207,7 @@ def _check_numbers(request: Request) -> None:
         ("--epochs", request.epochs, 1),
         ("--workers", request.workers, 1),
         ("--seed", request.seed, 0),
+        ("--train-seeds", request.train_seeds, 1),
     ):
         if value is not None and value < least:
             raise UsageError(f"{option} must be {least} or more, not {value}")
@@ -206,6 +216,8 @@ def _check_numbers(request: Request) -> None:
             raise UsageError(f"--{option}-minutes must be above 0, not {minutes:g}")
     if request.device not in DEVICES:
         raise UsageError(f"unknown device {request.device!r}; known: {', '.join(DEVICES)}")
+    if request.keep not in KEEP:
+        raise unknown("choice of --keep", request.keep, KEEP)
 
 
 def _workers(request: Request) -> int:
