@@ -27,6 +27,7 @@ from blockfront.commands import (
     tune,
     validate,
     verify,
+    weights,
 )
 from blockfront.commands.stopping import INTERRUPTED
 from blockfront.errors import CompilerTimeout, RunError, UsageError
@@ -47,6 +48,7 @@ for _command in (
     compare.compare,
     results.export,
     show.show,
+    weights.weights,
     profile.profile,
     tune.tune,
     calibrate.calibrate,

@@ -7,7 +7,9 @@ import pickle
 import random
 import time
 import zipfile
+from collections.abc import Sequence
 from contextlib import suppress
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +33,43 @@ def checkpoint_path(*key: object) -> Path:
     return cache_folder() / "checkpoints" / f"{name}.pt"
 
 
-def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write a checkpoint, whole or not at all; a disk that does not take it costs the checkpoint alone."""
+def save_checkpoint(
+    path: Path,
+    module: nn.Module,
+    optimizer: Optimizer,
+    average: ModelEmaV3 | None,
+    curve: Sequence[float],
+    seconds: float,
+) -> None:
+    """Write a training as it is after an epoch, whole or not at all; a disk that is full costs the checkpoint alone.
+
+    `curve` has a value for each epoch that is done, which together took `seconds`.
+    """
+    state = {**training_state(module, optimizer, average), "curve": list(curve), "seconds": seconds}
     buffer = io.BytesIO()
     torch.save(state, buffer)
     with suppress(OSError):
         write_atomically(path, buffer.getvalue(), make_folders=True, survives_power_cut=False)
-        _sweep(path.parent)
+        _remove_abandoned(path.parent)
+
+
+def resume(
+    path: Path | None, module: nn.Module, optimizer: Optimizer, average: ModelEmaV3 | None
+) -> tuple[list[float], float]:
+    """Put back what `save_checkpoint` wrote, and give its curve and seconds.
+
+    Where there is no file, or one that cannot be read or is of another network, nothing changes, and none are done.
+    """
+    kept = None if path is None else load_checkpoint(path)
+    if kept is None:
+        return [], 0.0
+    before = deepcopy(training_state(module, optimizer, average))
+    try:
+        restore_state(kept, module, optimizer, average)
+        return list(kept["curve"]), float(kept["seconds"])
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError):
+        restore_state(before, module, optimizer, average)
+        return [], 0.0
 
 
 def load_checkpoint(path: Path) -> dict[str, Any] | None:
@@ -80,7 +112,7 @@ def restore_state(state: dict[str, Any], module: nn.Module, optimizer: Optimizer
         torch.cuda.set_rng_state_all(state["cuda"])
 
 
-def _sweep(folder: Path) -> None:
+def _remove_abandoned(folder: Path) -> None:
     for path in folder.glob("*.pt"):
         if time.time() - path.stat().st_mtime > ABANDONED_DAYS * 86400:
             path.unlink(missing_ok=True)

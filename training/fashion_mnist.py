@@ -141,7 +141,7 @@ def _describe(ref: str, data_dir: str | None) -> Dataset:
     folder = find_fashion_mnist() if data_dir is None else Path(data_dir).expanduser().resolve()
     train, test = _split(folder)
     classes = count_classes(CLASSES, train.labels, test.labels)
-    return Dataset(ref, str(folder), 10, 32, len(train), len(test), fingerprint(FILES.values()), classes=classes)
+    return Dataset(ref, str(folder), 10, 32, len(train), len(test), fingerprint(list(FILES.values())), classes=classes)
 
 
 DATASETS.add(

@@ -86,7 +86,7 @@ def train_loader(
 
     `flip` and `moves`: whether pictures keep their labels when they are mirrored, and when they are moved a little.
     """
-    statistics, images = images, evenly(images, recipe.images)
+    statistics, images = images, evenly_spaced(images, recipe.images)
     batch_size = min(recipe.batch_size, len(images))
     moved = recipe.augment if moves else 0.0
     mirrored = flip and recipe.augment > 0
@@ -146,7 +146,7 @@ def evaluation_loader(
     )
 
 
-def evenly(images: Images, limit: int | None) -> Images:
+def evenly_spaced(images: Images, limit: int | None) -> Images:
     """The images, or `limit` of them evenly spaced: the same share of each class where they are sorted."""
     if limit is None or limit >= len(images):
         return images
@@ -268,7 +268,9 @@ def spread(data: Tensors) -> tuple[Tensor, Tensor]:
     """Standard deviation and mean over all pixels."""
     if data.images.dtype != torch.uint8:
         return torch.std_mean(data.images)
-    counts = sum(torch.bincount(block.flatten(), minlength=256) for block in data.images.split(1000)).double()
+    # in blocks, because bincount takes eight bytes a pixel
+    blocks = [torch.bincount(block.flatten(), minlength=256) for block in data.images.split(1000)]
+    counts = torch.stack(blocks).sum(dim=0).double()
     levels = torch.arange(256) / 255.0
     mean = (counts * levels).sum() / counts.sum()
     variance = (counts * (levels - mean) ** 2).sum() / (counts.sum() - 1)

@@ -18,9 +18,9 @@ from torch.optim import Optimizer
 from blockfront.errors import RunError, UsageError
 from blockfront.results import Score, Training
 from blockfront.tasks import TASKS
-from blockfront.training.checkpoint import load_checkpoint, restore_state, save_checkpoint, training_state
+from blockfront.training.checkpoint import resume, save_checkpoint
 from blockfront.training.datasets import Dataset, find_source
-from blockfront.training.loaders import Loader, evaluation_loader, evenly, train_loader
+from blockfront.training.loaders import Loader, evaluation_loader, evenly_spaced, train_loader
 from blockfront.training.optimizing import compiled, make_average, make_mixing, make_optimizer, make_scheduler
 from blockfront.training.placing import Feed, choose_device, choose_views, fed, place, prepared
 from blockfront.training.recipe import Recipe
@@ -72,7 +72,7 @@ def train(
         )
         tests, glances = (
             evaluation_loader(images, train_images, views, dataset.targets, workers=workers)
-            for images in (test_images, evenly(test_images, GLANCE))
+            for images in (test_images, evenly_spaced(test_images, GLANCE))
         )
         steps = _Steps(
             module=module,
@@ -85,13 +85,9 @@ def train(
             dataset=dataset,
             device=where,
         )
-        curve: list[float] = []
-        spent = 0.0
+        scores: dict[str, Score] = {}
         value = TASKS[dataset.task].value
-        kept = None if checkpoint is None else load_checkpoint(checkpoint)
-        if kept is not None:
-            restore_state(kept["state"], module, optimizer, steps.average)
-            curve, spent = list(kept["curve"]), kept["seconds"]
+        curve, spent = resume(checkpoint, module, optimizer, steps.average)
         for epoch in range(len(curve), recipe.epochs):
             with compiled(module, recipe):
                 mean = steps.epoch(batches, epoch * len(batches))
@@ -104,12 +100,11 @@ def train(
             scores = _score(steps.scored, tests if last else glances, where, dataset)
             curve.append(scores[value].value)
             if checkpoint is not None:
-                state = training_state(module, optimizer, steps.average)
                 seconds = spent + time.perf_counter() - start
-                save_checkpoint(checkpoint, {"state": state, "curve": curve, "seconds": seconds})
+                save_checkpoint(checkpoint, module, optimizer, steps.average, curve, seconds)
             if on_epoch is not None:
                 on_epoch(epoch + 1, recipe.epochs, curve[-1])
-        if kept is not None and len(kept["curve"]) == recipe.epochs:
+        if not scores:
             scores = _score(steps.scored, tests, where, dataset)
         if steps.average is not None:
             module.load_state_dict(steps.average.module.state_dict())

@@ -89,4 +89,4 @@ def compiled(module: nn.Module, recipe: Recipe) -> Iterator[None]:
     except TorchDynamoException as error:
         raise UsageError(f"torch.compile does not work here ({first_line(error)}); leave compile out") from error
     finally:
-        module._compiled_call_impl = None  # type: ignore[assignment]
+        module._compiled_call_impl = None

@@ -11,7 +11,7 @@ import safetensors.torch
 from torch import nn
 
 
-def pack(module: nn.Module, facts: Mapping[str, Any]) -> bytes:
+def pack_weights(module: nn.Module, facts: Mapping[str, Any]) -> bytes:
     """A safetensors file of a module's parameters and buffers; `facts` are its metadata, as text or as JSON."""
     # Apart from each other: the format refuses tensors that share memory.
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in module.state_dict().items()}

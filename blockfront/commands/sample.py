@@ -155,10 +155,10 @@ def _sweep(plan: SweepPlan, progress: Progress, debug: bool) -> None:
 def _write_report(plan: SweepPlan, frame: pd.DataFrame, path: Path) -> None:
     from blockfront.analysis import write_report
     from blockfront.commands.options import objectives
-    from blockfront.study.storage import load_provenance
+    from blockfront.commands.results import provenance_of
 
     chosen = objectives(None, None, [plan.settings.objectives])
-    write_report(frame, path, objectives=chosen, provenance=load_provenance([plan.study], plan.request.storage))
+    write_report(frame, path, objectives=chosen, provenance=provenance_of([plan.study], plan.request.storage))
 
 
 def _best(plan: SweepPlan, frame: pd.DataFrame) -> pd.DataFrame:

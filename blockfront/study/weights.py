@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -10,6 +12,7 @@ from urllib.parse import quote, unquote
 from blockfront.content_store import cache_folder
 from blockfront.digest import digest
 from blockfront.errors import UsageError
+from blockfront.files import explaining
 from blockfront.study import sqlite_file
 from blockfront.study.storage import hide_password
 
@@ -54,6 +57,16 @@ def kept_weights(storage: str, study: str | None = None) -> list[KeptWeights]:
         if name is not None and study in (None, of):
             found.append(KeptWeights(of, name[1], int(name[2]), path))
     return sorted(found, key=lambda one: (one.study, one.network_id, one.seed))
+
+
+def remove_weights(found: Iterable[KeptWeights]) -> None:
+    """Delete files, and the folders that they leave empty; raises `RunError` for one that cannot be."""
+    for one in found:
+        with explaining(one.path):
+            one.path.unlink(missing_ok=True)
+        for folder in one.path.parents[:2]:
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def find_weights(network_id: str, storage: str, study: str | None = None) -> KeptWeights:

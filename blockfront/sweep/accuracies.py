@@ -68,7 +68,6 @@ def _train(
     keeper: Keeper,
     title: str,
 ) -> None:
-    assert (plan.dataset is not None and plan.recipe is not None) or not entries
     by_number = {entry.number: entry for entry in entries}
     jobs = [
         (entry, replace(job(plan, entry), seed=seed))

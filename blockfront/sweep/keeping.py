@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from blockfront.files import explaining, write_atomically
-from blockfront.study.weights import kept_weights, weights_path
+from blockfront.study.weights import kept_weights, remove_weights, weights_path
 
 if TYPE_CHECKING:
     from blockfront.study.journal import Entry, Journal
@@ -44,15 +44,16 @@ class Keeper:
         if self.keep != "front" or not (last or self._finished % TIDIED_EVERY == 0):
             return
         wanted = self._wanted()
-        for weights in kept_weights(self.storage, self.journal.study.study_name):
-            if weights.network_id not in wanted:
-                weights.path.unlink(missing_ok=True)
+        kept = kept_weights(self.storage, self.journal.study.study_name)
+        remove_weights(one for one in kept if one.network_id not in wanted)
 
     def _wanted(self) -> set[str]:
         """The networks of the front, and those that lack something and may yet be on it."""
-        from blockfront.analysis import front
+        from blockfront.analysis import Objectives, front_mask
         from blockfront.results.table import row_of, to_frame
 
         frame = to_frame(row_of(result) for result in self.journal.results())
-        best = front(frame[frame["state"] == "complete"], *self.journal.settings.objectives)
+        complete = frame[frame["state"] == "complete"]
+        objectives = Objectives(*self.journal.settings.objectives)
+        best = complete[front_mask(objectives.costs(complete), objectives.gains(complete))]
         return {*best["network_id"], *frame.loc[frame["state"] == "running", "network_id"]}

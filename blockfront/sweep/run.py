@@ -87,7 +87,8 @@ class _Sweep:
                     self._finish(pool, left + [self.journal.add(self.plan.space, d) for d in draws[:missing]])
                 else:
                     self._search(pool, left, missing, generation)
-            self.keeper.tidy(last=True)
+            if self.journal.settings.trains:
+                self.keeper.tidy(last=True)
         return Done(self.plan.study, self.worked_on, self.reused)
 
     def _search(self, pool: Pool, left: list[Entry], missing: int, generation: int) -> None:

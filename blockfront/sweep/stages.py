@@ -92,7 +92,7 @@ def train_network(job: Job, dataset: Dataset, recipe: Recipe, device: str, keep:
     from blockfront.sweep.adapting import train_and_adapt
     from blockfront.training import seeded, train
     from blockfront.training.checkpoint import checkpoint_path
-    from blockfront.training.weights import pack
+    from blockfront.training.weights import pack_weights
 
     checkpoint = checkpoint_path(job.network_id, recipe.hash, dataset.ref, dataset.fingerprint, job.seed)
     with seeded(job.seed, job.threads):
@@ -107,7 +107,7 @@ def train_network(job: Job, dataset: Dataset, recipe: Recipe, device: str, keep:
             loss = getattr(module, "loss", None)
             parts = {"trainings": (train(module, dataset, recipe, loss=loss, checkpoint=checkpoint, **where),)}
     facts = {"network": job.network, "network_id": job.network_id, "recipe": recipe, **parts}
-    return Trained(parts, pack(module, facts) if keep else None, checkpoint)
+    return Trained(parts, pack_weights(module, facts) if keep else None, checkpoint)
 
 
 def _prepare(job: Job, means: Means) -> Compiled:
