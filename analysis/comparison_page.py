@@ -11,10 +11,11 @@ import pandas as pd
 from blockfront.analysis.comparison import Comparison, comparison_sentences
 from blockfront.analysis.figure_style import axis_title
 from blockfront.analysis.figure_targets import plot_targets
-from blockfront.analysis.frame import usable
+from blockfront.analysis.frame import tidy, usable
 from blockfront.analysis.report_page import Figures, Html, check_page_path, definitions, page, tag
 from blockfront.analysis.report_page import table as html_table
 from blockfront.analysis.report_tables import comparison_table, front_table
+from blockfront.analysis.seeds import covered
 from blockfront.analysis.statistics import MIN_NETWORKS
 from blockfront.files import explaining, write_atomically
 from blockfront.results import MISSING, Metric
@@ -23,8 +24,8 @@ SPEEDUP_NOTE = (
     "A family's cost at some {noun} is the least of its networks that are at least as good; families are compared "
     "at the deciles of {noun} of all networks, where both reach them, by the geometric mean of the costs' ratio. The "
     "best family has the least cost at most of these. Brackets: 95 % bootstrap intervals, networks "
-    "resampled with replacement and the best family kept. They cover which networks were sampled, not training noise "
-    f"nor the error of a prediction or of a simulation. Families below {MIN_NETWORKS} networks are left out."
+    "resampled with replacement and the best family kept. They cover {covered}. "
+    f"Families below {MIN_NETWORKS} networks are left out."
 )
 
 
@@ -83,7 +84,8 @@ def _study(comparison: Comparison, name: str) -> Html:
     if comparison.levels:
         what = f"{cost.label}, {source}" if source else cost.label
         parts.append(_speedup_table(comparison.speedups[name], what, value))
-        parts.append(tag("p", SPEEDUP_NOTE.format(noun=value.noun), class_="facts"))
+        covers = covered(tidy(frame), comparison.objectives)
+        parts.append(tag("p", SPEEDUP_NOTE.format(noun=value.noun, covered=covers), class_="facts"))
         parts.append(front_table(frame, source, comparison.objectives))
     return tag("section", *parts)
 

@@ -1,11 +1,13 @@
 """How families compare: shares of the merged front, hypervolumes, best values, each with an interval.
 
-All intervals are 95 % bootstrap intervals: the study's networks are resampled with replacement, seeded. They
-cover which networks were sampled from the space. They do not cover training noise, timing noise, the error of
-a prediction or the finite test set.
+All intervals are 95 % bootstrap intervals: the study's networks are resampled with replacement, seeded, and where
+they were trained several times, so are the trainings' seeds (`seeds.drawn_gains`). They cover which networks were
+sampled from the space, and the luck of training where it is known. They do not cover timing noise, the error of a
+prediction or the finite test set.
 
-A resample can lose good networks but never find better ones. The intervals of hypervolume and of the best
-value therefore end at the value itself, and their low end says how much of it hangs on single networks.
+A resample of networks can lose good ones but never find better ones. The intervals of hypervolume and of the best
+value therefore end at the value itself where one seed was trained, and their low end says how much of it hangs on
+single networks.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from numpy.typing import NDArray
 from blockfront.analysis.frame import require_comparable, tidy, usable
 from blockfront.analysis.metrics import OBJECTIVES, Objectives
 from blockfront.analysis.pareto import front_mask, front_masks, hypervolume
+from blockfront.analysis.seeds import drawn_gains
 from blockfront.analysis.statistics import MIN_NETWORKS, percentile95, present
 
 
@@ -92,7 +95,8 @@ def family_table(
     box = box or study_box(df, objectives)
     corner = (box.cost, objectives.sign * box.value)
     drawn = present(len(table), draws, seed) if len(table) else np.zeros((draws, 0), dtype=bool)
-    drawn_fronts = front_masks(costs, gains, drawn)
+    reseeded = drawn_gains(table, objectives, draws, seed)
+    drawn_fronts = front_masks(costs, reseeded, drawn)
     sizes = drawn_fronts.sum(axis=1)
     merged = front_mask(costs, gains)
     rows = []
@@ -103,7 +107,7 @@ def family_table(
         share_low = share_high = math.nan
         if len(table) >= MIN_NETWORKS:
             share_low, share_high = percentile95((drawn_fronts & own).sum(axis=1) / sizes)
-        volume, low, high = _volume(costs[own], gains[own], drawn[:, own], corner, box.area)
+        volume, low, high = _volume(costs[own], gains[own], reseeded[:, own], drawn[:, own], corner, box.area)
         rows.append(
             (
                 name,
@@ -128,6 +132,7 @@ def family_table(
 def _volume(
     costs: NDArray[np.float64],
     gains: NDArray[np.float64],
+    reseeded: NDArray[np.float64],
     drawn: NDArray[np.bool_],
     corner: tuple[float, float],
     area: float,
@@ -135,13 +140,14 @@ def _volume(
     """The share of `area` that networks dominate up to `corner` (cost, gain), with its interval."""
     if len(costs) == 0 or not area > 0:
         return (math.nan, math.nan, math.nan)
-    points = np.column_stack([costs, gains])
-    volume = hypervolume(points, corner) / area
+    volume = hypervolume(np.column_stack([costs, gains]), corner) / area
     if len(costs) < MIN_NETWORKS:
         return (volume, math.nan, math.nan)
-    fronts = front_masks(costs, gains, drawn)
-    volumes = np.array([hypervolume(points[mask], corner) for mask in fronts]) / area
-    return (volume, percentile95(volumes)[0], volume)
+    fronts = front_masks(costs, reseeded, drawn)
+    pairs = zip(fronts, np.broadcast_to(reseeded, fronts.shape), strict=True)
+    volumes = [hypervolume(np.column_stack([costs[mask], values[mask]]), corner) for mask, values in pairs]
+    low, high = percentile95(np.array(volumes) / area)
+    return (volume, min(low, volume), max(high, volume))
 
 
 def default_budgets(df: pd.DataFrame, objectives: Objectives = OBJECTIVES) -> tuple[float, ...]:
@@ -164,14 +170,15 @@ def best_at_budgets(
 
     Columns: family, budget, candidates (its networks within the budget), value, value_low, value_high,
     network_id and cost of the best network (the cheapest of equals). value is NaN without a candidate, its interval
-    below 5 candidates; one end of that is the value, since no resample has a better one. Raises UsageError when the
-    rows mix targets or latency sources.
+    below 5 candidates; after one training each, one end of that is the value, since no resample has a better one.
+    Raises UsageError when the rows mix targets or latency sources.
     """
     require_comparable(df, objectives.cost, objectives.value)
     table = _by_cost(df, objectives)
     costs, gains = objectives.costs(table), objectives.gains(table)
     family = table["family"].to_numpy(dtype=str)
     drawn = present(len(table), draws, seed) if len(table) else np.zeros((draws, 0), dtype=bool)
+    reseeded = drawn_gains(table, objectives, draws, seed)
     rows = []
     for budget in default_budgets(df, objectives) if budgets is None else budgets:
         for name in sorted(set(family)):
@@ -183,8 +190,8 @@ def best_at_budgets(
             value = objectives.sign * float(gains[best])
             low = high = math.nan
             if len(own) >= MIN_NETWORKS:
-                least = objectives.sign * percentile95(_best(gains[own], drawn[:, own]))[0]
-                low, high = min(least, value), max(least, value)
+                ends = [objectives.sign * end for end in percentile95(_best(reseeded[:, own], drawn[:, own]))]
+                low, high = min(*ends, value), max(*ends, value)
             found = (table["network_id"][best], float(costs[best]))
             rows.append((name, budget, len(own), value, low, high, *found))
     columns = ["family", "budget", "candidates", "value", "value_low", "value_high", "network_id", "cost"]
@@ -219,11 +226,11 @@ def lead(
     first, second = best.iloc[0], best.iloc[1]
     drawn = present(len(table), draws, seed)
     within = (table[objectives.cost] <= budget).to_numpy()
-    family, gains = table["family"], objectives.gains(table)
+    family, reseeded = table["family"], drawn_gains(table, objectives, draws, seed)
     bests = {}
     for name in best["family"]:
         own = within & (family == name).to_numpy()
-        bests[name] = _best(gains[own], drawn[:, own])
+        bests[name] = _best(reseeded[:, own], drawn[:, own])
     margin = objectives.sign * float(first["value"] - second["value"])
     low, high = percentile95(bests[first["family"]] - bests[second["family"]])
     others = np.vstack([np.nan_to_num(bests[name], nan=-np.inf) for name in best["family"][1:]])

@@ -25,8 +25,15 @@ def front_mask(cost: ArrayLike, value: ArrayLike) -> NDArray[np.bool_]:
 
 
 def front_masks(cost: ArrayLike, value: ArrayLike, present: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """`front_mask` of many subsets: row i is the front of the points in `present[i]`, shape (k, n)."""
+    """`front_mask` of many subsets: row i is the front of the points in `present[i]`, shape (k, n).
+
+    `value` is one a point (n,), or another one in each subset (k, n).
+    """
     costs, values = np.asarray(cost, dtype=np.float64), np.asarray(value, dtype=np.float64)
+    if values.ndim == 2:
+        if len(values) > 1:
+            return np.vstack([front_masks(costs, row, held[None]) for row, held in zip(values, present, strict=True)])
+        values = values[0]
     finite = np.isfinite(costs) & np.isfinite(values)
     masks = np.zeros(present.shape, dtype=bool)
     rows = np.flatnonzero(finite)

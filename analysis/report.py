@@ -45,7 +45,17 @@ CORRELATION_CAPTION = (
     "little and a proxy has to tell designs apart."
 )
 
-ALIKE = ("target", "toolchain", "precision", "latency_source", "predictor", "threads", "dataset", "epochs")
+ALIKE = (
+    "target",
+    "toolchain",
+    "precision",
+    "latency_source",
+    "predictor",
+    "threads",
+    "dataset",
+    "recipe_hash",
+    "epochs",
+)
 """What studies have in common whose networks are drawn on one front."""
 
 

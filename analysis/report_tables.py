@@ -15,6 +15,7 @@ from blockfront.analysis.headline import counted
 from blockfront.analysis.metrics import OBJECTIVES, Objectives, intervals
 from blockfront.analysis.pareto import front
 from blockfront.analysis.report_page import Html, breakable, escape, table, tag
+from blockfront.analysis.seeds import covered
 from blockfront.analysis.statistics import MIN_NETWORKS
 from blockfront.results import METRICS, MISSING, Metric
 
@@ -118,10 +119,10 @@ def families_note(df: pd.DataFrame, objectives: Objectives = OBJECTIVES) -> str:
         f"Finished: with {cost.label} and {value.noun}. Share: of the networks on the merged front. Hypervolume: the "
         f"area the family's own front dominates, of the rectangle from {cost.text(box.cost)} at "
         f"{value.text(box.value)} to {cost.text(box.ideal_cost)} at {value.text(box.ideal_value)}. "
-        "Brackets: 95 % bootstrap intervals, networks resampled with replacement within the study. They "
-        "cover which networks were sampled, not training or timing noise nor the error of a prediction. A "
-        "resample can lose good networks and never finds better ones, so intervals of hypervolume and best "
-        f"{value.noun} end at the value itself. No interval is given below {MIN_NETWORKS} networks."
+        "Brackets: 95 % bootstrap intervals, networks resampled with replacement within the study. They cover "
+        f"{covered(tidy(df), objectives)}. A resample can lose good networks and never finds better ones, so after one "
+        f"training each, intervals of hypervolume and best {value.noun} end at the value itself. No interval is given "
+        f"below {MIN_NETWORKS} networks."
     )
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from blockfront.analysis.frame import require_comparable, usable
 from blockfront.analysis.metrics import OBJECTIVES, Objectives
+from blockfront.analysis.seeds import drawn_gains
 from blockfront.analysis.statistics import MIN_NETWORKS, percentile95, present
 from blockfront.errors import UsageError
 
@@ -42,9 +43,9 @@ def speedups(
 
     Columns: best, family, networks (finished), levels (accuracies that both reach), wins (levels of those at which the
     best costs less), speedup (geometric mean over them of the costs' ratio, NaN without one), speedup_low,
-    speedup_high (95 % percentile interval, networks resampled with the best family kept, widened where needed to hold
-    the value). Empty with fewer than two families. Raises UsageError when a cost is not above 0, of which there is no
-    ratio, and when the rows mix targets or latency sources.
+    speedup_high (95 % percentile interval, networks and training seeds resampled with the best family kept, widened
+    where needed to hold the value). Empty with fewer than two families. Raises UsageError when a cost is not above 0,
+    of which there is no ratio, and when the rows mix targets or latency sources.
     """
     metric = objectives.cost
     require_comparable(df, metric, objectives.value)
@@ -63,14 +64,15 @@ def speedups(
     drawn = present(len(table), draws, seed)
     whole = {name: _least(cost, gain, everything & (family == name), at)[0] for name in names}
     best = _best(whole)
-    drawn_best = _least(cost, gain, drawn & (family == best), at)
+    reseeded = drawn_gains(table, objectives, draws, seed)
+    drawn_best = _least(cost, reseeded, drawn & (family == best), at)
     rows = []
     for name in names:
         if name == best:
             continue
         shared = np.isfinite(whole[name]) & np.isfinite(whole[best])
         ratio = float(_ratio(whole[name][None, shared], whole[best][None, shared])[0])
-        drawn_own = _least(cost, gain, drawn & (family == name), at)
+        drawn_own = _least(cost, reseeded, drawn & (family == name), at)
         low, high = percentile95(_ratio(drawn_own[:, shared], drawn_best[:, shared]))
         wins = int((whole[best][shared] < whole[name][shared]).sum())
         interval = (min(low, ratio), max(high, ratio))

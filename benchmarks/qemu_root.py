@@ -13,9 +13,9 @@ from pathlib import Path
 from blockfront import errors
 from blockfront.content_store import cache_folder
 from blockfront.digest import digest
+from blockfront.steps import publish
 from blockfront.targets import get_target
 from blockfront.targets.latency.emulation.guest import Guest, find_guest, install
-from blockfront.targets.latency.emulation.steps import publish
 from blockfront.targets.latency.profiler import Profile, caches_of, find_emulator, run_profiled
 from blockfront.validation.ncnn_emulation import NCNN
 

@@ -30,6 +30,7 @@ from blockfront.commands import (
     tune,
     validate,
     verify,
+    weights,
 )
 from blockfront.commands.stopping import INTERRUPTED
 from blockfront.errors import CompilerTimeout, RunError, UsageError
@@ -53,6 +54,7 @@ for _command in (
     handing.hand_out,
     handing.hand_in,
     show.show,
+    weights.weights,
     profile.profile,
     tune.tune,
     calibrate.calibrate,
@@ -62,6 +64,7 @@ for _command in (
     lists.blocks,
     lists.spaces,
     lists.datasets,
+    lists.recipes,
     lists.toolchains,
     lists.tasks,
     lists.runners,

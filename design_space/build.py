@@ -36,6 +36,10 @@ class ConvolutionalNetwork(nn.Module):
         """(N, 3, H, W) to logits (N, num_classes)."""
         return self.head(self.blocks(self.stem(x)))
 
+    def group_matcher(self, coarse: bool = False) -> dict[str, str]:
+        """The order of its layers as timm asks for it, such as for learning rates that fall from layer to layer."""
+        return {"stem": r"^stem", "blocks": r"^blocks\.(\d+)"}
+
 
 def build_stem(stem: Stem) -> nn.Sequential:
     """(N, 3, H, W) to (N, width, H / total_stride, W / total_stride)."""

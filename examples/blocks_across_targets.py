@@ -51,6 +51,7 @@ def main() -> None:
             options.n,
             target,
             space=f"{Path(__file__).resolve()}:space",
+            dataset="digits",
             epochs=options.epochs,
             storage=options.storage,
             workers=options.workers,

@@ -49,6 +49,8 @@ def pytest_configure(config):
         return  # A worker of pytest-xdist shares what the process that started it has.
     # A schedule rule that fails is a bug: it ends the test, here and in the processes that a test starts.
     os.environ["BENCH_DEBUG"] = "1"
+    # No test downloads data: one that trains names what on.
+    os.environ["BENCH_OFFLINE"] = "1"
     from blockfront.content_store import cache_folder
 
     # What boards in software take is downloaded once, into the user's own cache folder.

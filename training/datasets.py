@@ -66,7 +66,10 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Tensors:
-    """Images small enough to stay in memory: float (N, 1 or 3, H, W) from 0 to 1, and labels (N, ...) of the task."""
+    """Images small enough to stay in memory, and labels (N, ...) of the task.
+
+    Images are (N, 1 or 3, H, W): float from 0 to 1, or uint8.
+    """
 
     images: torch.Tensor
     labels: torch.Tensor
@@ -133,7 +136,8 @@ def fingerprint(parts: Sequence[object]) -> str:
 def get_dataset(ref: str, data_dir: str | None = None) -> Dataset:
     """The data set a reference names: a name in `DATASETS`, `folder:PATH`, or `file.py:NAME` for a `Source`.
 
-    `data_dir` is the folder that holds the files of a data set known by name. Nothing is ever downloaded.
+    `data_dir` is the folder that holds the files of a data set known by name. Nothing is downloaded but
+    `fashion_mnist`, which says so.
     Raises `UsageError` for an unknown name and for files that are missing, unreadable or too few.
     """
     source = find_source(ref)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
 from timm.data import create_loader, resolve_data_config
+from timm.data.random_erasing import RandomErasing
 from torch import Tensor, nn
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import default_collate
@@ -84,10 +86,16 @@ def train_loader(
 
     `flip` and `moves`: whether pictures keep their labels when they are mirrored, and when they are moved a little.
     """
+    statistics, images = images, evenly_spaced(images, recipe.images)
     batch_size = min(recipe.batch_size, len(images))
     moved = recipe.augment if moves else 0.0
+    mirrored = flip and recipe.augment > 0
     if isinstance(images, Tensors):
-        return TensorBatches(images, images, views.resolution, batch_size, targets, moved, training=True)
+        assert isinstance(statistics, Tensors)
+        erased = RandomErasing(recipe.random_erasing, mode="pixel", device="cpu") if recipe.random_erasing else None
+        return TensorBatches(
+            images, statistics, views.resolution, batch_size, targets, moved, True, flip=mirrored, erase=erased
+        )
     return create_loader(
         ReadablePictures(images, views.levels),
         input_size=(3, views.resolution, views.resolution),
@@ -95,7 +103,7 @@ def train_loader(
         is_training=True,
         no_aug=recipe.augment == 0 and recipe.auto_augment is None and recipe.random_erasing == 0,
         scale=(max(0.08, 1 - (1 - SMALLEST_CROP) * moved), 1.0),
-        hflip=0.5 if flip and recipe.augment > 0 else 0.0,
+        hflip=0.5 if mirrored else 0.0,
         color_jitter=COLOR_JITTER * recipe.augment,
         auto_augment=recipe.auto_augment,
         re_prob=recipe.random_erasing,
@@ -121,7 +129,7 @@ def evaluation_loader(
     """Every image once, in order. In-memory images are normalised by the training images' statistics."""
     if isinstance(images, Tensors):
         assert isinstance(train_images, Tensors)
-        return TensorBatches(images, train_images, views.resolution, batch_size, targets, 0.0, training=False)
+        return TensorBatches(images, train_images, views.resolution, batch_size, targets, 0.0, False)
     return create_loader(
         ReadablePictures(images, views.levels),
         input_size=(3, views.resolution, views.resolution),
@@ -138,9 +146,19 @@ def evaluation_loader(
     )
 
 
+def evenly_spaced(images: Images, limit: int | None) -> Images:
+    """The images, or `limit` of them evenly spaced: the same share of each class where they are sorted."""
+    if limit is None or limit >= len(images):
+        return images
+    return _chosen(images, torch.arange(limit) * len(images) // limit)
+
+
 def shuffled(images: Images, limit: int | None = None) -> Images:
     """The images, or `limit` of them, in an order drawn from torch's global generator."""
-    order = torch.randperm(len(images))[:limit]
+    return _chosen(images, torch.randperm(len(images))[:limit])
+
+
+def _chosen(images: Images, order: Tensor) -> Images:
     if isinstance(images, Tensors):
         return Tensors(images.images[order], images.labels[order])
     return _Chosen(images, order.tolist())
@@ -204,8 +222,8 @@ class ReadablePictures(TorchDataset[tuple[Any, Any]]):
 class TensorBatches:
     """In-memory images, each batch warped and resized to the input in one step.
 
-    `statistics` gives mean and standard deviation, one each over all its pixels. Order and warps are drawn
-    from torch's global generator.
+    `statistics` gives mean and standard deviation, one each over all its pixels. With `flip` half of the images are
+    mirrored; `erase` takes a batch. Order, warps and mirroring are drawn from torch's global generator.
     """
 
     data: Tensors
@@ -215,19 +233,48 @@ class TensorBatches:
     targets: Targets
     augment: float
     training: bool
+    flip: bool = False
+    erase: Callable[[Tensor], Tensor] | None = None
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.data), self.batch_size)
         return full + (not self.training and rest > 0)
 
+    @cached_property
+    def _spread(self) -> tuple[Tensor, Tensor]:
+        return spread(self.statistics)
+
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        std, mean = torch.std_mean(self.statistics.images)
+        std, mean = self._spread
         count = len(self.data)
         order = torch.randperm(count) if self.training else torch.arange(count)
         for step in range(len(self)):
             chosen = order[step * self.batch_size : (step + 1) * self.batch_size]
-            images = warp(self.data.images[chosen], self.resolution, self.augment)
-            yield ((images - mean) / std).expand(-1, 3, -1, -1), self.targets(self.data.labels[chosen])
+            images = warp(unit(self.data.images[chosen]), self.resolution, self.augment)
+            if self.flip:
+                images = torch.where(torch.rand(len(images), 1, 1, 1) < 0.5, images.flip(3), images)
+            images = ((images - mean) / std).expand(-1, 3, -1, -1)
+            if self.erase is not None:
+                images = self.erase(images.contiguous())
+            yield images, self.targets(self.data.labels[chosen])
+
+
+def unit(images: Tensor) -> Tensor:
+    """Bytes as numbers from 0 to 1; numbers as they are."""
+    return images.float() / 255 if images.dtype == torch.uint8 else images
+
+
+def spread(data: Tensors) -> tuple[Tensor, Tensor]:
+    """Standard deviation and mean over all pixels."""
+    if data.images.dtype != torch.uint8:
+        return torch.std_mean(data.images)
+    # in blocks, because bincount takes eight bytes a pixel
+    blocks = [torch.bincount(block.flatten(), minlength=256) for block in data.images.split(1000)]
+    counts = torch.stack(blocks).sum(dim=0).double()
+    levels = torch.arange(256) / 255.0
+    mean = (counts * levels).sum() / counts.sum()
+    variance = (counts * (levels - mean) ** 2).sum() / (counts.sum() - 1)
+    return variance.sqrt().float(), mean.float()
 
 
 def warp(images: Tensor, resolution: int, strength: float) -> Tensor:

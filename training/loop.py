@@ -5,24 +5,28 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
 
 import torch
-from timm.optim import create_optimizer_v2
-from timm.scheduler import create_scheduler_v2
+from timm.data import Mixup
 from timm.scheduler.scheduler import Scheduler
+from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from blockfront.errors import RunError, UsageError
 from blockfront.results import Score, Training
 from blockfront.tasks import TASKS
+from blockfront.training.checkpoint import resume, save_checkpoint
 from blockfront.training.datasets import Dataset, find_source
-from blockfront.training.loaders import Loader, evaluation_loader, train_loader
+from blockfront.training.loaders import Loader, evaluation_loader, evenly_spaced, train_loader
+from blockfront.training.optimizing import compiled, make_average, make_mixing, make_optimizer, make_scheduler
 from blockfront.training.placing import Feed, choose_device, choose_views, fed, place, prepared
 from blockfront.training.recipe import Recipe
 
-LOWEST_LR = 0.01
-"""Where warm-up starts and decay ends, as a share of the recipe's learning rate."""
+GLANCE = 1000
+"""Test images scored after each epoch but the last, evenly spaced: all would cost as much as a short epoch."""
 
 OnEpoch = Callable[[int, int, float], None]
 Criterion = Callable[[Tensor, Tensor], Tensor]
@@ -41,6 +45,7 @@ def train(
     workers: int = 0,
     loss: Loss | None = None,
     on_epoch: OnEpoch | None = None,
+    checkpoint: Path | None = None,
 ) -> Training:
     """Train `module` in place and return its scores on the test images after the last epoch.
 
@@ -49,39 +54,60 @@ def train(
     process; build the module under `seeded(seed)` so that its initial weights repeat too. `workers` more
     processes load pictures. `loss(images, targets, criterion)` gives what is minimised, where that is more than
     the task's `criterion(outputs, targets)`, such as losses of auxiliary heads. `on_epoch(epoch, epochs, value)` is
-    called after each epoch, counted from 1, with the task's first metric. The process's threads and random generators,
-    and the module's device and mode, are restored. Raises `UsageError` for a device that is not there, a module with
-    another number of outputs and labels that are none of the task's, `RunError` when training diverges, memory runs
-    out or an image cannot be read.
+    called after each epoch, counted from 1, with the task's first metric, of `GLANCE` test images before the last one.
+    `checkpoint` is a file that has the training after each epoch: where it is there, training goes on from it, and on a
+    CPU the result is what it would have been (with `workers` 0). Who has kept the result deletes it. The process's
+    threads and random generators, and the module's device and mode, are restored. Raises `UsageError` for a device that
+    is not there, a module with another number of outputs and labels that are none of the task's, `RunError` when
+    training diverges, memory runs out or an image cannot be read.
     """
     where = choose_device(device)
     start = time.perf_counter()
     views = choose_views(module, dataset, resolution, workers)
-    with prepared(module, where, threads, seed):
+    with prepared(module, where, threads, seed, channels_last=recipe.channels_last):
         source = find_source(dataset.ref)
         train_images, test_images = source.open(dataset)
-        loss = loss or (lambda images, targets, criterion: criterion(module(images), targets))
         batches = train_loader(
             train_images, views, recipe, dataset.targets, flip=source.flip, moves=source.moves, workers=workers
         )
-        tests = evaluation_loader(test_images, train_images, views, dataset.targets, workers=workers)
-        optimizer = _optimizer(module, recipe)
-        scheduler = _scheduler(optimizer, recipe, len(batches))
-        curve: list[float] = []
+        tests, glances = (
+            evaluation_loader(images, train_images, views, dataset.targets, workers=workers)
+            for images in (test_images, evenly_spaced(test_images, GLANCE))
+        )
+        steps = _Steps(
+            module=module,
+            loss=loss or (lambda images, targets, criterion: criterion(module(images), targets)),
+            optimizer=(optimizer := make_optimizer(module, recipe)),
+            scheduler=make_scheduler(optimizer, recipe, len(batches)),
+            average=make_average(module, recipe),
+            mixing=make_mixing(recipe, dataset),
+            recipe=recipe,
+            dataset=dataset,
+            device=where,
+        )
         scores: dict[str, Score] = {}
         value = TASKS[dataset.task].value
-        for epoch in range(recipe.epochs):
-            done = epoch * len(batches)
-            mean = _train_epoch(module, loss, batches, optimizer, scheduler, recipe, where, done, dataset)
+        curve, spent = resume(checkpoint, module, optimizer, steps.average)
+        for epoch in range(len(curve), recipe.epochs):
+            with compiled(module, recipe):
+                mean = steps.epoch(batches, epoch * len(batches))
             if not math.isfinite(mean):
                 raise RunError(
                     f"training diverged in epoch {epoch + 1} of {recipe.epochs} (loss is {mean}); "
                     f"lower the learning rate ({recipe.lr:g})"
                 )
-            scores = _score(module, tests, where, dataset)
+            last = epoch + 1 == recipe.epochs
+            scores = _score(steps.scored, tests if last else glances, where, dataset)
             curve.append(scores[value].value)
+            if checkpoint is not None:
+                seconds = spent + time.perf_counter() - start
+                save_checkpoint(checkpoint, module, optimizer, steps.average, curve, seconds)
             if on_epoch is not None:
                 on_epoch(epoch + 1, recipe.epochs, curve[-1])
+        if not scores:
+            scores = _score(steps.scored, tests, where, dataset)
+        if steps.average is not None:
+            module.load_state_dict(steps.average.module.state_dict())
     return Training(
         scores=scores,
         test_images=dataset.test_images,
@@ -90,7 +116,7 @@ def train(
         recipe_hash=recipe.hash,
         epochs=recipe.epochs,
         source="trained",
-        seconds=time.perf_counter() - start,
+        seconds=spent + time.perf_counter() - start,
         seed=seed,
     )
 
@@ -117,63 +143,54 @@ def score(module: nn.Module, feed: Feed) -> dict[str, Score]:
     return _score(module, feed.test(), feed.device, feed.dataset)
 
 
-def _optimizer(module: nn.Module, recipe: Recipe) -> Optimizer:
-    try:
-        return create_optimizer_v2(
-            module, recipe.optimizer, lr=recipe.lr, weight_decay=recipe.weight_decay, momentum=recipe.momentum
-        )
-    except (AssertionError, ImportError) as error:
-        raise UsageError(f"optimizer {recipe.optimizer!r} does not work here: {error}") from error
+@dataclass(frozen=True)
+class _Steps:
+    """A network in training: what each of its steps takes."""
 
+    module: nn.Module
+    loss: Loss
+    optimizer: Optimizer
+    scheduler: Scheduler
+    average: ModelEmaV3 | None
+    mixing: Mixup | None
+    recipe: Recipe
+    dataset: Dataset
+    device: torch.device
 
-def _scheduler(optimizer: Optimizer, recipe: Recipe, steps: int) -> Scheduler:
-    lowest = recipe.lr * LOWEST_LR
-    scheduler, _ = create_scheduler_v2(
-        optimizer,
-        "poly" if recipe.schedule == "linear" else recipe.schedule,
-        num_epochs=recipe.epochs,
-        decay_rate=1.0,
-        min_lr=lowest,
-        warmup_lr=lowest,
-        warmup_epochs=recipe.warmup * recipe.epochs,
-        step_on_epochs=False,
-        updates_per_epoch=steps,
-    )
-    return scheduler
+    @property
+    def scored(self) -> nn.Module:
+        """The network that test images see."""
+        return self.module if self.average is None else self.average.module
 
+    def criterion(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """What the task minimises."""
+        _check_outputs(outputs, len(targets), self.dataset)
+        # mixed classes are smooth already
+        smoothing = 0.0 if self.mixing else self.recipe.label_smoothing
+        return TASKS[self.dataset.task].loss(outputs, targets, smoothing)
 
-def _train_epoch(
-    module: nn.Module,
-    loss: Loss,
-    batches: Loader,
-    optimizer: Optimizer,
-    scheduler: Scheduler,
-    recipe: Recipe,
-    device: torch.device,
-    done: int,
-    dataset: Dataset,
-) -> float:
-    """One pass over the training images after `done` steps; the mean loss."""
-    module.train()
-    total = torch.zeros((), device=device)
-    task = TASKS[dataset.task]
-
-    def criterion(outputs: Tensor, targets: Tensor) -> Tensor:
-        _check_outputs(outputs, len(targets), dataset)
-        return task.loss(outputs, targets, recipe.label_smoothing)
-
-    for step, (images, targets) in enumerate(batches):
-        scheduler.step_update(done + step)
-        with torch.autocast("cuda", torch.bfloat16, enabled=recipe.amp and device.type == "cuda"):
-            value = loss(place(images, device), targets.to(device, non_blocking=True), criterion)
-        optimizer.zero_grad()
-        # AdaHessian differentiates the gradient once more
-        value.backward(create_graph=getattr(optimizer, "is_second_order", False))
-        if recipe.clip_grad is not None:
-            nn.utils.clip_grad_norm_(module.parameters(), recipe.clip_grad)
-        optimizer.step()
-        total += value.detach()
-    return (total / len(batches)).item()
+    def epoch(self, batches: Loader, done: int) -> float:
+        """One pass over the training images after `done` steps; the mean loss."""
+        self.module.train()
+        total = torch.zeros((), device=self.device)
+        for step, (images, targets) in enumerate(batches, done):
+            self.scheduler.step_update(step)
+            images = place(images, self.device, self.recipe.channels_last)
+            targets = targets.to(self.device, non_blocking=True)
+            if self.mixing is not None:
+                images, targets = self.mixing(images, targets)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.amp):
+                value = self.loss(images, targets, self.criterion)
+            self.optimizer.zero_grad()
+            # AdaHessian differentiates the gradient once more
+            value.backward(create_graph=getattr(self.optimizer, "is_second_order", False))
+            if self.recipe.clip_grad is not None:
+                nn.utils.clip_grad_norm_(self.module.parameters(), self.recipe.clip_grad)
+            self.optimizer.step()
+            if self.average is not None:
+                self.average.update(self.module, step + 1)
+            total += value.detach()
+        return (total / len(batches)).item()
 
 
 def _score(

@@ -73,9 +73,13 @@ def fed(
         yield Feed(views, train_images, test_images, dataset, where, workers)
 
 
-def place(images: Tensor, device: torch.device) -> Tensor:
-    """A batch on the device, channels last."""
-    return images.to(device, memory_format=torch.channels_last, non_blocking=True)
+def place(images: Tensor, device: torch.device, channels_last: bool = True) -> Tensor:
+    """A batch on the device, channels last or in torch's order."""
+    return images.to(device, memory_format=_order(channels_last), non_blocking=True)
+
+
+def _order(channels_last: bool) -> torch.memory_format:
+    return torch.channels_last if channels_last else torch.contiguous_format
 
 
 def choose_device(name: str) -> torch.device:
@@ -103,8 +107,10 @@ def choose_views(module: nn.Module, dataset: Dataset, resolution: int | None, wo
 
 
 @contextmanager
-def prepared(module: nn.Module, device: torch.device, threads: int, seed: int) -> Iterator[None]:
-    """The module on the device in channels-last order, with one seed and `threads` threads, for a while."""
+def prepared(
+    module: nn.Module, device: torch.device, threads: int, seed: int, *, channels_last: bool = True
+) -> Iterator[None]:
+    """The module on the device in channels-last order, or torch's, with one seed and `threads` threads, for a while."""
     cores = usable_cores()
     if not 1 <= threads <= cores:
         raise UsageError(f"threads must be from 1 to {cores}, the usable cores of this machine, not {threads}")
@@ -114,7 +120,7 @@ def prepared(module: nn.Module, device: torch.device, threads: int, seed: int) -
     try:
         with seeded(seed, threads):
             # on a CPU about a third faster than channels-first
-            module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            module.to(device=device, memory_format=_order(channels_last))  # type: ignore[call-overload]
             yield
     except (RunError, UsageError) as error:
         # a loading process hands its error over as a traceback, whose last line is the message

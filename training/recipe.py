@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass, fields
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from timm.optim import list_optimizers
 
 from blockfront.digest import digest
 from blockfront.errors import UsageError, unknown
+
+_LATER = ("images", "mixup", "cutmix", "ema", "layer_decay", "channels_last", "compile")
 
 Schedule = Literal["cosine", "linear", "constant"]
 
@@ -23,8 +25,15 @@ class Recipe:
     of all steps, then follows `schedule` down to 1 % of `lr`, step by step. Weight decay spares biases and
     normalisation. `clip_grad` bounds the gradient's norm; None leaves it to the optimiser. `augment` scales
     geometric and colour augmentation (0 none, 1 the default); `auto_augment` is a policy of timm's such as
-    `rand-m9-mstd0.5`, and `random_erasing` a probability, both for pictures only. `amp` computes in bfloat16
-    where the device is CUDA. A value out of range raises `UsageError`.
+    `rand-m9-mstd0.5`, for pictures only, and `random_erasing` a probability. `amp` computes in bfloat16 where torch's
+    autocast does.
+
+    `images` bounds the training images: that many, evenly spaced over the data set, or all where it has fewer.
+    `mixup` and `cutmix` are the alphas of Zhang et al. 2018 (arXiv:1710.09412) and Yun et al. 2019 (arXiv:1905.04899),
+    0 for none. `ema` is the decay of an average of the weights, which is what is scored and kept; None for none.
+    `layer_decay` scales the learning rate down from each layer to the one before it. `channels_last` is the order of
+    images in memory; `compile` has torch.compile make the network's code, which needs a C++ compiler on a processor.
+    A value out of range raises `UsageError`.
 
     The defaults suit some hundred steps on small images: LAMB's step, bounded layer by layer, serves networks
     with and without batch normalisation at one learning rate (You et al. 2020, arXiv:1904.00962).
@@ -44,6 +53,13 @@ class Recipe:
     auto_augment: str | None = None
     random_erasing: float = 0.0
     amp: bool = False
+    images: int | None = None
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    ema: float | None = None
+    layer_decay: float | None = None
+    channels_last: bool = True
+    compile: bool = False
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -66,14 +82,35 @@ class Recipe:
             "clip_grad": (self.clip_grad is None or self.clip_grad > 0, "above 0, or None"),
             "augment": (0 <= self.augment <= 2, "from 0 to 2"),
             "random_erasing": (0 <= self.random_erasing <= 1, "from 0 to 1"),
+            "images": (self.images is None or self.images >= 2, "2 or more, or None"),
+            "mixup": (self.mixup >= 0, "0 or more"),
+            "cutmix": (self.cutmix >= 0, "0 or more"),
+            "ema": (self.ema is None or 0 < self.ema < 1, "between 0 and 1, or None"),
+            "layer_decay": (self.layer_decay is None or 0 < self.layer_decay <= 1, "above 0 and up to 1, or None"),
         }
         for name, (holds, allowed) in bounds.items():
             value = getattr(self, name)
             if not holds or (isinstance(value, float) and not math.isfinite(value)):
                 raise UsageError(f"recipe: {name} must be {allowed}, not {value}")
+        if self.mixes and self.batch_size % 2:
+            raise UsageError(f"recipe: mixup and cutmix want an even batch_size, not {self.batch_size}")
+
+    @property
+    def mixes(self) -> bool:
+        """Whether training images are mixed in pairs."""
+        return self.mixup > 0 or self.cutmix > 0
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """The fields that are not at their defaults."""
+        return {field.name: value for field in fields(self) if (value := getattr(self, field.name)) != field.default}
 
     @property
     def hash(self) -> str:
-        """First 12 hex digits of the SHA-256 of the recipe's canonical JSON (keys sorted, no spaces)."""
-        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
-        return digest(text, 12)
+        """First 12 hex digits of the SHA-256 of the recipe's canonical JSON (keys sorted, no spaces).
+
+        Fields that came later are left out where they change nothing, so that older hashes stay what they were.
+        """
+        changes = self.changes
+        told = {name: value for name, value in asdict(self).items() if name not in _LATER or name in changes}
+        return digest(json.dumps(told, sort_keys=True, separators=(",", ":")), 12)

@@ -102,6 +102,23 @@ def _show_dataset(dataset: Dataset, json: bool) -> None:
         print_line(line)
 
 
+def recipes(json: Json = False, debug: Debug = False) -> None:
+    """List how networks can be trained: names for --recipe, and the fields of each; --set changes one."""
+    from dataclasses import asdict
+
+    from blockfront.training import RECIPES, Recipe
+
+    def fields(recipe: Recipe) -> str | dict[str, object]:
+        return asdict(recipe) if json else " ".join(f"{name}={value}" for name, value in asdict(recipe).items())
+
+    rows = [
+        {"recipe": name, "dataset": dataset, "title": named.title, "hash": recipe.hash, "fields": fields(recipe)}
+        for name, named in RECIPES.items()
+        for dataset, recipe in [("any other" if named.on else "any", named.recipe), *named.on.items()]
+    ]
+    _show(rows, json)
+
+
 def tasks(json: Json = False, debug: Debug = False) -> None:
     """List what networks can be trained for, and the metrics that each task gives, its value first."""
     from blockfront.tasks import TASKS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -38,16 +39,30 @@ def report(
     from blockfront.analysis import write_report
     from blockfront.console.tables import print_json, print_line
     from blockfront.study.export import require_folder
-    from blockfront.study.storage import load, load_objectives, load_provenance
+    from blockfront.study.storage import load, load_objectives
 
     require_folder(output)
     chosen = objectives(cost, value, load_objectives(names, storage))
     frame = load(names, storage)
-    write_report(frame, output, objectives=chosen, provenance=load_provenance(names, storage))
+    write_report(frame, output, objectives=chosen, provenance=provenance_of(names, storage))
     if json:
         print_json({"report": str(output), "studies": names, "networks": len(frame)})
     else:
         print_line(f"{output}: {len(frame)} networks of {', '.join(names)}")
+
+
+def provenance_of(names: Sequence[str], storage: str) -> dict[str, dict[str, object]]:
+    """What it takes to repeat studies, and how far their accuracies are to be trusted, by study."""
+    from blockfront.study.storage import load_provenance
+    from blockfront.validation.trust import trust
+
+    found = load_provenance(names, storage)
+    for kept in found.values():
+        settings = kept.get("settings")
+        if isinstance(settings, Mapping) and settings.get("recipe_hash"):
+            fingerprint, recipe = str(settings["dataset_fingerprint"]), str(settings["recipe_hash"])
+            kept["ranks of accuracies"] = trust(fingerprint, recipe)
+    return found
 
 
 def export(

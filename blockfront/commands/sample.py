@@ -39,11 +39,20 @@ def sample(
     target: Annotated[str, typer.Option(help="Hardware: a name of `bench targets`, or file.py:name.")] = "host",
     space: Annotated[str, typer.Option(help="Design space: a name of `bench spaces`, or file.py:name.")] = "mobile",
     dataset: Annotated[
-        str, typer.Option(help="Data to train on: a name of `bench datasets`, or folder:PATH.")
-    ] = "digits",
+        str | None,
+        typer.Option(help="Data to train on: a name of `bench datasets`, or folder:PATH (default: fashion_mnist)."),
+    ] = None,
     data_dir: Annotated[str | None, typer.Option(help="Folder that holds the files of a named data set.")] = None,
     resolution: Annotated[int | None, typer.Option(help="Input size in pixels (default: the data set's).")] = None,
+    recipe: Annotated[str, typer.Option(help="How to train: a name of `bench recipes`, or file.py:NAME.")] = "quick",
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Change a field of the recipe; repeatable.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images (default: the recipe's).")] = None,
+    train_seeds: Annotated[
+        int, typer.Option(help="Trainings of each network, with --seed and the seeds after it.")
+    ] = 1,
+    keep: Annotated[str, typer.Option(help="Weights to keep beside the storage: front, all or none.")] = "front",
     cost: Annotated[
         str, typer.Option(metavar="COLUMN", help="What networks are to have little of, such as latency_ms or macs.")
     ] = "latency_ms",
@@ -94,7 +103,11 @@ def sample(
         dataset=dataset,
         data_dir=data_dir,
         resolution=resolution,
+        recipe=recipe,
+        changes=tuple(changes or ()),
         epochs=epochs,
+        train_seeds=train_seeds,
+        keep=keep,
         cost=cost,
         value=value,
         device=device,
@@ -144,10 +157,10 @@ def _sweep(plan: SweepPlan, progress: Progress, debug: bool) -> None:
 def _write_report(plan: SweepPlan, frame: pd.DataFrame, path: Path) -> None:
     from blockfront.analysis import write_report
     from blockfront.commands.options import objectives
-    from blockfront.study.storage import load_provenance
+    from blockfront.commands.results import provenance_of
 
     chosen = objectives(None, None, [plan.settings.objectives])
-    write_report(frame, path, objectives=chosen, provenance=load_provenance([plan.study], plan.request.storage))
+    write_report(frame, path, objectives=chosen, provenance=provenance_of([plan.study], plan.request.storage))
 
 
 def _best(plan: SweepPlan, frame: pd.DataFrame) -> pd.DataFrame:
@@ -184,14 +197,14 @@ def _print_summary(plan: SweepPlan, frame: pd.DataFrame, path: Path) -> None:
     from blockfront.results import METRICS
     from blockfront.study.storage import hide_password
 
-    study, request = plan.study, plan.request
+    study, request, dataset = plan.study, plan.request, plan.settings.dataset
     best = _best(plan, frame)
     states = frame["state"].value_counts()
     counted = ", ".join(f"{states[state]} {state}" for state in ("complete", "failed", "running") if state in states)
     cost, *values = (METRICS[name] for name in plan.settings.objectives)
     kind = f"networks, {cost.superlative} first"
     if values:
-        kind = f"front of {values[0].short} on {request.dataset} against {cost.label}"
+        kind = f"front of {values[0].short} on {dataset} against {cost.label}"
     tables.print_line(f"{study}: {len(frame)} networks, {counted}")
     if len(best):
         tables.print_line()

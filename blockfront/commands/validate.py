@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from blockfront.validation.accuracy import Accuracy
     from blockfront.validation.host import HostReport
+    from blockfront.validation.trust import Ranking
 
 app = typer.Typer(name="validate", help="Compare predictions with what was measured.", no_args_is_help=True)
 
@@ -117,6 +118,75 @@ def boards(
             choose_progress(quiet=quiet).note(f"{count} rows skipped: {reason}")
     else:
         print_boards(reports, threads, scaling, skipped)
+
+
+@app.command()
+def accuracy(
+    n: Annotated[int, typer.Option(help="Networks to train by both recipes, as many of each family.")] = 60,
+    space: Annotated[str, typer.Option(help="Design space: a name of `bench spaces`, or file.py:name.")] = "mobile",
+    dataset: Annotated[str, typer.Option(help="Data to train on.")] = "fashion_mnist",
+    data_dir: Annotated[str | None, typer.Option(help="Folder that holds the files of a named data set.")] = None,
+    recipe: Annotated[
+        str, typer.Option(help="The cheap recipe: a name of `bench recipes`, or file.py:NAME.")
+    ] = "quick",
+    against: Annotated[str, typer.Option(help="The long recipe.")] = "standard",
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Change a field of the long recipe.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of sampling and training.")] = 0,
+    workers: Annotated[int | None, typer.Option(help="Trainings at once (default: one a core).")] = None,
+    device: Annotated[str, typer.Option(help="Where to train: auto, cpu or cuda.")] = "auto",
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Train networks by a cheap and by a long recipe: how alike are the ranks? Reports then say so.
+
+    Every training is kept, and one that is interrupted goes on from its last epoch; the same command goes on.
+    """
+    from blockfront.console.progress import choose_progress
+    from blockfront.console.tables import print_json
+    from blockfront.cores import usable_cores
+    from blockfront.design_space import load_space
+    from blockfront.training import choose_recipe, get_dataset
+    from blockfront.validation.ranking import validate_ranking
+
+    data = get_dataset(dataset, data_dir)
+    cheap, long = choose_recipe(recipe, data.ref), choose_recipe(against, data.ref, changes or ())
+    with stoppable():
+        ranking = validate_ranking(
+            load_space(space, resolution=data.resolution, num_classes=data.num_classes),
+            n,
+            data,
+            cheap,
+            long,
+            seed=seed,
+            workers=workers or usable_cores(),
+            device=device,
+            progress=choose_progress(quiet=quiet),
+        )
+    if json:
+        print_json(asdict(ranking))
+    else:
+        _print_ranking(ranking)
+
+
+def _print_ranking(ranking: Ranking) -> None:
+    from blockfront.console.tables import print_line, print_table
+    from blockfront.validation.ranking import GOALS
+
+    print_line(
+        f"{ranking.networks} networks of {ranking.families} families of {ranking.space} on {ranking.dataset}: recipe "
+        f"{ranking.cheap_hash} at {ranking.cost_share:.1%} of the cost of {ranking.long_hash}"
+    )
+    print_table(
+        ["Kendall τ with the long recipe's accuracy", "over all", "95 % interval", "between families", "95 % interval"],
+        [
+            (name, *(part for one in pair for part in (f"{one.tau:.2f}", f"{one.low:.2f} to {one.high:.2f}")))
+            for name, pair in ((key, (ranking.over_all[key], ranking.between[key])) for key in ranking.over_all)
+        ],
+    )
+    print_line("; ".join(f"goal at {share:.0%} of the cost: {tau}" for share, tau in GOALS))
 
 
 def _write(path: Path, text: str) -> None:

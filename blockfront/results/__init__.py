@@ -1,6 +1,6 @@
 """What is known of a network on hardware: one result, how a trial keeps it, and the columns that follow from it."""
 
-from blockfront.results.column import DTYPES, Column, Scored, path, score_columns
+from blockfront.results.column import DTYPES, Column, Scored, path, score_columns, seed_column
 from blockfront.results.column_registry import COLUMNS, METRICS, add_columns, add_scored, scored
 from blockfront.results.columns import SCHEMA_VERSION
 from blockfront.results.cost import Cost
@@ -43,6 +43,7 @@ __all__ = [
     "path",
     "score_columns",
     "scored",
+    "seed_column",
     "share_of_images",
     "wilson95",
 ]

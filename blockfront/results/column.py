@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from blockfront.results.metric import Metric
 from blockfront.results.result import Result
-from blockfront.results.training import Score, Training, counted_share, mean_score
+from blockfront.results.training import Score, Training, counted_share, mean_score, seed_spread
 
 Kind = Literal["text", "whole", "real"]
 DTYPES: dict[Kind, str] = {"text": "str", "whole": "Int64", "real": "float64"}
@@ -62,12 +62,26 @@ def count(names: str) -> Callable[[Result], Any]:
     return lambda result: None if (values := found(result)) is None else len(values)
 
 
-def score_columns(unit: str, title: str, metric: Metric) -> tuple[Column, Column, Column]:
-    """The columns of a metric that a task's evaluator fills: its mean over the trainings, and its interval's ends.
+def seed_column(key: str) -> str:
+    """The column that says how much a metric varies over a network's trainings."""
+    return f"{key}_seed_sd"
 
-    The metric's interval is in these columns, `KEY_ci95_low` and `KEY_ci95_high`, and its values hold for a data set.
+
+def score_columns(unit: str, title: str, metric: Metric) -> tuple[Column, ...]:
+    """The columns of a metric that a task's evaluator fills: its mean over the trainings, its interval's ends, and its
+    standard deviation over the trainings.
+
+    These are `KEY`, `KEY_ci95_low`, `KEY_ci95_high` and `KEY_seed_sd`; the metric's values hold for a data set.
     """
-    return _with_interval(unit, title, metric, lambda result: mean_score(result.trainings, metric.key))
+    spread = Column(
+        seed_column(metric.key),
+        "real",
+        unit,
+        f"standard deviation of {metric.key} over training seeds; missing where there is one",
+        lambda result: seed_spread(result.trainings, metric.key),
+    )
+    mean = _with_interval(unit, title, metric, lambda result: mean_score(result.trainings, metric.key))
+    return (*mean, spread)
 
 
 def before_columns(score: str, unit: str, title: str, metric: Metric) -> tuple[Column, Column, Column]:
@@ -95,6 +109,7 @@ def _with_interval(
 ) -> tuple[Column, Column, Column]:
     low, high = f"{metric.key}_ci95_low", f"{metric.key}_ci95_high"
     metric = replace(metric, interval=(low, high), depends_on="dataset")
+    of = _within_shares(of) if metric.is_share else of
     return (
         Column(metric.key, "real", unit, title, lambda r: (score := of(r)) and score.value, metric),
         Column(
@@ -104,6 +119,18 @@ def _with_interval(
             high, "real", unit, f"upper end of {metric.key}'s 95 % interval", lambda r: (score := of(r)) and score.high
         ),
     )
+
+
+def _within_shares(of: Callable[[Result], Score | None]) -> Callable[[Result], Score | None]:
+    """With an interval from 0 to 1, beyond which that of a few trainings may reach."""
+
+    def bounded(result: Result) -> Score | None:
+        score = of(result)
+        if score is None or score.low is None or score.high is None:
+            return score
+        return replace(score, low=max(0.0, score.low), high=min(1.0, score.high))
+
+    return bounded
 
 
 def latency_end(result: Result, end: int) -> float | None:

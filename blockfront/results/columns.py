@@ -305,6 +305,7 @@ add_columns(
         "data set trained and tested on",
         lambda r: of_training(r, lambda t: t.dataset) or r.origin.dataset,
     ),
+    Column("recipe_hash", "text", "", "hash of the recipe", lambda r: of_training(r, lambda t: t.recipe_hash or None)),
     Column(
         "epochs", "whole", "", "passes over the training images", lambda r: of_training(r, lambda t: t.epochs) or None
     ),

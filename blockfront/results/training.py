@@ -64,6 +64,12 @@ def mean_score(trainings: Sequence[Training], metric: str) -> Score | None:
     return Score(value, value - half, value + half)
 
 
+def seed_spread(trainings: Sequence[Training], metric: str) -> float | None:
+    """The standard deviation of a metric over trainings of one network; None for fewer than two."""
+    values = [training.scores[metric].value for training in trainings if metric in training.scores]
+    return stdev(values) if len(values) > 1 else None
+
+
 def counted_share(share: float, images: int) -> Score:
     """The score of a share of test images, with Wilson's interval."""
     return Score(share, *wilson95(share, images))

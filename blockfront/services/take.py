@@ -77,10 +77,10 @@ def take_network(
     """
     from blockfront.engines.onnx_file import write_onnx
     from blockfront.services.onnx_file import compare_onnx
-    from blockfront.services.weights import save_weights
     from blockfront.targets.compiler.compiling import compile_model
     from blockfront.targets.compiler.outputs import worst
     from blockfront.targets.library import c_triple, make_library, run_library
+    from blockfront.training import pack_weights
 
     check_folder(folder)
     c_triple(target)
@@ -88,7 +88,8 @@ def take_network(
         raise UsageError(f"{model.name} cannot be taken: give the network without its file of tokens")
     with progress.stage("take", 4) as advance, _whole_folder(folder) as made:
         trained, deployed = _modules(model, weights)
-        save_weights(trained, made / "weights.safetensors")
+        facts = {} if model.network is None else {"network": model.network}
+        (made / "weights.safetensors").write_bytes(pack_weights(trained, facts))
         (made / "load.py").write_text(_LOAD.substitute(import_line=model.source[0], expression=model.source[1]))
         if model.network is not None:
             (made / "network.txt").write_text(f"{model.network}\n")
@@ -138,8 +139,7 @@ def _modules(model: Model, weights: Path | None) -> tuple[nn.Module, nn.Module]:
     """The module as it is trained, with its weights, and as it runs on a target."""
     from blockfront.design_space import Network
     from blockfront.services.profile import build_model
-    from blockfront.services.weights import load_weights
-    from blockfront.training import seeded
+    from blockfront.training import load_weights, seeded
 
     network = None if model.network is None else Network.parse(model.network)
     with seeded(0):

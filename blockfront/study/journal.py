@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from blockfront.results import NetworkFacts, Result
+from blockfront.results import NetworkFacts, Result, Training
 from blockfront.results.table import row_of
 from blockfront.results.trial import read_parts, read_result, write_part
 from blockfront.study.settings import Settings, current, origin_of, read_settings
@@ -159,6 +159,15 @@ class Journal:
         """Network id to sample index, of every network the study holds."""
         return taken(self.study)
 
+    def missing_seeds(self, entry: Entry) -> list[int]:
+        """The seeds with which a network of this study is still to be trained."""
+        done = {training.seed for training in entry.result.trainings}
+        return [seed for seed in self.settings.training_seeds if seed not in done]
+
+    def results(self) -> list[Result]:
+        """What is known of every network of the study."""
+        return [read_result(self._origin, trial) for trial in network_trials(self.study)]
+
     def _write(self, number: int, key: str, value: Any) -> None:
         trial_id = self.storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
         self.storage.set_trial_user_attr(trial_id, key, write_part(value))
@@ -182,23 +191,40 @@ TRAINED = ("adaptations", "trainings")
 """Parts that training finds, in the order they are written: what has trainings is trained."""
 
 
-def known_accuracies(storage: RDBStorage, settings: Settings) -> dict[str, dict[str, Any]]:
-    """Network id to the results of every training in the storage that would be repeated, with the study's name."""
+@dataclass(frozen=True)
+class KnownTraining:
+    """A training that a storage holds, the study it is in, and what data decided after it."""
+
+    study: str
+    training: Training
+    adaptations: Mapping[str, Any]
+
+    @property
+    def seed(self) -> int:
+        """That of its weights and of the order of its images."""
+        return self.training.seed
+
+
+def known_trainings(storage: RDBStorage, settings: Settings) -> dict[str, dict[int, KnownTraining]]:
+    """Network id and seed to every training in the storage that would be repeated."""
     import optuna
 
-    known: dict[str, dict[str, Any]] = {}
+    known: dict[str, dict[int, KnownTraining]] = {}
     for name in _studies_training_alike(storage, settings):
         study = optuna.load_study(study_name=name, storage=storage)
         for trial in network_trials(study):
             found = read_parts(trial.user_attrs, *TRAINED)
-            if "trainings" in found:
-                known.setdefault(trial.user_attrs["network"]["id"], {"accuracy_from": name, **found})
+            own = known.setdefault(trial.user_attrs["network"]["id"], {})
+            for place, training in enumerate(found.get("trainings", ())):
+                # The adaptation is that of the first.
+                adaptations = found.get("adaptations", {}) if place == 0 else {}
+                own.setdefault(training.seed, KnownTraining(name, training, adaptations))
     return known
 
 
 def _studies_training_alike(storage: RDBStorage, settings: Settings) -> Iterable[str]:
     def training(kept: Mapping[str, Any]) -> tuple[Any, ...]:
-        alike = ("dataset", "dataset_fingerprint", "recipe_hash", "seed", "precision")
+        alike = ("dataset", "dataset_fingerprint", "recipe_hash", "precision")
         return tuple(current(kept).get(key) for key in alike)
 
     asked = training(msgspec.to_builtins(settings))

@@ -28,7 +28,7 @@ class Settings:
     all its task's metrics, so that the study can be read where nothing else does. `tuned` is a hash of the tuned
     kernels that its networks may get, None when the rules schedule all; `core_model` a hash of the model that its
     latencies are predicted or simulated by, None for other runners. `threads` is None where the hardware has none to
-    choose. `precision` is the number format that networks are prepared in.
+    choose. `precision` is the number format that networks are prepared in. Each network is trained `train_seeds` times.
     """
 
     space: str
@@ -51,12 +51,18 @@ class Settings:
     task: str | None = None
     objectives: tuple[str, ...] = ("latency_ms",)
     scores: tuple[Scored, ...] = ()
+    train_seeds: int = 1
     schema_version: int = SCHEMA_VERSION
 
     @property
     def trains(self) -> bool:
         """Whether networks are trained, which adds a value as a second objective."""
         return self.dataset is not None
+
+    @property
+    def training_seeds(self) -> range:
+        """The seeds that networks are trained with: the sampling's and those after it."""
+        return range(self.seed, self.seed + self.train_seeds)
 
 
 def read_settings(study: Study) -> Settings:
@@ -120,6 +126,7 @@ def require_same(study: str, kept: Settings, asked: Settings) -> None:
         ("tuned kernels", kept.tuned or "none", asked.tuned or "none"),
         (f"model of runner {kept.runner}", kept.core_model or "none", asked.core_model or "none"),
         ("seed", str(kept.seed), str(asked.seed)),
+        ("training seeds", str(kept.train_seeds), str(asked.train_seeds)),
         ("sampler", kept.sampler, asked.sampler),
     ):
         if old != new:

@@ -4,56 +4,107 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from blockfront.study.journal import known_accuracies
+from blockfront.study.journal import known_trainings
 from blockfront.sweep.latencies import job
 from blockfront.sweep.pool import Pool, WorkerCall
-from blockfront.sweep.stages import train_network
+from blockfront.sweep.stages import Trained, train_network
 
 if TYPE_CHECKING:
     from blockfront.console.progress import Progress
     from blockfront.study.journal import Entry, Journal
+    from blockfront.sweep.keeping import Keeper
     from blockfront.sweep.request import SweepPlan
 
 
 def reuse(journal: Journal, entries: Sequence[Entry]) -> int:
-    """Give entries the accuracies that the storage already holds for them; how many it did."""
-    lacking = [entry for entry in entries if not entry.result.trainings]
+    """Give entries the trainings that the storage already holds of them; how many networks got some."""
+    lacking = [entry for entry in entries if journal.missing_seeds(entry)]
     if not lacking or not journal.settings.trains:
         return 0
-    known = known_accuracies(journal.storage, journal.settings)
-    found = [entry for entry in lacking if entry.network.id in known]
-    for entry in found:
-        journal.record(entry, known[str(entry.network.id)])
-    return len(found)
+    known = known_trainings(journal.storage, journal.settings)
+    served = 0
+    for entry in lacking:
+        own = known.get(str(entry.network.id), {})
+        found = [own[seed] for seed in journal.missing_seeds(entry) if seed in own]
+        if entry.network.adaptation is not None and not entry.result.adaptations:
+            # What the first seed found is what is compiled.
+            found = found if found and found[0].seed == journal.settings.seed and found[0].adaptations else []
+        if not found:
+            continue
+        parts: dict[str, Any] = {"accuracy_from": ", ".join(sorted({one.study for one in found}))}
+        if found[0].adaptations:
+            parts["adaptations"] = found[0].adaptations
+        journal.record(entry, {**parts, "trainings": _together(entry, *(one.training for one in found))})
+        served += 1
+    return served
 
 
-def adapt(pool: Pool, plan: SweepPlan, journal: Journal, entries: Sequence[Entry], progress: Progress) -> list[Entry]:
+def adapt(
+    pool: Pool, plan: SweepPlan, journal: Journal, entries: Sequence[Entry], progress: Progress, keeper: Keeper
+) -> list[Entry]:
     """Train and adapt the entries of which data decide what is compiled; gives all entries but those that fail."""
     adapting = [entry for entry in entries if entry.network.adaptation is not None]
-    train_networks(pool, plan, journal, adapting, progress, title="adapt")
+    _train(pool, plan, journal, adapting, [journal.settings.seed], progress, keeper, "adapt")
     return [entry for entry in entries if entry.result.error is None]
 
 
 def train_networks(
-    pool: Pool, plan: SweepPlan, journal: Journal, entries: Sequence[Entry], progress: Progress, title: str = "train"
+    pool: Pool, plan: SweepPlan, journal: Journal, entries: Sequence[Entry], progress: Progress, keeper: Keeper
 ) -> None:
-    """Train the entries that lack an accuracy, and finish the trials of those that have a latency one by one."""
-    lacking = [entry for entry in entries if not entry.result.trainings]
-    if not lacking:
+    """Train the entries with the seeds they lack, all with one before any with the next, and finish their trials."""
+    _train(pool, plan, journal, entries, journal.settings.training_seeds, progress, keeper, "train")
+
+
+def _train(
+    pool: Pool,
+    plan: SweepPlan,
+    journal: Journal,
+    entries: Sequence[Entry],
+    seeds: Sequence[int],
+    progress: Progress,
+    keeper: Keeper,
+    title: str,
+) -> None:
+    by_number = {entry.number: entry for entry in entries}
+    jobs = [
+        (entry, replace(job(plan, entry), seed=seed))
+        for seed in seeds
+        for entry in entries
+        if seed in journal.missing_seeds(entry)
+    ]
+    if not jobs:
         return
-    by_number = {entry.number: entry for entry in lacking}
-    arguments = (plan.dataset, plan.recipe, plan.request.device)
-    tasks = [WorkerCall(entry.number, train_network, (job(plan, entry), *arguments)) for entry in lacking]
-    outcomes = pool.run(tasks, plan.train_seconds)
-    with closing(outcomes), progress.stage(title, len(lacking)) as advance:
+    arguments = (plan.dataset, plan.recipe, plan.request.device, keeper.wanted)
+    calls = [WorkerCall(entry.number, train_network, (work, *arguments)) for entry, work in jobs]
+    with closing(pool.run(calls, plan.train_seconds)) as outcomes, progress.stage(title, len(jobs)) as advance:
         for outcome in outcomes:
             entry = by_number[outcome.number]
-            if outcome.reason is None:
-                journal.record(entry, outcome.result())
-                if entry.result.latency is not None:
-                    journal.complete(entry)
+            if entry.result.error is not None:
+                pass  # With another seed it failed already.
+            elif outcome.reason is None:
+                _keep(journal, keeper, entry, outcome.result())
             else:
                 journal.fail(entry, "train", outcome.reason, outcome.traceback)
             advance()
+
+
+def _keep(journal: Journal, keeper: Keeper, entry: Entry, trained: Trained) -> None:
+    (training,) = trained.parts["trainings"]
+    keeper.keep_weights(entry, training.seed, trained.weights)
+    parts = {**trained.parts, "trainings": _together(entry, training)}
+    if training.seed != journal.settings.seed:
+        # What the first seed found is what is compiled.
+        parts.pop("adaptations", None)
+    journal.record(entry, parts)
+    trained.checkpoint.unlink(missing_ok=True)
+    if entry.result.latency is not None and not journal.missing_seeds(entry):
+        journal.complete(entry)
+        keeper.tidy()
+
+
+def _together(entry: Entry, *trainings: Any) -> tuple[Any, ...]:
+    """All trainings of a network, by their seeds."""
+    return tuple(sorted((*entry.result.trainings, *trainings), key=lambda training: training.seed))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,18 +17,23 @@ if TYPE_CHECKING:
 
 
 def train_and_adapt(
-    module: nn.Module, adaptation: Adaptation[Any], dataset: Dataset, recipe: Recipe, where: Mapping[str, Any]
+    module: nn.Module,
+    adaptation: Adaptation[Any],
+    dataset: Dataset,
+    recipe: Recipe,
+    where: Mapping[str, Any],
+    checkpoint: Path | None = None,
 ) -> dict[str, Any]:
     """Train a network's part that is trained, fit the adaptation, score what it gives: parts of a `Result` by name.
 
     The training's scores are the adapted network's, which is what is compiled. `where`: `train`'s arguments
-    resolution, device, threads and seed.
+    resolution, device, threads and seed; `checkpoint` is its file.
     """
     from blockfront.results import Adapted
     from blockfront.training import fed, score, train
 
     start = time.perf_counter()
-    plain = train(adaptation.trained(module), dataset, recipe, **where)
+    plain = train(adaptation.trained(module), dataset, recipe, checkpoint=checkpoint, **where)
     with fed(module, dataset, **where) as feed:
         artefact = adaptation.fit(module, feed)
         adapted = adaptation.adapt(module, artefact)

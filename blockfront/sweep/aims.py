@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import warnings
+from typing import TYPE_CHECKING
 
-from blockfront.errors import UsageError
+from blockfront.errors import RunError, UsageError
 
 if TYPE_CHECKING:
     from blockfront.design_space import Space
     from blockfront.sweep.request import Request
     from blockfront.training import Dataset, Recipe
 
+DEFAULT_DATASET = "fashion_mnist"
+STAND_IN = "digits"
+"""What networks are trained on where nobody names a data set and the default one cannot be had."""
+
+
+class OtherData(UserWarning):
+    """The default data set is not here and cannot be fetched."""
+
 
 def choose_training(request: Request) -> tuple[Dataset | None, Recipe | None]:
     """The data set and the recipe; None for both without training.
 
-    Raises UsageError for an unknown data set, a value out of range, and a GPU to train on that is not there.
+    Raises UsageError for an unknown data set or recipe, a value out of range, and a GPU to train on that is not there.
     """
-    from blockfront.training import Recipe, get_dataset
+    from blockfront.training import choose_recipe
+    from blockfront.training.optimizing import make_mixing
 
     if not request.train:
         return None, None
@@ -26,8 +36,23 @@ def choose_training(request: Request) -> tuple[Dataset | None, Recipe | None]:
 
         if not torch.cuda.is_available():
             raise UsageError("--device cuda: torch finds no CUDA device here; leave --device out to use the processor")
-    overrides: dict[str, Any] = {} if request.epochs is None else {"epochs": request.epochs}
-    return get_dataset(request.dataset, request.data_dir), Recipe(**overrides)
+    dataset = _dataset(request)
+    changes = [*request.changes, *([] if request.epochs is None else [f"epochs={request.epochs}"])]
+    recipe = choose_recipe(request.recipe, dataset.ref, changes)
+    make_mixing(recipe, dataset)
+    return dataset, recipe
+
+
+def _dataset(request: Request) -> Dataset:
+    from blockfront.training import get_dataset
+
+    if request.dataset is not None:
+        return get_dataset(request.dataset, request.data_dir)
+    try:
+        return get_dataset(DEFAULT_DATASET, request.data_dir)
+    except RunError as error:
+        warnings.warn(f"{error}; networks are trained on {STAND_IN} instead", OtherData, stacklevel=2)
+        return get_dataset(STAND_IN)
 
 
 def choose_space(request: Request, dataset: Dataset | None) -> tuple[Space, tuple[str, ...]]:

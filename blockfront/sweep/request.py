@@ -18,6 +18,7 @@ from blockfront.results import scored
 from blockfront.study.settings import Settings
 from blockfront.study.storage import DEFAULT_STORAGE, storage_exists
 from blockfront.sweep.aims import choose_objectives, choose_space, choose_training
+from blockfront.sweep.keeping import KEEP
 from blockfront.sweep.samplers import SAMPLERS
 
 if TYPE_CHECKING:
@@ -31,9 +32,11 @@ DEVICES = ("auto", "cpu", "cuda")
 @dataclass(frozen=True)
 class Request:
     """Options of `bench sample`, with their defaults. `n` is the study's total number of networks, `cooldown` the
-    seconds a device rests before each visit; `value` is the task's first metric by default. With `models`, names of
-    known networks as `list_networks` takes them, the study grows by those that it lacks, at the size `input` (such as
-    1x224x320) or their own, whatever `n` and `space` are.
+    seconds a device rests before each visit; `value` is the task's first metric by default, `dataset` Fashion-MNIST.
+    `changes` are those of single fields of the recipe, such as `lr=0.1`; `epochs` is one more. Each network is trained
+    `train_seeds` times, with `seed` and those after it; `keep` says whose weights stay: of the front, all or none. With
+    `models`, names of known networks as `list_networks` takes them, the study grows by those that it lacks, at the size
+    `input` (such as 1x224x320) or their own, whatever `n` and `space` are.
 
     Limits are in minutes a network: `profile_minutes` for compiling and timing, `train_minutes` for training.
     """
@@ -43,10 +46,14 @@ class Request:
     space: str = "mobile"
     models: tuple[str, ...] = ()
     input: str | None = None
-    dataset: str = "digits"
+    dataset: str | None = None
     data_dir: str | None = None
     resolution: int | None = None
+    recipe: str = "quick"
+    changes: tuple[str, ...] = ()
     epochs: int | None = None
+    train_seeds: int = 1
+    keep: str = "front"
     cost: str = "latency_ms"
     value: str | None = None
     device: str = "auto"
@@ -145,8 +152,6 @@ def resolve(request: Request) -> SweepPlan:
     _check_numbers(request)
     SAMPLERS[request.sampler]
     storage_exists(request.storage)
-    dataset, recipe = choose_training(request)
-    space, notes = choose_space(request, dataset)
     asked = Asked(
         find_hardware(request.target),
         request.threads,
@@ -157,6 +162,9 @@ def resolve(request: Request) -> SweepPlan:
     )
     means = choose(asked, request.toolchain, request.runner)
     target, options = asked.hardware, means.options
+    # Last, because it may fetch data.
+    dataset, recipe = choose_training(request)
+    space, notes = choose_space(request, dataset)
     settings = Settings(
         space=space.name,
         space_hash=space.hash,
@@ -178,6 +186,7 @@ def resolve(request: Request) -> SweepPlan:
         task=dataset.task if dataset else None,
         objectives=choose_objectives(request, dataset),
         scores=scored(TASKS[dataset.task].metrics) if dataset else (),
+        train_seeds=request.train_seeds,
     )
     return SweepPlan(
         request=request,
@@ -206,6 +215,7 @@ def _check_numbers(request: Request) -> None:
         ("--epochs", request.epochs, 1),
         ("--workers", request.workers, 1),
         ("--seed", request.seed, 0),
+        ("--train-seeds", request.train_seeds, 1),
     ):
         if value is not None and value < least:
             raise UsageError(f"{option} must be {least} or more, not {value}")
@@ -214,6 +224,8 @@ def _check_numbers(request: Request) -> None:
             raise UsageError(f"--{option}-minutes must be above 0, not {minutes:g}")
     if request.device not in DEVICES:
         raise UsageError(f"unknown device {request.device!r}; known: {', '.join(DEVICES)}")
+    if request.keep not in KEEP:
+        raise unknown("choice of --keep", request.keep, KEEP)
 
 
 def _workers(request: Request) -> int:

@@ -20,6 +20,7 @@ from blockfront.study.storage import open_storage, opened, study_names
 from blockfront.sweep.accuracies import adapt, reuse, train_networks
 from blockfront.sweep.cluster import embedded_cluster, existing_cluster
 from blockfront.sweep.drawing import draw_missing, draw_networks
+from blockfront.sweep.keeping import Keeper
 from blockfront.sweep.latencies import profile
 from blockfront.sweep.pool import Pool
 from blockfront.sweep.proposing import propose
@@ -79,6 +80,7 @@ class _Sweep:
         self.journal = journal
         self.progress = progress
         self.debug = debug
+        self.keeper = Keeper(journal, plan.request.storage, plan.request.keep)
         self.worked_on = 0
         self.reused = 0
 
@@ -109,6 +111,8 @@ class _Sweep:
                     count = min(generation or missing, missing)
                     self._finish(pool, propose(self.journal, self.plan.space, count))
                     missing -= count
+            if self.journal.settings.trains:
+                self.keeper.tidy(last=True)
         return Done(self.plan.study, self.worked_on, self.reused, quoted)
 
     def _finish(self, pool: Pool, entries: list[Entry]) -> None:
@@ -119,13 +123,13 @@ class _Sweep:
         self.worked_on += len(entries)
         self.reused += reuse(self.journal, entries)
         if self.journal.settings.trains:
-            entries = adapt(pool, self.plan, self.journal, entries, self.progress)
+            entries = adapt(pool, self.plan, self.journal, entries, self.progress, self.keeper)
         profiled = profile(pool, self.plan, self.journal, entries, self.progress)
         for entry in profiled:
-            if not self.journal.settings.trains or entry.result.trainings:
+            if not self.journal.settings.trains or not self.journal.missing_seeds(entry):
                 self.journal.complete(entry)
         if self.journal.settings.trains:
-            train_networks(pool, self.plan, self.journal, profiled, self.progress)
+            train_networks(pool, self.plan, self.journal, profiled, self.progress, self.keeper)
 
     @contextmanager
     def _pool(self) -> Iterator[Pool]:

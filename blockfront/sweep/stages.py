@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -72,21 +73,43 @@ def finish(compiled: Compiled, meter: Measures, options: Any, visits: tuple[Visi
     return {**compiled.facts, "latency": meter.finish(compiled.program, options, visits)}
 
 
-def train_network(job: Job, dataset: Dataset, recipe: Recipe, device: str) -> dict[str, Any]:
-    """Train a network from scratch and test it: its `trainings`, and its `adaptations` where it has one."""
+@dataclass(frozen=True)
+class Trained:
+    """What one training found, as parts of a `Result` by name, and its weights as a safetensors file if asked for.
+
+    `checkpoint` is what to delete, on the machine that trained, once that is kept.
+    """
+
+    parts: dict[str, Any]
+    weights: bytes | None
+    checkpoint: Path
+
+
+def train_network(job: Job, dataset: Dataset, recipe: Recipe, device: str, keep: bool = False) -> Trained:
+    """Train a network from scratch and test it: its `trainings`, and its `adaptations` where it has one.
+
+    The weights and the order of images have the job's seed. An interrupted training goes on from its last epoch, if it
+    was on this machine.
+    """
     from blockfront.sweep.adapting import train_and_adapt
     from blockfront.training import seeded, train
+    from blockfront.training.checkpoint import checkpoint_path
+    from blockfront.training.weights import pack_weights
 
+    checkpoint = checkpoint_path(job.network_id, recipe.hash, dataset.ref, dataset.fingerprint, job.seed)
     with seeded(job.seed, job.threads):
         network = _network(job)
         module: Any = network.build()
         where: dict[str, Any] = {"device": device, "threads": job.threads, "seed": job.seed}
         where["resolution"] = network.signature.resolution
         if network.adaptation is not None:
-            return train_and_adapt(module, network.adaptation, dataset, recipe, where)
-        # What is minimised where that is more than the task's criterion, such as losses of auxiliary heads.
-        loss = getattr(module, "loss", None)
-        return {"trainings": (train(module, dataset, recipe, loss=loss, **where),)}
+            parts = train_and_adapt(module, network.adaptation, dataset, recipe, where, checkpoint)
+        else:
+            # What is minimised where that is more than the task's criterion, such as losses of auxiliary heads.
+            loss = getattr(module, "loss", None)
+            parts = {"trainings": (train(module, dataset, recipe, loss=loss, checkpoint=checkpoint, **where),)}
+    facts = {"network": job.network, "network_id": job.network_id, "recipe": recipe, **parts}
+    return Trained(parts, pack_weights(module, facts) if keep else None, checkpoint)
 
 
 def deployed(job: Job) -> tuple[Network, nn.Module, Any]:

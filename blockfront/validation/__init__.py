@@ -1,1 +1,1 @@
-"""How well latencies are predicted: against published times of boards, and against this machine."""
+"""How good predictions are, against published times of boards and this machine, and how well short trainings rank."""

@@ -17,9 +17,9 @@ from pathlib import Path
 from blockfront.content_store import cache_folder
 from blockfront.digest import digest
 from blockfront.errors import RunError
+from blockfront.steps import publish, run_step
 from blockfront.targets.hardware.target import Target
 from blockfront.targets.latency.emulation.guest import find_guest, install
-from blockfront.targets.latency.emulation.steps import publish, run_step
 from blockfront.targets.latency.profiler import Profile, caches_of, find_emulator, run_profiled
 from blockfront.targets.latency.profiler.native import ZIG, plugin_version
 from blockfront.targets.latency.profiler.store import ProfileStore

@@ -62,7 +62,19 @@ class Profiles(msgspec.Struct, frozen=True):
     kernels: dict[str, Profile]
 
 
-Record = TypeVar("Record", Measurement, Profiles)
+class TrainedNetwork(msgspec.Struct, frozen=True):
+    """A network's value on the test images after a training; `code` stands for recipe, data and seed."""
+
+    network: str
+    family: str
+    code: str
+    macs: int
+    params: int
+    value: float
+    seconds: float
+
+
+Record = TypeVar("Record", Measurement, Profiles, TrainedNetwork)
 
 
 def read_records(path: Path, kind: type[Record], code: str) -> dict[str, Record]:
@@ -80,7 +92,7 @@ def read_records(path: Path, kind: type[Record], code: str) -> dict[str, Record]
     return found
 
 
-def keep_record(path: Path, record: Measurement | Profiles | Measured) -> None:
+def keep_record(path: Path, record: Measurement | Profiles | TrainedNetwork | Measured) -> None:
     """Add a record to a file; raises `RunError` when it cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from blockfront.errors import RunError
+from blockfront.steps import run_step
 from blockfront.targets.compiler.outputs import OutputError, compare_all, disagreement
 from blockfront.targets.compiler.program import Program
 from blockfront.targets.hardware.target import Target
 from blockfront.targets.latency.emulation.qemu import installed_qemu
-from blockfront.targets.latency.emulation.steps import run_step
 from blockfront.targets.latency.profiler.emulators import emulated_cpu
 from blockfront.targets.latency.profiler.native import ARCHITECTURES, compile_freestanding, link
 from blockfront.targets.library.making import SOURCES, Library

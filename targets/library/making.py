@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blockfront.errors import RunError, UsageError
+from blockfront.steps import run_step
 from blockfront.targets.compiler.elf import ObjectFile
 from blockfront.targets.compiler.program import Program
 from blockfront.targets.hardware.target import Target
-from blockfront.targets.latency.emulation.steps import run_step
 from blockfront.targets.latency.profiler.native import ZIG, compile_c, link
 from blockfront.targets.library.interface import ALIGNMENT, Interface
 from blockfront.targets.library.plan import LibraryLayout, plan_source, weights_bytes

@@ -31,7 +31,18 @@ space = DesignSpace(
     ],
 )
 """
-OPTIONS = ("--target", "rk3399", "--space", "tiny.py:space", "--runner", "roofline", "--epochs", "1")
+OPTIONS = (
+    "--target",
+    "rk3399",
+    "--space",
+    "tiny.py:space",
+    "--runner",
+    "roofline",
+    "--dataset",
+    "digits",
+    "--epochs",
+    "1",
+)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ mine = Accelerator(
     "mine", "a square", str(folder / "square.yaml"), str(folder / "square_mapping.yaml"), clock_ghz=1.0
 )
 """
-SAMPLE = ("--space", "tiny.py:space", "--target", "square.py:mine", "--workers", "1", "--quiet")
+SAMPLE = ("--space", "tiny.py:space", "--target", "square.py:mine", "--dataset", "digits", "--workers", "1", "--quiet")
 
 
 def bring_square(folder: Path) -> None:

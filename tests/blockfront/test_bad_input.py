@@ -60,6 +60,13 @@ def files(tmp_path: Path) -> set[str]:
         ("--n three", ["--n", "integer"]),
         ("--resolution 0", ["--resolution"]),
         ("--epochs 0", ["epochs"]),
+        ("--train-seeds 0", ["--train-seeds must be 1 or more"]),
+        ("--keep some", ["unknown choice of --keep 'some'", "front, all, none"]),
+        ("--recipe quik", ["unknown recipe 'quik'", "quick"]),
+        ("--set lr", ["--set lr: write FIELD=VALUE"]),
+        ("--set lr=fast", ["--set lr=fast", "float"]),
+        ("--set colour=red", ["a recipe has no field 'colour'", "optimizer, lr, weight_decay"]),
+        ("--set mixup=0.2 --set batch_size=31", ["mixup", "even batch_size"]),
         ("--threads 99", ["--threads", "rk3399"]),
         ("--workers 0", ["--workers"]),
         ("--workers 100000", ["usable cores"]),
@@ -82,6 +89,7 @@ def test_a_wrong_call_is_one_line_and_writes_nothing(bench, files, tmp_path, arg
     words = arguments.split()
     defaults = [] if "--target" in words else ["--target", "rk3399"]
     defaults += [] if "--n" in words else ["--n", "1"]
+    defaults += [] if "--dataset" in words else ["--dataset", "digits"]
     said = bench("sample", *words, *defaults)
     assert said.code == 2, said
     assert said.errors.startswith("error: ")
@@ -127,6 +135,8 @@ def test_a_scheduler_that_is_not_there_is_told_in_one_line(bench, files, tmp_pat
         (("--dataset", "folder:pictures"), ("digits", "pictures")),
         (("--target", "host"), ("rk3399", "host")),
         (("--epochs", "2"), ("recipe", "1 epochs", "2 epochs")),
+        (("--set", "lr=0.5"), ("recipe", "1 epochs")),
+        (("--train-seeds", "3"), ("training seeds 1", "3")),
         (("--seed", "5"), ("seed 0", "5")),
         (("--no-train",), ("digits", "none")),
         (("--threads", "1"), ("thread count", "1")),
@@ -145,6 +155,7 @@ def test_a_study_of_something_else_is_refused_naming_both(bench, files, finished
     storage = finished.commands.storage
     before = (finished.commands.folder / "bench.db").read_bytes()
     call = {"--target": "rk3399", "--space": "tiny.py:space", "--epochs": "1", "--runner": "roofline"}
+    call |= {"--dataset": "digits"}
     call |= dict([changed]) if len(changed) == 2 else {}
     words = [word for pair in call.items() for word in pair] + (list(changed) if len(changed) == 1 else [])
     said = bench("sample", "--n", "1", *words, "--study", finished.study, "--storage", storage)

@@ -69,7 +69,20 @@ def test_an_old_study_is_extended_and_keeps_what_it_had(bench, storage):
 
 def test_old_accuracies_are_reused(bench, storage):
     """The first network of each study is the same, and so are data and recipe."""
-    options = ("--target", "rpi4", "--runner", "roofline", "--epochs", "1", "--n", "1", "--study", "new")
+    options = (
+        "--target",
+        "rpi4",
+        "--runner",
+        "roofline",
+        "--dataset",
+        "digits",
+        "--epochs",
+        "1",
+        "--n",
+        "1",
+        "--study",
+        "new",
+    )
     said = bench("sample", *options, "--storage", storage)
     assert said.code == 0, said.errors
     assert "1 accuracies were in the storage already" in said.errors

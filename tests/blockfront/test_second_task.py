@@ -190,7 +190,8 @@ def test_what_cannot_be_weighed_is_refused_in_one_line(bench, tmp_path, options,
     (tmp_path / "discs.py").write_text(DISCS)
     space = tmp_path / "tiny.py"
     space.write_text(space.read_text().replace('"tiny",', '"tiny",\n    task="classification",'))
-    said = bench("sample", "--n", "1", "--target", "rk3399", "--space", "tiny.py:space", *options)
+    digits = () if "--dataset" in options else ("--dataset", "digits")
+    said = bench("sample", "--n", "1", "--target", "rk3399", "--space", "tiny.py:space", *options, *digits)
     assert said.code == 2
     assert said.errors.startswith("error: ")
     assert first in said.errors

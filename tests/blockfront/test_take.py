@@ -11,8 +11,9 @@ from torch import nn
 from blockfront.cli import run
 from blockfront.design_space import Network
 from blockfront.engines import onnx_file
-from blockfront.services.weights import load_weights
+from blockfront.errors import RunError
 from blockfront.signature import Signature
+from blockfront.training import load_weights
 
 CNN = "cnn_32_n10/stem_k3_s1_c8_nrelu/ir_r1_k3_s2_e2_c8_se0_nrelu6/head"
 

@@ -17,7 +17,8 @@ from blockfront.errors import RunError, UsageError
 from blockfront.results import Training
 from blockfront.training import Dataset, Recipe, Source, Tensors, evaluate, get_dataset, seeded, train
 from blockfront.training.digits import digits_split
-from blockfront.training.loop import Criterion, _scheduler
+from blockfront.training.loop import Criterion
+from blockfront.training.optimizing import make_scheduler
 from blockfront.training.recipe import Schedule
 
 Build = Callable[[int], nn.Module]
@@ -208,7 +209,7 @@ def test_more_threads_than_cores_are_refused(small_net: Build, threads: int) -> 
 def test_the_learning_rate_climbs_to_its_peak_and_falls_to_a_hundredth() -> None:
     recipe = Recipe(lr=1.0, epochs=10, warmup=0.1, schedule="cosine")
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-    scheduler = _scheduler(optimizer, recipe, steps=20)
+    scheduler = make_scheduler(optimizer, recipe, steps=20)
     rates = []
     for step in range(200):
         scheduler.step_update(step)

@@ -24,6 +24,13 @@ OTHER = {
     "auto_augment": "rand-m9",
     "random_erasing": 0.25,
     "amp": True,
+    "images": 1000,
+    "mixup": 0.2,
+    "cutmix": 1.0,
+    "ema": 0.99,
+    "layer_decay": 0.75,
+    "channels_last": False,
+    "compile": True,
 }
 
 

@@ -16,11 +16,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from blockfront.content_store import cache_folder
+from blockfront.debian import SUITE, obstacle, unpack
 from blockfront.digest import digest
 from blockfront.errors import RunError
-from blockfront.targets.latency.emulation.debian import SUITE, obstacle, unpack
+from blockfront.steps import publish, run_step
 from blockfront.targets.latency.emulation.qemu import ARCHITECTURE, installed_qemu
-from blockfront.targets.latency.emulation.steps import publish, run_step
 
 _PYTHON = "3.11"
 _DEBIAN = [

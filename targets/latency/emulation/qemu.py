@@ -12,10 +12,10 @@ from functools import cache
 from pathlib import Path
 
 from blockfront.content_store import cache_folder
+from blockfront.debian import SUITE, obstacle, unpack
 from blockfront.errors import RunError, UsageError
+from blockfront.steps import publish
 from blockfront.targets.hardware.target import Target
-from blockfront.targets.latency.emulation.debian import SUITE, obstacle, unpack
-from blockfront.targets.latency.emulation.steps import publish
 
 ARCHITECTURE = "aarch64"
 """What boards in software are emulated for: PyPI has TVM for it."""

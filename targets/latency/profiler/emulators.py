@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from blockfront.debian import obstacle
 from blockfront.errors import UsageError
 from blockfront.targets.hardware.target import Target
-from blockfront.targets.latency.emulation.debian import obstacle
 from blockfront.targets.latency.emulation.qemu import Qemu, find_qemu, installed_qemu
 from blockfront.targets.latency.profiler.native import ARCHITECTURES
 

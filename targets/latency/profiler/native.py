@@ -12,7 +12,7 @@ from pathlib import Path
 
 from blockfront.content_store import cache_folder
 from blockfront.digest import digest
-from blockfront.targets.latency.emulation.steps import publish, run_step
+from blockfront.steps import publish, run_step
 
 ZIG = str(resources.files("ziglang") / "zig")
 SOURCES = Path(__file__).with_name("native")

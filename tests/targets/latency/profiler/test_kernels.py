@@ -201,7 +201,7 @@ def test_qemu_is_fetched_where_debians_packages_can_be_had(monkeypatch, tmp_path
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path))
     monkeypatch.setattr("blockfront.targets.latency.emulation.qemu.shutil.which", lambda _: None)
     monkeypatch.setattr("blockfront.targets.latency.emulation.qemu.obstacle", lambda: None)
-    monkeypatch.setattr("blockfront.targets.latency.emulation.debian.obstacle", lambda: None)
+    monkeypatch.setattr("blockfront.debian.obstacle", lambda: None)
     found = find_emulator(get_target("rk3399"))
     assert capsys.readouterr().err.startswith("downloading QEMU (about 30 MB, once) to ")
     assert str(tmp_path) in found.command[0]

@@ -1,19 +1,31 @@
-"""Weights in files: read into a module, and written beside the line of Python that builds it."""
+"""Weights as files: written as safetensors with what they are of in the header, and read into a module."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import msgspec
+import safetensors.torch
+import torch
+from torch import nn
 
 from blockfront.errors import UsageError, first_line
 
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
-
 _WITHIN = ("state_dict", "model", "model_state_dict", "state_dict_ema")
 """Where checkpoints of training programs keep the weights."""
+
+
+def pack_weights(module: nn.Module, facts: Mapping[str, Any]) -> bytes:
+    """A safetensors file of a module's parameters and buffers; `facts` are its metadata, as text or as JSON."""
+    # Apart from each other: the format refuses tensors that share memory.
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in module.state_dict().items()}
+    texts = {
+        name: fact if isinstance(fact, str) else json.dumps(msgspec.to_builtins(fact)) for name, fact in facts.items()
+    }
+    return safetensors.torch.save(tensors, metadata=texts)
 
 
 def load_weights(module: nn.Module, path: Path) -> None:
@@ -35,25 +47,14 @@ def load_weights(module: nn.Module, path: Path) -> None:
     module.load_state_dict(given)
 
 
-def save_weights(module: nn.Module, path: Path) -> None:
-    """Write a module's weights as safetensors, each tensor by itself even where two share memory."""
-    from safetensors.torch import save
-
-    path.write_bytes(save({name: tensor.detach().clone() for name, tensor in module.state_dict().items()}))
-
-
 def _read(path: Path) -> dict[str, torch.Tensor]:
-    import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     if not path.is_file():
         raise UsageError(f"there is no file {path}")
     try:
         if path.suffix == ".safetensors":
-            return load_file(path)
+            return safetensors.torch.load_file(path)
         found: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except SafetensorError as error:
+    except safetensors.SafetensorError as error:
         raise UsageError(f"{path} cannot be read as safetensors: {first_line(error)}") from error
     except Exception as error:  # Whatever torch's reader makes of a file that is none of its own.
         raise UsageError(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from blockfront.errors import RunError
-from blockfront.targets.latency.emulation.steps import run_step
+from blockfront.steps import run_step
 
 SUITE = "bookworm"
 _MIRROR = "http://deb.debian.org/debian"

@@ -1,0 +1,136 @@
+"""`bench validate accuracy`: Kendall's τ of a cheap and a long recipe, what is kept, and what reports say of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import kendalltau
+
+from blockfront.training import Recipe, get_dataset
+from blockfront.validation import ranking as module
+from blockfront.validation.ranking import kendall
+from blockfront.validation.records import TrainedNetwork
+from blockfront.validation.trust import find_ranking, trust
+
+FAMILIES = ("ds", "ir", "ghost")
+
+
+def _every(n: int) -> np.ndarray:
+    return np.ones((n, n), dtype=bool)
+
+
+@given(st.permutations(range(12)))
+def test_tau_is_scipys(order):
+    first, second = np.arange(12.0), np.array(order, dtype=np.float64)
+    assert kendall(first, second, _every(12), draws=10).tau == pytest.approx(kendalltau(first, second).statistic)
+
+
+def test_tau_between_families_leaves_out_what_is_within_them():
+    """By hand: within families every pair is discordant, between them every pair is concordant."""
+    first, second = np.array([1.0, 2.0, 3.0, 4.0]), np.array([2.0, 1.0, 4.0, 3.0])
+    family = np.array(["a", "a", "b", "b"])
+    assert kendall(first, second, _every(4)).tau == pytest.approx((4 - 2) / 6)
+    assert kendall(first, second, family[:, None] != family[None]).tau == 1
+
+
+def test_the_interval_covers_the_networks_drawn():
+    """Of samples of 30 from normal pairs of known τ (Kendall 1938: 2/π · asin ρ) nine in ten intervals hold it."""
+    rng, held = np.random.default_rng(0), 0
+    for _ in range(60):
+        first = rng.standard_normal(30)
+        second = 0.8 * first + 0.6 * rng.standard_normal(30)
+        rank = kendall(first, second, _every(30), draws=200)
+        held += rank.low <= 2 / np.pi * np.arcsin(0.8) <= rank.high
+    assert held >= 51
+
+
+@pytest.fixture
+def pretended(monkeypatch, tmp_path) -> list[tuple[str, int]]:
+    """Trainings that take no time: the accuracy follows from size, and epochs bring it nearer; which were done."""
+    done: list[tuple[str, int]] = []
+
+    def train_one(text, dataset, recipe, seed, device, code):
+        from blockfront.design_space import Network
+
+        network = Network.parse(text)
+        done.append((text, recipe.epochs))
+        noise = np.random.default_rng(len(text) + network.cost.params).normal() / recipe.epochs
+        value = np.log(network.cost.macs) / 20 + 0.01 * noise
+        return TrainedNetwork(text, network.family, code, network.cost.macs, network.cost.params, float(value), 1.0)
+
+    class Inline:
+        def __init__(self, *arguments, **options):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+        def submit(self, function, *arguments):
+            from concurrent.futures import Future
+
+            future = Future()
+            future.set_result(train_one(*arguments))
+            return future
+
+    monkeypatch.setattr(module, "ProcessPoolExecutor", Inline)
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    return done
+
+
+CALL = ("validate", "accuracy", "--n", "9", "--dataset", "digits", "--set", "epochs=40", "--workers", "1")
+
+
+def test_both_recipes_train_each_network_once_and_what_is_found_is_kept(bench, pretended):
+    said = bench(*CALL, "--json")
+    assert said.code == 0, said.errors
+    found = json.loads(said.output)
+    assert (found["networks"], found["families"], found["dataset"]) == (9, 9, "digits")
+    assert found["cost_share"] == pytest.approx(4 / 40)
+    assert found["over_all"]["macs"]["tau"] > 0.5
+    assert len(pretended) == len(set(pretended)) == 18
+    again = bench(*CALL)
+    assert again.code == 0
+    assert len(pretended) == 18
+    assert "9 networks of 9 families of mobile on digits" in again.output
+    assert bench(*CALL[:3], "10", *CALL[4:]).code == 0
+    assert len(pretended) == 20
+
+
+def test_reports_by_the_recipe_say_how_well_it_ranks_and_others_that_nobody_knows(bench, pretended):
+    digits, recipe = get_dataset("digits"), Recipe()
+    assert trust(digits.fingerprint, recipe.hash).startswith("not validated")
+    assert bench(*CALL).code == 0
+    said = trust(digits.fingerprint, recipe.hash)
+    assert said.startswith("9 networks of 9 families, trained by this recipe and by one of 10 times its cost")
+    assert "Kendall τ" in said
+    assert find_ranking(digits.fingerprint, Recipe(epochs=1).hash) is None
+
+
+def test_every_report_has_the_sentence(bench, finished):
+    assert bench("report", finished.study, "--storage", finished.commands.storage).code == 0
+    page = Path("report.html").read_text()
+    assert "ranks of accuracies" in page
+    assert "not validated" in page
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--against", "quick"), "the two recipes are one"),
+        (("--n", "3"), "fewer than 5 networks"),
+        (("--set", "epochs=0"), "epochs must be 1 or more"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_in_one_line(bench, options, reason):
+    said = bench("validate", "accuracy", "--dataset", "digits", *options)
+    assert said.code == 2
+    assert reason in said.errors
+    assert said.errors.count("\n") == 1
