@@ -170,7 +170,7 @@ def train_one(text: str, dataset: Dataset, recipe: Recipe, seed: int, device: st
             module,
             dataset,
             recipe,
-            resolution=network.resolution,
+            resolution=network.signature.resolution,
             device=device,
             seed=seed,
             loss=loss,  # type: ignore[arg-type]
