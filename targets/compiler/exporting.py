@@ -148,6 +148,10 @@ class _Recorder(TorchDispatchMode):
         if tensor in self._random:
             operator = self._random[tensor]
             raise RunError(f"operator {operator} is random: the outputs differ from run to run, and agree with nothing")
+        if tensor.layout != torch.strided:
+            raise RunError(
+                "a tensor of the module is sparse, and there are kernels for dense ones alone: use to_dense()"
+            )
         if node is None:
             node = self._constants[tensor] = self.trace.constant(tensor)
             self._constant_memory.add(_memory(tensor))
@@ -272,7 +276,8 @@ def _each_tensor(value: Any, function: Callable[[torch.Tensor], Any]) -> Any:
 
 
 def _memory(tensor: torch.Tensor) -> int:
-    return tensor.untyped_storage().data_ptr()
+    """Where its values lie; those that are not dense lie in several places, and nobody else's do."""
+    return tensor.untyped_storage().data_ptr() if tensor.layout == torch.strided else id(tensor)
 
 
 def _fold_batch_norms(trace: Trace) -> None:
