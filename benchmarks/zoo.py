@@ -11,7 +11,7 @@ its pyramid and the heads over all of it: the boxes that are left over from othe
 in a random order of a fixed seed, so that the rows of a run that was stopped are a sample of all; the same command goes
 on. A network has `--minutes`; what takes longer, or ends its process, has that as its reason. Kernels without a
 schedule are named, and where there are some the network is measured here, kernel by kernel, for the share of its time
-that they take. `table` prints what is in the docs.
+that they take. `table` prints what is in docs/zoo.md.
 """
 
 from __future__ import annotations

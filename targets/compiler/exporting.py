@@ -22,6 +22,7 @@ from blockfront.evaluation import in_evaluation
 from blockfront.signature import Signature
 from blockfront.targets.compiler.decompositions import DECOMPOSITIONS, FOREIGN
 from blockfront.targets.compiler.decompositions.registry import IS_KNOWN
+from blockfront.targets.compiler.folding import fold_batch_norms
 from blockfront.targets.compiler.importing.rules import converts
 from blockfront.targets.compiler.importing.support import out_of_place
 from blockfront.targets.compiler.outputs import tensors
@@ -30,7 +31,6 @@ _aten = torch.ops.aten
 _SWITCHES = {"train", "training", "dropout", "dropout_p"}
 """Arguments that say whether an operator is random; they are refused where they ask for it."""
 _FOREIGN = {torch.bfloat16, *(one for name, one in vars(torch).items() if name.startswith("float8"))}
-_CONVOLUTIONS = (_aten.conv2d.default, _aten.linear.default)
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def export_module(module: nn.Module, signature: Signature) -> Trace:
             raise RunError(str(still)) from still
     trace.graph.eliminate_dead_code()
     with torch.no_grad():
-        _fold_batch_norms(trace)
+        fold_batch_norms(trace)
     return trace
 
 
@@ -148,6 +148,10 @@ class _Recorder(TorchDispatchMode):
         if tensor in self._random:
             operator = self._random[tensor]
             raise RunError(f"operator {operator} is random: the outputs differ from run to run, and agree with nothing")
+        if tensor.layout != torch.strided:
+            raise RunError(
+                "a tensor of the module is sparse, and there are kernels for dense ones alone: use to_dense()"
+            )
         if node is None:
             node = self._constants[tensor] = self.trace.constant(tensor)
             self._constant_memory.add(_memory(tensor))
@@ -272,55 +276,5 @@ def _each_tensor(value: Any, function: Callable[[torch.Tensor], Any]) -> Any:
 
 
 def _memory(tensor: torch.Tensor) -> int:
-    return tensor.untyped_storage().data_ptr()
-
-
-def _fold_batch_norms(trace: Trace) -> None:
-    """Rewrite y = γ(conv(x) - μ)/√(σ² + ε) + β as one convolution, and any other batch norm as x·s + t.
-
-    Done on torch's own tensors: TVM's pass for it compiles a kernel for every constant, which takes longer
-    than the rest of the compilation together.
-    """
-
-    def tensor(node: Any) -> torch.Tensor:
-        return trace.constants[node.target]
-
-    for node in list(trace.graph.nodes):
-        if node.target != _aten.batch_norm.default:
-            continue
-        source, weight, bias, mean, variance, training, _momentum, eps = node.args[:8]
-        if training or any(part is not None and part.op != "get_attr" for part in (weight, bias, mean, variance)):
-            continue
-        scale = torch.rsqrt(tensor(variance) + eps)
-        if weight is not None:
-            scale = scale * tensor(weight)
-        shift = -tensor(mean) * scale
-        if bias is not None:
-            shift = shift + tensor(bias)
-        if _foldable(source):
-            kernel, old_bias = source.args[1], source.args[2] if len(source.args) > 2 else None
-            if old_bias is not None:
-                shift = shift + tensor(old_bias) * scale
-            weights = tensor(kernel)
-            with trace.graph.inserting_before(source):
-                folded = trace.constant(weights * scale.reshape(-1, *[1] * (weights.dim() - 1)))
-                source.args = (source.args[0], folded, trace.constant(shift), *source.args[3:])
-            node.replace_all_uses_with(source)
-        else:
-            shape = (1, -1, *[1] * (source.meta["val"].dim() - 2))
-            with trace.graph.inserting_before(node):
-                factor, term = trace.constant(scale.reshape(shape)), trace.constant(shift.reshape(shape))
-                scaled = trace.graph.call_function(_aten.mul.Tensor, (source, factor))
-                shifted = trace.graph.call_function(_aten.add.Tensor, (scaled, term))
-            scaled.meta["val"] = shifted.meta["val"] = node.meta["val"]
-            node.replace_all_uses_with(shifted)
-        trace.graph.erase_node(node)
-
-
-def _foldable(source: Any) -> bool:
-    """Whether a batch norm's input is a convolution with constant weights that nobody else reads."""
-    if source.target not in _CONVOLUTIONS or len(source.users) != 1:
-        return False
-    # A linear layer's channels are its last dimension, a batch norm's the second.
-    channels_second = source.target == _aten.conv2d.default or source.meta["val"].dim() == 2
-    return channels_second and all(part is None or part.op == "get_attr" for part in source.args[1:3])
+    """Where its values lie; those that are not dense lie in several places, and nobody else's do."""
+    return tensor.untyped_storage().data_ptr() if tensor.layout == torch.strided else id(tensor)

@@ -134,6 +134,17 @@ def _scattered(x: Tensor) -> list[Tensor]:
     ]
 
 
+def _written_after(x: Tensor) -> list[Tensor]:
+    """Into what was made of constants: after it was used, twice, and while a view of it is held."""
+    used, twice, viewed, windows = torch.ones(3), torch.ones(3), torch.ones(3), x * 1
+    first, part = x * used.sum(), viewed[:2]
+    used.add_(x.mean())
+    twice.add_(x.mean()).mul_(2)
+    viewed.add_(x.mean())
+    windows.unfold(3, 3, 3).mul_(2.0)
+    return [first + used.sum(), twice.sum() * x, part.sum() * x, windows]
+
+
 def _regions(x: Tensor) -> list[Tensor]:
     boxes = [torch.tensor([[1.0, 1.5, 9.0, 8.0], [0.0, 0.0, 5.0, 20.0]])]
     near = boxes[0] + x[0, 0, 0, :4]
@@ -211,6 +222,7 @@ CASES: dict[str, Function] = {
     "pooling of volumes": _pooled_volumes,
     "convolution of volumes": _convolved_volumes,
     "regions": _regions,
+    "constants that are written into": _written_after,
     "places of adaptive maxima": lambda x: F.adaptive_max_pool2d(x, (5, 4), return_indices=True)[1],
     "products added up": lambda x: torch.addbmm(x[0, 0, :, :12], x[0], x[0].mT, beta=0.5, alpha=2),
     "as if quantised": lambda x: torch.fake_quantize_per_tensor_affine(x, 0.1, 3, -10, 20),
@@ -392,6 +404,7 @@ def test_an_instance_norm_that_keeps_its_statistics_uses_them() -> None:
         (lambda x: torch.fft.rfft2(x).abs(), "aten._fft_r2c computes with complex numbers"),
         (lambda x: torch.quantize_per_tensor(x, 0.1, 0, torch.qint8).dequantize(), "tensors of a quantised type"),
         (lambda x: nms(x[0, 0, :4, :4], x[0, 1, 0, :4], 0.5), "torchvision.nms chooses boxes"),
+        (lambda x: torch.sparse.mm(torch.eye(12).to_sparse(), x[0, 0]), "a tensor of the module is sparse"),
         (lambda x: torch.lgamma(x), "lgamma.default has neither a converter nor a decomposition"),
         (lambda x: (x[0, 0] * 1).fill_diagonal_(0.0), "as_strided"),
         (lambda x: x if x.mean() > 0.1 else -x, "reads a number out of a tensor that depends on the input"),
