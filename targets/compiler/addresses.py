@@ -14,17 +14,20 @@ Contents = tuple[tuple[int, bytes], ...]
 
 def addressing_arguments(function: tirx.PrimFunc) -> tuple[int, ...]:
     """Positions of a kernel's inputs that an index of another tensor is computed from."""
-    feeding: dict[str, set[str]] = {}
     addressing: set[str] = set()
+
+    def see_indices(access: Any) -> None:
+        addressing.update(_loaded(access.indices))
+
+    tvm_ffi.structural_walk(function.body, [((tirx.BufferStore, ir.TensorLoad), see_indices)])
+    if not addressing:
+        return ()
+    feeding: dict[str, set[str]] = {}
 
     def see_store(store: Any) -> None:
         feeding.setdefault(str(store.buffer.name), set()).update(_loaded([store.value]))
-        addressing.update(_loaded(store.indices))
 
-    def see_load(load: Any) -> None:
-        addressing.update(_loaded(load.indices))
-
-    tvm_ffi.structural_walk(function.body, [(tirx.BufferStore, see_store), (ir.TensorLoad, see_load)])
+    tvm_ffi.structural_walk(function.body, [(tirx.BufferStore, see_store)])
     todo = list(addressing)
     while todo:
         more = feeding.get(todo.pop(), set()) - addressing
