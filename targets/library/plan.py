@@ -48,7 +48,7 @@ class LibraryLayout:
                 addresses[place.offset] = (base, ends[base])
                 ends[base] += -(-place.bytes // PLACED) * PLACED
         scratch = [max(sizes) for sizes in zip(*(kernel.scratch_bytes for kernel in program.kernels), strict=True)]
-        return cls(addresses, *ends, (scratch[0], scratch[1]), program.threads)
+        return cls(addresses, ends[0], ends[1], (scratch[0], scratch[1]), program.threads)
 
     @property
     def workspace(self) -> int:
