@@ -108,7 +108,7 @@ class Latency:
     compiled code with its weights, and what an inference takes of a device. `tuned_kernels` are those whose schedule is
     from a tuning database; `prediction` tells of the model of a core or of an accelerator, where one was asked.
     Nothing is compiled for a simulation: it has no threads, no schedules, no error against torch, no planned memory,
-    but `energy_mj` and the `coverage` of its simulator. `toolchain` made the network ready, and `runner` found its time.
+    but `energy_mj` and the `coverage` of its simulator. `toolchain` made the network ready, `runner` found its time.
     `precision` is the number format of weights and activations.
     """
 
