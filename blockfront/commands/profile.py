@@ -100,6 +100,9 @@ def _print(profiled: dict[str, Any], size: str) -> None:
         print_line(f"tokens       counts {profiled['token_counts']}")
     if profiled["peak_memory_bytes"] is not None:
         print_line(f"peak memory  {profiled['peak_memory_bytes'] / 2**20:.2f} MiB of activations")
+    if profiled["flash_bytes"] is not None:
+        flash, ram = (profiled[name] / 2**20 for name in ("flash_bytes", "ram_bytes"))
+        print_line(f"size         {flash:.2f} MiB of code and weights, {ram:.2f} MiB of memory")
     if profiled["unscheduled_kernel_names"]:
         print_line(f"no schedule  {', '.join(profiled['unscheduled_kernel_names'])}")
     if profiled["tuned_kernels"]:

@@ -226,6 +226,22 @@ add_columns(
         Metric("peak_memory_bytes", "peak activation memory", "MiB", "minimize", scale=2**-20),
     ),
     Column(
+        "flash_bytes",
+        "whole",
+        "bytes",
+        "code of the compiled network's kernels, and its weights",
+        path("latency.flash_bytes"),
+        Metric("flash_bytes", "flash", "MiB", "minimize", scale=2**-20, depends_on="target"),
+    ),
+    Column(
+        "ram_bytes",
+        "whole",
+        "bytes",
+        "memory of an inference: inputs, outputs, activations, and what kernels take for themselves; no stacks",
+        path("latency.ram_bytes"),
+        Metric("ram_bytes", "RAM", "MiB", "minimize", scale=2**-20, depends_on="target"),
+    ),
+    Column(
         "macs",
         "whole",
         "",

@@ -104,6 +104,18 @@ class Program:
         return worst(self.errors)[2]
 
     @property
+    def flash_bytes(self) -> int | None:
+        """Bytes of the kernels' code, each once, and of all weights; None of a GPU's."""
+        code = {kernel.symbol: kernel.code_bytes for kernel in self.kernels}
+        return sum(code.values()) + self.plan.bytes("weights") if self.plan.calls else None
+
+    @property
+    def ram_bytes(self) -> int | None:
+        """Bytes that an inference takes: inputs, outputs and activations, and a kernel for itself; None of a GPU's."""
+        scratch = ((here, (self.threads - 1) * further) for here, further in (k.scratch_bytes for k in self.kernels))
+        return self.peak_memory_bytes + sum(map(max, zip(*scratch, strict=True))) if self.plan.calls else None
+
+    @property
     def unscheduled_kernels(self) -> tuple[str, ...]:
         """Names of kernels that no rule covered: their time says nothing about the network."""
         return tuple(kernel.name for kernel in self.kernels if kernel.rule is None)

@@ -25,6 +25,8 @@ LATENCY = {
     "kernels": [],
     "unscheduled_kernels": ["k"],
     "peak_memory_bytes": 9,
+    "flash_bytes": 8,
+    "ram_bytes": 10,
     "max_abs_error": 0.0,
     "max_rel_error": 0.0,
     "verified_on": "host",

@@ -163,6 +163,9 @@ class Measures(Meter[Runnable, RunOptions]):
             unscheduled_kernels=prepared.unscheduled_kernels,
             tuned_kernels=prepared.tuned_kernels,
             peak_memory_bytes=prepared.peak_memory_bytes,
+            # Only what is compiled here says how large it is.
+            flash_bytes=getattr(prepared, "flash_bytes", None),
+            ram_bytes=getattr(prepared, "ram_bytes", None),
             max_abs_error=loaded.max_abs_error,
             max_rel_error=loaded.max_rel_error,
             torch_rel_error=loaded.torch_rel_error,

@@ -62,6 +62,8 @@ class PredictsPrograms(Predicts[Program, RunOptions]):
             unscheduled_kernels=prepared.unscheduled_kernels,
             tuned_kernels=prepared.tuned_kernels,
             peak_memory_bytes=prepared.peak_memory_bytes,
+            flash_bytes=prepared.flash_bytes,
+            ram_bytes=prepared.ram_bytes,
             max_abs_error=prepared.max_abs_error,
             max_rel_error=prepared.max_rel_error,
             torch_rel_error=prepared.torch_rel_error,
