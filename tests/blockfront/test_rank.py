@@ -24,7 +24,7 @@ def refused():
     return nn.Conv2d(4, 8, 3)
 """
 MODELS = ("test_resnet", "mine.py:net", "mine.py:refused", "timm/test_resnet")
-WHERE = ("--target", "rk3399", "--runner", "roofline")
+WHERE = ("--target", "rk3399", "--runner", "roofline", "--workers", "1")
 
 
 @pytest.fixture(scope="module")
