@@ -122,7 +122,7 @@ def _in_order(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _print(plan: SweepPlan, ranked: Ranked, choice: Choice, budget: float | None, top: int) -> None:
-    from blockfront.analysis import answer_lines, tidy
+    from blockfront.analysis import answer_lines, network_name, tidy
     from blockfront.console import tables
     from blockfront.study.storage import hide_password
 
@@ -138,8 +138,8 @@ def _print(plan: SweepPlan, ranked: Ranked, choice: Choice, budget: float | None
             tables.print_line(f"and {len(complete) - len(rows)} more: --top {len(complete)}")
     for line in ranked.notes:
         tables.print_line(line)
-    for reason, count in tables.failures_by_reason(frame).items():
-        tables.print_line(f"{count} failed: {reason}")
+    for _, row in frame[frame["state"] == "failed"].iterrows():
+        tables.print_line(f"failed   {network_name(row)}: {row['error']}")
     storage = hide_password(plan.request.storage)
     elsewhere = "" if plan.request.storage == DEFAULT_STORAGE else f" --storage {shlex.quote(storage)}"
     tables.print_line()

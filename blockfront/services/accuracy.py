@@ -41,15 +41,10 @@ class Accuracies:
         self.source = source
         self._rows = None if source in (PUBLISHED, NONE) else _read(Path(source).expanduser())
 
-    @property
-    def gives(self) -> bool:
-        """Whether it has any."""
-        return self.source != NONE
-
     def of(self, networks: Iterable[Network]) -> Given:
         """The accuracies of these networks."""
         listed = list(networks)
-        if not self.gives:
+        if self.source == NONE:
             return Given({})
         return _published(listed) if self._rows is None else _from_file(listed, self._rows, Path(self.source).name)
 

@@ -59,8 +59,7 @@ def rank_networks(plan: SweepPlan, accuracies: Accuracies, progress: Progress, *
     done = run_sweep(plan, progress, debug=debug)
     if done.quoted:
         notes = (f"{done.quoted} of these latencies were predicted before, by the same rules and models", *notes)
-    if accuracies.gives:
-        _give(plan, accuracies)
+    _give(plan, accuracies)
     frame = load(plan.study, plan.request.storage).set_index("network_id", drop=False)
     return Ranked(frame.loc[[network.id for network in asked]].reset_index(drop=True), notes)
 

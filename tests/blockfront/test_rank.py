@@ -24,7 +24,7 @@ def refused():
     return nn.Conv2d(4, 8, 3)
 """
 MODELS = ("test_resnet", "mine.py:net", "mine.py:refused", "timm/test_resnet")
-WHERE = ("--target", "rk3399", "--runner", "roofline")
+WHERE = ("--target", "rk3399", "--runner", "roofline", "--workers", "1")
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_a_model_that_does_not_run_costs_one_row_with_its_reason(ranked):
     frame = blockfront.load("known-rk3399", commands.storage)
     assert list(frame["state"]) == ["complete", "complete", "failed"]
     assert frame["error"][2].startswith("profile: ")
-    assert f"1 failed: {frame['error'][2]}" in printed.stdout
+    assert f"failed   mine.py:refused: {frame['error'][2]}" in printed.stdout
 
 
 def test_a_row_has_the_checkpoint_its_image_size_and_where_its_accuracy_is_from(ranked):
@@ -108,6 +108,9 @@ def test_accuracies_of_a_file_replace_published_ones_and_are_named_so(again, ran
     assert "1 of 3 rows of own.csv name none of these networks: absent" in output
     frame = blockfront.load("known-rk3399", commands.storage)
     assert list(frame["accuracy_source"].dropna().unique()) == ["file"]
+    _, output, _ = again("rank", *MODELS, *WHERE, "--accuracy", "none")
+    assert "is the fastest of 3 networks" in output.splitlines()[0]
+    assert "Ranked by latency, because no accuracy is known" in output
     _, output, _ = again("rank", *MODELS, *WHERE)
     assert output.startswith("test_resnet")
 
