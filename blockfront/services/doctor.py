@@ -53,15 +53,21 @@ def _latency(hardware: Hardware, tracker: str | None) -> Iterator[Check]:
     """Every toolchain, whether or not it accepts the hardware, and every runner that could serve what it makes."""
     from blockfront.targets import METERS, TOOLCHAINS, Asked
 
+    needed, seen = True, set()
     for name, toolchain in TOOLCHAINS.items():
         if not toolchain.accepts(hardware):
-            yield Check(f"toolchain {name}", True, _unused(toolchain, hardware))
+            yield Check(f"toolchain {name}", True, _unused(toolchain, f"not for {hardware.name}"))
             continue
+        if not needed and not _installed(toolchain):
+            yield Check(f"toolchain {name}", True, _unused(toolchain, "for who asks for it"))
+            continue
+        needed = False
         chosen: list[Any] = []
         asked = Asked(hardware, tracker=tracker)
         yield _check(f"toolchain {name}", partial(_made_ready, toolchain, asked, chosen))
         for options, (runner, meter) in product(chosen, METERS.items()):
-            if meter.accepts(toolchain, hardware):
+            if runner not in seen and meter.accepts(toolchain, hardware):
+                seen.add(runner)
                 yield _check(f"runner {runner}", partial(meter.standing, options))
 
 
@@ -78,14 +84,22 @@ def _made_ready(toolchain: Toolchain[Any, Any], asked: Asked, chosen: list[Any])
     return f"a small convolution is made ready for {asked.hardware.name} by {packages(toolchain)}"
 
 
-def _unused(toolchain: Toolchain[Any, Any], hardware: Hardware) -> str:
-    """That a toolchain is there, or how it is to be had; nobody needs it for this hardware."""
+def _installed(toolchain: Toolchain[Any, Any]) -> bool:
+    try:
+        toolchain.versions()
+    except UsageError:
+        return False
+    return True
+
+
+def _unused(toolchain: Toolchain[Any, Any], who: str) -> str:
+    """That a toolchain is there, or how it is to be had, and who needs it, which is nobody so far."""
     from blockfront.targets.latency.toolchain import packages
 
     try:
-        return f"{packages(toolchain)}; not for {hardware.name}"
+        return f"{packages(toolchain)}; {who}"
     except UsageError as error:
-        return f"{error}; not needed for {hardware.name}"
+        return f"{error}; {who}"
 
 
 def _check(name: str, look: Callable[[], str]) -> Check:

@@ -20,8 +20,10 @@ from blockfront.engines import ENGINES, Engine
 from blockfront.engines.process import EngineProcess
 from blockfront.engines.timing import sample_ms
 from blockfront.errors import RunError, UsageError
+from blockfront.services.doctor import diagnose
 from blockfront.signature import Input, Signature
 from blockfront.targets import TOOLCHAINS, Asked, choose, find_hardware
+from blockfront.targets.latency.toolchains.engine import EngineToolchain
 
 pytestmark = pytest.mark.processes
 QUICK = ("onnxruntime", "openvino", "ncnn")
@@ -170,3 +172,16 @@ def test_what_an_engine_made_is_measured_where_it_is_sent():
     assert len(latency.samples_ms) >= 10
     assert latency.versions["onnxruntime"] == version("onnxruntime")
     assert latency.verified_on == "device"
+
+
+def test_the_doctor_fails_for_no_engine_that_nobody_asked_for(monkeypatch):
+    class Absent(type(ENGINES["onnxruntime"])):
+        packages = ("no-such-runtime",)
+
+    own = {"tvm": TOOLCHAINS["tvm"], "onnxruntime": EngineToolchain(Absent())}
+    monkeypatch.setattr(TOOLCHAINS, "_items", own)
+    checks = {check.name: check for check in diagnose("host", None, "bench.db")}
+    absent = checks["toolchain onnxruntime"]
+    assert absent.ok
+    assert absent.finding.endswith("no-such-runtime: pip install 'blockfront[peers]'; for who asks for it")
+    assert checks["runner local"].ok
