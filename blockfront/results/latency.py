@@ -107,8 +107,9 @@ class Latency:
     all devices they are from. `ci95_ms` is the 95 % confidence interval of the median; a prediction has no samples and
     its interval is None. `max_rel_error` is max|y - y_torch| / max|y_torch| of the compiled network, run on
     `verified_on`, and `torch_rel_error` that of torch's own float32, where y_torch is its float64. `peak_memory_bytes`
-    is the activation memory TVM planned, weights excluded; `flash_bytes` and `ram_bytes` are what compiled code with its
-    weights, and what an inference takes of a device. `tuned_kernels` are those whose schedule is from a tuning database; `prediction` tells of the model of a core or of an accelerator, where one was asked. Nothing is compiled
+    is the activation memory TVM planned, weights excluded; `flash_bytes` and `ram_bytes` are what compiled code with
+    its weights, and what an inference takes of a device. `tuned_kernels` are those whose schedule is from a tuning
+    database; `prediction` tells of the model of a core or of an accelerator, where one was asked. Nothing is compiled
     for a simulation: it has no threads, no schedules, no error against torch, no planned memory, but `energy_mj` and
     the `coverage` of its simulator. `toolchain` made the network ready, and `runner` found its time; of what was
     measured elsewhere neither is ours, and nothing but the time is known. `precision` is the number format of weights
