@@ -64,7 +64,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Network:
 def test_what_is_fitted_after_training_is_scored_kept_and_compiled(network: Network) -> None:
     digits, means = get_dataset("digits"), choose(Asked(get_target("rk3399"), threads=1), runner="roofline")
     job = Job(str(network.id), NETWORK, seed=0, threads=1)
-    found = train_network(job, digits, Recipe(epochs=1), "cpu")
+    found = train_network(job, digits, Recipe(epochs=1), "cpu").parts
     (adapted,), (training,) = found["adaptations"].values(), found["trainings"]
     assert set(found["adaptations"]) == {"centred"}
     assert adapted.shares == {"agreement": 0.5}

@@ -59,7 +59,8 @@ effect decode_riscv64(const uint8_t *bytes, size_t size) {
   if (size == 2) return e;
   /* Floats and vectors have registers of their own, which no code uses both of much: they are as one here. */
   if (opcode == 0x07) e.writes = to;
-  if (opcode == 0x27) e.reads = opcode == 0x27 && (code >> 12 & 7) < 5 && (code >> 12 & 7) > 0 ? second : 1u << to;
+  unsigned width = code >> 12 & 7; /* 1 to 4 are of scalars */
+  if (opcode == 0x27) e.reads = width > 0 && width < 5 ? second : 1u << to;
   if (c != MULTIPLY_ADD && c != VECTOR) return e;
   e.writes = to;
   e.reads = first | second;

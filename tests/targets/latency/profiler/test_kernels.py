@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import nn
 
+from blockfront import debian
 from blockfront.blocks.tokens.selection import gather, top
 from blockfront.errors import RunError, UsageError
 from blockfront.signature import Input, Signature
 from blockfront.targets import compile_model, get_target
-from blockfront.targets.latency.emulation import debian
 from blockfront.targets.latency.profiler import (
     Counts,
     Profile,

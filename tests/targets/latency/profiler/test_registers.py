@@ -50,6 +50,8 @@ NONE = -1
         ("riscv64", "57902082", "vfdiv.vv v0, v2, v1", 0, {1, 2}),
         ("riscv64", "53f5c518", "fdiv.s fa0, fa1, fa2", 10, {11, 12}),
         ("riscv64", "07e40502", "vle32.v v8, (a1)", 8, set()),
+        ("riscv64", "27e40502", "vse32.v v8, (a1)", NONE, {8}),
+        ("riscv64", "27a0a500", "fsw fa0, 0(a1)", NONE, {10}),
         ("riscv64", "33c5c502", "div a0, a1, a2", NONE, set()),
     ],
 )
