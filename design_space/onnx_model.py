@@ -112,7 +112,7 @@ def _run(path: Path, model: Any, signature: Signature) -> tuple[Any, list[np.nda
 
 
 def _compare(path: Path, module: nn.Module, signature: Signature, expected: list[np.ndarray]) -> None:
-    from blockfront.targets.compiler.outputs import WINOGRAD_FLOOR, compare_all, disagreement, torch_outputs
+    from blockfront.agreement.outputs import WINOGRAD_FLOOR, compare_all, disagreement, torch_outputs
 
     try:
         wrong = disagreement(

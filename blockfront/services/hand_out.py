@@ -106,10 +106,10 @@ def _write(job: Job, folder: Path) -> HandedOut:
 
     One file is named for the network; more, where weights are too large for it, have a folder so named.
     """
+    from blockfront.agreement.outputs import compare_all, disagreement, worst
     from blockfront.engines import ENGINES
     from blockfront.sweep.stages import deployed
     from blockfront.targets import TOOLCHAINS
-    from blockfront.targets.compiler.outputs import compare_all, disagreement, worst
     from blockfront.training import seeded
 
     own = folder / job.network_id

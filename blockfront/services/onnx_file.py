@@ -5,9 +5,9 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
+from blockfront.agreement.outputs import Output, compare_all, disagreement, worst
 from blockfront.errors import RunError
 from blockfront.signature import Signature
-from blockfront.targets.compiler.outputs import Output, compare_all, disagreement, worst
 
 
 def compare_onnx(path: Path, signature: Signature, outputs: tuple[Output, ...]) -> float | None:

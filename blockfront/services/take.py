@@ -75,10 +75,10 @@ def take_network(
     that holds something, weights that do not fit, a target or a name without a C library, and RunError when something
     fails or does not compute what torch does.
     """
+    from blockfront.agreement.outputs import worst
     from blockfront.engines.onnx_file import write_onnx
     from blockfront.services.onnx_file import compare_onnx
     from blockfront.targets.compiler.compiling import compile_model
-    from blockfront.targets.compiler.outputs import worst
     from blockfront.targets.library import c_triple, make_library, run_library
     from blockfront.training import pack_weights
 

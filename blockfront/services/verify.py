@@ -108,9 +108,9 @@ def verify(subjects: Sequence[NetworkToVerify], options: RunOptions, progress: P
 
 def verify_network(subject: NetworkToVerify, options: RunOptions) -> dict[str, Any]:
     """Compile a network, run the very code on a device, and compare its outputs with torch's; a worker's task."""
+    from blockfront.agreement.outputs import disagreement, worst
     from blockfront.services.profile import prepare
     from blockfront.targets import TOOLCHAINS
-    from blockfront.targets.compiler.outputs import disagreement, worst
     from blockfront.targets.latency.meters.board import BoardMeter
     from blockfront.targets.latency.meters.measure import run_program
 

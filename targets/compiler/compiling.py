@@ -16,6 +16,14 @@ import tvm_ffi
 from torch import nn
 from tvm import relax, tirx
 
+from blockfront.agreement.outputs import (
+    FLOOR,
+    WINOGRAD_FLOOR,
+    compare_all,
+    disagreement,
+    not_itself,
+    torch_outputs,
+)
 from blockfront.errors import RunError, first_line
 from blockfront.evaluation import in_evaluation
 from blockfront.signature import Signature
@@ -26,14 +34,6 @@ from blockfront.targets.compiler.gpu import code_for_gpu
 from blockfront.targets.compiler.kernel_cache import CompiledKernel, KernelCache
 from blockfront.targets.compiler.kernels import constant_arguments, kernel_calls, kernel_functions
 from blockfront.targets.compiler.lowering import lower
-from blockfront.targets.compiler.outputs import (
-    FLOOR,
-    WINOGRAD_FLOOR,
-    compare_all,
-    disagreement,
-    not_itself,
-    torch_outputs,
-)
 from blockfront.targets.compiler.processor import code_for_processor
 from blockfront.targets.compiler.program import Arguments, Kernel, Program
 from blockfront.targets.compiler.randomize import random_constants

@@ -17,6 +17,7 @@ from torch.fx.node import map_aggregate
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from blockfront.agreement.outputs import tensors
 from blockfront.errors import RunError
 from blockfront.evaluation import in_evaluation
 from blockfront.signature import Signature
@@ -25,7 +26,6 @@ from blockfront.targets.compiler.decompositions.registry import IS_KNOWN
 from blockfront.targets.compiler.folding import fold_batch_norms
 from blockfront.targets.compiler.importing.rules import converts
 from blockfront.targets.compiler.importing.support import out_of_place
-from blockfront.targets.compiler.outputs import tensors
 
 _aten = torch.ops.aten
 _SWITCHES = {"train", "training", "dropout", "dropout_p"}

@@ -8,10 +8,10 @@ from functools import cached_property
 
 import numpy as np
 
+from blockfront.agreement.outputs import Output, OutputError, worst
 from blockfront.signature import Signature
 from blockfront.targets.compiler.addresses import Contents
 from blockfront.targets.compiler.linking import link_objects
-from blockfront.targets.compiler.outputs import Output, OutputError, worst
 from blockfront.targets.compiler.planning import MemoryPlan
 
 Arguments = tuple[tuple[str, tuple[int, ...]], ...]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from blockfront.agreement.outputs import OutputError, compare_all, disagreement
 from blockfront.errors import RunError
 from blockfront.steps import run_step
-from blockfront.targets.compiler.outputs import OutputError, compare_all, disagreement
 from blockfront.targets.compiler.program import Program
 from blockfront.targets.hardware.target import Target
 from blockfront.targets.latency.emulation.qemu import installed_qemu

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import tvm
 
+from blockfront.agreement.outputs import compare
 from blockfront.errors import RunError
 from blockfront.signature import TOLERANCE
 from blockfront.targets.compiler.kernel_cache import CompiledKernel
 from blockfront.targets.compiler.kernels import pack
 from blockfront.targets.compiler.linking import link_kernels
-from blockfront.targets.compiler.outputs import compare
 from blockfront.targets.compiler.program import Arguments
 from blockfront.targets.latency.meters.measure import Session, kernel_seconds
 from blockfront.targets.latency.statistics import median

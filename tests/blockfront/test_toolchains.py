@@ -25,7 +25,7 @@ import torch
 
 from blockfront.results import KernelTime, Latency
 from blockfront.targets import METERS, TOOLCHAINS, Predicts, RunOptions, Runs
-from blockfront.targets.compiler.outputs import compare
+from blockfront.agreement.outputs import compare
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ import numpy as np
 import tvm
 from tvm import relax
 
+from blockfront.agreement.outputs import OutputError, compare_all, disagreement, worst
 from blockfront.errors import DeviceUnavailable, RunError, UsageError
 from blockfront.results.latency import KernelTime, Latency, LatencySource, Peak, Visit
 from blockfront.targets.compiler.addresses import Contents
-from blockfront.targets.compiler.outputs import OutputError, compare_all, disagreement, worst
 from blockfront.targets.compiler.program import Arguments, Kernel, Program
 from blockfront.targets.latency.meter import Meter
 from blockfront.targets.latency.meters.peak import measure_peak

@@ -10,12 +10,7 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from blockfront.engines import Engine
-from blockfront.engines.process import EngineProcess
-from blockfront.errors import RunError
-from blockfront.results.latency import KernelTime
-from blockfront.signature import Signature
-from blockfront.targets.compiler.outputs import (
+from blockfront.agreement.outputs import (
     WINOGRAD_FLOOR,
     Output,
     compare_all,
@@ -23,6 +18,11 @@ from blockfront.targets.compiler.outputs import (
     torch_outputs,
     worst,
 )
+from blockfront.engines import Engine
+from blockfront.engines.process import EngineProcess
+from blockfront.errors import RunError
+from blockfront.results.latency import KernelTime
+from blockfront.signature import Signature
 from blockfront.targets.compiler.randomize import random_constants
 from blockfront.targets.hardware.hardware import Hardware, require
 from blockfront.targets.hardware.target import Processor

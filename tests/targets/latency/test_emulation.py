@@ -13,10 +13,10 @@ import psutil
 import pytest
 
 from blockfront import debian
+from blockfront.agreement.outputs import worst
 from blockfront.errors import DeviceLost, DeviceTimeout, RunError, UsageError
 from blockfront.signature import Signature
 from blockfront.targets import METERS, RunOptions, compile_model, get_target
-from blockfront.targets.compiler.outputs import worst
 from blockfront.targets.latency.emulation import check_emulable, emulated_boards, own_tracker, qemu, readiness
 from blockfront.targets.latency.meters.measure import run_program
 

@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import nn
 
+from blockfront.agreement.outputs import OutputError, compare_all, disagreement, torch_outputs, worst
 from blockfront.errors import RunError
 from blockfront.signature import Signature
 from blockfront.targets import compile_model, get_target
-from blockfront.targets.compiler.outputs import OutputError, compare_all, disagreement, torch_outputs, worst
 
 IMAGE = Signature.image(8)
 

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from blockfront.agreement.float64 import in_float64
 from blockfront.errors import RunError
 from blockfront.signature import BARE, FLOATS, TOLERANCE, Signature, leaves
-from blockfront.targets.compiler.float64 import in_float64
 
 ROUNDING = 20
 """What float32 may cost, in multiples of what it costs torch: docs/method.md has the networks it is chosen by."""

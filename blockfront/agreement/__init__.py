@@ -1,0 +1,1 @@
+"""What a module gives, as torch computes it in float64, and how far what others compute is from that."""
