@@ -48,7 +48,7 @@ class _Section:
 class _Symbol:
     name: str
     address: int
-    bytes: int
+    size: int
     binding: int
     section: int
     raw: bytes
@@ -78,7 +78,7 @@ class ObjectFile:
         body = starts[f"{symbol}_compute_"]
         later = [s.address for s in starts.values() if s.section == body.section and s.address > body.address]
         end = min(later, default=self._sections[body.section].size)
-        return starts[f"__tvm_ffi_{symbol}"].bytes + end - body.address
+        return starts[f"__tvm_ffi_{symbol}"].size + end - body.address
 
     def loaded_bytes(self) -> dict[str, int]:
         """Bytes of each section that is in memory when the code runs, by its name."""

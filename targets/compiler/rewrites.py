@@ -162,7 +162,12 @@ def _with_body(loop: Any, body: Any) -> Any:
 def parts(statement: Any) -> list[Any]:
     """The statements directly inside a statement."""
     found: list[Any] = []
-    _rebuilt(statement, lambda part: found.append(part) or part)
+
+    def keep(part: Any) -> Any:
+        found.append(part)
+        return part
+
+    _rebuilt(statement, keep)
     return found
 
 
