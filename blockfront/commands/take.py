@@ -65,9 +65,7 @@ def _print(taken: dict[str, Any]) -> None:
     print_line(f"flash        {_kib(taken['code_bytes'])} of code and {_kib(taken['weights_bytes'])} of weights")
     print_line(f"workspace    {_kib(taken['workspace_bytes'])}")
     if taken["library_ran"] is None:
-        print_line(
-            f"against torch  not run here, without QEMU; its schedules differ by {taken['schedules_rel_error']:.1e}"
-        )
+        print_line(f"against torch  not run here; its schedules differ by {taken['schedules_rel_error']:.1e}")
     else:
         print_line(f"against torch  relative error {taken['library_rel_error']:.1e}, {taken['library_ran']}")
     if taken["onnx_left_out"]:
