@@ -45,15 +45,24 @@ def _text(value: object) -> str:
 
 
 def usable(df: pd.DataFrame, *columns: str) -> pd.DataFrame:
-    """Tidy rows with a finite number in each of `columns`; rows of failed networks never count."""
+    """Tidy rows with a finite number in each of `columns`; failed and rejected networks never count."""
     table = tidy(df)
-    keep = (table["state"] != "failed").to_numpy(copy=True)
+    keep = _counts(table).to_numpy(copy=True)
     for column in columns:
         if column not in table:
             raise UsageError(f"the table has no column {column!r}; it has: {', '.join(map(str, df.columns))}")
         values = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
         keep &= np.isfinite(values)
     return table[keep].reset_index(drop=True)
+
+
+def _counts(table: pd.DataFrame) -> pd.Series:
+    return ~table["state"].isin(("failed", "rejected"))
+
+
+def counting(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of networks that neither failed nor were rejected by a constraint of their space."""
+    return table[_counts(table)]
 
 
 APART = (
@@ -73,7 +82,7 @@ def require_comparable(df: pd.DataFrame, *metrics: str) -> None:
     target they are of one target and latency source, of those that hold for one data set of one accuracy source.
     """
     table = tidy(df)
-    table = table[table["state"] != "failed"]
+    table = table[_counts(table)]
     metrics = tuple(key for key in metrics or (OBJECTIVES.cost,) if key in table)
     scores = [key for key in metrics if METRICS[key].depends_on == "dataset"]
     _require_one(table[table[scores].notna().any(axis=1)], "accuracy_source", "accuracy sources")

@@ -14,7 +14,7 @@ from blockfront.analysis.figure_correlation import plot_correlation
 from blockfront.analysis.figure_front import plot_front
 from blockfront.analysis.figure_share import plot_share
 from blockfront.analysis.figure_style import families_of
-from blockfront.analysis.frame import APART, split_sources, tidy, usable
+from blockfront.analysis.frame import APART, counting, split_sources, tidy, usable
 from blockfront.analysis.headline import headline
 from blockfront.analysis.method import method_pairs, study_facts
 from blockfront.analysis.metrics import OBJECTIVES, Objectives
@@ -161,7 +161,7 @@ def _study(
     provenance: Mapping[str, object],
 ) -> list[Html]:
     cost, value = objectives.metrics
-    sources = split_sources(frame[frame["state"] != "failed"], cost.key)
+    sources = split_sources(counting(frame), cost.key)
     parts = [tag("p", study_facts(frame), class_="facts")]
     if len(sources) > 1:
         names = " and ".join(sources)
@@ -253,7 +253,7 @@ def _comparison(frames: Mapping[str, pd.DataFrame], objectives: Objectives) -> H
     parts = []
     cost = objectives.metrics[0]
     for name, frame in frames.items():
-        for rows in split_sources(frame[frame["state"] != "failed"], cost.key).values():
+        for rows in split_sources(counting(frame), cost.key).values():
             parts.append(rows.assign(study=name))
     heading = tag("h2", "Comparison")
     if len(parts) < 2:

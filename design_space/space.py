@@ -26,8 +26,9 @@ class Space(ABC):
 
     `num_classes` is how many outputs networks have, of classification the classes; `task` what they are for, an entry
     of `blockfront.tasks.TASKS`, or None for whatever the data set is for, without one classification. `constraints`
-    maps macs, params or activations to (low, high), both allowed. A kind of space says how a network is made of values
-    (`make`), what its `family` may be, and what else defines it (`parts`).
+    maps macs, params, activations, and of a target flash_bytes, ram_bytes or latency_ms, to (low, high), both allowed.
+    A kind of space says how a network is made of values (`make`), what its `family` may be, and what else defines it
+    (`parts`).
     """
 
     name: str
@@ -101,7 +102,7 @@ class Space(ABC):
         return network
 
     def broken(self, network: Network) -> tuple[str, ...]:
-        """The names of the constraints that `network` breaks."""
+        """The names of the constraints that `network` breaks before it is compiled."""
         return broken_constraints(network.cost, self.constraints) if self.constraints else ()
 
     def compose(self, pick: Pick) -> tuple[Values, Network]:

@@ -200,7 +200,9 @@ def _print_summary(plan: SweepPlan, frame: pd.DataFrame, path: Path) -> None:
     study, request, dataset = plan.study, plan.request, plan.settings.dataset
     best = _best(plan, frame)
     states = frame["state"].value_counts()
-    counted = ", ".join(f"{states[state]} {state}" for state in ("complete", "failed", "running") if state in states)
+    counted = ", ".join(
+        f"{states[state]} {state}" for state in ("complete", "rejected", "failed", "running") if state in states
+    )
     cost, *values = (METRICS[name] for name in plan.settings.objectives)
     kind = f"networks, {cost.superlative} first"
     if values:
@@ -212,6 +214,8 @@ def _print_summary(plan: SweepPlan, frame: pd.DataFrame, path: Path) -> None:
         tables.print_table(tables.front_columns(frame, *shown_by), tables.front_rows(best, *shown_by), title=kind)
     for reason, count in tables.failures_by_reason(frame).items():
         tables.print_line(f"{count} failed: {reason}")
+    for broken, count in frame["rejected"].value_counts().items():
+        tables.print_line(f"{count} of {len(frame)} rejected ({count / len(frame):.0%}): {broken}")
     storage = hide_password(request.storage)
     elsewhere = "" if request.storage == DEFAULT_STORAGE else f" --storage {shlex.quote(storage)}"
     tables.print_line()
@@ -224,5 +228,7 @@ def _print_summary(plan: SweepPlan, frame: pd.DataFrame, path: Path) -> None:
 
 def require_success(frame: pd.DataFrame) -> None:
     """Raise RunError when no network of a study came through, with the first one's reason."""
+    if (frame["state"] == "rejected").all():
+        raise RunError(f"all {len(frame)} networks were rejected; the first because {frame['rejected'].iloc[0]}")
     if (frame["state"] == "failed").all():
         raise RunError(f"all {len(frame)} networks failed; the first because: {frame['error'].iloc[0]}")

@@ -27,8 +27,9 @@ SCHEMA_VERSION = 1
 add_columns(
     Column("study", "text", "", "name of the study", path("origin.study")),
     Column("trial", "whole", "", "number of the trial in its study, from 0", path("trial")),
-    Column("state", "text", "", "complete, failed, running or waiting", path("state")),
+    Column("state", "text", "", "complete, failed, rejected, running or waiting", path("state")),
     Column("error", "text", "", "why a failed network failed: the stage and one line", path("error")),
+    Column("rejected", "text", "", "which constraints a profiled network did not meet", path("rejected")),
     Column(
         "network_id",
         "text",

@@ -54,15 +54,17 @@ class Adapted:
 class Result:
     """What is known of a network so far; what is not known yet is None or empty.
 
-    `state` is complete, failed, running or waiting, and `error` why it failed. `trainings` are of the same network, one
-    a training seed; `accuracy_from` is the study they were taken over from. `adaptations` are
-    what data decided of it, by the adaptations' names, and `adapted` where what runs comes from: data, or assumptions.
+    `state` is complete, failed, rejected, running or waiting, `error` why it failed, and `rejected` which of its
+    space's constraints it did not meet once it was profiled. `trainings` are of the same network, one a training seed;
+    `accuracy_from` is the study they were taken over from. `adaptations` are what data decided of it, by the
+    adaptations' names, and `adapted` where what runs comes from: data, or assumptions.
     """
 
     origin: Origin
     state: str
     trial: int | None = None
     error: str | None = None
+    rejected: str | None = None
     traceback: str | None = None
     network: NetworkFacts | None = None
     cost: Cost | None = None

@@ -21,13 +21,19 @@ PARTS: Mapping[str, Any] = {name: hint for name, hint in get_type_hints(Result).
 
 def read_result(origin: Origin, trial: FrozenTrial) -> Result:
     """The result in a trial, whichever version wrote it. Raises UsageError for what no version of ours wrote."""
-    state = {"COMPLETE": "complete", "FAIL": "failed", "WAITING": "waiting"}.get(trial.state.name, "running")
     try:
-        return Result(origin, state, trial.number, **read_parts(trial.user_attrs))
+        return Result(origin, state_of(trial), trial.number, **read_parts(trial.user_attrs))
     except msgspec.ValidationError as error:
         raise UsageError(
             f"trial {trial.number} of study {origin.study!r} was written by another version of bench: {error}"
         ) from error
+
+
+def state_of(trial: FrozenTrial) -> str:
+    """The state of a trial's network; to Optuna one that was rejected has failed."""
+    if trial.state.name == "FAIL" and "rejected" in trial.user_attrs:
+        return "rejected"
+    return {"COMPLETE": "complete", "FAIL": "failed", "WAITING": "waiting"}.get(trial.state.name, "running")
 
 
 def read_parts(attrs: Mapping[str, Any], *names: str) -> dict[str, Any]:

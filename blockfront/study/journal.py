@@ -124,6 +124,15 @@ class Journal:
         self.study.tell(entry.number, state=TrialState.FAIL)
         checkpoint(self.storage)
 
+    def reject(self, entry: Entry, reason: str) -> None:
+        """Tell the trial that its network is none for the space, now that it is profiled: it counts as drawn."""
+        from optuna.trial import TrialState
+
+        if entry.result.rejected is None:
+            self.record(entry, {"rejected": reason})
+        self.study.tell(entry.number, state=TrialState.FAIL)
+        checkpoint(self.storage)
+
     def prune(self, number: int, reason: str) -> None:
         """Put aside a proposal of a sampler that is no network of this study."""
         from optuna.trial import TrialState
@@ -134,8 +143,8 @@ class Journal:
     def unfinished(self) -> list[Entry]:
         """Trials that an earlier run left in work, with the results they have.
 
-        One killed before its network was known is put aside; one killed while failing fails now; other people's are
-        left alone.
+        One killed before its network was known is put aside; one killed while failing or being rejected is told so
+        now; other people's are left alone.
         """
         from optuna.trial import TrialState
 
@@ -151,8 +160,10 @@ class Journal:
             entry = Entry(trial.number, result.network, result)
             if result.error is not None:
                 self.fail(entry, "", "")
-                continue
-            left.append(entry)
+            elif result.rejected is not None:
+                self.reject(entry, result.rejected)
+            else:
+                left.append(entry)
         return left
 
     def taken(self) -> dict[str, int]:

@@ -133,6 +133,7 @@ def own_studies(storage: RDBStorage) -> list[str]:
 
 def list_studies(storage: str = DEFAULT_STORAGE) -> list[dict[str, object]]:
     """The studies this suite made: what each is of, and how many networks are in which state."""
+    from blockfront.results.trial import state_of
     from blockfront.study.settings import read_settings
     from blockfront.study.trials import network_trials, warn_of_foreign
 
@@ -142,7 +143,7 @@ def list_studies(storage: str = DEFAULT_STORAGE) -> list[dict[str, object]]:
             study = open_study(opened_storage, name)
             settings = read_settings(study)
             warn_of_foreign(study)
-            states = Counter(trial.state.name for trial in network_trials(study))
+            states = Counter(state_of(trial) for trial in network_trials(study))
             listed.append(
                 {
                     "study": name,
@@ -155,9 +156,10 @@ def list_studies(storage: str = DEFAULT_STORAGE) -> list[dict[str, object]]:
                     "precision": settings.precision,
                     "runner": settings.runner,
                     "seed": settings.seed,
-                    "complete": states["COMPLETE"],
-                    "failed": states["FAIL"],
-                    "running": states["RUNNING"] + states["WAITING"],
+                    "complete": states["complete"],
+                    "rejected": states["rejected"],
+                    "failed": states["failed"],
+                    "running": states["running"] + states["waiting"],
                 }
             )
     return listed

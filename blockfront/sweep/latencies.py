@@ -8,7 +8,9 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from blockfront.design_space.constraints import why_rejected
 from blockfront.errors import DeviceLost, DeviceUnavailable, RunError
+from blockfront.results.table import row_of
 from blockfront.sweep.cluster import MEASURE
 from blockfront.sweep.pool import Outcome, Pool, WorkerCall
 from blockfront.sweep.stages import Job, compile_network, finish, profile_network, visit
@@ -26,7 +28,8 @@ TRIES = 3
 
 
 def profile(pool: Pool, plan: SweepPlan, journal: Journal, entries: Sequence[Entry], progress: Progress) -> list[Entry]:
-    """Profile the entries that lack a latency, keep each result at once; gives the entries that have their cost.
+    """Profile the entries that lack a latency, keep each result at once; gives the entries that have their cost,
+    and meet what their space asks of it.
 
     Raises RunError when there is no device any more; the entries without a latency stay as they are.
     """
@@ -47,10 +50,16 @@ def profile(pool: Pool, plan: SweepPlan, journal: Journal, entries: Sequence[Ent
         if entry.result.latency is None:
             continue
         reason = journal.lacks_cost(entry)
-        if reason is None:
-            ready.append(entry)
-        else:
+        try:
+            rejected = why_rejected(row_of(entry.result), plan.space.constraints)
+        except RunError as error:
+            rejected, reason = None, str(error)
+        if reason is not None:
             journal.fail(entry, "profile", reason)
+        elif rejected is not None:
+            journal.reject(entry, rejected)
+        else:
+            ready.append(entry)
     return sorted(ready, key=lambda entry: entry.number)
 
 

@@ -122,7 +122,8 @@ def test_a_scheduler_that_is_not_there_is_told_in_one_line(bench, files, tmp_pat
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{unused.getsockname()[1]}"
-        said = bench("sample", "--n", "1", "--target", "rk3399", "--runner", "roofline", "--scheduler", address)
+        options = ("--n", "1", "--target", "rk3399", "--runner", "roofline", "--no-train")
+        said = bench("sample", *options, "--scheduler", address)
     assert said.code == 2
     assert said.errors == f"error: no Dask scheduler answers at {address}; start one with: dask scheduler\n"
     assert {path.name for path in tmp_path.iterdir()} == files

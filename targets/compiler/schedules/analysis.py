@@ -92,6 +92,11 @@ class KernelBlock:
     def is_reduction(self) -> bool:
         return self.stmt.init is not None
 
+    @property
+    def starts_from_memory(self) -> bool:
+        """Whether a reduction starts from what it reads, as sums do from the bias, and not from a constant."""
+        return any(isinstance(node, ir.TensorLoad) for node in walk(self.stmt.init))
+
     @cached_property
     def volume(self) -> int:
         """Elements written."""

@@ -59,6 +59,8 @@ def apply(schedule: Schedule, block: KernelBlock, machine: Machine, constants: C
 
 
 def _keep_partial_results(schedule: Schedule, block: KernelBlock, machine: Machine) -> None:
+    if block.starts_from_memory:
+        return  # Each lane would start from it.
     loop = schedule.get_loops(block.handle)[-1]
     lanes = machine.widest_vector(extent(schedule, loop))
     if lanes > 1:
