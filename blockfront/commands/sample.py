@@ -197,7 +197,8 @@ def _print_summary(plan: SweepPlan, frame: pd.DataFrame, path: Path) -> None:
     from blockfront.results import METRICS
     from blockfront.study.storage import hide_password
 
-    study, request, dataset = plan.study, plan.request, plan.settings.dataset
+    study, request = plan.study, plan.request
+    dataset = request.dataset or plan.settings.dataset
     best = _best(plan, frame)
     states = frame["state"].value_counts()
     counted = ", ".join(

@@ -106,7 +106,7 @@ def test_it_starts_a_board_of_its_own_and_ends_it(commands, emulation, finished)
     assert header.split() == ["network", "family", "relative", "error", "torch's", "own", "verdict"]
     assert row.split()[:2] == [network["network_id"], network["family"]]
     assert row.split()[-1] == "agrees"
-    assert emulators(emulation) == before
+    assert emulators(emulation) <= before
 
 
 def test_ctrl_c_ends_it_with_its_boards(commands, emulation, model):
