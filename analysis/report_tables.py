@@ -46,22 +46,26 @@ def networks_table(rows: pd.DataFrame, caption: str, source: str, objectives: Ob
     before = [] if cost in timed else [cost]
     after = [value] if rows[value.key].notna().any() else []
     sizes = [METRICS[key] for key in SIZES if key != cost.key]
-    columns = ["family", *(f">{metric.title}" for metric in before)]
-    for place, metric in enumerate(timed):
-        first = f">{metric.label}\u00a0({metric.unit}{', ' + source if source else ''})"
-        columns += [first, "latency source"] if place == 0 else [f">{metric.title}"]
-    columns += [f">{metric.short} ({metric.unit})" for metric in after]
-    columns += [*(f">{metric.title}" for metric in sizes), "id", "~network"]
+    first, others = timed[:1], timed[1:]
+    columns = [
+        "family",
+        *(f">{metric.title}" for metric in before),
+        *(f">{metric.label}\u00a0({metric.unit}{', ' + source if source else ''})" for metric in first),
+        *(f">{metric.short} ({metric.unit})" for metric in after),
+        *("~latency source" for _ in first),
+        *(f">{metric.title}" for metric in (*others, *sizes)),
+        "id",
+        "~network",
+    ]
     bounds = {metric.key: intervals(metric, rows) for metric in (*before, *timed, *after)}
     lines = []
     for place, (_, row) in enumerate(rows.iterrows()):
         cells = {key: _metric(METRICS[key], row[key], *bounds[key][place]) for key in bounds}
-        told: list[object] = [cells[metric.key] for metric in (*before, *timed, *after)]
-        if timed:
-            words = (source_words(row), predicted_between(row))
-            told.insert(len(before) + 1, ", ".join(filter(None, words)))
-        size_cells = (metric.number(row[metric.key]) for metric in sizes)
-        lines.append([row["family"], *told, *size_cells, tag("code", row["network_id"]), breakable(row["network"])])
+        told: list[object] = [cells[metric.key] for metric in (*before, *first, *after)]
+        told += [", ".join(filter(None, (source_words(row), predicted_between(row)))) for _ in first]
+        told += [cells[metric.key] for metric in others]
+        told += [metric.number(row[metric.key]) for metric in sizes]
+        lines.append([row["family"], *told, tag("code", row["network_id"]), breakable(row["network"])])
     return table(caption, columns, lines)
 
 
