@@ -1,6 +1,6 @@
 """Fronts, comparisons, statistics, figures and the report, from a study's DataFrame (one row a network)."""
 
-from blockfront.analysis.answer import answer_lines, network_name
+from blockfront.analysis.answer import answer_lines
 from blockfront.analysis.choice import Choice, choose_network
 from blockfront.analysis.comparison import Comparison, compare_targets, comparison_records, comparison_sentences
 from blockfront.analysis.comparison_page import render_comparison, write_comparison
@@ -67,7 +67,6 @@ __all__ = [
     "hypervolume",
     "lead",
     "middle_tercile",
-    "network_name",
     "percentage",
     "plot_correlation",
     "plot_edf",

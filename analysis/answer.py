@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 
 from blockfront.analysis.choice import Choice
 from blockfront.analysis.figure_style import predicted_between, source_words
 from blockfront.analysis.headline import counted
 from blockfront.results import METRICS
+from blockfront.results.table import network_name
 
 _LATENCY, _TOP1 = METRICS["latency_ms"], METRICS["top1"]
 
@@ -41,12 +40,6 @@ def answer_lines(choice: Choice, networks: pd.DataFrame, budget: float | None = 
     if choice.by_value and unknown:
         lines.append(f"Left out of this, because their accuracy is not known: {counted(unknown, 'network')}.")
     return lines
-
-
-def network_name(row: Any) -> str:
-    """What a reader calls the network of a row: a known one by its name, another by its id."""
-    kind, _, name = str(row["network"]).partition("/")
-    return name if kind.partition("_")[0] == "known" else str(row["network_id"])
 
 
 def _beside(title: str, row: pd.Series | None) -> list[str]:

@@ -23,7 +23,7 @@ def check_constraints(constraints: Constraints) -> None:
     for name, bounds in constraints.items():
         if name not in known:
             raise unknown("constraint", name, known, otherwise=f"use {', '.join(known[:-1])} or {known[-1]}")
-        if len(bounds) != 2 or not 0 <= bounds[0] <= bounds[1]:
+        if not isinstance(bounds, tuple | list) or len(bounds) != 2 or not 0 <= bounds[0] <= bounds[1]:
             raise UsageError(f"constraint {name!r} is (low, high) with 0 <= low <= high, not {bounds!r}")
 
 

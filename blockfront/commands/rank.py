@@ -122,8 +122,9 @@ def _in_order(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _print(plan: SweepPlan, ranked: Ranked, choice: Choice, budget: float | None, top: int) -> None:
-    from blockfront.analysis import answer_lines, network_name, tidy
+    from blockfront.analysis import answer_lines, tidy
     from blockfront.console import tables
+    from blockfront.results.table import network_name
     from blockfront.study.storage import hide_password
 
     frame = tidy(ranked.frame)
@@ -149,8 +150,8 @@ def _print(plan: SweepPlan, ranked: Ranked, choice: Choice, budget: float | None
 
 def _rows(frame: pd.DataFrame) -> list[dict[str, str]]:
     """What the table shows of each network, by header."""
-    from blockfront.analysis import network_name
     from blockfront.results import METRICS, MISSING
+    from blockfront.results.table import network_name
 
     def sources(column: str) -> str:
         return ", ".join(sorted(set(frame[column]) - {""})) or "unknown"

@@ -44,11 +44,12 @@ def take(
     from blockfront.console.progress import choose_progress
     from blockfront.console.tables import print_json
     from blockfront.design_space.models import ImageSize
-    from blockfront.services.take import network_to_take, take_network
+    from blockfront.services.take import network_to_take, take_network, weights_of
     from blockfront.targets import get_processor
 
     found = network_to_take(model, storage, ImageSize.asked(resolution, input_size, channels), space)
-    taken = take_network(found, get_processor(target), threads, weights, output, name, choose_progress(quiet=quiet))
+    chosen = weights or weights_of(found, storage)
+    taken = take_network(found, get_processor(target), threads, chosen, output, name, choose_progress(quiet=quiet))
     if json:
         print_json(taken)
     else:

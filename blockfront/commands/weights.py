@@ -19,9 +19,13 @@ def weights(
 ) -> None:
     """List the weights that sweeps have kept beside a storage, as safetensors files, or delete them."""
     from blockfront.console.tables import print_json, print_line, print_table
+    from blockfront.study.storage import open_study, opened
     from blockfront.study.weights import kept_weights, remove_weights
 
     found = kept_weights(storage, study)
+    if study is not None and not found:
+        with opened(storage) as opened_storage:
+            open_study(opened_storage, study)  # Raises for one that there is not.
     rows = [
         {
             "study": one.study,

@@ -18,6 +18,12 @@ def row_of(result: Result) -> dict[str, Any]:
     return {name: column.of(result) for name, column in COLUMNS.items()}
 
 
+def network_name(row: Any) -> str:
+    """What a reader calls the network of a row: a known one by its name, another by its id."""
+    kind, _, name = str(row["network"]).partition("/")
+    return name if kind.partition("_")[0] == "known" else str(row["network_id"])
+
+
 def to_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Rows as a DataFrame with the documented columns, their order and types, even when empty."""
     rows = list(rows)

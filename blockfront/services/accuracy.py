@@ -32,9 +32,9 @@ class Given:
 class Accuracies:
     """Where accuracies come from: `imagenet` (published results of timm's), a CSV file, or `none`.
 
-    The file has a row a network: a column `name` (or `model`) and a column `accuracy` (or `top1`), in percent if any is
-    above 1. A name is a network's as `bench rank` prints it, with or without the tag, its text or its id. Raises
-    UsageError, before anything else is done, for a file that is missing or has a row that cannot be read.
+    The file has a row a network: a column `name` (or `model`) and a column `accuracy` (or `top1`), all shares or
+    all in per cent. A name is a network's as `bench rank` prints it, with or without the tag, its text or its id.
+    Raises UsageError, before anything else is done, for a file that is missing or has a row that cannot be read.
     """
 
     def __init__(self, source: str) -> None:
@@ -108,6 +108,12 @@ def _read(file: Path) -> dict[str, float]:
     if not rows:
         raise UsageError(f"{file} has no rows")
     percent = any(accuracy > 1 for accuracy in rows.values())
+    shares = [key for key, accuracy in rows.items() if 0 < accuracy <= 1]
+    if percent and shares:
+        raise UsageError(
+            f"{file} has values above 1 and others not, such as {rows[shares[0]]:g} of {shares[0]}: "
+            "give all as shares or all in per cent"
+        )
     return {key: accuracy / 100 if percent else accuracy for key, accuracy in rows.items()}
 
 

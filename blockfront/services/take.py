@@ -52,6 +52,18 @@ def network_to_take(ref: str, storage: str, size: ImageSize, space: str | None) 
     return model
 
 
+def weights_of(model: Model, storage: str) -> Path | None:
+    """The file of weights that a sweep kept of the model's network beside the storage, of several the lowest seed's."""
+    from blockfront.design_space import Network
+    from blockfront.study.weights import kept_weights
+
+    if model.network is None:
+        return None
+    network_id = Network.parse(model.network).id
+    found = [one for one in kept_weights(storage) if one.network_id == network_id]
+    return min(found, key=lambda one: (one.seed, one.study)).path if found else None
+
+
 def check_folder(folder: Path) -> None:
     """Raise UsageError for a folder that holds something, or that is no folder."""
     if folder.exists() and not folder.is_dir():

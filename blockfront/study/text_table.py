@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from blockfront.results import METRICS
 from blockfront.results.metric import MISSING, Metric
+from blockfront.results.table import network_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,9 +64,9 @@ def caption(frame: pd.DataFrame) -> str:
 
 
 def _cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Header and rows: id, family, and every metric that any network has, with its interval where it has one."""
+    """Header and rows: name or id, family, and every metric that any network has, with the interval that it has."""
     columns: list[tuple[str, Callable[[pd.Series], str]]] = [
-        ("network", lambda row: _text(row["network_id"])),
+        ("network", lambda row: _text(network_name(row))),
         ("family", lambda row: _text(row["family"])),
     ]
     for key, metric in METRICS.items():

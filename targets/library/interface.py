@@ -191,6 +191,10 @@ static void transfer(const char *path, const char *mode, void *numbers, size_t b
   FILE *file = fopen(path, mode);
   if (!file) fail(path);
   size_t moved = *mode == 'r' ? fread(numbers, 1, bytes, file) : fwrite(numbers, 1, bytes, file);
+  if (*mode == 'r' && (moved != bytes || fgetc(file) != EOF)) {
+    fprintf(stderr, "%s: %zu bytes are expected, no fewer and no more\\n", path, bytes);
+    exit(1);
+  }
   if (moved != bytes || fclose(file)) fail(path);
 }
 

@@ -100,7 +100,7 @@ def test_a_budget_that_nothing_meets_is_said_with_the_nearest(again):
 
 def test_accuracies_of_a_file_replace_published_ones_and_are_named_so(again, ranked):
     commands, _ = ranked
-    (commands.folder / "own.csv").write_text("model,top1\nmine.py:net,71.5\ntest_resnet,60\nabsent,1\n")
+    (commands.folder / "own.csv").write_text("model,top1\nmine.py:net,71.5\ntest_resnet,60\nabsent,2\n")
     _, output, _ = again("rank", *MODELS, *WHERE, "--accuracy", "own.csv")
     assert output.startswith(
         "mine.py:net is the most accurate of 3 networks on rk3399, 2 threads: 71.5 % top-1 (file: "
@@ -155,6 +155,7 @@ def test_what_is_no_budget_is_refused(within, fps):
         ("name,top1\na,nan\n", "line 2: top1 is 'nan'"),
         ("name,top1\na,700\n", "line 2: top1 is '700'"),
         ("name,top1\na\n", "line 2: top1 is None"),
+        ("name,top1\na,70\nb,0.676\n", "others not, such as 0.676 of b: give all as shares or all in per cent"),
     ],
 )
 def test_a_bad_row_of_accuracies_gets_one_line_that_says_where(text, says, tmp_path):
@@ -166,7 +167,7 @@ def test_a_bad_row_of_accuracies_gets_one_line_that_says_where(text, says, tmp_p
 
 def test_a_file_in_per_cent_and_one_in_shares_say_the_same(tmp_path):
     network = known_network("resnet18")
-    for text in ("name,accuracy\nresnet18,71.5\nb,0.9\n", "\ufeffname , accuracy\nresnet18.a1_in1k,0.715\n"):
+    for text in ("name,accuracy\nresnet18,71.5\nb,9\n", "\ufeffname , accuracy\nresnet18.a1_in1k,0.715\n"):
         (tmp_path / "own.csv").write_text(text, encoding="utf-8")
         training = Accuracies(str(tmp_path / "own.csv")).of([network]).trainings[network.id]
         assert training.scores["top1"].value == pytest.approx(0.715)

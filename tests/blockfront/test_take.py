@@ -10,9 +10,12 @@ from torch import nn
 
 from blockfront.cli import run
 from blockfront.design_space import Network
+from blockfront.design_space.models import find_model
 from blockfront.engines import onnx_file
 from blockfront.errors import RunError
+from blockfront.services.take import weights_of
 from blockfront.signature import Signature
+from blockfront.study.weights import weights_path
 from blockfront.training import load_weights
 
 CNN = "cnn_32_n10/stem_k3_s1_c8_nrelu/ir_r1_k3_s2_e2_c8_se0_nrelu6/head"
@@ -111,3 +114,15 @@ def test_what_torch_cannot_export_is_said_in_a_line_and_leaves_no_file(tmp_path,
     with pytest.raises(RunError, match=r"^torch cannot write it as ONNX: .* pip install 'blockfront\[peers\]'$"):
         onnx_file.write_onnx(Odd(), Signature.image(4), tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
+
+
+def test_weights_that_a_sweep_kept_are_found_by_the_network(tmp_path):
+    storage = f"sqlite:///{tmp_path / 'bench.db'}"
+    model = find_model(CNN)
+    assert weights_of(model, storage) is None
+    for seed in (3, 1):
+        path = weights_path(storage, "a study", Network.parse(CNN).id, seed)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert weights_of(model, storage) == path
+    assert weights_of(find_model("resnet18"), storage) is None

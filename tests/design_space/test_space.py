@@ -197,6 +197,7 @@ def test_with_input_replaces_only_what_is_given() -> None:
         ({"constraints": {"mac": (0, 1)}}, "unknown constraint 'mac'; did you mean macs"),
         ({"constraints": {"latency": (0, 1)}}, "did you mean latency_ms"),
         ({"constraints": {"macs": (2, 1)}}, "low <= high"),
+        ({"constraints": {"latency_ms": 33}}, "low <= high, not 33"),
     ],
 )
 def test_a_space_that_cannot_be_is_refused(change: dict[str, object], complaint: str) -> None:

@@ -252,6 +252,12 @@ def test_the_example_reads_inputs_and_writes_torchs_outputs(threaded, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     found = np.fromfile(tmp_path / "output.bin", "float32").reshape(library.interface.outputs[0].shape)
     assert program.outputs[0].compare(found).agrees
+    content = (tmp_path / "image.bin").read_bytes()
+    for wrong in (content[4:], content * 2):
+        (tmp_path / "wrong.bin").write_bytes(wrong)
+        said = subprocess.run(["./example", "wrong.bin", "output.bin"], cwd=tmp_path, capture_output=True, text=True)
+        expected = f"wrong.bin: {len(content)} bytes are expected, no fewer and no more\n"
+        assert (said.returncode, said.stderr) == (1, expected)
     usage = subprocess.run(["./example"], cwd=tmp_path, capture_output=True, text=True)
     assert (usage.returncode, usage.stderr) == (2, "usage: ./example image.bin output.bin\n")
 
