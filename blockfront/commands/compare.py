@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -137,6 +138,15 @@ def _require_one_space(provenance: dict[str, dict[str, Any]]) -> None:
         raise UsageError(f"these studies are of different spaces, or definitions of one: {listed}")
 
 
+def _correlation(rho: float, low: float, high: float) -> tuple[str, str]:
+    from blockfront.analysis.statistics import MIN_NETWORKS
+    from blockfront.results import MISSING
+
+    if math.isfinite(rho) and math.isfinite(low):
+        return f"{rho:.2f}", f"{low:.2f} to {high:.2f}"
+    return MISSING, f"fewer than {MIN_NETWORKS} networks"
+
+
 def _print(comparison: Comparison, output: Path) -> None:
     from blockfront.analysis import comparison_sentences
     from blockfront.console.tables import print_line, print_table
@@ -165,7 +175,7 @@ def _print(comparison: Comparison, output: Path) -> None:
     print_table(
         ["study", "study", "shared networks", f"Spearman of {label}", "95 % interval"],
         [
-            (row["a"], row["b"], row["shared"], f"{row['rho']:.2f}", f"{row['rho_low']:.2f} to {row['rho_high']:.2f}")
+            (row["a"], row["b"], row["shared"], *_correlation(row["rho"], row["rho_low"], row["rho_high"]))
             for row in comparison.pairs.to_dict("records")
         ],
     )
