@@ -33,7 +33,8 @@ def answer_lines(choice: Choice, networks: pd.DataFrame, budget: float | None = 
         lines += [] if choice.by_value else [f"{choice.within} of them run{within}."]
     lines += _beside("Runner-up", choice.runner_up)
     if choice.by_value and best is not None:
-        alike = "As accurate, within its 95 % interval, and faster"
+        known = best["top1_ci95_low"] == best["top1_ci95_low"]
+        alike = "As accurate, within its 95 % interval, and faster" if known else "As accurate and faster"
         lines += _beside(alike, choice.faster) or [f"{alike}: none."]
     lines += _beside("Nearest above the budget", choice.nearest)
     unknown = int((networks["state"] == "complete").sum()) - choice.known

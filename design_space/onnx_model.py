@@ -79,7 +79,7 @@ def _fix_sizes(path: Path, model: Any, size: ImageSize) -> Signature:
             raise UsageError(f"{path.name} takes {one.name} as {dtype}; known: {', '.join(DTYPES)}")
         inputs.append(Input(one.name, tuple(dim.dim_value for dim in dims), dtype))
     if not inputs:
-        raise UsageError(f"{path.name} takes no input")
+        raise UsageError(f"{path.name} has no graph that takes an input: is it an ONNX file?")
     # Sizes of before are in the way of those that follow from the inputs.
     del model.graph.value_info[:]
     for one in model.graph.output:

@@ -53,7 +53,7 @@ def compare(
     from blockfront.study.storage import load, load_objectives, load_provenance
 
     if len(set(names)) < 2:
-        raise UsageError("name two studies or more; bench studies lists them")
+        raise UsageError("name two studies or more, each once; bench studies lists them")
     if fail_above is not None:
         _compare_runs(names, fail_above, metric, output, value, storage, json)
         return
