@@ -22,7 +22,8 @@ def sample(n: int = 20, target: str = "host", *, quiet: bool = False, **options:
     from blockfront.sweep.run import run_sweep
 
     request = make_request(n=n, target=target, **options)
-    start_fork_server()
+    if request.scheduler is None:
+        start_fork_server()
     progress = choose_progress(quiet=quiet)
     plan = resolve(request)
     run_sweep(plan, progress)

@@ -131,7 +131,8 @@ def sample(
     )
     progress = choose_progress(quiet=quiet)
     require_folder(report)
-    start_fork_server()
+    if request.scheduler is None:
+        start_fork_server()
     plan = resolve(request)
     _sweep(plan, progress, debug)
     frame = load(plan.study, storage)

@@ -55,13 +55,14 @@ def network_to_take(ref: str, storage: str, size: ImageSize, space: str | None) 
 def weights_of(model: Model, storage: str) -> Path | None:
     """The file of weights that a sweep kept of the model's network beside the storage, of several the lowest seed's."""
     from blockfront.design_space import Network
-    from blockfront.study.weights import kept_weights
+    from blockfront.study.weights import find_weights
 
     if model.network is None:
         return None
-    network_id = Network.parse(model.network).id
-    found = [one for one in kept_weights(storage) if one.network_id == network_id]
-    return min(found, key=lambda one: (one.seed, one.study)).path if found else None
+    try:
+        return find_weights(Network.parse(model.network).id, storage).path
+    except UsageError:
+        return None
 
 
 def check_folder(folder: Path) -> None:
