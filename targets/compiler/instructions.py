@@ -92,7 +92,7 @@ class _Instructions:
         self._is_arm, self._is_x86 = architecture == "aarch64", architecture == "x86_64"
         self._products = byte_products(described)
         wide = has_features(described, "avx512bw", "avx512vl")
-        self._shuffles = self._is_arm or has_features(described, "avx512vbmi")
+        self._shuffles = has_features(described, "avx512vbmi")
         self._lanes = 4 if self._is_arm else 16 if wide else 8
 
     def sum(self, addition: Any) -> Any:
@@ -127,6 +127,8 @@ class _Instructions:
 
     def _word(self, *values: Any) -> Any:
         lanes = _lanes(values[0])
+        if self._is_arm and lanes == 16:
+            return _zipped(*values)
         if self._shuffles and lanes >= 8:
             order = [place * lanes + lane for lane in range(lanes) for place in range(4)]
             return tirx.reinterpret(f"int32x{lanes}", tirx.Shuffle(list(values), order))
@@ -142,10 +144,12 @@ class _Instructions:
     def _rounded(self, value: Any, zero_point: Any, low: Any, high: Any) -> Any:
         kind, lanes = str(value.ty.dtype), _lanes(value)
         whole = _as("int32", lanes)
+        if self._is_arm and lanes % 8 == 0:
+            narrow = _narrowed_by_arm(value, tirx.Cast(f"int16x{lanes}", zero_point))
+            return tirx.max(tirx.min(narrow, high), low)
         if not self._is_x86:
-            # Which LLVM makes one instruction of on Arm, together with the conversion.
-            name = "llvm.roundeven" if self._is_arm else "llvm.nearbyint"
-            return clamped(tirx.Cast(whole, tirx.call_llvm_pure_intrin(kind, name, value)) + zero_point, low, high)
+            near = tirx.call_llvm_pure_intrin(kind, "llvm.nearbyint", value)
+            return clamped(tirx.Cast(whole, near) + zero_point, low, high)
         # Bounds of the float instead, so that all that is left is to narrow it.
         apart = tirx.Cast(kind, zero_point)
         inside = tirx.min(tirx.max(value, tirx.Cast(kind, low) - apart), tirx.Cast(kind, high) - apart)
@@ -155,6 +159,38 @@ class _Instructions:
 
 def _lanes(value: Any) -> int:
     return int(tvm.DataType(str(value.ty.dtype)).lanes)
+
+
+def _zipped(*values: Any) -> Any:
+    """Four vectors of sixteen bytes as sixteen words."""
+
+    def zipped(first: Any, second: Any) -> list[Any]:
+        return [
+            tirx.Shuffle([first, second], [lane + 16 * which for lane in half for which in (0, 1)])
+            for half in (range(8), range(8, 16))
+        ]
+
+    even, odd = zipped(values[0], values[2]), zipped(values[1], values[3])
+    words = [tirx.reinterpret("int32x4", part) for pair in zip(even, odd, strict=True) for part in zipped(*pair)]
+    return tirx.Shuffle(words, list(range(16)))
+
+
+def _narrowed_by_arm(value: Any, zero_point: Any) -> Any:
+    """float32 to int8, rounded half to even: each step saturates, so that what is too large stays so."""
+    bytes_of: list[Any] = []
+    for eight, moved in zip(_parts(value, 8), _parts(zero_point, 8), strict=True):
+        halves = [
+            tirx.call_llvm_pure_intrin(
+                "int16x4",
+                "llvm.aarch64.neon.sqxtn.v4i16",
+                tirx.call_llvm_pure_intrin("int32x4", "llvm.aarch64.neon.fcvtns.v4i32.v4f32", four),
+            )
+            for four in _parts(eight, 4)
+        ]
+        joined = tirx.Shuffle(halves, list(range(8)))
+        apart = tirx.call_llvm_pure_intrin("int16x8", "llvm.aarch64.neon.sqadd.v8i16", joined, moved)
+        bytes_of.append(tirx.call_llvm_pure_intrin("int8x8", "llvm.aarch64.neon.sqxtn.v8i8", apart))
+    return tirx.Shuffle(bytes_of, list(range(_lanes(value)))) if len(bytes_of) > 1 else bytes_of[0]
 
 
 def _terms(expression: Any) -> list[Any]:

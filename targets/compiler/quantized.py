@@ -105,8 +105,10 @@ def depthwise_zipped(
     *sizes: int,
 ) -> te.Tensor:
     """As `depthwise`, with four rows of a window in one word: `weights` are words (kh / 4, kw, C) of columns; the last
-    of the `sizes` is the window's height."""
-    high, wide, down, along, apart_y, apart_x, *pads, kernel_y = sizes
+    two of the `sizes` are the window's height, and whether loads may be masked where they would read the border."""
+    high, wide, down, along, apart_y, apart_x, *pads, kernel_y, masked = sizes
+    if not masked:
+        x, pads = _bordered(x, pads, points(1).astype(x.dtype)), [0] * 4
     batch, rows, width, channels = x.shape
     dx = te.reduce_axis((0, weights.shape[1]), name="dx")
     outside = points(1).astype(x.dtype)
@@ -126,6 +128,8 @@ def depthwise_zipped(
             nothing = [tirx.const(0, x.dtype)] * (WORD - len(within))
             inside = word(*(value(n, h, w - pads[1], c, dy) for dy in within), *nothing)
             border = word(*[outside] * len(within), *nothing)
+            if not any(pads):
+                return inside
             return tirx.if_then_else(tirx.all(w >= pads[1], w < width + pads[1]), inside, border)
 
         return te.compute((batch, high, pads[1] + width + pads[3], channels), element, name=f"column_{first}")

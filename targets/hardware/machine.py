@@ -19,7 +19,8 @@ class Machine:
     `loads_per_cycle`: vector instructions started a cycle; `fma_latency`: cycles until a result can be used;
     `l1_bytes`, `l2_bytes`: data caches of one core; `lane_operands`: a multiply-add can take one lane of a register
     for its operand, as Arm's can, so that one load serves as many steps of a reduction as a register has lanes;
-    `byte_products`: the instruction that multiplies bytes (`hardware/integer.py`), None without any.
+    `byte_products`: the instruction that multiplies bytes (`hardware/integer.py`), None without any; `stored_at_once`:
+    of how many columns a tile should have a multiple, because fewer are stored one by one.
     """
 
     lanes: int
@@ -32,11 +33,17 @@ class Machine:
     l2_bytes: int = 512 * 1024
     lane_operands: bool = False
     byte_products: str | None = None
+    stored_at_once: int = 1
 
     @property
     def byte(self) -> str:
         """The type of quantised values in memory: the products of x86 are of bytes without a sign by such with one."""
         return "uint8" if self.byte_products in ("vpdpbusd", "pmaddwd") else "int8"
+
+    @property
+    def masks(self) -> bool:
+        """Whether a load may leave a vector as it is, so that rows beyond a border cost no instruction."""
+        return self.byte == "uint8"
 
     @property
     def zips(self) -> bool:
@@ -55,6 +62,7 @@ class Machine:
             fma_per_cycle=self.fma_per_cycle / instructions,
             registers=self.registers - registers,
             lane_operands=lane_operands,
+            stored_at_once=_BYTES,
         )
 
     def of_bytes(self) -> Machine:

@@ -32,8 +32,8 @@ class Importer(ExportedProgramImporter):
 
     `order`: how a node's value is stored, where that is not torch's own order; `padded`: attention weights and their
     means with spare columns of zeros, beside the value without; `words`: a quantised picture with its channels filled
-    up to one word a pixel, beside its bytes; `byte`: the type that int8 values of torch are stored in; `zips`: see
-    `Machine`.
+    up to one word a pixel, beside its bytes; `byte`: the type that int8 values of torch are stored in; `zips` and
+    `masks`: see `Machine`.
     """
 
     def __init__(self, rules: Mapping[str, Legalize], machine: Machine | None = None) -> None:
@@ -41,6 +41,7 @@ class Importer(ExportedProgramImporter):
         self.block_builder = KernelBuilder(rules)
         self.byte = "int8" if machine is None else machine.byte
         self.zips = machine is not None and machine.zips
+        self.masks = machine is not None and machine.masks
         self.order: dict[Node, Order] = {}
         self.padded: dict[Node, relax.Expr] = {}
         self.words: dict[Node, relax.Expr] = {}

@@ -110,7 +110,7 @@ def _convolution(importer: Importer, node: Node) -> None:
         if importer.zips:
             words = _words(by_channel.permute(1, 0, 2)).permute(1, 0, 2)
             of_sums = constant(words), _array(bias, torch.int32)
-            sizes[-1] = weights.shape[2]
+            sizes[-1:] = weights.shape[2], importer.masks
             _emit(importer, node, quantized.depthwise_zipped, data, *of_sums, *of_output, *sizes, order=_NHWC)
             return
         sums = torch.float32 if importer.byte == "uint8" and largest < _EXACT else torch.int32
