@@ -15,14 +15,13 @@ import tvm_ffi
 from tvm import ir, tirx
 
 from blockfront.targets.hardware.integer import byte_products, has_features
+from blockfront.targets.hardware.machine import WORD
 
-WORD = 4
-"""Bytes in one word, which a dot product takes."""
 _DOT = {"int8": "blockfront.dot_int8", "uint8": "blockfront.dot_uint8"}
 _ROUNDED = {"int8": "blockfront.rounded_int8", "uint8": "blockfront.rounded_uint8"}
-_WORD = "blockfront.word"
+_WORD, _HALF = "blockfront.word", "blockfront.half"
 _RANGES = {"int8": (-128, 127), "uint8": (0, 255)}
-_OPERATIONS = (*_DOT.values(), *_ROUNDED.values(), _WORD)
+_OPERATIONS = (*_DOT.values(), *_ROUNDED.values(), _WORD, _HALF)
 for _name in _OPERATIONS:
     ir.register_op_attr(_name, "TVectorizable", True)
     ir.register_op_attr(_name, "TScriptPrinterName", _name)
@@ -30,13 +29,25 @@ for _name in _OPERATIONS:
 
 
 def dot(activations: Any, weights: Any, byte: str) -> Any:
-    """The sum of the products of two words' four bytes as int32: `activations` are of type `byte`, `weights` int8."""
+    """The sum of the products of two words' bytes as int32, four of int32 or two of int16: those of `activations` are
+    of type `byte`, those of `weights` int8."""
     return tirx.call_intrin("int32", ir.Op.get(_DOT[byte]), activations, weights)
 
 
 def word(*values: Any) -> Any:
-    """Four bytes as one int32, the first in the lowest place, as they are in memory one after the other."""
-    return tirx.call_intrin("int32", ir.Op.get(_WORD), *values)
+    """Four bytes as one int32, or two as one int16, the first in the lowest place, as they are in memory one after the
+    other."""
+    return tirx.call_intrin(f"int{8 * len(values)}", ir.Op.get(_WORD), *values)
+
+
+def half(value: Any, place: Any) -> Any:
+    """The lower (0) or the higher (1) half of an int32 as int16."""
+    return tirx.call_intrin("int16", ir.Op.get(_HALF), value, place)
+
+
+def bytes_of_dot(expression: Any) -> int:
+    """How many products a `dot` adds; 0 of anything else."""
+    return tvm.DataType(str(expression.args[1].ty.dtype)).bits // 8 if is_dot(expression) else 0
 
 
 def rounded(value: Any, zero_point: Any, low: Any, high: Any) -> Any:
@@ -60,8 +71,8 @@ def is_dot(expression: Any) -> bool:
 
 
 def is_word(expression: Any) -> bool:
-    """Whether an expression is a `word`."""
-    return _named(expression) == _WORD
+    """Whether an expression is a `word`, or the `half` of one."""
+    return _named(expression) in (_WORD, _HALF)
 
 
 def _named(expression: Any) -> str:
@@ -98,10 +109,14 @@ class _Instructions:
     def sum(self, addition: Any) -> Any:
         """A sum, of which some terms may be dot products."""
         terms = _terms(addition)
-        dots = [term for term in terms if is_dot(term)]
-        if not dots:
+        joined = [term for term in terms if self._is_joined(term)]
+        dots = [term for term in terms if is_dot(term) and term not in joined]
+        if not joined and not dots:
             return addition
-        total = sum((term for term in terms if not is_dot(term)), start=tirx.const(0, addition.ty.dtype))
+        others = [term for term in terms if term not in joined and term not in dots]
+        total = sum(others[1:], start=others[0]) if others else tirx.const(0, addition.ty.dtype)
+        for first in range(0, len(joined), 2):
+            total = self._added_pairs(total, joined[first : first + 2])
         for one in dots:
             total = self._dot(total, _named(one), *one.args)
         return total
@@ -113,6 +128,9 @@ class _Instructions:
             return self._dot(tirx.const(0, call.ty.dtype), name, *call.args)
         if name == _WORD:
             return self._word(*call.args)
+        if name == _HALF:
+            value, place = call.args
+            return tirx.Cast(call.ty.dtype, value >> (place * 16))
         return self._rounded(*call.args) if name in _ROUNDED.values() else call
 
     def _dot(self, total: Any, name: str, activations: Any, weights: Any) -> Any:
@@ -125,6 +143,34 @@ class _Instructions:
         make = _DOT_PRODUCTS.get((self._products or "", name, lanes), _plain_dot)
         return make(total, activations, weights, name)
 
+    def _is_joined(self, term: Any) -> bool:
+        """Whether a term of a sum is multiplied in int16, where the sum of two still fits: 2 · 127 · 128 < 2^15."""
+        if self._products != "smull":
+            return False
+        if is_dot(term):
+            return bytes_of_dot(term) == 2 and _lanes(term) % 4 == 0
+        factors = [term.a, term.b] if isinstance(term, tirx.Mul) else []
+        from_bytes = [isinstance(one, tirx.Cast) and str(one.value.ty.dtype).startswith("int8x") for one in factors]
+        return bool(factors) and all(from_bytes) and _lanes(term) % 8 == 0
+
+    def _added_pairs(self, total: Any, terms: list[Any]) -> Any:
+        """A total and one or two products, or dots of two products, eight bytes of each operand at a time."""
+        dots = is_dot(terms[0])
+        factors = [[_bytes(one) for one in term.args] if dots else [term.a.value, term.b.value] for term in terms]
+        lanes = 4 if dots else 8
+        added = []
+        by_term = [zip(*(_parts(one, 8) for one in pair), strict=True) for pair in factors]
+        for part, *pairs in zip(_parts(total, lanes), *by_term, strict=True):
+            products = [
+                tirx.call_llvm_pure_intrin("int16x8", "llvm.aarch64.neon.smull.v8i16", *reversed(pair))
+                for pair in pairs
+            ]
+            joined = sum(products[1:], start=products[0])
+            if dots:
+                joined = tirx.call_llvm_pure_intrin("int32x4", "llvm.aarch64.neon.saddlp.v4i32.v8i16", joined)
+            added.append(part + tirx.Cast(f"int32x{lanes}", joined))
+        return added[0] if len(added) == 1 else tirx.Shuffle(added, list(range(_lanes(total))))
+
     def _word(self, *values: Any) -> Any:
         lanes = _lanes(values[0])
         if self._is_arm and lanes == 16:
@@ -135,11 +181,11 @@ class _Instructions:
         result = None
         for place, value in enumerate(values):
             wide = tirx.Cast(_as("int32", lanes), value)
-            if place < 3:
+            if place < len(values) - 1:
                 wide = wide & tirx.const(255, _as("int32", lanes))
             wide = wide << tirx.const(8 * place, _as("int32", lanes)) if place else wide
             result = wide if result is None else result | wide
-        return result
+        return result if len(values) == WORD else tirx.Cast(_as("int16", lanes), result)
 
     def _rounded(self, value: Any, zero_point: Any, low: Any, high: Any) -> Any:
         kind, lanes = str(value.ty.dtype), _lanes(value)
@@ -211,16 +257,18 @@ def _as(kind: str, lanes: int) -> str:
 
 
 def _bytes(value: Any, kind: str = "int8") -> Any:
-    return tirx.reinterpret(f"{kind}x{4 * _lanes(value)}", value)
+    width = tvm.DataType(str(value.ty.dtype)).bits // 8
+    return tirx.reinterpret(f"{kind}x{width * _lanes(value)}", value)
 
 
 def _plain_dot(total: Any, activations: Any, weights: Any, name: str) -> Any:
-    kind = weights.ty.dtype
+    kind, places = total.ty.dtype, tvm.DataType(str(weights.ty.dtype)).bits // 8
+    activations, weights = tirx.Cast(kind, activations), tirx.Cast(kind, weights)
 
     def shifted(word: Any, place: int) -> Any:
         return (word << tirx.const(24 - 8 * place, kind)) >> tirx.const(24, kind)
 
-    for place in range(4):
+    for place in range(places):
         if name == _DOT["int8"]:
             activation = shifted(activations, place)
         else:
@@ -238,18 +286,6 @@ def _accumulating(intrinsic: str, activation: str) -> Callable[..., Any]:
         return tirx.call_llvm_pure_intrin(weights.ty.dtype, intrinsic, total, *ordered)
 
     return make
-
-
-def _smull(total: Any, activations: Any, weights: Any, _name: str) -> Any:
-    """Products in int16, of which two fit: 2 · 127 · 128 < 2^15; their sums by pairs, and those of these added."""
-
-    def products(half: Callable[..., Any]) -> Any:
-        operands = [half("int8x8", _bytes(weights)), half("int8x8", _bytes(activations))]
-        return tirx.call_llvm_pure_intrin("int16x8", "llvm.aarch64.neon.smull.v8i16", *operands)
-
-    pairs = [products(tirx.vectorlow), products(tirx.vectorhigh)]
-    joined = tirx.call_llvm_pure_intrin("int16x8", "llvm.aarch64.neon.addp.v8i16", *pairs)
-    return total + tirx.call_llvm_pure_intrin("int32x4", "llvm.aarch64.neon.saddlp.v4i32.v8i16", joined)
 
 
 def _pmaddwd(intrinsic: str) -> Callable[..., Any]:
@@ -274,7 +310,6 @@ def _pmaddwd(intrinsic: str) -> Callable[..., Any]:
 _DOT_PRODUCTS: dict[tuple[str, str, int], Callable[..., Any]] = {
     ("sdot", _DOT["int8"], 4): _accumulating("llvm.aarch64.neon.sdot.v4i32.v16i8", "int8"),
     ("sdot", _DOT["int8"], 2): _accumulating("llvm.aarch64.neon.sdot.v2i32.v8i8", "int8"),
-    ("smull", _DOT["int8"], 4): _smull,
     ("vpdpbusd", _DOT["uint8"], 16): _accumulating("llvm.x86.avx512.vpdpbusd.512", "uint8"),
     ("vpdpbusd", _DOT["uint8"], 8): _accumulating("llvm.x86.avx512.vpdpbusd.256", "uint8"),
     ("vpdpbusd", _DOT["uint8"], 4): _accumulating("llvm.x86.avx512.vpdpbusd.128", "uint8"),

@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 
 # For each instruction that multiplies bytes: instructions that four products for each lane of a register take, and
 # registers that they need besides.
-_BYTE_PRODUCTS = {"vpdpbusd": (1, 0), "sdot": (1, 0), "smull": (4, 4), "pmaddwd": (4, 4)}
+_BYTE_PRODUCTS = {"vpdpbusd": (1, 0), "sdot": (1, 0), "smull": (3, 12), "pmaddwd": (4, 4)}
+WORD = 4
+"""Bytes in a word; channels are filled up to whole ones."""
 _BYTES = 16
 """Bytes that a kernel reads and writes at once, at least."""
 
@@ -41,6 +43,11 @@ class Machine:
         return "uint8" if self.byte_products in ("vpdpbusd", "pmaddwd") else "int8"
 
     @property
+    def word_bytes(self) -> int:
+        """How many neighbouring bytes the instruction adds the products of."""
+        return 2 if self.byte_products == "smull" else WORD
+
+    @property
     def masks(self) -> bool:
         """Whether a load may leave a vector as it is, so that rows beyond a border cost no instruction."""
         return self.byte == "uint8"
@@ -54,13 +61,16 @@ class Machine:
         """For sums of four products of bytes a lane, in place of one of float32."""
         if self.byte_products is None:
             return self
-        instructions, registers = _BYTE_PRODUCTS[self.byte_products]
+        instructions, spare = _BYTE_PRODUCTS[self.byte_products]
+        # A register of pairs of bytes is multiplied into two of sums.
+        together = WORD // self.word_bytes
         # Where one instruction does not do it all, no operand is a lane of a register.
         lane_operands = self.lane_operands and instructions == 1
         return replace(
             self,
-            fma_per_cycle=self.fma_per_cycle / instructions,
-            registers=self.registers - registers,
+            lanes=self.lanes * together,
+            fma_per_cycle=self.fma_per_cycle / instructions / together,
+            registers=(self.registers - spare) // together,
             lane_operands=lane_operands,
             stored_at_once=_BYTES,
         )
