@@ -19,9 +19,10 @@ from blockfront.targets.hardware.machine import WORD
 
 _DOT = {"int8": "blockfront.dot_int8", "uint8": "blockfront.dot_uint8"}
 _ROUNDED = {"int8": "blockfront.rounded_int8", "uint8": "blockfront.rounded_uint8"}
+_LOOKED_UP = {"int8": "blockfront.looked_up_int8", "uint8": "blockfront.looked_up_uint8"}
 _WORD, _HALF = "blockfront.word", "blockfront.half"
 _RANGES = {"int8": (-128, 127), "uint8": (0, 255)}
-_OPERATIONS = (*_DOT.values(), *_ROUNDED.values(), _WORD, _HALF)
+_OPERATIONS = (*_DOT.values(), *_ROUNDED.values(), *_LOOKED_UP.values(), _WORD, _HALF)
 for _name in _OPERATIONS:
     ir.register_op_attr(_name, "TVectorizable", True)
     ir.register_op_attr(_name, "TScriptPrinterName", _name)
@@ -55,6 +56,12 @@ def rounded(value: Any, zero_point: Any, low: Any, high: Any) -> Any:
     of whose type the result is."""
     kind = str(low.ty.dtype)
     return tirx.call_intrin(kind, ir.Op.get(_ROUNDED[kind]), value, zero_point, low, high)
+
+
+def looked_up(value: Any, first: Any) -> Any:
+    """A byte by the table of 256, in the order of bytes, whose first element is loaded by `first`."""
+    kind = str(value.ty.dtype)
+    return tirx.call_intrin(kind, ir.Op.get(_LOOKED_UP[kind]), value, first)
 
 
 def clamped(value: Any, low: Any, high: Any) -> Any:
@@ -131,6 +138,8 @@ class _Instructions:
         if name == _HALF:
             value, place = call.args
             return tirx.Cast(call.ty.dtype, value >> (place * 16))
+        if name in _LOOKED_UP.values():
+            return self._looked_up(*call.args)
         return self._rounded(*call.args) if name in _ROUNDED.values() else call
 
     def _dot(self, total: Any, name: str, activations: Any, weights: Any) -> Any:
@@ -186,6 +195,38 @@ class _Instructions:
             wide = wide << tirx.const(8 * place, _as("int32", lanes)) if place else wide
             result = wide if result is None else result | wide
         return result if len(values) == WORD else tirx.Cast(_as("int16", lanes), result)
+
+    def _looked_up(self, value: Any, first: Any) -> Any:
+        kind, lanes = str(value.ty.dtype), _lanes(value)
+        table = (first.value if isinstance(first, tirx.Broadcast) else first).source
+        place = tirx.Cast(_as("uint8", lanes), value) ^ tirx.const(128, _as("uint8", lanes))
+        if kind.startswith("uint8"):
+            place = value
+
+        def part(start: int, size: int) -> Any:
+            return tirx.BufferLoad(table, [tirx.Ramp(start, 1, size)])
+
+        if self._is_arm and lanes == 16:
+            found = None
+            for start in range(0, 256, 64):
+                four = [part(start + more, 16) for more in range(0, 64, 16)]
+                where = place - tirx.const(start, "uint8x16")
+                known = [] if found is None else [found]
+                name = "tbl4" if found is None else "tbx4"
+                found = tirx.call_llvm_pure_intrin(kind, f"llvm.aarch64.neon.{name}.v16i8", *known, *four, where)
+            return found
+        if self._shuffles and 64 % lanes == 0 and lanes >= 8:
+            wide = tirx.Shuffle([place] * (64 // lanes), list(range(64))) if lanes < 64 else place
+            whole = f"{kind.partition('x')[0]}x64"
+            halves = [
+                tirx.call_llvm_pure_intrin(
+                    whole, "llvm.x86.avx512.vpermi2var.qi.512", part(start, 64), wide, part(start + 64, 64)
+                )
+                for start in (0, 128)
+            ]
+            found = tirx.Select(wide >= tirx.const(128, "uint8x64"), halves[1], halves[0])
+            return tirx.Shuffle([found], list(range(lanes))) if lanes < 64 else found
+        return tirx.BufferLoad(table, [tirx.Cast(_as("int32", lanes), place)])
 
     def _rounded(self, value: Any, zero_point: Any, low: Any, high: Any) -> Any:
         kind, lanes = str(value.ty.dtype), _lanes(value)

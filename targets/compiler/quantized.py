@@ -13,7 +13,7 @@ from typing import Any
 import tvm
 from tvm import te, tirx
 
-from blockfront.targets.compiler.instructions import clamped, dot, half, rounded, word
+from blockfront.targets.compiler.instructions import clamped, dot, half, looked_up, rounded, word
 from blockfront.targets.hardware.machine import WORD
 
 
@@ -300,8 +300,7 @@ def mean(keep: bool) -> Callable[..., te.Tensor]:
 
 def lookup(q: te.Tensor, table: te.Tensor) -> te.Tensor:
     """Bytes by a table of 256, in the order of the values as they are stored."""
-    zero = shift_of("uint8") - shift_of(str(q.dtype))
-    return te.compute(q.shape, lambda *i: table[q(*i).astype("int32") + zero], name="looked_up")
+    return te.compute(q.shape, lambda *i: looked_up(q(*i), table(0)), name="lookup")
 
 
 def widen(q: te.Tensor, groups: int) -> te.Tensor:

@@ -75,8 +75,11 @@ class Machine:
             stored_at_once=_BYTES,
         )
 
-    def of_bytes(self) -> Machine:
-        """For kernels that widen bytes: what was one vector is as many registers as hold the widened values."""
+    def of_bytes(self, widened: bool = True) -> Machine:
+        """For kernels of bytes: of as many as a register holds, or where they are widened, of so many that what was one
+        vector is several registers."""
+        if not widened:
+            return replace(self, lanes=4 * self.lanes)
         together = max(1, _BYTES // self.lanes)
         return replace(
             self,

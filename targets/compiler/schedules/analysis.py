@@ -173,6 +173,11 @@ class KernelBlock:
         return any(str(region.source.ty.dtype) in ("int8", "uint8") for region in regions)
 
     @property
+    def widens(self) -> bool:
+        """Whether the block computes with bytes as wider numbers; else it copies, compares or looks them up."""
+        return self.is_dot or any(isinstance(node, tirx.Cast) for node in walk(self.stmt.body.value))
+
+    @property
     def chooses(self) -> bool:
         """Whether a condition says what the value is: a border, a concatenation."""
         return any(is_conditional(node) for node in walk(self.stmt.body.value))
