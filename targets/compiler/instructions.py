@@ -211,7 +211,7 @@ class _Instructions:
             for start in range(0, 256, 64):
                 four = [part(start + more, 16) for more in range(0, 64, 16)]
                 where = place - tirx.const(start, "uint8x16")
-                known = [] if found is None else [found]
+                known: list[Any] = [] if found is None else [found]
                 name = "tbl4" if found is None else "tbx4"
                 found = tirx.call_llvm_pure_intrin(kind, f"llvm.aarch64.neon.{name}.v16i8", *known, *four, where)
             return found
