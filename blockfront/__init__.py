@@ -6,8 +6,8 @@
         networks = blockfront.sample(n=20, target="rk3399")
         blockfront.plot_front(networks).show()
 
-`blockfront.rank(["resnet18", "mobilenet*"], target="rpi5")` does so for known networks, and `blockfront.load(study)` reads a study as a DataFrame, one row a network; `blockfront.results.COLUMNS` documents its
-columns.
+`blockfront.rank(["resnet18", "mobilenet*"], target="rpi5")` does so for known networks, `blockfront.load(study)` reads
+a study as a DataFrame, one row a network; `blockfront.results.COLUMNS` documents its columns.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Fixtures say it for the tests that use them; other tests, or whole files, are marked by hand. A test that starts a
 process without a mark fails, so that `pytest -m fast` stays fast: one to two minutes on two cores. `long` is one more
-mark, by hand: `pytest` leaves those out, so that it takes less than a quarter of an hour, and `pytest -m long` runs them.
+mark, by hand: `pytest` leaves those out, to take less than a quarter of an hour, and `pytest -m long` runs them.
 """
 
 from __future__ import annotations

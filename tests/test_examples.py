@@ -122,7 +122,16 @@ RUNS = {
 }
 
 
-@pytest.mark.parametrize("example", [file.name for file in sorted(EXAMPLES.glob("*.py"))])
+QUICK = {"my_block.py", "my_board.py", "my_model.py"}
+
+
+@pytest.mark.parametrize(
+    "example",
+    [
+        pytest.param(file.name, marks=() if file.name in QUICK else pytest.mark.long)
+        for file in sorted(EXAMPLES.glob("*.py"))
+    ],
+)
 def test_an_example_runs(example: str, tmp_path: Path) -> None:
     RUNS[example](tmp_path)
 
