@@ -15,8 +15,9 @@ from blockfront.targets.hardware.hardware import Hardware, require
 from blockfront.targets.hardware.target import Target
 from blockfront.targets.latency.calibration import load_calibration
 from blockfront.targets.latency.meters.measure import LoadedProgram, Session
-from blockfront.targets.latency.options import FLOAT32, Asked, RunOptions
+from blockfront.targets.latency.options import FLOAT32, INT8, Asked, RunOptions
 from blockfront.targets.latency.toolchain import Runs
+from blockfront.targets.quantization import QuantizedNetwork, quantize_untrained
 
 
 class TvmToolchain(Runs[Program, RunOptions]):
@@ -25,7 +26,7 @@ class TvmToolchain(Runs[Program, RunOptions]):
     name = "tvm"
     title = "compiled by TVM: processors' kernels scheduled by our rules, GPUs' by dlight"
     makes = Program
-    precisions = (FLOAT32,)
+    precisions = (FLOAT32, INT8)
     options: ClassVar[tuple[str, ...]] = ("tuned",)
 
     def accepts(self, hardware: Hardware) -> bool:
@@ -52,7 +53,12 @@ class TvmToolchain(Runs[Program, RunOptions]):
         )
 
     def prepare(self, module: nn.Module, signature: Signature, options: RunOptions, seed: int) -> Program:
-        """The module compiled for the target and compared with torch, on the inputs that `seed` draws."""
+        """The module compiled for the target and compared with torch, on the inputs that `seed` draws.
+
+        For int8 one that is not quantised yet is, by random inputs.
+        """
+        if options.precision == INT8 and not isinstance(module, QuantizedNetwork):
+            module = quantize_untrained(module, signature, seed)
         return compile_model(module, signature, options.target, threads=options.threads, seed=seed, tuned=options.tuned)
 
     def load(self, prepared: Program, session: Session, threads: int) -> LoadedProgram:
