@@ -8,7 +8,12 @@ from math import gcd, prod
 from tvm.s_tir import Schedule
 
 from blockfront.targets.compiler.schedules.analysis import KernelBlock, extent, spatial
-from blockfront.targets.compiler.schedules.epilogue import driver_of, padding_of, schedule_accumulators
+from blockfront.targets.compiler.schedules.epilogue import (
+    driver_of,
+    padding_of,
+    schedule_accumulators,
+    schedule_padding,
+)
 from blockfront.targets.compiler.schedules.tiles import LINE_FLOATS, balance, chunks, window_tile
 from blockfront.targets.hardware.machine import Machine
 
@@ -31,7 +36,10 @@ def apply(schedule: Schedule, block: KernelBlock, machine: Machine, constants: C
     a line, window, tile.
     """
     padding = padding_of(schedule, block)
-    if padding is not None:
+    # A border of bytes, whose zero is any number, is copied along with them: a copy of floats would take four times as
+    # long, and their zeros need no arithmetic.
+    copied = padding if block.has_bytes and block.multiplies else None
+    if padding is not None and copied is None:
         schedule.compute_inline(padding.handle)
         block = KernelBlock(schedule, block.handle)
     driver = driver_of(schedule, block)
@@ -52,7 +60,9 @@ def apply(schedule: Schedule, block: KernelBlock, machine: Machine, constants: C
     schedule.parallel(parallel)
 
     schedule.compute_at(block.handle, near, preserve_unit_loops=True)
-    if padding is not None:
+    if copied is not None:
+        schedule_padding(schedule, copied, parallel, machine)
+    elif padding is not None:
         # The border is read by a branch: first, middle and last tiles of a row get loops of their own.
         schedule.annotate(wide_outer, "pragma_loop_partition_hint", True)
     unrolled = prod(block.extents[name] for name in block.reduced) <= _UNROLL
