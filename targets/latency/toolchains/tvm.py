@@ -12,6 +12,7 @@ from blockfront.signature import Signature
 from blockfront.targets.compiler.compiling import PACKAGES, compile_model
 from blockfront.targets.compiler.program import Program
 from blockfront.targets.hardware.hardware import Hardware, require
+from blockfront.targets.hardware.integer import require_int8
 from blockfront.targets.hardware.target import Target
 from blockfront.targets.latency.calibration import load_calibration
 from blockfront.targets.latency.meters.measure import LoadedProgram, Session
@@ -36,10 +37,12 @@ class TvmToolchain(Runs[Program, RunOptions]):
     def choose(self, asked: Asked) -> RunOptions:
         """All cores of the target by default, and the newest calibration of it.
 
-        Raises `UsageError` for more threads than the target has cores, and for a database without kernels tuned against
-        today's rules.
+        Raises `UsageError` for more threads than the target has cores, for int8 on a target without the arithmetic, and
+        for a database without kernels tuned against today's rules.
         """
         target = require(asked.hardware, Target)
+        if asked.precision == INT8:
+            require_int8(target)
         threads = target.check_threads(asked.threads)
         return RunOptions(
             target=target,
