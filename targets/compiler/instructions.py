@@ -14,13 +14,15 @@ import tvm
 import tvm_ffi
 from tvm import ir, tirx
 
-from blockfront.targets.hardware.integer import byte_products
+from blockfront.targets.hardware.integer import byte_products, has_features
 
 WORD = 4
 """Bytes in one word, which a dot product takes."""
 _DOT = {"int8": "blockfront.dot_int8", "uint8": "blockfront.dot_uint8"}
-_WORD, _NEAREST = "blockfront.word", "blockfront.nearest"
-_OPERATIONS = (*_DOT.values(), _WORD, _NEAREST)
+_ROUNDED = {"int8": "blockfront.rounded_int8", "uint8": "blockfront.rounded_uint8"}
+_WORD = "blockfront.word"
+_RANGES = {"int8": (-128, 127), "uint8": (0, 255)}
+_OPERATIONS = (*_DOT.values(), *_ROUNDED.values(), _WORD)
 for _name in _OPERATIONS:
     ir.register_op_attr(_name, "TVectorizable", True)
     ir.register_op_attr(_name, "TScriptPrinterName", _name)
@@ -37,9 +39,19 @@ def word(*values: Any) -> Any:
     return tirx.call_intrin("int32", ir.Op.get(_WORD), *values)
 
 
-def nearest(value: Any) -> Any:
-    """float32 to int32, half to even; what int32 does not hold gives anything."""
-    return tirx.call_intrin("int32", ir.Op.get(_NEAREST), value)
+def rounded(value: Any, zero_point: Any, low: Any, high: Any) -> Any:
+    """A float32, below 2^31 in size, rounded half to even and moved by an int32, and clamped to the bounds, two bytes,
+    of whose type the result is."""
+    kind = str(low.ty.dtype)
+    return tirx.call_intrin(kind, ir.Op.get(_ROUNDED[kind]), value, zero_point, low, high)
+
+
+def clamped(value: Any, low: Any, high: Any) -> Any:
+    """An int32 clamped to two bytes: to the range of bytes first, as instructions do that make bytes of integers."""
+    kind = tvm.DataType(str(low.ty.dtype))
+    least, most = _RANGES[str(kind).partition("x")[0]]
+    narrow = tirx.max(tirx.min(value, tirx.const(most, value.ty.dtype)), tirx.const(least, value.ty.dtype))
+    return tirx.max(tirx.min(tirx.Cast(str(kind), narrow), high), low)
 
 
 def is_dot(expression: Any) -> bool:
@@ -68,7 +80,7 @@ def _replaced(function: tirx.PrimFunc, chosen: _Instructions) -> tirx.PrimFunc:
     if not any(name in _OPERATIONS for name in found):
         return function
     # Sums first, because one instruction may add as well.
-    body = tvm_ffi.structural_map(function.body, [(tirx.Add, chosen.sum)])
+    body = tvm_ffi.structural_map(function.body, [(tirx.Add, chosen.sum)], order="pre")
     return function.with_body(tvm_ffi.structural_map(body, [(ir.Call, chosen.call)]))
 
 
@@ -76,32 +88,46 @@ class _Instructions:
     """What one processor makes of the operations."""
 
     def __init__(self, described: Mapping[str, Any]) -> None:
-        self._is_arm = str(described.get("mtriple", "")).startswith("aarch64")
+        architecture = str(described.get("mtriple", "")).partition("-")[0]
+        self._is_arm, self._is_x86 = architecture == "aarch64", architecture == "x86_64"
         self._products = byte_products(described)
+        wide = has_features(described, "avx512bw", "avx512vl")
+        self._shuffles = self._is_arm or has_features(described, "avx512vbmi")
+        self._lanes = 4 if self._is_arm else 16 if wide else 8
 
     def sum(self, addition: Any) -> Any:
-        """A sum, of which one term may be a dot product."""
-        for term, total in ((addition.b, addition.a), (addition.a, addition.b)):
-            if is_dot(term):
-                return self._dot(total, *term.args, _named(term))
-        return addition
+        """A sum, of which some terms may be dot products."""
+        terms = _terms(addition)
+        dots = [term for term in terms if is_dot(term)]
+        if not dots:
+            return addition
+        total = sum((term for term in terms if not is_dot(term)), start=tirx.const(0, addition.ty.dtype))
+        for one in dots:
+            total = self._dot(total, _named(one), *one.args)
+        return total
 
     def call(self, call: Any) -> Any:
         """A call, perhaps of one of the operations."""
         name = _named(call)
         if name in _DOT.values():
-            return self._dot(tirx.const(0, call.ty.dtype), *call.args, name)
+            return self._dot(tirx.const(0, call.ty.dtype), name, *call.args)
         if name == _WORD:
             return self._word(*call.args)
-        return self._nearest(call.args[0]) if name == _NEAREST else call
+        return self._rounded(*call.args) if name in _ROUNDED.values() else call
 
-    def _dot(self, total: Any, activations: Any, weights: Any, name: str) -> Any:
-        make = _DOT_PRODUCTS.get((self._products or "", name, _lanes(weights)), _plain_dot)
+    def _dot(self, total: Any, name: str, activations: Any, weights: Any) -> Any:
+        lanes = _lanes(weights)
+        made = [n for products, of, n in _DOT_PRODUCTS if (products, of) == (self._products, name) and n <= self._lanes]
+        widest = max((n for n in made if lanes % n == 0), default=lanes)
+        if widest < lanes:
+            parts = zip(*(_parts(value, widest) for value in (total, activations, weights)), strict=True)
+            return tirx.Shuffle([self._dot(first, name, *others) for first, *others in parts], list(range(lanes)))
+        make = _DOT_PRODUCTS.get((self._products or "", name, lanes), _plain_dot)
         return make(total, activations, weights, name)
 
     def _word(self, *values: Any) -> Any:
         lanes = _lanes(values[0])
-        if self._is_arm and lanes >= 8:
+        if self._shuffles and lanes >= 8:
             order = [place * lanes + lane for lane in range(lanes) for place in range(4)]
             return tirx.reinterpret(f"int32x{lanes}", tirx.Shuffle(list(values), order))
         result = None
@@ -113,18 +139,35 @@ class _Instructions:
             result = wide if result is None else result | wide
         return result
 
-    def _nearest(self, value: Any) -> Any:
+    def _rounded(self, value: Any, zero_point: Any, low: Any, high: Any) -> Any:
         kind, lanes = str(value.ty.dtype), _lanes(value)
-        if self._is_arm:
-            # Which LLVM makes one instruction with the conversion of.
-            rounded = tirx.call_llvm_pure_intrin(kind, "llvm.roundeven", value)
-        else:
-            rounded = tirx.call_llvm_pure_intrin(kind, "llvm.nearbyint", value)
-        return tirx.Cast(_as("int32", lanes), rounded)
+        whole = _as("int32", lanes)
+        if not self._is_x86:
+            # Which LLVM makes one instruction of on Arm, together with the conversion.
+            name = "llvm.roundeven" if self._is_arm else "llvm.nearbyint"
+            return clamped(tirx.Cast(whole, tirx.call_llvm_pure_intrin(kind, name, value)) + zero_point, low, high)
+        # Bounds of the float instead, so that all that is left is to narrow it.
+        apart = tirx.Cast(kind, zero_point)
+        inside = tirx.min(tirx.max(value, tirx.Cast(kind, low) - apart), tirx.Cast(kind, high) - apart)
+        byte = low.ty.dtype
+        return tirx.Cast(byte, tirx.call_llvm_pure_intrin(whole, "llvm.lrint", inside)) + tirx.Cast(byte, zero_point)
 
 
 def _lanes(value: Any) -> int:
     return int(tvm.DataType(str(value.ty.dtype)).lanes)
+
+
+def _terms(expression: Any) -> list[Any]:
+    """What a sum adds."""
+    if not isinstance(expression, tirx.Add):
+        return [expression]
+    return [*_terms(expression.a), *_terms(expression.b)]
+
+
+def _parts(value: Any, lanes: int) -> list[Any]:
+    """A vector in parts of so many lanes."""
+    starts = range(0, _lanes(value), lanes)
+    return [tirx.Shuffle([value], list(range(start, start + lanes))) for start in starts]
 
 
 def _as(kind: str, lanes: int) -> str:

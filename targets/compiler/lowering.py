@@ -31,13 +31,7 @@ def lower(trace: Trace, target: Target, threads: int) -> tvm.IRModule:
                 relax.transform.RewriteDataflowReshape(),
                 relax.transform.DeadCodeElimination(),
             ]
-        )(Importer(legalizations, byte_of(target)).module(trace))
-
-
-def byte_of(target: Target) -> str:
-    """The type that quantised values are stored in."""
-    machine = target.machine(1)
-    return "int8" if machine is None else machine.byte
+        )(Importer(legalizations, target.machine(threads)).module(trace))
 
 
 def rules(target: Target, threads: int) -> dict[str, Legalize]:

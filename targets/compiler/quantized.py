@@ -12,26 +12,12 @@ from typing import Any
 
 from tvm import te, tirx
 
-from blockfront.targets.compiler.instructions import WORD, dot, nearest, word
-
-_RANGES = {"int8": (-128, 127), "uint8": (0, 255)}
+from blockfront.targets.compiler.instructions import WORD, clamped, dot, rounded, word
 
 
 def shift_of(byte: str) -> int:
     """What is added to an int8 where it is stored as `byte`."""
     return 128 if byte == "uint8" else 0
-
-
-def _byte(value: Any, zero_point: Any, bounds: te.Tensor) -> Any:
-    """Scaled float32 as a byte: rounded, moved and clamped; first to the range of a byte, as instructions do."""
-    return _clamped(nearest(value) + zero_point, bounds)
-
-
-def _clamped(value: Any, bounds: te.Tensor) -> Any:
-    kind = str(bounds.dtype)
-    low, high = _RANGES[kind]
-    narrow = tirx.max(tirx.min(value, high), low).astype(kind)
-    return tirx.max(tirx.min(narrow, bounds[1]), bounds[0])
 
 
 def _words(x: te.Tensor) -> te.Tensor:
@@ -109,6 +95,54 @@ def depthwise(
     return _requantized(total, bias, multiplier, points, bounds)
 
 
+def depthwise_zipped(
+    x: te.Tensor,
+    weights: te.Tensor,
+    bias: te.Tensor,
+    multiplier: te.Tensor,
+    points: te.Tensor,
+    bounds: te.Tensor,
+    *sizes: int,
+) -> te.Tensor:
+    """As `depthwise`, with four rows of a window in one word: `weights` are words (kh / 4, kw, C) of columns; the last
+    of the `sizes` is the window's height."""
+    high, wide, down, along, apart_y, apart_x, *pads, kernel_y = sizes
+    batch, rows, width, channels = x.shape
+    dx = te.reduce_axis((0, weights.shape[1]), name="dx")
+    outside = points(1).astype(x.dtype)
+
+    def value(n: Any, h: Any, w: Any, c: Any, dy: int) -> Any:
+        """Of a row of the window, which above and below the image is border."""
+        first, last = dy * apart_y - pads[0], (high - 1) * down + dy * apart_y - pads[0]
+        row = h * down + first
+        if first >= 0 and last < rows:
+            return x[n, row, w, c]
+        there = x[n, tirx.max(tirx.min(row, rows - 1), 0), w, c]
+        return tirx.Select(tirx.all(row >= 0, row < rows), there, outside)
+
+    def column(first: int) -> te.Tensor:
+        def element(n: Any, h: Any, w: Any, c: Any) -> Any:
+            within = range(first, min(first + WORD, kernel_y))
+            nothing = [tirx.const(0, x.dtype)] * (WORD - len(within))
+            inside = word(*(value(n, h, w - pads[1], c, dy) for dy in within), *nothing)
+            border = word(*[outside] * len(within), *nothing)
+            return tirx.if_then_else(tirx.all(w >= pads[1], w < width + pads[1]), inside, border)
+
+        return te.compute((batch, high, pads[1] + width + pads[3], channels), element, name=f"column_{first}")
+
+    columns = [column(first) for first in range(0, kernel_y, WORD)]
+
+    def product(n: Any, h: Any, w: Any, c: Any) -> Any:
+        dots = [
+            dot(one[n, h, w * along + dx * apart_x, c], weights[row, dx, c], str(x.dtype))
+            for row, one in enumerate(columns)
+        ]
+        return te.sum(sum(dots[1:], start=dots[0]), axis=dx)
+
+    total = te.compute((batch, high, wide, channels), product, name="total")
+    return _requantized(total, bias, multiplier, points, bounds)
+
+
 def linear(
     x: te.Tensor, weights: te.Tensor, bias: te.Tensor, multiplier: te.Tensor, points: te.Tensor, bounds: te.Tensor
 ) -> te.Tensor:
@@ -142,7 +176,7 @@ def _requantized(
     biased = _biased(total, bias)
     return te.compute(
         total.shape,
-        lambda *i: _byte(biased(*i).astype("float32") * multiplier[i[-1]], points[0], bounds),
+        lambda *i: rounded(biased(*i).astype("float32") * multiplier[i[-1]], points(0), bounds(0), bounds(1)),
         name="requantized",
     )
 
@@ -167,13 +201,13 @@ def _quantized(value: Any, scale: te.Tensor, points: te.Tensor, bounds: te.Tenso
     # What is not a number is zero, and what no int32 holds is beyond all bounds.
     number = tirx.Select(value == value, value, tirx.const(0.0, "float32"))
     scaled = tirx.max(tirx.min(number * scale[0], tirx.const(1e6, "float32")), tirx.const(-1e6, "float32"))
-    return _byte(scaled, points[0], bounds)
+    return rounded(scaled, points(0), bounds(0), bounds(1))
 
 
 def dequantize(q: te.Tensor, scale: te.Tensor, points: te.Tensor) -> te.Tensor:
     """Bytes as float32."""
     return te.compute(
-        q.shape, lambda *i: (q(*i).astype("int32") - points[0]).astype("float32") * scale[0], name="dequantized"
+        q.shape, lambda *i: (q(*i).astype("int32") - points(0)).astype("float32") * scale[0], name="dequantized"
     )
 
 
@@ -185,7 +219,7 @@ def add(shift: int) -> Callable[..., te.Tensor]:
             terms = [
                 x.astype("int32") * multipliers[place].astype("int32") for place, x in enumerate(_broadcast(a, b, i))
             ]
-            return _clamped((terms[0] + terms[1] + constant[0]) >> shift, bounds)
+            return clamped((terms[0] + terms[1] + constant[0]) >> shift, bounds(0), bounds(1))
 
         return te.compute(_broadcast_shape(a, b), element, name="added")
 
@@ -197,7 +231,7 @@ def multiply(a: te.Tensor, b: te.Tensor, multiplier: te.Tensor, points: te.Tenso
 
     def element(*i: Any) -> Any:
         first, second = (x.astype("int32") - points[1 + place] for place, x in enumerate(_broadcast(a, b, i)))
-        return _byte((first * second).astype("float32") * multiplier[0], points[0], bounds)
+        return rounded((first * second).astype("float32") * multiplier[0], points(0), bounds(0), bounds(1))
 
     return te.compute(_broadcast_shape(a, b), element, name="multiplied")
 
@@ -225,7 +259,7 @@ def mean(keep: bool) -> Callable[..., te.Tensor]:
         total = te.compute([1 if axis in axes else q.shape[axis] for axis in kept], summed, name="total")
 
         def scaled(*i: Any) -> Any:
-            return _byte((total(*i) - points[1]).astype("float32") * multiplier[0], points[0], bounds)
+            return rounded((total(*i) - points[1]).astype("float32") * multiplier[0], points(0), bounds(0), bounds(1))
 
         return te.compute(total.shape, scaled, name="averaged")
 
@@ -234,8 +268,8 @@ def mean(keep: bool) -> Callable[..., te.Tensor]:
 
 def lookup(q: te.Tensor, table: te.Tensor) -> te.Tensor:
     """Bytes by a table of 256, in the order of the values as they are stored."""
-    first = _RANGES[str(q.dtype)][0]
-    return te.compute(q.shape, lambda *i: table[q(*i).astype("int32") - first], name="looked_up")
+    zero = shift_of("uint8") - shift_of(str(q.dtype))
+    return te.compute(q.shape, lambda *i: table[q(*i).astype("int32") + zero], name="looked_up")
 
 
 def widen(q: te.Tensor, groups: int) -> te.Tensor:

@@ -21,19 +21,23 @@ _FEATURES = {
 
 def byte_products(tvm_target: Mapping[str, Any]) -> str | None:
     """The instruction that a processor multiplies bytes with, as `Machine` names it; None where it has none."""
+    known = _FEATURES.get(str(tvm_target.get("mtriple", "")).partition("-")[0], ())
+    return next((name for name, features in known if has_features(tvm_target, *features)), None)
+
+
+def has_features(tvm_target: Mapping[str, Any], *features: str) -> bool:
+    """Whether code for a target may use all of LLVM's features; no GPU's may."""
+    names = ("mtriple", "mcpu")
     if tvm_target["kind"] != "llvm":
-        return None
-    attributes = tuple(tvm_target.get("mattr", ()))
-    return _byte_products(str(tvm_target.get("mtriple", "")), str(tvm_target.get("mcpu", "")), attributes)
+        return False
+    return _has(*(str(tvm_target.get(name, "")) for name in names), tuple(tvm_target.get("mattr", ())), features)
 
 
 @cache
-def _byte_products(triple: str, cpu: str, attributes: tuple[str, ...]) -> str | None:
-    known = _FEATURES.get(triple.partition("-")[0], ())
+def _has(triple: str, cpu: str, attributes: tuple[str, ...], features: tuple[str, ...]) -> bool:
     described = {"kind": "llvm", "mtriple": triple, "mcpu": cpu, "mattr": list(attributes)}
     target = tvm.target.Target({name: value for name, value in described.items() if value})
-    found = (name for name, features in known if codegen.llvm_cpu_has_features(list(features), target))
-    return next(found, None)
+    return bool(codegen.llvm_cpu_has_features(list(features), target))
 
 
 def require_int8(hardware: Hardware) -> None:

@@ -38,6 +38,11 @@ class Machine:
         """The type of quantised values in memory: the products of x86 are of bytes without a sign by such with one."""
         return "uint8" if self.byte_products in ("vpdpbusd", "pmaddwd") else "int8"
 
+    @property
+    def zips(self) -> bool:
+        """Whether to put four rows of a window into words pays, because one instruction then takes them all."""
+        return _BYTE_PRODUCTS.get(self.byte_products or "", (4, 0))[0] == 1
+
     def of_dot_products(self) -> Machine:
         """For sums of four products of bytes a lane, in place of one of float32."""
         if self.byte_products is None:

@@ -105,11 +105,17 @@ def _convolution(importer: Importer, node: Node) -> None:
     zero_points = given["output_zero_point"], given["input_zero_point"]
     sizes = [*node.meta["val"].shape[2:], *_pair(given["stride"]), *_pair(given["dilation"]), *pads, groups]
     if inputs == 1 and groups == outputs and groups > 1:
+        data, by_channel = importer.stored(given["q"], _NHWC), weights.squeeze(1).permute(1, 2, 0)
+        of_output = constant(multiplier), _points(importer, *zero_points), bounds
+        if importer.zips:
+            words = _words(by_channel.permute(1, 0, 2)).permute(1, 0, 2)
+            of_sums = constant(words), _array(bias, torch.int32)
+            sizes[-1] = weights.shape[2]
+            _emit(importer, node, quantized.depthwise_zipped, data, *of_sums, *of_output, *sizes, order=_NHWC)
+            return
         sums = torch.float32 if importer.byte == "uint8" and largest < _EXACT else torch.int32
-        data = importer.stored(given["q"], _NHWC)
-        by_channel = _array(weights.squeeze(1).permute(1, 2, 0), sums)
-        constants = by_channel, _array(bias, sums), constant(multiplier), _points(importer, *zero_points), bounds
-        _emit(importer, node, quantized.depthwise, data, *constants, *sizes, order=_NHWC)
+        of_sums = _array(by_channel, sums), _array(bias, sums)
+        _emit(importer, node, quantized.depthwise, data, *of_sums, *of_output, *sizes, order=_NHWC)
         return
     data = importer.words.get(given["q"]) if groups == 1 else None
     if data is None:

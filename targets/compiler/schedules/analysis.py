@@ -146,8 +146,17 @@ class KernelBlock:
     @property
     def is_dot(self) -> bool:
         """Whether the update adds dot products of bytes, four at a time."""
-        value = getattr(self.stmt.body, "value", None)
-        return isinstance(value, tirx.Add) and any(is_dot(term) for term in (value.a, value.b))
+        return self._dots > 0
+
+    @cached_property
+    def _dots(self) -> int:
+        """Dot products in one update."""
+        return sum(is_dot(node) for node in walk(getattr(self.stmt.body, "value", None)))
+
+    @property
+    def zips(self) -> bool:
+        """Whether those are of words that the kernel makes for each channel, as depthwise convolutions do."""
+        return self.is_dot and all(read.uses(str(self.column)) for read in self.reads)
 
     @cached_property
     def has_bytes(self) -> bool:
@@ -164,7 +173,7 @@ class KernelBlock:
     def macs(self) -> int:
         """Multiply-accumulates: the block's iterations when it is a sum of products."""
         products = prod(self.extents.values()) if self.is_reduction and self.multiplies else 0
-        return WORD * products if self.is_dot else products
+        return WORD * self._dots * products if self.is_dot else products
 
 
 def group_width(read: Read, column: str) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from math import gcd, prod
+from typing import Any
 
 from tvm.s_tir import Schedule
 
@@ -35,11 +36,12 @@ def apply(schedule: Schedule, block: KernelBlock, machine: Machine, constants: C
     """Schedule `block` and its epilogue. Loops: chunk of rows (parallel), cache lines of columns, rows, columns of
     a line, window, tile.
     """
+    zipped = [KernelBlock(schedule, handle) for handle in schedule.get_producers(block.handle)] if block.zips else []
     padding = padding_of(schedule, block)
     # A border of bytes, whose zero is any number, is copied along with them: a copy of floats would take four times as
     # long, and their zeros need no arithmetic.
-    copied = padding if block.has_bytes and block.multiplies else None
-    if padding is not None and copied is None:
+    copied = padding if not zipped and block.has_bytes and block.multiplies else None
+    if padding is not None and copied is None and not zipped:
         schedule.compute_inline(padding.handle)
         block = KernelBlock(schedule, block.handle)
     driver = driver_of(schedule, block)
@@ -60,6 +62,8 @@ def apply(schedule: Schedule, block: KernelBlock, machine: Machine, constants: C
     schedule.parallel(parallel)
 
     schedule.compute_at(block.handle, near, preserve_unit_loops=True)
+    for words in zipped:
+        _in_registers(schedule, words, near, tile.lanes)
     if copied is not None:
         schedule_padding(schedule, copied, parallel, machine)
     elif padding is not None:
@@ -70,4 +74,15 @@ def apply(schedule: Schedule, block: KernelBlock, machine: Machine, constants: C
     schedule.decompose_reduction(block.handle, steps[0])
     schedule.unroll(row)
     schedule.unroll(vector)
+    schedule.vectorize(lane)
+
+
+def _in_registers(schedule: Schedule, words: KernelBlock, at: Any, lanes: int) -> None:
+    """Make the words that a tile's windows share where the tile is, a vector at a time."""
+    schedule.compute_at(words.handle, at, preserve_unit_loops=True)
+    schedule.set_scope(words.handle, 0, "local")
+    *outer, column = schedule.get_loops(words.handle)[-len(words.extents) :]
+    vector, lane = schedule.split(column, [None, lanes])
+    for loop in (*outer, vector):
+        schedule.unroll(loop)
     schedule.vectorize(lane)
