@@ -32,6 +32,12 @@ _RANDOM_SAMPLES = 4
 RANDOM_INPUTS = "random inputs: it says nothing of accuracy, all of latency"
 """What the ranges of `quantize_untrained` are from."""
 
+EXACT = 1e-6
+"""Off by no step of an integer, up to the float32 that the last layer gives."""
+AFTER_FLOATS = 1e-2
+"""Where float32 operators lie between integers, a rounding of theirs may move values by one step: what a hundred such
+change is a tenth of this, and what a wrong operator changes is far more."""
+
 Batch = Sequence[Tensor]
 """One tensor for each input of a module; of images any number, where its operators take any."""
 
@@ -50,8 +56,18 @@ class QuantizedNetwork(nn.Module):
         self._batched = recorded.batched
         self._outputs = recorded.outputs
 
+    @property
+    def tolerances(self) -> dict[str, float]:
+        """What compiled outputs may be off by, as `Signature.tolerances`: see `EXACT` and `AFTER_FLOATS`."""
+        return dict.fromkeys(self._outputs, AFTER_FLOATS if self.float_operators else EXACT)
+
     def forward(self, *inputs: Tensor) -> object:
-        """What the network gives; images one by one where its operators take no more."""
+        """What the network gives; images one by one where its operators take no more.
+
+        Raises `TypeError` for float64, in which values would be rounded to other integers.
+        """
+        if any(one.dtype == torch.float64 for one in inputs):
+            raise TypeError("a quantised network takes float32")
         if self._batched or len(inputs[0]) == 1:
             return named(self.operators(*inputs), self._outputs)
         each = [self.operators(*(one[i : i + 1] for one in inputs)) for i in range(len(inputs[0]))]
