@@ -18,6 +18,7 @@ from blockfront.analysis.frame import APART, counting, split_sources, tidy, usab
 from blockfront.analysis.headline import headline
 from blockfront.analysis.method import method_pairs, study_facts
 from blockfront.analysis.metrics import OBJECTIVES, Objectives
+from blockfront.analysis.precision_page import precision_section
 from blockfront.analysis.report_page import Figures, Html, check_page_path, definitions, page, tag
 from blockfront.analysis.report_tables import (
     cheapest_table,
@@ -108,6 +109,9 @@ def render_report(
             body = _study(joint, objectives, families, figures, {})
             sections.insert(0, tag("section", tag("h2", f"Together: {' and '.join(frames)}"), *body, id="together"))
         sections.insert(0, _comparison(frames, objectives))
+        formats = precision_section(frames, figures, objectives, families)
+        if formats is not None:
+            sections.insert(0, formats)
     return page(title, _header(title, list(frames)), sections)
 
 

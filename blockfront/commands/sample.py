@@ -63,6 +63,10 @@ def sample(
     no_train: Annotated[bool, typer.Option("--no-train", help="Latency alone.")] = False,
     toolchain: Toolchain = "auto",
     precision: Precision = "float32",
+    quantize: Annotated[
+        str,
+        typer.Option(help="How trained networks become int8: ptq (ranges alone), or qat (an epoch of training more)."),
+    ] = "ptq",
     runner: Annotated[str, typer.Option(help="How to get latencies: auto, or a name of `bench runners`.")] = "auto",
     tracker: Tracker = None,
     threads: Annotated[int | None, typer.Option(help="Threads on the target (default: all of its cores).")] = None,
@@ -74,7 +78,9 @@ def sample(
         str | None, typer.Option(metavar="ADDRESS", help="Use the Dask cluster at tcp://HOST:PORT.")
     ] = None,
     storage: Storage = DEFAULT_STORAGE,
-    study: Annotated[str | None, typer.Option(help="Name of it (default: SPACE-TARGET[-PRECISION][-tuned]).")] = None,
+    study: Annotated[
+        str | None, typer.Option(help="Name of it (default: SPACE-TARGET[-PRECISION][-qat][-tuned]).")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of sampling, weights and training.")] = 0,
     sampler: Annotated[str, typer.Option(help=f"How networks are chosen. {_SAMPLERS}.")] = "random",
     profile_minutes: Annotated[float, typer.Option(help="Limit for compiling and timing one network.")] = 20,
@@ -114,6 +120,7 @@ def sample(
         train=not no_train,
         toolchain=toolchain,
         precision=precision,
+        quantize=quantize,
         runner=runner,
         tracker=tracker,
         threads=threads,

@@ -9,6 +9,8 @@ from blockfront.results.column import (
     Column,
     adapted_columns,
     before_columns,
+    change_columns,
+    changed,
     of_training,
     path,
     score_columns,
@@ -79,6 +81,7 @@ add_columns(
         share_of_images("top5", "top-5 accuracy", "top-5"),
     ),
     *before_columns(
+        "token_counts",
         "top1",
         "0 to 1",
         "top-1 before the thresholds of a token reduction were learned",
@@ -92,6 +95,30 @@ add_columns(
         "share of test images that thresholds and fixed counts give the same class",
         share_of_images("agreement", "agreement of thresholds and fixed counts", "agreement", "agreement"),
     ),
+    *before_columns(
+        "int8",
+        "top1",
+        "0 to 1",
+        "top-1 in float32 of a network whose top1 is that of int8",
+        share_of_images("top1_float", "top-1 accuracy in float32"),
+    ),
+    *change_columns(
+        "0 to 1",
+        "top1_float less top1, on the same images and paired by image",
+        Metric("top1_drop", "loss of top-1 accuracy to int8", "points", "minimize", scale=100, digits=2, fixed=True),
+    ),
+    *adapted_columns(
+        "share of test images that int8 and float32 give the same class",
+        share_of_images("float_agreement", "agreement of int8 and float32"),
+    ),
+    Column(
+        "snr_db",
+        "real",
+        "dB",
+        "power of the float32 network's outputs over that of their change by int8, on the test images",
+        lambda r: (score := changed(r, "snr_db")) and score.value,
+    ),
+    Column("calibration", "text", "", "what the ranges of an int8 network are from", lambda r: r.adapted.get("int8")),
     Column(
         "test_images",
         "whole",

@@ -42,12 +42,14 @@ class Origin:
 class Adapted:
     """What an adaptation of a network found: its artefact as JSON, and what it changed.
 
-    `before` are the scores of the network without it; `shares` are of the test images, by the names of their columns.
+    `before` are the scores of the network without it; `shares` are of the test images, by the names of their columns,
+    and so are `changes`, which have intervals of their own.
     """
 
     artefact: dict[str, Any]
     before: dict[str, Score]
     shares: dict[str, float]
+    changes: dict[str, Score] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

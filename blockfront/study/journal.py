@@ -235,7 +235,7 @@ def known_trainings(storage: RDBStorage, settings: Settings) -> dict[str, dict[i
 
 def _studies_training_alike(storage: RDBStorage, settings: Settings) -> Iterable[str]:
     def training(kept: Mapping[str, Any]) -> tuple[Any, ...]:
-        alike = ("dataset", "dataset_fingerprint", "recipe_hash", "precision")
+        alike = ("dataset", "dataset_fingerprint", "recipe_hash", "precision", "quantize")
         return tuple(current(kept).get(key) for key in alike)
 
     asked = training(msgspec.to_builtins(settings))

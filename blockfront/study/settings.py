@@ -28,7 +28,8 @@ class Settings:
     all its task's metrics, so that the study can be read where nothing else does. `tuned` is a hash of the tuned
     kernels that its networks may get, None when the rules schedule all; `core_model` a hash of the model that its
     latencies are predicted or simulated by, None for other runners. `threads` is None where the hardware has none to
-    choose. `precision` is the number format that networks are prepared in. Each network is trained `train_seeds` times.
+    choose. `precision` is the number format that networks are prepared in, and `quantize` how trained ones become int8,
+    None where they do not. Each network is trained `train_seeds` times.
     """
 
     space: str
@@ -52,6 +53,7 @@ class Settings:
     objectives: tuple[str, ...] = ("latency_ms",)
     scores: tuple[Scored, ...] = ()
     train_seeds: int = 1
+    quantize: str | None = None
     schema_version: int = SCHEMA_VERSION
 
     @property
@@ -122,6 +124,7 @@ def require_same(study: str, kept: Settings, asked: Settings) -> None:
         ("runner", kept.runner, asked.runner),
         ("toolchain", kept.toolchain, asked.toolchain),
         ("precision", kept.precision, asked.precision),
+        ("quantisation", kept.quantize or "none", asked.quantize or "none"),
         ("thread count", str(kept.threads), str(asked.threads)),
         ("tuned kernels", kept.tuned or "none", asked.tuned or "none"),
         (f"model of runner {kept.runner}", kept.core_model or "none", asked.core_model or "none"),

@@ -29,7 +29,7 @@ def reuse(journal: Journal, entries: Sequence[Entry]) -> int:
     for entry in lacking:
         own = known.get(str(entry.network.id), {})
         found = [own[seed] for seed in journal.missing_seeds(entry) if seed in own]
-        if entry.network.adaptation is not None and not entry.result.adaptations:
+        if _adapts(journal, entry) and not entry.result.adaptations:
             # What the first seed found is what is compiled.
             found = found if found and found[0].seed == journal.settings.seed and found[0].adaptations else []
         if not found:
@@ -46,7 +46,7 @@ def adapt(
     pool: Pool, plan: SweepPlan, journal: Journal, entries: Sequence[Entry], progress: Progress, keeper: Keeper
 ) -> list[Entry]:
     """Train and adapt the entries of which data decide what is compiled; gives all entries but those that fail."""
-    adapting = [entry for entry in entries if entry.network.adaptation is not None]
+    adapting = [entry for entry in entries if _adapts(journal, entry)]
     _train(pool, plan, journal, adapting, [journal.settings.seed], progress, keeper, "adapt")
     return [entry for entry in entries if entry.result.error is None]
 
@@ -89,6 +89,11 @@ def _train(
             else:
                 journal.fail(entry, "train", outcome.reason, outcome.traceback)
             advance()
+
+
+def _adapts(journal: Journal, entry: Entry) -> bool:
+    """Whether data decide after training what of a network is compiled."""
+    return entry.network.adaptation is not None or journal.settings.quantize is not None
 
 
 def _keep(journal: Journal, keeper: Keeper, entry: Entry, trained: Trained) -> None:

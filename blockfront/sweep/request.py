@@ -19,6 +19,7 @@ from blockfront.study.settings import Settings
 from blockfront.study.storage import DEFAULT_STORAGE, storage_exists
 from blockfront.sweep.aims import choose_objectives, choose_space, choose_training
 from blockfront.sweep.keeping import KEEP
+from blockfront.sweep.quantizing import INT8, QUANTIZE
 from blockfront.sweep.samplers import SAMPLERS
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class Request:
     `train_seeds` times, with `seed` and those after it; `keep` says whose weights stay: of the front, all or none. With
     `models`, names of known networks as `list_networks` takes them, the study grows by those that it lacks, at the size
     `input` (such as 1x224x320) or their own, whatever `n` and `space` are.
+
+    Networks of precision int8 are trained in float32; `quantize` says how they become int8 then, one of `QUANTIZE`.
 
     Limits are in minutes a network: `profile_minutes` for compiling and timing, `train_minutes` for training.
     """
@@ -60,6 +63,7 @@ class Request:
     train: bool = True
     toolchain: str = "auto"
     precision: str = "float32"
+    quantize: str = "ptq"
     runner: str = "auto"
     tracker: str | None = None
     threads: int | None = None
@@ -187,6 +191,7 @@ def resolve(request: Request) -> SweepPlan:
         objectives=choose_objectives(request, dataset),
         scores=scored(TASKS[dataset.task].metrics) if dataset else (),
         train_seeds=request.train_seeds,
+        quantize=request.quantize if request.precision == INT8 and dataset else None,
     )
     return SweepPlan(
         request=request,
@@ -204,6 +209,7 @@ def resolve(request: Request) -> SweepPlan:
 
 def _study_name(space: str, target: str, request: Request) -> str:
     precision = "" if request.precision == "float32" else f"-{request.precision}"
+    precision += "-qat" if request.precision == INT8 and request.quantize == "qat" else ""
     threads = f"-t{request.threads}" if request.models and request.threads else ""
     return f"{space}-{target}{precision}{threads}{'-tuned' if request.tuned else ''}"
 
@@ -226,6 +232,8 @@ def _check_numbers(request: Request) -> None:
         raise UsageError(f"unknown device {request.device!r}; known: {', '.join(DEVICES)}")
     if request.keep not in KEEP:
         raise unknown("choice of --keep", request.keep, KEEP)
+    if request.quantize not in QUANTIZE:
+        raise unknown("choice of --quantize", request.quantize, QUANTIZE)
 
 
 def _workers(request: Request) -> int:

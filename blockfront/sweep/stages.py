@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,7 @@ import msgspec
 
 from blockfront.errors import RunError
 from blockfront.python_file import import_file
+from blockfront.sweep.quantizing import INT8, quantize_trained
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
 class Job:
     """One network to work on, by id and text. `files` of the user's own may define its blocks and its task.
 
-    `artefact` is what its adaptation found, as JSON, where it has one and was trained.
+    `artefact` is what its adaptation found, as JSON, where it has one and was trained. For int8 `quantize` says
+    how a trained network becomes it, and `calibration` by what it did.
     """
 
     network_id: str
@@ -34,6 +37,8 @@ class Job:
     threads: int
     files: tuple[str, ...] = ()
     artefact: dict[str, Any] | None = None
+    quantize: str | None = None
+    calibration: str | None = None
 
 
 @dataclass(frozen=True)
@@ -108,8 +113,20 @@ def train_network(job: Job, dataset: Dataset, recipe: Recipe, device: str, keep:
             # What is minimised where that is more than the task's criterion, such as losses of auxiliary heads.
             loss = getattr(module, "loss", None)
             parts = {"trainings": (train(module, dataset, recipe, loss=loss, checkpoint=checkpoint, **where),)}
+        if job.quantize is not None:
+            scored = _scored(network, module, parts)
+            parts = quantize_trained(scored, network.signature, dataset, recipe, job.quantize, where, parts)
     facts = {"network": job.network, "network_id": job.network_id, "recipe": recipe, **parts}
     return Trained(parts, pack_weights(module, facts) if keep else None, checkpoint)
+
+
+def _scored(network: Network, module: nn.Module, parts: Mapping[str, Any]) -> nn.Module:
+    """The part of a trained module whose scores are the network's: as its adaptation has it, if there is one."""
+    adaptation = network.adaptation
+    if adaptation is None:
+        return module
+    artefact = msgspec.convert(parts["adaptations"][adaptation.name].artefact, adaptation.artefact)
+    return adaptation.adapt(module, artefact)
 
 
 def deployed(job: Job) -> tuple[Network, nn.Module, Any]:
@@ -124,6 +141,7 @@ def deployed(job: Job) -> tuple[Network, nn.Module, Any]:
 def _prepare(job: Job, means: Means) -> Compiled:
     from blockfront.design_space import count_cost
     from blockfront.targets.compiler.threads import use_threads
+    from blockfront.targets.quantization import RANDOM_INPUTS
 
     use_threads(job.threads)
     _settle()
@@ -133,6 +151,8 @@ def _prepare(job: Job, means: Means) -> Compiled:
     facts: dict[str, Any] = {"cost": cost}
     if network.adaptation is not None:
         facts["adapted"] = {network.adaptation.name: network.adaptation.origin(artefact)}
+    if means.options.precision == INT8:
+        facts["adapted"] = {**facts.get("adapted", {}), "int8": job.calibration or RANDOM_INPUTS}
     return Compiled(program, facts)
 
 

@@ -16,6 +16,7 @@ from tvm.s_tir import transform as scheduling
 from tvm.tirx import transform as lowering
 
 from blockfront.errors import CompilerTimeout
+from blockfront.targets.compiler.instructions import with_instructions
 from blockfront.targets.compiler.planning import ALIGNMENT
 from blockfront.targets.compiler.rewrites import forget_hints, keep_on_stack, parts, shuffle_lanes, skip_borders
 
@@ -93,7 +94,7 @@ def object_code(module: tvm.IRModule, target: tvm.target.Target) -> bytes:
             lowering.LowerIntrin(),
             lowering.SkipAssert(),
         ]
-    )(module)
+    )(with_instructions(module, target))
     library = _within(LIMIT_S, tvm.get_global_func("target.build.llvm"), ready, target)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "kernel.o")

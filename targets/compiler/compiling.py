@@ -24,7 +24,7 @@ from blockfront.agreement.outputs import (
     not_itself,
     torch_outputs,
 )
-from blockfront.errors import RunError, first_line
+from blockfront.errors import RunError, UsageError, first_line
 from blockfront.evaluation import in_evaluation
 from blockfront.signature import Signature
 from blockfront.targets.compiler.addresses import Addresses, Contents, addressing_arguments
@@ -85,6 +85,8 @@ def compile_model(
                 {code.kernels[name].symbol: addressing_arguments(function) for name, function in kernels.items()}
             )
             errors = compare_all(outputs, _run(code, [sample.numpy() for sample in samples], addresses))
+    except UsageError:
+        raise
     except RunError as error:
         raise type(error)(f"compiling for {target.name} failed: {error}") from error
     except (ValueError, RuntimeError, AssertionError, TypeError, KeyError, AttributeError) as error:

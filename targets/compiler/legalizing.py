@@ -23,6 +23,9 @@ Legalize = Callable[[relax.BlockBuilder, relax.Call], relax.Expr]
 OUT_ELEMENTWISE_FUSIBLE = {"op_pattern": 4}
 """Attributes of a kernel into which Relax's fusion folds what follows, and nothing into what comes before."""
 
+ELEMENTWISE = {"op_pattern": 0}
+"""Attributes of a kernel that fusion folds into others, each element of which is computed from one."""
+
 _CALL_TIR = tvm.ir.Op.get("relax.call_tir")
 _NESTED = (relax.Call, relax.TupleGetItem)
 _KEPT = 2048

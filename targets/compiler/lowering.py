@@ -5,16 +5,20 @@ from __future__ import annotations
 import tvm
 from tvm import relax
 
+from blockfront.integer import exact
 from blockfront.targets.compiler.exporting import Trace
 from blockfront.targets.compiler.grouped import grouped_legalization
 from blockfront.targets.compiler.importing import Importer
 from blockfront.targets.compiler.legalizing import Legalize, legalize, remembered
 from blockfront.targets.compiler.winograd import winograd_legalization
+from blockfront.targets.hardware.integer import require_int8
 from blockfront.targets.hardware.target import Target
 
 
 def lower(trace: Trace, target: Target, threads: int) -> tvm.IRModule:
     """Import, legalise and fuse; every PrimFunc of the result is one unscheduled kernel."""
+    if any(exact(node.target) for node in trace.graph.nodes):
+        require_int8(target)
     legalizations = rules(target, threads)
     with target.compiler():
         return tvm.transform.Sequential(
@@ -27,7 +31,7 @@ def lower(trace: Trace, target: Target, threads: int) -> tvm.IRModule:
                 relax.transform.RewriteDataflowReshape(),
                 relax.transform.DeadCodeElimination(),
             ]
-        )(Importer(legalizations).module(trace))
+        )(Importer(legalizations, target.machine(threads)).module(trace))
 
 
 def rules(target: Target, threads: int) -> dict[str, Legalize]:

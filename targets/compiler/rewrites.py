@@ -19,7 +19,6 @@ _INTEGER: dict[type, Callable[[int, int], int]] = {
     tirx.FloorDiv: operator.floordiv,
     tirx.FloorMod: operator.mod,
 }
-_NEUTRAL = {tirx.Add: 0.0, tirx.Max: float(tirx.min_value("float32").value)}
 
 
 @tirx.transform.prim_func_pass(opt_level=0, name="KeepOnStack")
@@ -100,7 +99,7 @@ def _skip(statement: Any) -> Any:
 
 def _guarded(store: Any) -> Any:
     value = store.value
-    if type(value) not in _NEUTRAL or not _is_element(value.a, store):
+    if not isinstance(value, tirx.Add | tirx.Max) or not _is_element(value.a, store):
         return store
     product = isinstance(value, tirx.Add) and isinstance(value.b, tirx.Mul)
     factors = [value.b.a, value.b.b] if product else [value.b]
@@ -108,7 +107,8 @@ def _guarded(store: Any) -> Any:
     if guard is None:
         return store
     condition, inside, outside = factors[guard].args
-    if float(getattr(outside, "value", "nan")) != _NEUTRAL[type(value)]:
+    neutral = 0.0 if isinstance(value, tirx.Add) else float(tirx.min_value(value.ty.dtype).value)
+    if float(getattr(outside, "value", "nan")) != neutral:
         return store
     factors[guard] = inside
     update = factors[0] * factors[1] if product else inside

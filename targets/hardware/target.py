@@ -11,6 +11,7 @@ import tvm
 
 from blockfront.errors import UsageError
 from blockfront.targets.hardware.hardware import Hardware, find_hardware, require
+from blockfront.targets.hardware.integer import byte_products
 from blockfront.targets.hardware.machine import Machine
 
 FIGURES = (
@@ -167,6 +168,7 @@ class Processor(Target):
             l1_bytes=self.l1_bytes,
             l2_bytes=self.l2_bytes,
             lane_operands=self.lane_operands,
+            byte_products=byte_products(self.tvm_target),
         )
 
 

@@ -5,32 +5,45 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import torch
 import tvm
 from tvm import relax
 from tvm.relax.frontend.torch.exported_program_translator import ExportedProgramImporter
 
+from blockfront.integer import exact
 from blockfront.targets.compiler.constants import constant
 from blockfront.targets.compiler.importing.reshaping import Order, identity
 from blockfront.targets.compiler.importing.rules import Node, dtype_of, rule_of
-from blockfront.targets.compiler.importing.support import out_of_place
-from blockfront.targets.compiler.legalizing import KernelBuilder, Legalize
+from blockfront.targets.compiler.importing.support import only_moves, out_of_place
+from blockfront.targets.compiler.legalizing import ELEMENTWISE, KernelBuilder, Legalize, call_te
+from blockfront.targets.compiler.quantized import moved
+from blockfront.targets.hardware.machine import Machine
 
 if TYPE_CHECKING:
     from blockfront.targets.compiler.exporting import Trace
+
+
+def _is_int8(node: Node) -> bool:
+    return getattr(node.meta["val"], "dtype", None) == torch.int8
 
 
 class Importer(ExportedProgramImporter):
     """TVM's converters, with channels-last rules in front of them.
 
     `order`: how a node's value is stored, where that is not torch's own order; `padded`: attention weights and their
-    means with spare columns of zeros, beside the value without.
+    means with spare columns of zeros, beside the value without; `words`: a quantised picture with its channels filled
+    up to one word a pixel, beside its bytes; `byte`: the type that int8 values of torch are stored in; `zips`: see
+    `Machine`.
     """
 
-    def __init__(self, rules: Mapping[str, Legalize]) -> None:
+    def __init__(self, rules: Mapping[str, Legalize], machine: Machine | None = None) -> None:
         super().__init__()
         self.block_builder = KernelBuilder(rules)
+        self.byte = "int8" if machine is None else machine.byte
+        self.zips = machine is not None and machine.zips
         self.order: dict[Node, Order] = {}
         self.padded: dict[Node, relax.Expr] = {}
+        self.words: dict[Node, relax.Expr] = {}
 
     def module(self, trace: Trace) -> tvm.IRModule:
         """A Relax module whose function `main` takes the inputs in torch's NCHW order and gives the outputs so.
@@ -46,6 +59,9 @@ class Importer(ExportedProgramImporter):
         self.env.update(parameters)
         with self.block_builder.function("main", list(parameters.values())):
             with self.block_builder.dataflow():
+                for node in parameters:
+                    if self.byte != "int8" and _is_int8(node):
+                        self.env[node] = self.other_byte(self.env[node])
                 for node in nodes:
                     if node.op == "get_attr" and node.users and node.meta["val"].numel():
                         self.env[node] = constant(trace.constants[node.target])
@@ -54,19 +70,43 @@ class Importer(ExportedProgramImporter):
                 (results,) = output.args
                 for result in results:
                     self.restore(result)
+                    if self.byte != "int8" and _is_int8(result) and result.op != "get_attr":
+                        self.env[result] = self.other_byte(self.env[result])
                 # Each by itself: what leaves the network is fused with nothing that reads it.
                 values = [self.block_builder.emit_output(self.env[result]) for result in results]
             self.block_builder.emit_func_output(values if len(values) > 1 else values[0])
         return self.block_builder.get()
 
     def _convert(self, node: Node) -> None:
+        moving = only_moves(node)
+        kept = [] if self.byte == "int8" or exact(node.target) else self._retyped(node, moving)
         rule = rule_of(node)
         if rule is not None:
             rule(self, node)
-            return
+        else:
+            for source in node.all_input_nodes:
+                self.restore(source)
+            self.env[node] = self._converter(node)(node)
+        for source, value, order in kept:
+            self.env[source] = value
+            if order is not None:
+                self.order[source] = order
+        if not (self.byte == "int8" or exact(node.target) or moving) and _is_int8(node):
+            self.env[node] = self.other_byte(self.env[node])
+
+    def _retyped(self, node: Node, moving: bool) -> list[tuple[Node, relax.Expr, Order | None]]:
+        """Give an operator of torch's int8 values as torch has them, and constants as activations are stored to one
+        that only moves both. Returns what to undo."""
+        kept = []
         for source in node.all_input_nodes:
-            self.restore(source)
-        self.env[node] = self._converter(node)(node)
+            if _is_int8(source) and (source.op == "get_attr") == moving:
+                kept.append((source, self.env[source], self.order.get(source)))
+                self.env[source] = self.other_byte(self.env[source])
+        return kept
+
+    def other_byte(self, value: relax.Expr) -> relax.Expr:
+        """Bytes with a sign as such without, and the other way around."""
+        return self.block_builder.emit(call_te(self.block_builder, moved, value, name="moved", attributes=ELEMENTWISE))
 
     def _converter(self, node: Node) -> Callable[[Node], relax.Expr]:
         name = node.target.__name__

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tvm.relax.frontend.torch.exported_program_translator import ExportedProgramImporter
 
-from blockfront.targets.compiler.importing.support import LEFT_OUT, out_of_place, supported
+from blockfront.targets.compiler.importing.support import LEFT_OUT, name_of, out_of_place, supported
 
 if TYPE_CHECKING:
     from blockfront.targets.compiler.importing.importer import Importer
@@ -38,7 +38,8 @@ def rule_of(node: Node) -> Conversion | None:
         return None
     if node.target is operator.getitem:
         return RULES["getitem"]
-    return RULES.get(node.target.__name__) or RULES.get(out_of_place(node.target.__name__))
+    name = name_of(node.target)
+    return RULES.get(name) or RULES.get(out_of_place(name))
 
 
 def argument(node: Node, position: int, name: str, default: Any = None) -> Any:
@@ -59,6 +60,6 @@ def converted_by_tvm() -> frozenset[str]:
 
 def converts(operator: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None) -> bool:
     """Whether an ATen operator can be imported as it is, called with these arguments where there are any."""
-    names = {operator.__name__, out_of_place(operator.__name__)}
+    names = {name_of(operator), out_of_place(name_of(operator))}
     known = any(name in RULES or name in converted_by_tvm() for name in names) and not names & LEFT_OUT
     return known and (not args or supported(operator, args, kwargs or {}))

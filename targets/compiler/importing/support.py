@@ -7,12 +7,14 @@ that its converter does not read is decomposed or refused: it is never imported 
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from blockfront.integer import exact
 from blockfront.targets.compiler.decompositions.registry import is_known
 
 LEFT_OUT = frozenset(
@@ -92,6 +94,19 @@ HARMLESS = {
 }
 """Arguments that change nothing of what a network computes, and why."""
 
+_MOVES = frozenset(
+    f"{name}.default"
+    for name in (
+        *("cat", "chunk", "split_with_sizes", "permute", "view", "reshape", "_unsafe_view", "unsqueeze", "expand"),
+        *("contiguous", "alias", "clone", "detach", "dropout", "gather", "index_select", "repeat", "flip", "roll"),
+        *("stack", "max_pool2d"),
+    )
+) | {
+    *("split.Tensor", "slice.Tensor", "select.int", "transpose.int", "flatten.using_ints", "squeeze.dim"),
+    *("squeeze.dims", "unbind.int", "upsample_nearest2d.vec"),
+}
+"""Operators that give no value but such as they are given, in the same order of size."""
+
 _COMPARISONS = 1 << 22
 
 Supports = Callable[..., bool]
@@ -108,6 +123,21 @@ def supports(*names: str) -> Callable[[Supports], Supports]:
     return register
 
 
+def name_of(operator: Any) -> str:
+    """Name and overload of an operator, as torch gives them; those of `blockfront.integer` have the package in front.
+
+    >>> name_of(torch.ops.aten.add.Tensor)
+    'add.Tensor'
+    """
+    name = str(operator.__name__)
+    return f"blockfront.{name}" if exact(operator) else name
+
+
+def only_moves(node: Any) -> bool:
+    """Whether a call gives the values it is given: bytes may be stored otherwise than torch does."""
+    return node.target is operator.getitem or name_of(node.target) in _MOVES
+
+
 def out_of_place(name: str) -> str:
     """The operator without the underscore of the in-place version; here they are the same, as values are bound anew.
 
@@ -120,7 +150,7 @@ def out_of_place(name: str) -> str:
 
 def supported(operator: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
     """Whether the converter of an operator reads all that this call gives."""
-    check = SUPPORTS.get(out_of_place(operator.__name__))
+    check = SUPPORTS.get(out_of_place(name_of(operator)))
     if check is None:
         return True
     given = {}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tvm import tirx
 from tvm.s_tir import Schedule
 
-from blockfront.targets.compiler.schedules import cutting, sharing
+from blockfront.targets.compiler.schedules import cutting, sharing, words
 from blockfront.targets.compiler.schedules.inlining import fold_biases, inline_elementwise, root_blocks
 from blockfront.targets.compiler.schedules.rule import NotScheduled, reported_as
 from blockfront.targets.compiler.schedules.rules import apply_rules
@@ -78,7 +78,7 @@ def _scheduled(
 
 def _prepared(function: tirx.PrimFunc, bias_last: bool = False) -> Schedule:
     """The kernel's reductions with what is done to their results, ready for the rules."""
-    schedule = UncheckedSchedule(function)
+    schedule = UncheckedSchedule(words.as_arguments(function))
     if not bias_last:
         fold_biases(schedule)
     inline_elementwise(schedule)

@@ -11,6 +11,8 @@ from typing import Any
 from tvm import ir, tirx
 from tvm.s_tir import Schedule
 
+from blockfront.targets.compiler.instructions import WORD, is_dot
+
 _CHILDREN = ("a", "b", "value", "body", "condition", "true_value", "false_value")
 
 
@@ -136,8 +138,31 @@ class KernelBlock:
         value = getattr(self.stmt.body, "value", None)
         if not isinstance(value, tirx.Add):
             return False
+        if self.is_dot:
+            return True
         products = [node for node in (value.a, value.b) if isinstance(node, tirx.Mul)]
         return any(_tensors(product.a) != _tensors(product.b) for product in products)
+
+    @property
+    def is_dot(self) -> bool:
+        """Whether the update adds dot products of bytes, four at a time."""
+        return self._dots > 0
+
+    @cached_property
+    def _dots(self) -> int:
+        """Dot products in one update."""
+        return sum(is_dot(node) for node in walk(getattr(self.stmt.body, "value", None)))
+
+    @property
+    def zips(self) -> bool:
+        """Whether those are of words that the kernel makes for each channel, as depthwise convolutions do."""
+        return self.is_dot and all(read.uses(str(self.column)) for read in self.reads)
+
+    @cached_property
+    def has_bytes(self) -> bool:
+        """Whether the block reads or writes bytes of a quantised network."""
+        regions = [*self.stmt.reads, *self.stmt.writes]
+        return any(str(region.source.ty.dtype) in ("int8", "uint8") for region in regions)
 
     @property
     def chooses(self) -> bool:
@@ -147,7 +172,8 @@ class KernelBlock:
     @property
     def macs(self) -> int:
         """Multiply-accumulates: the block's iterations when it is a sum of products."""
-        return prod(self.extents.values()) if self.is_reduction and self.multiplies else 0
+        products = prod(self.extents.values()) if self.is_reduction and self.multiplies else 0
+        return WORD * self._dots * products if self.is_dot else products
 
 
 def group_width(read: Read, column: str) -> int | None:

@@ -7,7 +7,7 @@ runs outside the tile, so each step loads `vectors` vectors and `rows` scalars f
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from math import prod
+from math import gcd, prod
 from typing import Any
 
 from tvm import ir, tirx
@@ -63,7 +63,10 @@ def apply(schedule: Schedule, block: KernelBlock, machine: Machine, constants: C
     of_groups = any(lengths[name] > 1 for name, _ in outer)
     packing = _pack(schedule, block, weights, tile, constants)
     wide_outer, row = schedule.split(wide, [None, tile.width])
-    column_outer, vector, lane = schedule.split(column_loop, [None, tile.vectors, tile.lanes])
+    # Bytes are stored many at once, whatever the sums of a tile are in.
+    together = gcd(tile.vectors * tile.lanes, machine.of_bytes().lanes) if driver.has_bytes else tile.lanes
+    stored = [None, tile.vectors * tile.lanes // together, together]
+    column_outer, vector, lane = schedule.split(column_loop, stored)
     tall: list[Any] = []
     inner: list[Any] = []
     outer_loop = wide_outer

@@ -11,6 +11,7 @@ from tvm.s_tir import SBlock, SBlockRealize, Schedule
 from blockfront.targets.compiler.schedules import contraction
 from blockfront.targets.compiler.schedules.analysis import variables
 from blockfront.targets.compiler.schedules.inlining import root_blocks
+from blockfront.targets.compiler.schedules.rule import suited
 from blockfront.targets.hardware.machine import Machine
 
 
@@ -18,6 +19,7 @@ def part_widths(schedule: Schedule, machine: Machine) -> list[int]:
     """How many columns each part of the kernel is to have; empty unless the kernel is a contraction alone with what
     is done to its result, and parts promise to take less time."""
     first, *others = root_blocks(schedule)
+    machine = suited(machine, first)
     alone = contraction.matches(first, machine) and len(others) <= 1
     if not alone or any(block.volume != first.volume or block.column is None for block in others):
         return []
@@ -60,9 +62,9 @@ def _narrowed(statement: Any, start: int, width: int) -> Any:
     return result
 
 
-def with_root(function: tirx.PrimFunc, body: Any, more_buffers: list[Any]) -> tirx.PrimFunc:
-    """`function` with another body, which needs `more_buffers` than it had."""
+def with_root(function: tirx.PrimFunc, body: Any, more_buffers: list[Any], without: Any = None) -> tirx.PrimFunc:
+    """`function` with another body, which needs `more_buffers` than it had, and one not."""
     root = function.body.block
-    buffers = [*root.alloc_buffers, *more_buffers]
+    buffers = [buffer for buffer in (*root.alloc_buffers, *more_buffers) if not buffer.same_as(without)]
     block = SBlock(root.iter_vars, root.reads, root.writes, root.name_hint, body, root.init, buffers)
     return function.with_body(SBlockRealize([], function.body.predicate, block))

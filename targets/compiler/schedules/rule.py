@@ -29,6 +29,13 @@ class Rule:
     whole: bool = False
 
 
+def suited(machine: Machine, block: KernelBlock) -> Machine:
+    """The machine as a block uses it: for dot products of bytes, for bytes that are widened, or for float32."""
+    if block.is_dot and not block.zips:
+        return machine.of_dot_products()
+    return machine.of_bytes() if block.has_bytes or block.zips else machine
+
+
 class NotScheduled(Exception):
     """No rule matches a kernel, or a step failed on it: the message is the reason, in one line."""
 

@@ -10,7 +10,7 @@ from tvm.s_tir import Schedule
 from blockfront.targets.compiler.schedules import contraction, elementwise, rows, shuffle, transform, window
 from blockfront.targets.compiler.schedules.analysis import KernelBlock
 from blockfront.targets.compiler.schedules.inlining import root_blocks
-from blockfront.targets.compiler.schedules.rule import NotScheduled, Rule, reported_as
+from blockfront.targets.compiler.schedules.rule import NotScheduled, Rule, reported_as, suited
 from blockfront.targets.compiler.schedules.tiles import Packing
 from blockfront.targets.hardware.machine import Machine
 
@@ -32,7 +32,7 @@ def rule_for(block: KernelBlock, machine: Machine) -> Rule | None:
     """The first rule that matches a block; None when none does."""
     for rule in RULES:
         with reported_as(rule.name):
-            if rule.matches(block, machine):
+            if rule.matches(block, suited(machine, block)):
                 return rule
     return None
 
@@ -70,7 +70,7 @@ def _apply(
     rule: Rule, schedule: Schedule, block: KernelBlock, machine: Machine, constants: Collection[str]
 ) -> Packing | None:
     with reported_as(rule.name):
-        return rule.apply(schedule, block, machine, constants)
+        return rule.apply(schedule, block, suited(machine, block), constants)
 
 
 def _untouched(schedule: Schedule, block: KernelBlock) -> bool:

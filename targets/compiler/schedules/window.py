@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from math import gcd, prod
+from typing import Any
 
 from tvm.s_tir import Schedule
 
 from blockfront.targets.compiler.schedules.analysis import KernelBlock, extent, spatial
-from blockfront.targets.compiler.schedules.epilogue import driver_of, padding_of, schedule_accumulators
+from blockfront.targets.compiler.schedules.epilogue import (
+    driver_of,
+    padding_of,
+    schedule_accumulators,
+    schedule_padding,
+)
 from blockfront.targets.compiler.schedules.tiles import LINE_FLOATS, balance, chunks, window_tile
 from blockfront.targets.hardware.machine import Machine
 
@@ -30,8 +36,12 @@ def apply(schedule: Schedule, block: KernelBlock, machine: Machine, constants: C
     """Schedule `block` and its epilogue. Loops: chunk of rows (parallel), cache lines of columns, rows, columns of
     a line, window, tile.
     """
+    zipped = [KernelBlock(schedule, handle) for handle in schedule.get_producers(block.handle)] if block.zips else []
     padding = padding_of(schedule, block)
-    if padding is not None:
+    # A border of bytes, whose zero is any number, is copied along with them: a copy of floats would take four times as
+    # long, and their zeros need no arithmetic.
+    copied = padding if not zipped and block.has_bytes and block.multiplies else None
+    if padding is not None and copied is None and not zipped:
         schedule.compute_inline(padding.handle)
         block = KernelBlock(schedule, block.handle)
     driver = driver_of(schedule, block)
@@ -52,7 +62,11 @@ def apply(schedule: Schedule, block: KernelBlock, machine: Machine, constants: C
     schedule.parallel(parallel)
 
     schedule.compute_at(block.handle, near, preserve_unit_loops=True)
-    if padding is not None:
+    for words in zipped:
+        _in_registers(schedule, words, near, tile.lanes)
+    if copied is not None:
+        schedule_padding(schedule, copied, parallel, machine)
+    elif padding is not None:
         # The border is read by a branch: first, middle and last tiles of a row get loops of their own.
         schedule.annotate(wide_outer, "pragma_loop_partition_hint", True)
     unrolled = prod(block.extents[name] for name in block.reduced) <= _UNROLL
@@ -60,4 +74,15 @@ def apply(schedule: Schedule, block: KernelBlock, machine: Machine, constants: C
     schedule.decompose_reduction(block.handle, steps[0])
     schedule.unroll(row)
     schedule.unroll(vector)
+    schedule.vectorize(lane)
+
+
+def _in_registers(schedule: Schedule, words: KernelBlock, at: Any, lanes: int) -> None:
+    """Make the words that a tile's windows share where the tile is, a vector at a time."""
+    schedule.compute_at(words.handle, at, preserve_unit_loops=True)
+    schedule.set_scope(words.handle, 0, "local")
+    *outer, column = schedule.get_loops(words.handle)[-len(words.extents) :]
+    vector, lane = schedule.split(column, [None, lanes])
+    for loop in (*outer, vector):
+        schedule.unroll(loop)
     schedule.vectorize(lane)
