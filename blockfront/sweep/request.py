@@ -5,7 +5,7 @@ Nothing is written before `resolve` and `blockfront.sweep.drawing.draw_networks`
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from blockfront.results import scored
 from blockfront.study.settings import Settings
 from blockfront.study.storage import DEFAULT_STORAGE, storage_exists
 from blockfront.sweep.aims import choose_objectives, choose_space, choose_training
+from blockfront.sweep.budget import check_budget
 from blockfront.sweep.keeping import KEEP
 from blockfront.sweep.samplers import SAMPLERS
 
@@ -38,6 +39,9 @@ class Request:
     `models`, names of known networks as `list_networks` takes them, the study grows by those that it lacks, at the size
     `input` (such as 1x224x320) or their own, whatever `n` and `space` are.
 
+    `budget` is "front", to stop trainings of networks that cannot reach the front, or a number of epochs in all.
+    `pair` draws a skeleton at a time, with each family's block put into it: `n` is rounded up to whole groups.
+
     Limits are in minutes a network: `profile_minutes` for compiling and timing, `train_minutes` for training.
     """
 
@@ -53,6 +57,7 @@ class Request:
     changes: tuple[str, ...] = ()
     epochs: int | None = None
     train_seeds: int = 1
+    budget: str | None = None
     keep: str = "front"
     cost: str = "latency_ms"
     value: str | None = None
@@ -72,6 +77,7 @@ class Request:
     study: str | None = None
     seed: int = 0
     sampler: str = "random"
+    pair: bool = False
     profile_minutes: float = 20
     train_minutes: float = 24 * 60
 
@@ -165,6 +171,8 @@ def resolve(request: Request) -> SweepPlan:
     # Last, because it may fetch data.
     dataset, recipe = choose_training(request)
     space, notes = choose_space(request, dataset)
+    if request.pair:
+        request, notes = _whole_groups(request, space, notes)
     settings = Settings(
         space=space.name,
         space_hash=space.hash,
@@ -187,6 +195,8 @@ def resolve(request: Request) -> SweepPlan:
         objectives=choose_objectives(request, dataset),
         scores=scored(TASKS[dataset.task].metrics) if dataset else (),
         train_seeds=request.train_seeds,
+        paired=request.pair,
+        budget=_budget(request, dataset, recipe),
     )
     return SweepPlan(
         request=request,
@@ -205,7 +215,29 @@ def resolve(request: Request) -> SweepPlan:
 def _study_name(space: str, target: str, request: Request) -> str:
     precision = "" if request.precision == "float32" else f"-{request.precision}"
     threads = f"-t{request.threads}" if request.models and request.threads else ""
-    return f"{space}-{target}{precision}{threads}{'-tuned' if request.tuned else ''}"
+    pairs = "-pairs" if request.pair else ""
+    return f"{space}-{target}{precision}{threads}{'-tuned' if request.tuned else ''}{pairs}"
+
+
+def _budget(request: Request, dataset: Dataset | None, recipe: Recipe | None) -> str | None:
+    from blockfront.tasks import TASKS
+
+    watched = dataset is None or request.value in (None, TASKS[dataset.task].value)
+    return check_budget(request.budget, request.n, recipe.epochs if recipe else None, request.train_seeds, watched)
+
+
+def _whole_groups(request: Request, space: Space, notes: tuple[str, ...]) -> tuple[Request, tuple[str, ...]]:
+    """The request for whole groups of networks with one skeleton, and the notes with a line where it is another."""
+    if request.sampler != "random":
+        raise UsageError(f"--pair draws networks by seed, and sampler {request.sampler} chooses them; leave one out")
+    families = len(space.families)
+    if families < 2:
+        raise UsageError(f"space {space.name} has no families to put into one skeleton; leave --pair out")
+    whole = -(-request.n // families) * families
+    if whole == request.n:
+        return request, notes
+    note = f"{whole} networks instead of {request.n}: groups of {families} families each, one skeleton a group"
+    return replace(request, n=whole), (*notes, note)
 
 
 def _check_numbers(request: Request) -> None:
