@@ -26,7 +26,7 @@ from blockfront.console.tables import print_table
 from blockfront.design_space import DesignSpace, Stage, choice, integer
 from blockfront.study.storage import open_study, opened
 from blockfront.study.trials import network_trials
-from blockfront.sweep.forecasting import Contender, choose_pilots, going_on, judge, rungs
+from blockfront.sweep.forecasting import Contender, choose_pilots, foresee, going_on, rungs
 
 space = DesignSpace(
     "ten",
@@ -93,7 +93,7 @@ def replay(run: Run, budget: int | None = None) -> tuple[NDArray[np.bool_], int]
             for one in full
         ]
         error = float(np.mean([run[number]["standard_error"] for number in pilots]))
-        outlooks = [one for one in judge(there, rung, error) if one.number in racing]
+        outlooks = [one for one in foresee(there, rung, error) if one.number in racing]
         racing = going_on(outlooks, rung, epochs, None if budget is None else budget - sum(done.values()))
     done |= dict.fromkeys(racing, epochs)
     return np.array([done[number] == epochs for number in range(len(run))]), sum(done.values())

@@ -12,7 +12,7 @@ from blockfront.results.intervals import Z95
 from blockfront.results.table import row_of
 from blockfront.sweep.accuracies import train_networks, train_until
 from blockfront.sweep.budget import EPOCHS
-from blockfront.sweep.forecasting import Contender, Outlook, choose_pilots, going_on, judge, pilot_count, rungs
+from blockfront.sweep.forecasting import Contender, Outlook, choose_pilots, foresee, going_on, pilot_count, rungs
 
 if TYPE_CHECKING:
     from blockfront.console.progress import Progress
@@ -64,7 +64,7 @@ def _stops(plan: SweepPlan, journal: Journal, racing: dict[int, Entry], epoch: i
     value = METRICS[journal.settings.objectives[1]]
     results = journal.results()
     contenders = _contenders(results, journal.settings.objectives)
-    outlooks = [one for one in judge(contenders, epoch, _standard_error(results, value.key)) if one.number in racing]
+    outlooks = [one for one in foresee(contenders, epoch, _standard_error(results, value.key)) if one.number in racing]
     left = None
     if journal.settings.budget == EPOCHS:
         left = int(plan.request.budget or 0) - sum(_epochs(result) for result in results)

@@ -74,7 +74,7 @@ def choose_pilots(contenders: Iterable[Contender]) -> set[int]:
     return {order[(2 * place + 1) * len(order) // (2 * count)] for place in range(count)}
 
 
-def judge(contenders: Sequence[Contender], epoch: int, standard_error: float) -> list[Outlook]:
+def foresee(contenders: Sequence[Contender], epoch: int, standard_error: float) -> list[Outlook]:
     """The outlook after `epoch` epochs of each contender that is not finished and has come so far.
 
     Final gains are forecast by a line through those of the finished contenders over their gains after the same epoch,

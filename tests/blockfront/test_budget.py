@@ -32,7 +32,7 @@ from blockfront.sweep.forecasting import (
     Contender,
     affordable,
     choose_pilots,
-    judge,
+    foresee,
     pilot_count,
     rungs,
 )
@@ -79,7 +79,7 @@ def test_a_forecast_is_the_line_through_finished_curves_with_the_interval_of_a_n
     x, y = np.array([one.curve[2] for one in done]), np.array([one.final for one in done])
     line = stats.linregress(x, y)
     deviation = np.sqrt(((y - line.intercept - line.slope * x) ** 2).sum() / 6)
-    for one, outlook in zip(going, judge(field, 3, 0.0), strict=True):
+    for one, outlook in zip(going, foresee(field, 3, 0.0), strict=True):
         at = one.curve[2]
         half = (
             stats.t.ppf(0.975, 6) * deviation * np.sqrt(1 + 1 / 8 + (at - x.mean()) ** 2 / ((x - x.mean()) ** 2).sum())
@@ -94,28 +94,28 @@ def test_the_front_at_a_cost_is_the_best_of_the_others_that_cost_no_more():
         Contender(number, 10.0 + number, (gain, 2 * gain), 2 * gain) for number, gain in enumerate((0.1, 0.2, 0.3, 0.4))
     ]
     going = [Contender(10, 1.0, (0.1,)), Contender(11, 2.0, (0.09,)), Contender(12, 11.5, (0.45,))]
-    cheap, dominated, best = judge([*done, *going], 1, 0.01)
+    cheap, dominated, best = foresee([*done, *going], 1, 0.01)
     assert (cheap.needed, cheap.hopeless) == (-np.inf, False)
     assert dominated.needed == pytest.approx(0.2 - 0.01)
     assert dominated.hopeless
     assert best.needed == pytest.approx(0.4 - 0.01)
     assert not best.hopeless
-    assert not judge([*done, *going], 1, 0.03)[1].hopeless, "within a standard error of the front"
+    assert not foresee([*done, *going], 1, 0.03)[1].hopeless, "within a standard error of the front"
 
 
 def test_decisions_do_not_follow_from_the_order_of_workers():
     field = _field()
-    told = judge(field, 3, 0.004)
+    told = foresee(field, 3, 0.004)
     for seed in range(5):
         shuffled = random.Random(seed).sample(field, len(field))
-        assert judge(shuffled, 3, 0.004) == told
+        assert foresee(shuffled, 3, 0.004) == told
     assert {one.number for one in told} == set(range(8, 30))
     assert any(one.hopeless for one in told)
     assert not all(one.hopeless for one in told)
 
 
 def test_nothing_is_out_of_reach_while_few_are_finished():
-    told = judge(_field(finished=3), 3, 0.0)
+    told = foresee(_field(finished=3), 3, 0.0)
     assert len(told) == 27
     assert not any(one.hopeless for one in told)
 
@@ -123,7 +123,7 @@ def test_nothing_is_out_of_reach_while_few_are_finished():
 @pytest.mark.parametrize(("epochs", "networks"), [(10, 30), (30, 60), (5, 12)])
 def test_what_epochs_allow_is_never_more_than_there_are_and_the_widest_margins_go_on(epochs, networks):
     left = 3 * networks
-    going = judge(_field(networks + 8, epochs), 1, 0.0)
+    going = foresee(_field(networks + 8, epochs), 1, 0.0)
     epoch = 1
     for rung in (*rungs(epochs)[1:], epochs):
         chosen = affordable(going, epoch, epochs, left)
