@@ -38,7 +38,7 @@ def study_facts(df: pd.DataFrame) -> str:
     parts.append(f"{threads} {'thread' if threads == '1' else 'threads'}" if threads else "")
     parts.append(_joined(table, "dataset"))
     states = table["state"].value_counts()
-    order = ("complete", "running", "waiting", "rejected", "failed")
+    order = ("complete", "stopped", "running", "waiting", "rejected", "failed")
     counts = [f"{states[name]} {name}" for name in sorted(states.index, key=lambda s: (s not in order, s))]
     parts.append(counted(len(table), "network") + (f": {', '.join(counts)}" if counts else ""))
     return " · ".join(part for part in parts if part)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from timm.layers import make_divisible
 
@@ -44,6 +44,7 @@ class DesignSpace(Space):
     multiplier: Field = field(default=1.0, kw_only=True)
     head: Field = field(default=0, kw_only=True)
     head_act: Field = field(default="relu", kw_only=True)
+    fitted: ClassVar[tuple[str, ...]] = ("multiplier",)
 
     def __post_init__(self) -> None:
         if not self.stages:

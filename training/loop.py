@@ -46,6 +46,7 @@ def train(
     loss: Loss | None = None,
     on_epoch: OnEpoch | None = None,
     checkpoint: Path | None = None,
+    until: int | None = None,
 ) -> Training:
     """Train `module` in place and return its scores on the test images after the last epoch.
 
@@ -56,7 +57,8 @@ def train(
     the task's `criterion(outputs, targets)`, such as losses of auxiliary heads. `on_epoch(epoch, epochs, value)` is
     called after each epoch, counted from 1, with the task's first metric, of `GLANCE` test images before the last one.
     `checkpoint` is a file that has the training after each epoch: where it is there, training goes on from it, and on a
-    CPU the result is what it would have been (with `workers` 0). Who has kept the result deletes it. The process's
+    CPU the result is what it would have been (with `workers` 0). Who has kept the result deletes it. `until` stops
+    after that epoch: what is returned then has a curve and no scores, and goes on from its checkpoint. The process's
     threads and random generators, and the module's device and mode, are restored. Raises `UsageError` for a device that
     is not there, a module with another number of outputs and labels that are none of the task's, `RunError` when
     training diverges, memory runs out or an image cannot be read.
@@ -88,7 +90,8 @@ def train(
         scores: dict[str, Score] = {}
         value = TASKS[dataset.task].value
         curve, spent = resume(checkpoint, module, optimizer, steps.average)
-        for epoch in range(len(curve), recipe.epochs):
+        end = recipe.epochs if until is None else min(until, recipe.epochs)
+        for epoch in range(len(curve), end):
             with compiled(module, recipe):
                 mean = steps.epoch(batches, epoch * len(batches))
             if not math.isfinite(mean):
@@ -104,7 +107,9 @@ def train(
                 save_checkpoint(checkpoint, module, optimizer, steps.average, curve, seconds)
             if on_epoch is not None:
                 on_epoch(epoch + 1, recipe.epochs, curve[-1])
-        if not scores:
+        if len(curve) < recipe.epochs:
+            scores = {}
+        elif not scores:
             scores = _score(steps.scored, tests, where, dataset)
         if steps.average is not None:
             module.load_state_dict(steps.average.module.state_dict())
@@ -114,7 +119,7 @@ def train(
         curve=tuple(curve),
         dataset=dataset.ref,
         recipe_hash=recipe.hash,
-        epochs=recipe.epochs,
+        epochs=len(curve),
         source="trained",
         seconds=spent + time.perf_counter() - start,
         seed=seed,

@@ -8,7 +8,7 @@ from blockfront.results.counts import Counts
 from blockfront.results.intervals import bootstrap95, paired95, wilson95
 from blockfront.results.latency import Coverage, KernelTime, Latency, Peak, Prediction, Visit
 from blockfront.results.metric import MISSING, Metric, share_of_images
-from blockfront.results.result import Adapted, NetworkFacts, Origin, Result
+from blockfront.results.result import Adapted, NetworkFacts, Origin, Result, Stopped
 from blockfront.results.training import Score, Training, counted_share, mean_over_images, mean_score
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "Result",
     "Score",
     "Scored",
+    "Stopped",
     "Training",
     "Visit",
     "add_columns",
