@@ -32,6 +32,9 @@ class Space(ABC):
     (`parts`).
     """
 
+    places: ClassVar[bool] = False
+    """Whether its networks say where in a picture things are, as some tasks ask."""
+
     name: str
     resolution: Field = field(default=224, kw_only=True)
     num_classes: Field = field(default=1000, kw_only=True)
@@ -46,7 +49,7 @@ class Space(ABC):
     def __post_init__(self) -> None:
         check_whole("resolution", self.resolution)
         check_whole("num_classes", self.num_classes)
-        TASKS[self.task_of_networks]
+        check_places(self.name, self.task_of_networks, self.places)
         check_constraints(self.constraints)
 
     @property
@@ -174,6 +177,16 @@ class Space(ABC):
         definition = {key: value for key, value in self.definition().items() if key != "name"}
         canonical = json.dumps(definition, sort_keys=True, separators=(",", ":"))
         return digest(canonical, 12)
+
+
+def check_places(name: str, task: str, places: bool) -> None:
+    """Raise `UsageError` when a task asks for places in a picture and networks give none, or the reverse."""
+    if TASKS[task].places != places:
+        offered = "say where objects are" if places else "give one answer an image"
+        other = "mobile" if places else "detect"
+        raise UsageError(
+            f"networks of space {name} {offered}, which is not {task}; take another space, such as {other}"
+        )
 
 
 def describe_field(value: Field | None) -> Any:

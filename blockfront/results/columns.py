@@ -71,6 +71,23 @@ add_columns(
         Metric("macs", "MACs", "M", "minimize", scale=1e-6),
     ),
     Column(
+        "backbone_macs",
+        "whole",
+        "",
+        "of a detector, those of stem and stages",
+        lambda r: None if r.cost is None or r.cost.head_macs is None else r.cost.macs - r.cost.head_macs,
+        Metric("backbone_macs", "MACs of the backbone", "M", "minimize", scale=1e-6),
+    ),
+    Column(
+        "head_macs",
+        "whole",
+        "",
+        "of a detector, those behind its backbone: extra levels, feature pyramid, and heads",
+        path("cost.head_macs"),
+        Metric("head_macs", "MACs of the head", "M", "minimize", scale=1e-6),
+    ),
+    Column("boxes", "whole", "", "of a detector, anchors of one image", path("network.boxes")),
+    Column(
         "params",
         "whole",
         "",
@@ -95,6 +112,22 @@ add_columns(
         "0 to 1",
         "share of test images with the right class among the first five",
         share_of_images("top5", "top-5 accuracy", "top-5"),
+    ),
+    *(
+        column
+        for key, short, title in (
+            ("ap", "AP", "average precision of boxes, the mean over overlaps from 0.5 to 0.95, as COCO has it"),
+            ("ap50", "AP50", "the same at an overlap of 0.5"),
+            ("ap75", "AP75", "the same at an overlap of 0.75"),
+            ("ap_small", "AP small", "ap of objects below 32² pixels"),
+            ("ap_medium", "AP medium", "ap of objects from 32² to 96² pixels"),
+            ("ap_large", "AP large", "ap of objects above 96² pixels"),
+        )
+        for column in score_columns(
+            "0 to 1",
+            title,
+            Metric(key, short, "%", "maximize", scale=100, digits=1, fixed=True, superlative=f"highest {short}"),
+        )
     ),
     *before_columns(
         "token_counts",

@@ -14,7 +14,8 @@ from blockfront.results.training import Score, Training
 class NetworkFacts:
     """Which network it is: its id and the text that builds it again, None of a model that has no text.
 
-    `resolution` is None where the input is no square image. `adaptation` names what data decide after its training.
+    `resolution` is None where the input is no square image. `adaptation` names what data decide after its training,
+    and `boxes` is how many anchors a detector has.
     """
 
     id: str | None
@@ -22,6 +23,7 @@ class NetworkFacts:
     family: str | None
     resolution: int | None
     adaptation: str | None = None
+    boxes: int | None = None
 
 
 @dataclass(frozen=True)

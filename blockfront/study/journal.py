@@ -200,7 +200,8 @@ class Journal:
 def facts_of(network: Network) -> NetworkFacts:
     """A network as a trial keeps it."""
     adaptation = None if network.adaptation is None else network.adaptation.name
-    return NetworkFacts(network.id, str(network), network.family, network.signature.resolution, adaptation)
+    boxes = getattr(network, "boxes", None)
+    return NetworkFacts(network.id, str(network), network.family, network.signature.resolution, adaptation, boxes)
 
 
 def taken(study: Study) -> dict[str, int]:
