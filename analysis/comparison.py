@@ -14,6 +14,7 @@ from blockfront.analysis.figure_style import source_words
 from blockfront.analysis.frame import require_comparable, tidy, usable
 from blockfront.analysis.metrics import OBJECTIVES, Objectives
 from blockfront.analysis.pareto import front
+from blockfront.analysis.precision import precision_gains, precision_pair, precision_sentences
 from blockfront.analysis.speedup import accuracy_levels, speedups
 from blockfront.errors import UsageError
 from blockfront.results import Metric
@@ -48,8 +49,8 @@ def compare_targets(
         require_comparable(frame, objectives.cost, objectives.value)
         if usable(frame, objectives.cost).empty:
             raise UsageError(f"study {name} has no {objectives.cost}")
-    # Each network once: its value does not depend on the target.
-    together = pd.concat(list(studies.values()), ignore_index=True).drop_duplicates("network_id")
+    # Each network once: its value depends on the number format, and not on the target.
+    together = tidy(pd.concat(list(studies.values()), ignore_index=True)).drop_duplicates(["network_id", "precision"])
     levels = accuracy_levels(together, objectives)
     return Comparison(
         objectives=objectives,
@@ -69,7 +70,8 @@ def comparison_sentences(comparison: Comparison) -> list[str]:
     best: dict[str, str] = {}
     for name, table in comparison.speedups.items():
         source = _source(comparison.studies[name], cost)
-        where = f"{name} ({source})" if source else name
+        told = [source, "families in pairs" if not table.empty and table["paired"].all() else ""]
+        where = f"{name} ({', '.join(filter(None, told))})" if any(told) else name
         if table.empty or table["speedup"].notna().sum() == 0:
             sentences.append(f"{where}: not enough networks with {value.noun} to compare families.")
             continue
@@ -80,6 +82,12 @@ def comparison_sentences(comparison: Comparison) -> list[str]:
         lost = [_penalty(other, family, best[other], comparison.speedups[other], label) for other in others]
         if any(lost):
             sentences.append(f"{family}, the best on {name}, takes {'; '.join(filter(None, lost))}.")
+    pair = precision_pair(comparison.studies, comparison.objectives)
+    if pair is not None:
+        frames = [comparison.studies[name] for name in pair]
+        formats = [next(iter(set(tidy(frame)["precision"]) - {""})) for frame in frames]
+        gains = precision_gains(*frames, comparison.objectives)
+        sentences += precision_sentences(gains, formats, comparison.objectives)
     return sentences
 
 

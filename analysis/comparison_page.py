@@ -12,6 +12,7 @@ from blockfront.analysis.comparison import Comparison, comparison_sentences
 from blockfront.analysis.figure_style import axis_title
 from blockfront.analysis.figure_targets import plot_targets
 from blockfront.analysis.frame import tidy, usable
+from blockfront.analysis.precision_page import precision_section
 from blockfront.analysis.report_page import Figures, Html, check_page_path, definitions, page, tag
 from blockfront.analysis.report_page import table as html_table
 from blockfront.analysis.report_tables import comparison_table, front_table
@@ -65,6 +66,9 @@ def render_comparison(
         )
         figure = figures.add(plot_targets(comparison.studies, comparison.objectives), caption, caption)
         sections.append(tag("section", figure))
+    formats = precision_section(comparison.studies, figures, comparison.objectives)
+    if formats is not None:
+        sections.append(formats)
     sections += [_study(comparison, name) for name in comparison.studies]
     alike = comparison_table(comparison.pairs, comparison.objectives)
     sections.append(tag("section", tag("h2", "How alike the targets rank networks"), alike))

@@ -25,6 +25,7 @@ from blockfront.analysis.figure_style import (
 from blockfront.analysis.frame import require_comparable, split_sources, usable
 from blockfront.analysis.metrics import OBJECTIVES, intervals
 from blockfront.analysis.pareto import front
+from blockfront.analysis.precision import PLAIN
 from blockfront.results import METRICS
 
 # Ring and dash of the first source's merged front, the second's, the third's.
@@ -43,10 +44,13 @@ class _Points:
 
 @dataclass(frozen=True)
 class _Group:
-    """One family's networks of one latency source, and their own front."""
+    """One family's networks of one latency source and number format, and their own front; `pale` where the format is
+    that of training, beside another."""
 
     family: str
     source: str
+    key: str
+    pale: bool
     label: str
     look: Look
     points: _Points
@@ -78,8 +82,10 @@ def _points(table: pd.DataFrame, x: str, y: str) -> _Points:
 def _get_front_info(df: pd.DataFrame, x: str, y: str, families: Iterable[str] | None) -> _FrontInfo:
     looks = family_looks(families_of(df) if families is None else [*families, *families_of(df)])
     timed = next((key for key in (x, y) if METRICS[key].depends_on == "target"), "")
-    sources = {name: usable(rows, x, y) for name, rows in split_sources(df, timed or x).items()}
+    sources = {name: usable(rows, x, y) for name, rows in _parts(df, timed or x).items()}
     sources = {name: rows for name, rows in sources.items() if len(rows)}
+    formats = {name: set(rows["precision"]) for name, rows in sources.items()}
+    several = len(set().union(*formats.values())) > 1
     mixed = len(sources) > 1
     groups, merged = [], []
     for source, rows in sources.items():
@@ -89,12 +95,25 @@ def _get_front_info(df: pd.DataFrame, x: str, y: str, families: Iterable[str] | 
             own = rows[rows["family"] == family]
             label = safe(family + suffix)
             curves = (_points(own, x, y), _points(front(own, x, y), x, y))
-            groups.append(_Group(family, source, label, looks[family], *curves))
+            pale = several and formats[source] == {PLAIN}
+            made_by = str(rows["latency_source"].iloc[0])
+            groups.append(_Group(family, made_by, f"{family} {source}", pale, label, looks[family], *curves))
         merged.append((f"merged front{suffix}", _points(front(rows, x, y), x, y)))
     title = "" if mixed or not sources else "family"
     if title and timed:
         title += f" ({METRICS[timed].label} {next(iter(sources))})"
     return _FrontInfo(tuple(groups), tuple(merged), title, axis_title(df, x), axis_title(df, y), METRICS[y].sign)
+
+
+def _parts(df: pd.DataFrame, metric: str) -> dict[str, pd.DataFrame]:
+    """`split_sources`, each source's number formats apart where there are several."""
+    found = {}
+    for source, rows in split_sources(df, metric).items():
+        formats = sorted(set(rows["precision"])) if source else []
+        for form in formats if len(formats) > 1 else [""]:
+            name = f"{source}, {form}" if form else source
+            found[name] = rows[rows["precision"] == form] if form else rows
+    return found
 
 
 def _toggle(axis: str, place: int, log: bool, values: Sequence[float]) -> dict[str, object]:
@@ -167,15 +186,14 @@ def _plot_front(info: _FrontInfo) -> go.Figure:
             showlegend=False,
         )
     for group in info.groups:
-        key = f"{group.family} {group.source}"
         figure.add_scatter(
             x=group.front.x,
             y=group.front.y,
             mode="lines",
             line={"shape": "hv", "color": group.look.colour, "width": 1.4, "dash": group.look.dash},
-            opacity=0.65,
+            opacity=0.3 if group.pale else 0.65,
             name=group.label,
-            legendgroup=key,
+            legendgroup=group.key,
             hoverinfo="skip",
             showlegend=False,
         )
@@ -184,9 +202,9 @@ def _plot_front(info: _FrontInfo) -> go.Figure:
             y=group.points.y,
             mode="markers",
             marker=group.look.point(group.source),
-            opacity=0.85,
+            opacity=0.35 if group.pale else 0.85,
             name=group.label,
-            legendgroup=key,
+            legendgroup=group.key,
             hovertext=group.points.hover,
             hovertemplate="%{hovertext}<extra></extra>",
         )
@@ -230,7 +248,8 @@ def plot_front(
     """Networks by family with each family's front as a step line and the merged front in black.
 
     Rings mark the merged front, whiskers the 95 % intervals of `y` where it has some. Latency sources are never merged:
-    each has its own fronts, legend entries and markers (filled: measured, open: predicted, dotted: simulated).
+    each has its own fronts, legend entries and markers (filled: measured, open: predicted, dotted: simulated). Nor are
+    number formats: beside another one float32 is pale.
     `families` fixes which family gets which colour, so that several figures agree; by default the table's own. Rows
     without `x` or `y` are left out. Raises UsageError for an unknown metric or several targets.
     """

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from blockfront.analysis.frame import require_comparable, usable
 from blockfront.analysis.metrics import OBJECTIVES, Objectives
 from blockfront.analysis.seeds import drawn_gains
-from blockfront.analysis.statistics import MIN_NETWORKS, percentile95, present
+from blockfront.analysis.statistics import MIN_NETWORKS, drawn_together, held, percentile95
 from blockfront.errors import UsageError
 
 LEVELS = 9
@@ -44,8 +44,9 @@ def speedups(
     Columns: best, family, networks (finished), levels (accuracies that both reach), wins (levels of those at which the
     best costs less), speedup (geometric mean over them of the costs' ratio, NaN without one), speedup_low,
     speedup_high (95 % percentile interval, networks and training seeds resampled with the best family kept, widened
-    where needed to hold the value). Empty with fewer than two families. Raises UsageError when a cost is not above 0,
-    of which there is no ratio, and when the rows mix targets or latency sources.
+    where needed to hold the value), paired (whether resamples were of skeletons). Empty with fewer than two families.
+    Raises UsageError when a cost is not above 0, of which there is no ratio, and when the rows mix targets or latency
+    sources.
     """
     metric = objectives.cost
     require_comparable(df, metric, objectives.value)
@@ -61,28 +62,27 @@ def speedups(
         return pd.DataFrame([], columns=columns)
     cost, gain = objectives.costs(table), objectives.gains(table)
     everything = np.ones((1, len(table)), dtype=bool)
-    drawn = present(len(table), draws, seed)
-    whole = {name: _least(cost, gain, everything & (family == name), at)[0] for name in names}
+    drawn = held(table, draws, seed)
+    whole = {name: least_costs(cost, gain, everything & (family == name), at)[0] for name in names}
     best = _best(whole)
     reseeded = drawn_gains(table, objectives, draws, seed)
-    drawn_best = _least(cost, reseeded, drawn & (family == best), at)
+    drawn_best = least_costs(cost, reseeded, drawn & (family == best), at)
     rows = []
     for name in names:
         if name == best:
             continue
         shared = np.isfinite(whole[name]) & np.isfinite(whole[best])
-        ratio = float(_ratio(whole[name][None, shared], whole[best][None, shared])[0])
-        drawn_own = _least(cost, reseeded, drawn & (family == name), at)
-        low, high = percentile95(_ratio(drawn_own[:, shared], drawn_best[:, shared]))
+        ratio = float(mean_ratio(whole[name][None, shared], whole[best][None, shared])[0])
+        drawn_own = least_costs(cost, reseeded, drawn & (family == name), at)
+        low, high = percentile95(mean_ratio(drawn_own[:, shared], drawn_best[:, shared]))
         wins = int((whole[best][shared] < whole[name][shared]).sum())
         interval = (min(low, ratio), max(high, ratio))
         rows.append((best, name, int((family == name).sum()), int(shared.sum()), wins, ratio, *interval))
-    return pd.DataFrame(rows, columns=columns).sort_values(
-        ["speedup", "family"], ascending=[False, True], ignore_index=True
-    )
+    found = pd.DataFrame(rows, columns=columns).assign(paired=drawn_together(table))
+    return found.sort_values(["speedup", "family"], ascending=[False, True], ignore_index=True)
 
 
-def _least(
+def least_costs(
     cost: NDArray[np.float64], gain: NDArray[np.float64], holds: NDArray[np.bool_], levels: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Least cost at each level of the networks each row of `holds` has, (rows, levels); infinite without one."""
@@ -102,7 +102,7 @@ def _best(costs: dict[str, NDArray[np.float64]]) -> str:
     return min(costs, key=rank)
 
 
-def _ratio(other: NDArray[np.float64], best: NDArray[np.float64]) -> NDArray[np.float64]:
+def mean_ratio(other: NDArray[np.float64], best: NDArray[np.float64]) -> NDArray[np.float64]:
     """Geometric mean of other / best over the levels that a resample leaves to both; NaN where it leaves none."""
     both = np.isfinite(other) & np.isfinite(best)
     logs = np.log(np.where(both, other, 1.0)) - np.log(np.where(both, best, 1.0))

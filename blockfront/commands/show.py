@@ -36,13 +36,17 @@ def _print(found: dict[str, Any]) -> None:
     from blockfront.console.tables import print_line, print_table, print_visits
     from blockfront.results import COLUMNS
 
-    units = {name: column.unit for name, column in COLUMNS.items()}
+    shown = [column for name, column in COLUMNS.items() if name != "network" and found[name] is not None]
     print_line(found["network"])
-    rows = [(name, found[name], units[name]) for name in units if name != "network" and found[name] is not None]
-    print_table(["", "", ""], [(name, f"{value}", unit) for name, value, unit in rows])
+    print_table(["", "", ""], [(one.name, _rounded(found[one.name], one.kind), one.unit) for one in shown])
     samples = found["latency_samples_ms"]
     if samples:
         spread = f"{min(samples):.4g} to {max(samples):.4g} ms"
         print_line(f"{len(samples)} samples, {spread}")
     print_visits(found["visits"])
     print_kernels(found)
+
+
+def _rounded(value: object, kind: str) -> str:
+    """A cell; --json has all digits."""
+    return f"{value:.5g}" if kind == "real" else f"{value}"

@@ -13,6 +13,7 @@ from blockfront.commands.options import (
     Debug,
     InputSize,
     Json,
+    Precision,
     Quiet,
     Resolution,
     Storage,
@@ -33,6 +34,7 @@ def verify(
     ],
     target: Annotated[str, typer.Option(help="Hardware: a name of `bench targets`, or file.py:name.")],
     threads: Annotated[int | None, typer.Option(help="Threads on the target (default: all of its cores).")] = None,
+    precision: Precision = "float32",
     tracker: Tracker = None,
     tuned: Tuned = False,
     database: Database = None,
@@ -57,7 +59,7 @@ def verify(
     from blockfront.services.verify import networks_to_verify, options_for
     from blockfront.services.verify import verify as verify_all
 
-    options = options_for(target, tracker, threads, tuned, database)
+    options = options_for(target, tracker, threads, tuned, database, precision)
     subjects = networks_to_verify(what, storage, ImageSize.asked(resolution, input_size, channels), space)
     # What a batch system sends ends boards in software as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

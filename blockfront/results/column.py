@@ -84,13 +84,24 @@ def score_columns(unit: str, title: str, metric: Metric) -> tuple[Column, ...]:
     return (*mean, spread)
 
 
-def before_columns(score: str, unit: str, title: str, metric: Metric) -> tuple[Column, Column, Column]:
-    """The same of what `score` was before the network's adaptation."""
+def before_columns(adaptation: str, score: str, unit: str, title: str, metric: Metric) -> tuple[Column, Column, Column]:
+    """The same of what `score` was before an adaptation of the network."""
 
     def of(result: Result) -> Score | None:
-        return next((found.before[score] for found in result.adaptations.values() if score in found.before), None)
+        found = result.adaptations.get(adaptation)
+        return None if found is None else found.before.get(score)
 
     return _with_interval(unit, title, metric, of)
+
+
+def change_columns(unit: str, title: str, metric: Metric) -> tuple[Column, Column, Column]:
+    """The same of what an adaptation changed, which may be below 0."""
+    return _with_interval(unit, title, metric, lambda result: changed(result, metric.key))
+
+
+def changed(result: Result, name: str) -> Score | None:
+    """What an adaptation found under a name of its own."""
+    return next((found.changes[name] for found in result.adaptations.values() if name in found.changes), None)
 
 
 def adapted_columns(title: str, metric: Metric) -> tuple[Column, Column, Column]:

@@ -70,6 +70,9 @@ def prepare(model: Model, toolchain: Toolchain[Any, Any], options: Any, advance:
 
 def profile_model(model: Model, means: Means, progress: Progress) -> dict[str, Any]:
     """Prepare and time a model: a row's columns as far as they apply, with samples and kernels."""
+    from blockfront.targets.latency.options import INT8
+    from blockfront.targets.quantization import RANDOM_INPUTS
+
     with progress.stage("profile", 3) as advance:
         ready = prepare(model, means.toolchain, means.options, advance)
         latency = means.latency(ready.prepared)
@@ -78,5 +81,7 @@ def profile_model(model: Model, means: Means, progress: Progress) -> dict[str, A
     network = NetworkFacts(None, None, "", model.signature.resolution)
     origin = Origin(None, latency.target, latency.runner, latency.toolchain, latency.threads, None, None)
     adapted = {} if plan is None else {"token_counts": plan.origin}
+    if means.options.precision == INT8:
+        adapted["int8"] = RANDOM_INPUTS
     result = Result(origin, "complete", network=network, cost=ready.cost, latency=latency, adapted=adapted)
     return {"model": model.name, "input": str(model.signature), **described(result)}

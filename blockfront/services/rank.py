@@ -52,9 +52,11 @@ class Ranked:
 def rank_networks(plan: SweepPlan, accuracies: Accuracies, progress: Progress, *, debug: bool = False) -> Ranked:
     """Profile the plan's networks that its study lacks, and give all of the study the accuracies of one source.
 
-    Raises as `run_sweep` does, and UsageError for a file of accuracies that says two things of one network.
+    Raises as `run_sweep` does, and UsageError for a file of accuracies that says two things of one network, or names
+    none of those asked for.
     """
     asked = [network for _, network in plan.space.enumerate()]
+    accuracies.require_some(asked)
     notes = accuracies.of(asked).notes
     done = run_sweep(plan, progress, debug=debug)
     if done.quoted:

@@ -58,11 +58,12 @@ def networks_to_verify(what: str, storage: str, size: ImageSize, space: str | No
 
 
 def options_for(
-    target: str, tracker: str | None, threads: int | None, tuned: bool, database: Path | None
+    target: str, tracker: str | None, threads: int | None, tuned: bool, database: Path | None, precision: str
 ) -> RunOptions:
     """How networks are compiled for a target, and where its devices are.
 
-    Raises UsageError for hardware that nothing is compiled for, and for a tracker that has no device that fits.
+    Raises UsageError for hardware that nothing is compiled for in `precision`, and for a tracker that has no device
+    that fits.
     """
     from blockfront.board.sockets import tracker_address
     from blockfront.targets import Asked, get_target
@@ -71,7 +72,7 @@ def options_for(
     from blockfront.targets.tuning.database import find_traces
 
     traces = find_traces(tuned, database)
-    options = TvmToolchain().choose(Asked(get_target(target), threads, tracker=tracker, traces=traces))
+    options = TvmToolchain().choose(Asked(get_target(target), threads, precision, tracker, traces=traces))
     if tracker_address(tracker):
         BoardMeter().check(options)
     return options

@@ -8,11 +8,14 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from blockfront.design_space.constraints import why_rejected
 from blockfront.errors import DeviceLost, DeviceUnavailable, RunError
 from blockfront.results.table import row_of
 from blockfront.sweep.cluster import MEASURE
 from blockfront.sweep.pool import Outcome, Pool, WorkerCall
+from blockfront.sweep.quantizing import INT8, Quantization
 from blockfront.sweep.stages import Job, compile_network, finish, profile_network, visit
 
 if TYPE_CHECKING:
@@ -66,6 +69,7 @@ def profile(pool: Pool, plan: SweepPlan, journal: Journal, entries: Sequence[Ent
 def job(plan: SweepPlan, entry: Entry) -> Job:
     """The entry's network as a worker gets it."""
     adapted = entry.result.adaptations.get(entry.network.adaptation or "")
+    quantized = entry.result.adaptations.get(INT8)
     return Job(
         network_id=str(entry.network.id),
         network=str(entry.network.text),
@@ -73,6 +77,8 @@ def job(plan: SweepPlan, entry: Entry) -> Job:
         seed=plan.request.seed,
         threads=plan.threads_per_worker,
         artefact=None if adapted is None else adapted.artefact,
+        quantize=plan.settings.quantize,
+        calibration=None if quantized is None else msgspec.convert(quantized.artefact, Quantization).origin,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,7 @@ import msgspec
 
 from blockfront.errors import RunError
 from blockfront.python_file import import_file
+from blockfront.sweep.quantizing import INT8, quantize_trained
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
 class Job:
     """One network to work on, by id and text. `files` of the user's own may define its blocks and its task.
 
-    `artefact` is what its adaptation found, as JSON, where it has one and was trained.
+    `artefact` is what its adaptation found, as JSON, where it has one and was trained. For int8 `quantize` says
+    how a trained network becomes it, and `calibration` by what it did.
     """
 
     network_id: str
@@ -34,6 +37,8 @@ class Job:
     threads: int
     files: tuple[str, ...] = ()
     artefact: dict[str, Any] | None = None
+    quantize: str | None = None
+    calibration: str | None = None
 
 
 @dataclass(frozen=True)
@@ -85,11 +90,13 @@ class Trained:
     checkpoint: Path
 
 
-def train_network(job: Job, dataset: Dataset, recipe: Recipe, device: str, keep: bool = False) -> Trained:
+def train_network(
+    job: Job, dataset: Dataset, recipe: Recipe, device: str, keep: bool = False, until: int | None = None
+) -> Trained:
     """Train a network from scratch and test it: its `trainings`, and its `adaptations` where it has one.
 
     The weights and the order of images have the job's seed. An interrupted training goes on from its last epoch, if it
-    was on this machine.
+    was on this machine. With `until` it stops after that epoch, without scores.
     """
     from blockfront.sweep.adapting import train_and_adapt
     from blockfront.training import seeded, train
@@ -107,9 +114,23 @@ def train_network(job: Job, dataset: Dataset, recipe: Recipe, device: str, keep:
         else:
             # What is minimised where that is more than the task's criterion, such as losses of auxiliary heads.
             loss = getattr(module, "loss", None)
-            parts = {"trainings": (train(module, dataset, recipe, loss=loss, checkpoint=checkpoint, **where),)}
+            parts = {
+                "trainings": (train(module, dataset, recipe, loss=loss, checkpoint=checkpoint, until=until, **where),)
+            }
+        if job.quantize is not None and until is None:
+            scored = _scored(network, module, parts)
+            parts = quantize_trained(scored, network.signature, dataset, recipe, job.quantize, where, parts)
     facts = {"network": job.network, "network_id": job.network_id, "recipe": recipe, **parts}
-    return Trained(parts, pack_weights(module, facts) if keep else None, checkpoint)
+    return Trained(parts, pack_weights(module, facts) if keep and until is None else None, checkpoint)
+
+
+def _scored(network: Network, module: nn.Module, parts: Mapping[str, Any]) -> nn.Module:
+    """The part of a trained module whose scores are the network's: as its adaptation has it, if there is one."""
+    adaptation = network.adaptation
+    if adaptation is None:
+        return module
+    artefact = msgspec.convert(parts["adaptations"][adaptation.name].artefact, adaptation.artefact)
+    return adaptation.adapt(module, artefact)
 
 
 def deployed(job: Job) -> tuple[Network, nn.Module, Any]:
@@ -124,6 +145,7 @@ def deployed(job: Job) -> tuple[Network, nn.Module, Any]:
 def _prepare(job: Job, means: Means) -> Compiled:
     from blockfront.design_space import count_cost
     from blockfront.targets.compiler.threads import use_threads
+    from blockfront.targets.quantization import RANDOM_INPUTS
 
     use_threads(job.threads)
     _settle()
@@ -133,6 +155,8 @@ def _prepare(job: Job, means: Means) -> Compiled:
     facts: dict[str, Any] = {"cost": cost}
     if network.adaptation is not None:
         facts["adapted"] = {network.adaptation.name: network.adaptation.origin(artefact)}
+    if means.options.precision == INT8:
+        facts["adapted"] = {**facts.get("adapted", {}), "int8": job.calibration or RANDOM_INPUTS}
     return Compiled(program, facts)
 
 

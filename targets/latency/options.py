@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 FLOAT32 = "float32"
 """The number format that networks are defined and trained in."""
+INT8 = "int8"
+"""That of networks whose convolutions and linear layers are quantised (`targets/quantization`)."""
 
 Traces = Callable[[Target, int], Mapping[str, str]]
 """Finds traces of tuned kernels, by the symbol of the kernel they are for, for so many threads of a target."""

@@ -54,7 +54,7 @@ MAY_IMPORT = {
         *("services", "validation", "sweep", "study", "console", "board", "blocks", "design_space", "targets"),
         *("training", "tasks", "analysis", "results"),
     },
-    FRONT: {"commands", "sweep", "study", "console", "targets", "blocks", "analysis"},
+    FRONT: {"commands", "services", "sweep", "study", "console", "targets", "blocks", "analysis"},
 }
 """Each room and the rooms below it; a room of `targets/` is named by itself, `targets` means them all."""
 

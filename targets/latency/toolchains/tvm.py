@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from typing import ClassVar
 
@@ -12,11 +13,13 @@ from blockfront.signature import Signature
 from blockfront.targets.compiler.compiling import PACKAGES, compile_model
 from blockfront.targets.compiler.program import Program
 from blockfront.targets.hardware.hardware import Hardware, require
+from blockfront.targets.hardware.integer import require_int8
 from blockfront.targets.hardware.target import Target
 from blockfront.targets.latency.calibration import load_calibration
 from blockfront.targets.latency.meters.measure import LoadedProgram, Session
-from blockfront.targets.latency.options import FLOAT32, Asked, RunOptions
+from blockfront.targets.latency.options import FLOAT32, INT8, Asked, RunOptions
 from blockfront.targets.latency.toolchain import Runs
+from blockfront.targets.quantization import QuantizedNetwork, quantize_untrained
 
 
 class TvmToolchain(Runs[Program, RunOptions]):
@@ -25,7 +28,7 @@ class TvmToolchain(Runs[Program, RunOptions]):
     name = "tvm"
     title = "compiled by TVM: processors' kernels scheduled by our rules, GPUs' by dlight"
     makes = Program
-    precisions = (FLOAT32,)
+    precisions = (FLOAT32, INT8)
     options: ClassVar[tuple[str, ...]] = ("tuned",)
 
     def accepts(self, hardware: Hardware) -> bool:
@@ -35,10 +38,12 @@ class TvmToolchain(Runs[Program, RunOptions]):
     def choose(self, asked: Asked) -> RunOptions:
         """All cores of the target by default, and the newest calibration of it.
 
-        Raises `UsageError` for more threads than the target has cores, and for a database without kernels tuned against
-        today's rules.
+        Raises `UsageError` for more threads than the target has cores, for int8 on a target without the arithmetic, and
+        for a database without kernels tuned against today's rules.
         """
         target = require(asked.hardware, Target)
+        if asked.precision == INT8:
+            require_int8(target)
         threads = target.check_threads(asked.threads)
         return RunOptions(
             target=target,
@@ -52,7 +57,14 @@ class TvmToolchain(Runs[Program, RunOptions]):
         )
 
     def prepare(self, module: nn.Module, signature: Signature, options: RunOptions, seed: int) -> Program:
-        """The module compiled for the target and compared with torch, on the inputs that `seed` draws."""
+        """The module compiled for the target and compared with torch, on the inputs that `seed` draws.
+
+        For int8 one that is not quantised yet is, by random inputs.
+        """
+        if options.precision == INT8 and not isinstance(module, QuantizedNetwork):
+            module = quantize_untrained(module, signature, seed)
+        if isinstance(module, QuantizedNetwork):
+            signature = replace(signature, tolerances={**module.tolerances, **signature.tolerances})
         return compile_model(module, signature, options.target, threads=options.threads, seed=seed, tuned=options.tuned)
 
     def load(self, prepared: Program, session: Session, threads: int) -> LoadedProgram:

@@ -1,0 +1,76 @@
+"""Two number formats on one front, as a section of a page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from blockfront.analysis.figure_front import plot_front
+from blockfront.analysis.metrics import OBJECTIVES, Objectives
+from blockfront.analysis.precision import precision_gains, precision_pair, precision_sentences
+from blockfront.analysis.report_page import Figures, Html, table, tag
+from blockfront.results import MISSING
+
+NOTE = (
+    "A family's cost at some {noun} is the least of its networks that are at least as good, each number format by its "
+    "own {noun}; the two are compared at the deciles of all {noun} that both reach, by the geometric mean of the "
+    "costs' ratio. Places are by cost at equal {noun} within a format. Brackets: 95 % bootstrap intervals, networks "
+    "resampled with both their results."
+)
+
+
+def precision_section(
+    studies: Mapping[str, pd.DataFrame],
+    figures: Figures,
+    objectives: Objectives = OBJECTIVES,
+    families: Sequence[str] | None = None,
+) -> Html | None:
+    """The section of the first two studies that differ in their number format alone; None where there are none."""
+    names = precision_pair(studies, objectives)
+    if names is None:
+        return None
+    cost, value = objectives.metrics
+    frames = [studies[name] for name in names]
+    formats = [next(iter(set(frame["precision"]) - {""})) for frame in frames]
+    gains = precision_gains(*frames, objectives)
+    caption = (
+        f"{value.noun[0].upper()}{value.noun[1:]} against {cost.label} in {formats[0]} (pale) and {formats[1]}: each "
+        f"format has its own fronts. {objectives.up} and left is better."
+    )
+    figure = plot_front(pd.concat(frames, ignore_index=True), cost.key, value.key, families=families)
+    lines = [
+        [
+            row["family"],
+            *(row[f"networks_{when}"] for when in ("before", "after")),
+            *(_place(row[f"place_{when}"]) for when in ("before", "after")),
+            row["levels"],
+            _gain(row),
+        ]
+        for row in gains.to_dict("records")
+    ]
+    columns = ["family", *(f">networks in {form}" for form in formats), *(f">place in {form}" for form in formats)]
+    columns += [">levels", f">times less {cost.label} in {formats[1]}"]
+    sentences = tag(
+        "ul", *(tag("li", line) for line in precision_sentences(gains, formats, objectives)), class_="headline"
+    )
+    return tag(
+        "section",
+        tag("h2", f"{formats[0]} and {formats[1]}: {' and '.join(names)}"),
+        sentences,
+        figures.add(figure, caption, caption),
+        table(f"What {formats[1]} saves, at equal {value.noun}", columns, lines),
+        tag("p", NOTE.format(noun=value.noun), class_="facts"),
+        id="precision",
+    )
+
+
+def _place(place: float) -> str:
+    return f"{place:.0f}" if math.isfinite(place) else MISSING
+
+
+def _gain(row: Mapping[str, float]) -> str:
+    if not math.isfinite(row["gain"]):
+        return MISSING
+    return f"{row['gain']:.2f} [{row['gain_low']:.2f}, {row['gain_high']:.2f}]"

@@ -1,0 +1,157 @@
+"""A trained network in int8: calibrated on training images, and scored beside itself in float32."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import torch
+from torch import Tensor, nn
+
+from blockfront.digest import digest
+from blockfront.targets.quantization import LayerNoise, Quantizer
+
+if TYPE_CHECKING:
+    from blockfront.results import Score
+    from blockfront.signature import Signature
+    from blockfront.training import Dataset, Recipe
+
+INT8 = "int8"
+"""The precision of a study whose networks are quantised once they are trained, and the adaptation that does it."""
+QUANTIZE = ("ptq", "qat")
+"""After training: by ranges alone, or with an epoch of training that knows of the rounding."""
+CALIBRATION_IMAGES = 256
+_BATCH = 64
+_NOISE_IMAGES = 16
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """How a trained network became int8: one of `QUANTIZE`, the observer of its ranges, and the images they are from.
+
+    `hash` is of the images as the network got them. `float_operators` are what of it stays float32. `layers` says what
+    each layer costs by itself on a few of the images, the worst first.
+    """
+
+    method: str
+    observer: str
+    images: int
+    hash: str
+    float_operators: tuple[str, ...]
+    layers: tuple[LayerNoise, ...] = ()
+
+    @property
+    def origin(self) -> str:
+        """Where the ranges come from, in words."""
+        more = ", and an epoch of training more" if self.method == "qat" else ""
+        return f"{self.images} training images ({self.hash}), {self.observer}{more}"
+
+
+def quantize_trained(
+    module: nn.Module,
+    signature: Signature,
+    dataset: Dataset,
+    recipe: Recipe,
+    method: str,
+    where: Mapping[str, Any],
+    parts: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The `parts` of a `Result` that training `module` found, with those of its int8 network in their place.
+
+    `module` is what was scored; it is calibrated on training images alone, and both are scored on the test images, on
+    the CPU, whose sums are exact. `where`: `train`'s arguments resolution, threads and seed.
+    """
+    from blockfront.blocks import deploy
+    from blockfront.results import Adapted
+    from blockfront.targets.quantization import OBSERVERS, calibrated
+    from blockfront.training import fed
+
+    start = time.perf_counter()
+    (training,) = parts["trainings"]
+    plain, observer = deploy(module), next(iter(OBSERVERS))
+    with fed(plain, dataset, **{**where, "device": "cpu"}) as feed:
+        images = [batch for batch, _ in feed.training(_BATCH, CALIBRATION_IMAGES)]
+        quantizer = calibrated(plain, signature, [(batch,) for batch in images], observer)
+        if method == "qat":
+            quantizer = _train_rounded(quantizer, plain, dataset, recipe, where)
+        quantized = quantizer.network()
+        both = _Both(dataset)
+        with torch.inference_mode():
+            for batch, targets in feed.test():
+                both.add(plain(batch), quantized(batch), targets)
+    found = Quantization(
+        method=method,
+        observer=observer,
+        images=sum(map(len, images)),
+        hash=digest(b"".join(batch.contiguous().numpy().tobytes() for batch in images), 12),
+        float_operators=quantized.float_operators,
+        layers=quantizer.noise(images[0][:_NOISE_IMAGES]),
+    )
+    adapted = Adapted(msgspec.to_builtins(found), both.plain.scores(), both.shares, both.changes)
+    seconds = training.seconds + time.perf_counter() - start
+    trained = replace(training, scores=both.quantized.scores(), seconds=seconds)
+    adaptations = {**parts.get("adaptations", {}), INT8: adapted}
+    return {**parts, "adaptations": adaptations, "trainings": (trained,)}
+
+
+def _train_rounded(
+    quantizer: Quantizer, plain: nn.Module, dataset: Dataset, recipe: Recipe, where: Mapping[str, Any]
+) -> Quantizer:
+    """The same with weights that an epoch more of training has, in which they are rounded, at a tenth of the rate."""
+    from blockfront.errors import RunError
+    from blockfront.training import train
+
+    if not quantizer.recorded.batched:
+        raise RunError("this network takes images one by one, and cannot be trained as it is rounded: --quantize ptq")
+    rounded = quantizer.rounded()
+    rounded.pretrained_cfg = getattr(plain, "pretrained_cfg", None)
+    train(rounded, dataset, replace(recipe, epochs=1, lr=recipe.lr / 10, ema=None), **where)
+    return quantizer.with_constants(rounded.constants)
+
+
+class _Both:
+    """A network in float32 and in int8 on the same test images."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        from blockfront.targets.quantization import Decibels
+        from blockfront.tasks import TASKS
+
+        task = TASKS[dataset.task]
+        self.plain, self.quantized = (task.evaluator(dataset.num_classes) for _ in range(2))
+        self._classes = "top1" in task.metrics
+        self._decibels = Decibels()
+        self._images = self._agree = self._lost = self._won = 0
+
+    def add(self, plain: Tensor, quantized: Tensor, targets: Tensor) -> None:
+        """Count a batch."""
+        self.plain.add(plain, targets)
+        self.quantized.add(quantized, targets)
+        self._decibels.add(plain, quantized)
+        if self._classes:
+            before, after = (outputs.argmax(1) for outputs in (plain, quantized))
+            self._images += len(targets)
+            self._agree += int((before == after).sum())
+            self._lost += int(((before == targets) & (after != targets)).sum())
+            self._won += int(((before != targets) & (after == targets)).sum())
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Of the test images, by columns."""
+        return {"float_agreement": self._agree / self._images} if self._images else {}
+
+    @property
+    def changes(self) -> dict[str, Score]:
+        """By columns, with intervals of their own."""
+        from blockfront.results import Score, paired95
+
+        found = {}
+        if self._images:
+            drop = (self._lost - self._won) / self._images
+            found["top1_drop"] = Score(drop, *paired95(self._lost, self._won, self._images))
+        if math.isfinite(self._decibels.value):
+            found["snr_db"] = Score(self._decibels.value)
+        return found

@@ -1,0 +1,72 @@
+"""Observers: which range of a tensor's values its int8s span, from what it held for the calibration images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from blockfront.targets.quantization.affine import Affine
+
+Range = tuple[float, float]
+_SAMPLED = 4096
+"""Values that are kept of each batch."""
+_SHARES = torch.linspace(1.0, 0.3, 29)
+"""Of the whole range, among which the least square error chooses."""
+_TAIL = 5e-5
+"""What the percentiles leave out at either end."""
+
+
+@dataclass
+class Seen:
+    """What a tensor held: its least and greatest value, and some of the others."""
+
+    low: float = float("inf")
+    high: float = -float("inf")
+    sample: list[Tensor] = field(default_factory=list)
+
+    def add(self, values: Tensor, generator: torch.Generator) -> None:
+        """Take note of one more batch."""
+        flat = values.detach().flatten()
+        low, high = flat.aminmax()
+        self.low, self.high = min(self.low, float(low)), max(self.high, float(high))
+        chosen = torch.randint(len(flat), (min(_SAMPLED, len(flat)),), generator=generator)
+        self.sample.append(flat[chosen])
+
+    def range(self, observer: str) -> Range:
+        """As an observer has it."""
+        return OBSERVERS[observer](torch.cat(self.sample), self.low, self.high)
+
+
+def _whole(sample: Tensor, low: float, high: float) -> Range:
+    """From the least to the greatest value."""
+    return low, high
+
+
+def _percentiles(sample: Tensor, low: float, high: float) -> Range:
+    """Without the outermost values, 1 in 20 000 at either end."""
+    ordered = sample.sort().values
+    place = int(len(ordered) * _TAIL)
+    return float(ordered[place]), float(ordered[-1 - place])
+
+
+def _least_squares(sample: Tensor, low: float, high: float) -> Range:
+    """The share of the whole range, from both ends, in which the mean square error is least."""
+
+    def error(share: float) -> float:
+        affine = Affine.spanning(share * low, share * high)
+        steps = (sample / affine.scale).round_().add_(affine.zero_point).clamp_(-128, 127)
+        return float(steps.sub_(affine.zero_point).mul_(affine.scale).sub_(sample).square_().mean())
+
+    share = min(_SHARES.tolist(), key=error)
+    return share * low, share * high
+
+
+OBSERVERS: Mapping[str, Callable[[Tensor, float, float], Range]] = {
+    "mse": _least_squares,
+    "minmax": _whole,
+    "percentile": _percentiles,
+}
+"""By name, the default first; each takes a sample of the values, the least and the greatest."""

@@ -1,0 +1,203 @@
+"""A module to the same module in int8: calibrated, rounded, and computed in exact integer arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from torch.fx import GraphModule, Interpreter, Node
+
+from blockfront.evaluation import in_evaluation
+from blockfront.signature import Signature
+from blockfront.targets.compiler.randomize import random_constants
+from blockfront.targets.quantization.absorbing import absorb_constants
+from blockfront.targets.quantization.affine import Affine
+from blockfront.targets.quantization.emitting import Emitter
+from blockfront.targets.quantization.finetuning import FakeQuantized
+from blockfront.targets.quantization.forms import (
+    CONCATENATIONS,
+    MOVES,
+    activations,
+    find_integer,
+    find_ranged,
+    name_of,
+)
+from blockfront.targets.quantization.observers import OBSERVERS, Range, Seen
+from blockfront.targets.quantization.recording import Recorded, named, record
+from blockfront.targets.quantization.sensitivity import LayerNoise, layer_noise
+
+_RANDOM_SAMPLES = 4
+RANDOM_INPUTS = "random inputs: it says nothing of accuracy, all of latency"
+"""What the ranges of `quantize_untrained` are from."""
+
+EXACT = 1e-6
+"""Off by no step of an integer, up to the float32 that the last layer gives."""
+AFTER_FLOATS = 1e-2
+"""Where float32 operators lie between integers, a rounding of theirs may move values by one step: what a hundred such
+change is a tenth of this, and what a wrong operator changes is far more."""
+
+Batch = Sequence[Tensor]
+"""One tensor for each input of a module; of images any number, where its operators take any."""
+
+
+class QuantizedNetwork(nn.Module):
+    """A network in int8: operators of `torch.ops.blockfront`, and float32 where those have no form.
+
+    It takes and gives what the network takes and gives. `float_operators` are the names of the operators, as ATen has
+    them, that are float32, each once.
+    """
+
+    def __init__(self, operators: GraphModule, recorded: Recorded, float_operators: tuple[str, ...]) -> None:
+        super().__init__()
+        self.operators = operators
+        self.float_operators = float_operators
+        self._batched = recorded.batched
+        self._outputs = recorded.outputs
+
+    @property
+    def tolerances(self) -> dict[str, float]:
+        """What compiled outputs may be off by, as `Signature.tolerances`: see `EXACT` and `AFTER_FLOATS`."""
+        return dict.fromkeys(self._outputs, AFTER_FLOATS if self.float_operators else EXACT)
+
+    def forward(self, *inputs: Tensor) -> object:
+        """What the network gives; images one by one where its operators take no more.
+
+        Raises `TypeError` for float64, in which values would be rounded to other integers.
+        """
+        if any(one.dtype == torch.float64 for one in inputs):
+            raise TypeError("a quantised network takes float32")
+        if self._batched or len(inputs[0]) == 1:
+            return named(self.operators(*inputs), self._outputs)
+        each = [self.operators(*(one[i : i + 1] for one in inputs)) for i in range(len(inputs[0]))]
+        return named(tuple(map(torch.cat, zip(*each, strict=True))), self._outputs)
+
+
+@dataclass(frozen=True)
+class Quantizer:
+    """A network as it was recorded, which of its operators are integer, and how their values are int8s."""
+
+    recorded: Recorded
+    integer: frozenset[Node]
+    affines: Mapping[Node, Affine]
+
+    def network(self) -> QuantizedNetwork:
+        """The network in int8."""
+        with torch.no_grad():
+            emitter = Emitter(self.recorded, self.integer, self.affines)
+            graph = emitter.emit()
+        computed = [node for node in self.recorded.graph.nodes if "val" in node.meta and node.op == "call_function"]
+        floats = {name_of(node) for node in computed if node not in self.integer and name_of(node) not in MOVES}
+        return QuantizedNetwork(GraphModule(emitter.constants, graph), self.recorded, tuple(sorted(floats)))
+
+    def noise(self, images: Tensor) -> tuple[LayerNoise, ...]:
+        """What each layer costs by itself; none for a network that takes images one by one."""
+        if not self.recorded.batched:
+            return ()
+        with torch.no_grad():
+            return layer_noise(self.recorded, self.integer, self.affines, images)
+
+    def rounded(self) -> FakeQuantized:
+        """The network in float32 with the values its int8s will have, for training."""
+        return FakeQuantized(self.recorded, self.integer, self.affines)
+
+    def with_constants(self, constants: dict[str, Tensor]) -> Quantizer:
+        """The same for other weights."""
+        return replace(self, recorded=replace(self.recorded, constants=constants))
+
+
+def calibrated(
+    module: nn.Module,
+    signature: Signature,
+    calibration: Iterable[Batch],
+    observer: str = next(iter(OBSERVERS)),
+    floats: Iterable[str] = (),
+) -> Quantizer:
+    """What `quantize` makes of `module`, before it is made."""
+    calibration = list(calibration)
+    with torch.no_grad():
+        recorded = record(module, signature, several=any(len(batch[0]) > 1 for batch in calibration))
+        absorb_constants(recorded)
+        integer = find_integer(recorded, frozenset(floats))
+        ranges = observe(recorded, find_ranged(recorded, integer), calibration, observer)
+    affines = {node: Affine.spanning(*ends) for node, ends in joined(recorded, integer, ranges).items()}
+    return Quantizer(recorded, integer, affines)
+
+
+def quantize(
+    module: nn.Module,
+    signature: Signature,
+    calibration: Iterable[Batch],
+    observer: str = next(iter(OBSERVERS)),
+    floats: Iterable[str] = (),
+) -> QuantizedNetwork:
+    """`module`, which is on the CPU and in evaluation mode from then on, in int8.
+
+    Ranges are those that `observer` finds for the batches of `calibration`. Layers of the names `floats` stay float32.
+    Where these are of several images, the network takes several at once. Raises `RunError` for a module that cannot be
+    recorded.
+    """
+    return calibrated(module, signature, calibration, observer, floats).network()
+
+
+def quantize_untrained(
+    module: nn.Module, signature: Signature, seed: int, floats: Iterable[str] = ()
+) -> QuantizedNetwork:
+    """`module` in int8 for a latency, with no data: the ranges are those of a few random inputs.
+
+    What is constant in it is random, as in whatever is compiled without data (`random_constants`).
+    """
+    samples = [signature.random(seed + i) for i in range(_RANDOM_SAMPLES)]
+    with random_constants(in_evaluation(module), seed, samples[0]):
+        return quantize(module, signature, samples, "minmax", floats)
+
+
+def observe(
+    recorded: Recorded, nodes: Iterable[Node], calibration: Iterable[Batch], observer: str
+) -> dict[Node, Range]:
+    """The ranges of operators' values over the batches of `calibration`."""
+    seen = {node: Seen() for node in nodes}
+    by_name = {node.name: one for node, one in seen.items()}
+    generator = torch.Generator().manual_seed(0)
+
+    class Observing(Interpreter):
+        def run_node(self, n: Node) -> object:
+            value = super().run_node(n)
+            if n.name in by_name:
+                by_name[n.name].add(value, generator)
+            return value
+
+    running = Observing(recorded.module())
+    for batch in calibration:
+        for images in [batch] if recorded.batched else zip(*(one.split(1) for one in batch), strict=True):
+            running.run(*images)
+    return {node: one.range(observer) for node, one in seen.items()}
+
+
+def joined(recorded: Recorded, integer: frozenset[Node], ranges: Mapping[Node, Range]) -> dict[Node, Range]:
+    """Ranges in which a concatenation and its parts have one, where that costs a part no more than a bit.
+
+    A part whose own range is less than half as wide keeps it, and passes by a table.
+    """
+    found = dict(ranges)
+    concatenations = [node for node in recorded.graph.nodes if node in integer and name_of(node) in CONCATENATIONS]
+    # A part may be of several, and what they have together reaches the next one in a round.
+    for _ in concatenations:
+        for node in concatenations:
+            roots = [node, *(_root(part, ranges) for part in activations(node))]
+            near = [root for root in roots if 2 * _width(ranges[root]) >= _width(found[node])]
+            together = min(found[root][0] for root in near), max(found[root][1] for root in near)
+            found |= {root: together for root in near if 2 * _width(ranges[root]) >= _width(together)}
+    return found
+
+
+def _root(node: Node, ranges: Mapping[Node, Range]) -> Node:
+    """Where the values of a node are computed that only moves them."""
+    while node not in ranges:
+        node = activations(node)[0]
+    return node
+
+
+def _width(ends: Range) -> float:
+    return max(ends[1], 0.0) - min(ends[0], 0.0)
