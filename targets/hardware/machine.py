@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 # For each instruction that multiplies bytes: instructions that four products for each lane of a register take,
 # registers that they need besides, and products for each lane in one multiplication.
-_BYTE_PRODUCTS = {"vpdpbusd": (1, 0, 4), "sdot": (1, 0, 4), "smull": (3, 12, 2), "pmaddwd": (4, 4, 2)}
+_BYTE_PRODUCTS = {"vpdpbusd": (1, 0, 4), "sdot": (1, 0, 4), "smull": (3, 2, 2), "pmaddwd": (4, 4, 2)}
 WORD = 4
 """Bytes in a word; channels are filled up to whole ones."""
 _BYTES = 16
@@ -69,14 +69,11 @@ class Machine:
         instructions, spare, _ = _BYTE_PRODUCTS[self.byte_products]
         # A register of pairs of bytes is multiplied into two of sums.
         together = WORD // self.word_bytes
-        # Where one instruction does not do it all, no operand is a lane of a register.
-        lane_operands = self.lane_operands and instructions == 1
         return replace(
             self,
             lanes=self.lanes * together,
             fma_per_cycle=self.fma_per_cycle / instructions / together,
             registers=(self.registers - spare) // together,
-            lane_operands=lane_operands,
             stored_at_once=_BYTES,
         )
 
