@@ -34,7 +34,10 @@ MAY_IMPORT = {
     "blockfront.design_space": {"adaptations", "agreement", "blocks", "engines", "tasks", "results"},
     "blockfront.targets.hardware": set(),
     "blockfront.targets.compiler": {"targets.hardware", "agreement", "integer"},
-    "blockfront.targets.latency": {"targets.hardware", "targets.compiler", "agreement", "board", "engines", "results"},
+    "blockfront.targets.quantization": {"targets.compiler", "agreement", "integer"},
+    "blockfront.targets.latency": {
+        *("targets.hardware", "targets.compiler", "targets.quantization", "agreement", "board", "engines", "results"),
+    },
     "blockfront.targets.library": {"targets.hardware", "targets.compiler", "targets.latency", "agreement"},
     "blockfront.targets.tuning": {"targets.hardware", "targets.compiler", "targets.latency", "agreement"},
     "blockfront.targets": {"targets.hardware", "targets.compiler", "targets.latency", "agreement", "results"},
