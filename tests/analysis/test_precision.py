@@ -49,7 +49,7 @@ def test_a_family_that_takes_half_as_long_gains_two_and_one_that_takes_as_long_n
 
 
 def test_accuracy_that_int8_costs_is_paid_in_latency():
-    """Of networks a step of accuracy worse the next larger one is needed, so that less than half of the cost is saved."""
+    """Of networks a step of accuracy worse the next larger one is needed, so that less than half is saved."""
     worse = study("int8", {"conv": 1.0, "vit": 1.5}, loss=0.1)
     gains = precision_gains(PLAIN, worse).set_index("family")
     assert 1 < gains.loc["conv", "gain"] < 2
