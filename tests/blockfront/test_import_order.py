@@ -39,6 +39,7 @@ MAY_IMPORT = {
         *("targets.hardware", "targets.compiler", "targets.quantization", "agreement", "board", "engines", "results"),
     },
     "blockfront.targets.library": {"targets.hardware", "targets.compiler", "targets.latency", "agreement"},
+    "blockfront.targets.npu": {"targets.compiler", "targets.latency"},
     "blockfront.targets.tuning": {"targets.hardware", "targets.compiler", "targets.latency", "agreement"},
     "blockfront.targets": {"targets.hardware", "targets.compiler", "targets.latency", "agreement", "results"},
     "blockfront.training": {"tasks", "results"},
