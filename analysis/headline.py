@@ -28,6 +28,10 @@ def headline(df: pd.DataFrame, objectives: Objectives = OBJECTIVES, draws: int =
     known, both = usable(df, cost.key), usable(df, cost.key, value.key)
     if table.empty:
         return ["No networks yet."]
+    if known.empty and (table["state"] == "rejected").any():
+        reasons = ", ".join(sorted(set(table["rejected"]) - {""}))
+        rejected = f"{(table['state'] == 'rejected').sum()} of {counted(len(table), 'network')}"
+        return [f"Nothing to compare: {rejected} did not meet their space's constraints ({reasons})."]
     if known.empty:
         return [f"No {cost.label} yet: none of the {counted(len(table), 'network')} has any, so there is no front."]
     if both.empty:

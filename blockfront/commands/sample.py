@@ -218,6 +218,7 @@ def _print_summary(plan: SweepPlan, frame: pd.DataFrame, path: Path) -> None:
     from blockfront.design_space.constraints import broken_by_count
     from blockfront.results import METRICS
     from blockfront.study.storage import hide_password
+    from blockfront.sweep.quantizing import LEAST_DB
 
     study, request = plan.study, plan.request
     dataset = request.dataset or plan.settings.dataset
@@ -242,6 +243,8 @@ def _print_summary(plan: SweepPlan, frame: pd.DataFrame, path: Path) -> None:
         tables.print_line(f"{len(rejected)} of {len(frame)} rejected ({share}): {reasons}")
     for line in stopped_sentence(frame, Objectives(*plan.settings.objectives)) if values else ():
         tables.print_line(line)
+    if noisy := int((frame["snr_db"] < LEAST_DB).sum()):
+        tables.print_line(f"{noisy} of {len(frame)} keep less than {LEAST_DB} dB of their outputs in int8: snr_db")
     storage = hide_password(request.storage)
     elsewhere = "" if request.storage == DEFAULT_STORAGE else f" --storage {shlex.quote(storage)}"
     tables.print_line()

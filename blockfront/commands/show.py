@@ -9,6 +9,8 @@ import typer
 from blockfront.commands.options import Debug, Json, Storage
 from blockfront.study.storage import DEFAULT_STORAGE
 
+_LAYERS = 5
+
 
 def show(
     network_id: Annotated[str, typer.Argument(metavar="ID", help="Id of a network, or its first digits.")],
@@ -43,6 +45,12 @@ def _print(found: dict[str, Any]) -> None:
     if samples:
         spread = f"{min(samples):.4g} to {max(samples):.4g} ms"
         print_line(f"{len(samples)} samples, {spread}")
+    layers = found["adaptations"].get("int8", {}).get("artefact", {}).get("layers", [])
+    if layers:
+        worst = [(layer["name"], layer["what"], f"{layer['snr_db']:.1f}") for layer in layers[:_LAYERS]]
+        print_table(
+            ["layer", "", "dB"], worst, title="what int8 costs most: dB that a layer alone leaves of the outputs"
+        )
     print_visits(found["visits"])
     print_kernels(found)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from blockfront.errors import UsageError
-from blockfront.services.accuracy import Accuracies
+from blockfront.services.accuracy import PUBLISHED, Accuracies
 from blockfront.study.reading import give_accuracies
 from blockfront.study.storage import load, open_study, opened
 from blockfront.study.trials import network_trials
@@ -58,6 +58,9 @@ def rank_networks(plan: SweepPlan, accuracies: Accuracies, progress: Progress, *
     asked = [network for _, network in plan.space.enumerate()]
     accuracies.require_some(asked)
     notes = accuracies.of(asked).notes
+    precision = plan.settings.precision
+    if precision != "float32" and accuracies.source == PUBLISHED:
+        notes = (f"accuracies are those of float32, not of {precision}", *notes)
     done = run_sweep(plan, progress, debug=debug)
     if done.quoted:
         notes = (f"{done.quoted} of these latencies were predicted before, by the same rules and models", *notes)

@@ -57,6 +57,16 @@ def networks_to_verify(what: str, storage: str, size: ImageSize, space: str | No
     return [NetworkToVerify(model.name, network.id, network.family, file=file)]
 
 
+def precision_of(what: str, storage: str) -> str:
+    """The number format of a study of that name; float32 of anything else."""
+    from blockfront.services.tune import known_studies
+    from blockfront.study.storage import list_studies
+
+    if what not in known_studies(storage):
+        return "float32"
+    return next(str(study["precision"]) for study in list_studies(storage) if study["study"] == what)
+
+
 def options_for(
     target: str, tracker: str | None, threads: int | None, tuned: bool, database: Path | None, precision: str
 ) -> RunOptions:
@@ -68,11 +78,13 @@ def options_for(
     from blockfront.board.sockets import tracker_address
     from blockfront.targets import Asked, get_target
     from blockfront.targets.latency.meters.board import BoardMeter
+    from blockfront.targets.latency.toolchain import require_precision
     from blockfront.targets.latency.toolchains.tvm import TvmToolchain
     from blockfront.targets.tuning.database import find_traces
 
     traces = find_traces(tuned, database)
-    options = TvmToolchain().choose(Asked(get_target(target), threads, precision, tracker, traces=traces))
+    require_precision(toolchain := TvmToolchain(), precision)
+    options = toolchain.choose(Asked(get_target(target), threads, precision, tracker, traces=traces))
     if tracker_address(tracker):
         BoardMeter().check(options)
     return options

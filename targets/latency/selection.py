@@ -15,7 +15,7 @@ from blockfront.targets.hardware.hardware import Hardware
 from blockfront.targets.latency.meter import METERS, Meter, Predicts, Reservation
 from blockfront.targets.latency.meters.measure import Measures
 from blockfront.targets.latency.options import Asked
-from blockfront.targets.latency.toolchain import TOOLCHAINS, Toolchain
+from blockfront.targets.latency.toolchain import TOOLCHAINS, Toolchain, require_precision
 
 AUTO = "auto"
 """What is asked for by those who leave the choice to us."""
@@ -83,9 +83,7 @@ def _toolchain(asked: Asked, name: str) -> Toolchain[Any, Any]:
     chosen = next(iter(fitting.values())) if name == AUTO else TOOLCHAINS[name]
     if chosen.name not in fitting:
         raise UsageError(f"toolchain {name} does not prepare networks for {asked.hardware.name}; {_those(fitting)}")
-    if asked.precision not in chosen.precisions:
-        offered = ", ".join(chosen.precisions)
-        raise UsageError(f"toolchain {chosen.name} prepares networks in {offered}, not in {asked.precision}")
+    require_precision(chosen, asked.precision)
     return chosen
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from torch import nn
 
+from blockfront.errors import UsageError
 from blockfront.registry import Registry
 from blockfront.results.latency import KernelTime
 from blockfront.signature import Signature
@@ -53,6 +54,13 @@ class Toolchain(ABC, Generic[Prepared, Chosen]):
     @abstractmethod
     def versions(self) -> Mapping[str, str]:
         """What can change its results, packages to versions; raises `UsageError` with what to install."""
+
+
+def require_precision(toolchain: Toolchain[Any, Any], precision: str) -> None:
+    """Raise `UsageError` for a number format that a toolchain prepares nothing in."""
+    if precision not in toolchain.precisions:
+        offered = ", ".join(toolchain.precisions)
+        raise UsageError(f"toolchain {toolchain.name} prepares networks in {offered}, not in {precision}")
 
 
 def packages(toolchain: Toolchain[Any, Any]) -> str:
