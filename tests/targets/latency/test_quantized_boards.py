@@ -8,7 +8,7 @@ from blockfront.targets.latency.emulation import emulated_boards, own_tracker, p
 from blockfront.targets.latency.meters.measure import run_program
 from tests.targets.compiler.test_quantized import IMAGE, Network
 
-pytestmark = pytest.mark.emulates
+pytestmark = [pytest.mark.emulates, pytest.mark.long]
 RPC = METERS["rpc"]
 BOARD = "rpi5"
 
