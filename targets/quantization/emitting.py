@@ -209,6 +209,15 @@ class Emitter:
         steps, zero_point = self.steps(node.args[0]), self.affine(node.args[0]).zero_point
         return self._call(torch.ops.aten.constant_pad_nd.default, steps, argument(node, 1, "pad"), zero_point)
 
+    def _upsample(self, node: Node, result: Node) -> Node:
+        """Rows and columns, each as often as it comes: torch has the operator for floats alone."""
+        steps = self.steps(node.args[0])
+        for axis in (2, 3):
+            before, after = (int(one.meta["val"].shape[axis]) for one in (node.args[0], node))
+            places = self._constant(torch.arange(before).repeat_interleave(after // before))
+            steps = self._call(torch.ops.aten.index_select.default, steps, axis, places)
+        return steps
+
     def _move(self, node: Node, result: Node) -> Node:
         def moved(one: Node) -> Node:
             return self.steps(one) if "val" in one.meta else self.floats(one)
@@ -239,6 +248,7 @@ _EMIT: Mapping[Any, Callable[[Emitter, Node, Node], Node]] = {
     (forms.AVERAGE,): Emitter._average,
     forms.CONCATENATIONS: Emitter._concatenate,
     forms.PADS: Emitter._pad,
+    forms.UPSAMPLINGS: Emitter._upsample,
     forms.MOVES: Emitter._move,
 }
 """By the names of operators; a sum or product of one tensor and a number is a table."""

@@ -27,6 +27,7 @@ _BOUNDS = {
     "clamp_min.default": (-inf, inf),
 }
 CLAMPS = tuple(_BOUNDS)
+UPSAMPLINGS = ("upsample_nearest2d.vec", "upsample_nearest2d.default")
 PADS = ("constant_pad_nd.default", "pad.default")
 MOVES = frozenset(
     {
@@ -98,7 +99,7 @@ def find_ranged(recorded: Recorded, integer: frozenset[Node]) -> list[Node]:
     ranged: dict[Node, None] = {}
     for node in recorded.graph.nodes:
         if node in integer:
-            moved = operator_name(node) in (*MOVES, *PADS)
+            moved = operator_name(node) in (*MOVES, *PADS, *UPSAMPLINGS)
             if not (moved or gives_float(node, integer) or clamp_after(node, integer)):
                 ranged[node] = None
             if node.op == "call_function":
@@ -191,6 +192,9 @@ def can_be_integer(node: Node, possible: Container[Node]) -> bool:
         return _is_plain_average(node)
     if name in PADS:
         return argument(node, 2, "value", 0) in (0, None) and argument(node, 2, "mode", "constant") in ("constant", 0)
+    if name in UPSAMPLINGS:
+        before, after = (one.meta["val"].shape[2:] for one in (read[0], node))
+        return all(wide % narrow == 0 for wide, narrow in zip(after, before, strict=True))
     if name in MOVES or name in TABLED:
         return len(read) == 1
     return name in CONCATENATIONS

@@ -59,7 +59,11 @@ class QuantizedNetwork(nn.Module):
     @property
     def tolerances(self) -> dict[str, float]:
         """What compiled outputs may be off by, as `Signature.tolerances`: see `EXACT` and `AFTER_FLOATS`."""
-        return dict.fromkeys(self._outputs, AFTER_FLOATS if self.float_operators else EXACT)
+        quantized = (
+            node.args[0] for node in self.operators.graph.nodes if node.target is torch.ops.blockfront.quantize.default
+        )
+        floats_before_integers = any(node.op != "placeholder" for node in quantized)
+        return dict.fromkeys(self._outputs, AFTER_FLOATS if floats_before_integers else EXACT)
 
     def forward(self, *inputs: Tensor) -> object:
         """What the network gives; images one by one where its operators take no more.
