@@ -74,17 +74,19 @@ def quantize_trained(
     from blockfront.design_space.detector import AnchorsApart
     from blockfront.results import Adapted
     from blockfront.targets.quantization import OBSERVERS, calibrated
+    from blockfront.tasks import TASKS
     from blockfront.training import fed
 
     start = time.perf_counter()
     (training,) = parts["trainings"]
     plain, observer = deploy(module), next(iter(OBSERVERS))
-    recorded = AnchorsApart(plain).eval() if network.places else plain
+    places = TASKS[network.task].places
+    recorded = AnchorsApart(plain).eval() if places else plain
     with fed(plain, dataset, **{**where, "device": "cpu"}) as feed:
         images = [batch for batch, _ in feed.training(_BATCH, CALIBRATION_IMAGES)]
         quantizer = calibrated(recorded, network.signature, [(batch,) for batch in images], observer)
         if method == "qat":
-            if network.places:
+            if places:
                 raise RunError("detectors become int8 by ranges alone: --quantize ptq")
             quantizer = _train_rounded(quantizer, plain, dataset, recipe, where)
         quantized = quantizer.network()
@@ -115,7 +117,7 @@ def _train_rounded(
 
     if not quantizer.recorded.batched:
         raise RunError("this network takes images one by one, and cannot be trained as it is rounded: --quantize ptq")
-    rounded = quantizer.rounded()
+    rounded: Any = quantizer.rounded()
     rounded.pretrained_cfg = getattr(plain, "pretrained_cfg", None)
     train(rounded, dataset, replace(recipe, epochs=1, optimizer="adamw", lr=_QAT_RATE, ema=None), **where)
     return quantizer.with_constants(rounded.constants)

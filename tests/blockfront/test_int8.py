@@ -91,6 +91,7 @@ def test_a_difference_of_shares_that_is_paired_is_narrower_than_one_that_is_not(
 
 @pytest.mark.compiles
 @pytest.mark.processes
+@pytest.mark.long
 def test_a_study_in_int8_is_one_of_its_own(bench):
     """`bench sample --precision int8` trains, quantises and compiles; show, verify and rank know the format."""
     said = bench("sample", "--n", "1", *OPTIONS, "--precision", "int8", "--workers", "1")
