@@ -34,7 +34,7 @@ def verify(
     ],
     target: Annotated[str, typer.Option(help="Hardware: a name of `bench targets`, or file.py:name.")],
     threads: Annotated[int | None, typer.Option(help="Threads on the target (default: all of its cores).")] = None,
-    precision: Precision = "float32",
+    precision: Precision = None,
     tracker: Tracker = None,
     tuned: Tuned = False,
     database: Database = None,

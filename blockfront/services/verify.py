@@ -58,7 +58,7 @@ def networks_to_verify(what: str, storage: str, size: ImageSize, space: str | No
 
 
 def options_for(
-    target: str, tracker: str | None, threads: int | None, tuned: bool, database: Path | None, precision: str
+    target: str, tracker: str | None, threads: int | None, tuned: bool, database: Path | None, precision: str | None
 ) -> RunOptions:
     """How networks are compiled for a target, and where its devices are.
 

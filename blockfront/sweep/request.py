@@ -39,7 +39,8 @@ class Request:
     `models`, names of known networks as `list_networks` takes them, the study grows by those that it lacks, at the size
     `input` (such as 1x224x320) or their own, whatever `n` and `space` are.
 
-    Networks of precision int8 are trained in float32; `quantize` says how they become int8 then, one of `QUANTIZE`.
+    `precision` is the toolchain's first by default. Networks of precision int8 are trained in float32; `quantize` says
+    how they become int8 then, one of `QUANTIZE`.
 
     Limits are in minutes a network: `profile_minutes` for compiling and timing, `train_minutes` for training.
     """
@@ -62,7 +63,7 @@ class Request:
     device: str = "auto"
     train: bool = True
     toolchain: str = "auto"
-    precision: str = "float32"
+    precision: str | None = None
     quantize: str = "ptq"
     runner: str = "auto"
     tracker: str | None = None
@@ -177,7 +178,7 @@ def resolve(request: Request) -> SweepPlan:
         target_definition=target.definition(),
         runner=means.meter.name,
         toolchain=means.toolchain.name,
-        precision=request.precision,
+        precision=options.precision,
         threads=options.threads,
         dataset=dataset.ref if dataset else None,
         dataset_fingerprint=dataset.fingerprint if dataset else None,
@@ -191,11 +192,11 @@ def resolve(request: Request) -> SweepPlan:
         objectives=choose_objectives(request, dataset),
         scores=scored(TASKS[dataset.task].metrics) if dataset else (),
         train_seeds=request.train_seeds,
-        quantize=request.quantize if request.precision == INT8 and dataset else None,
+        quantize=request.quantize if options.precision == INT8 and dataset else None,
     )
     return SweepPlan(
         request=request,
-        study=request.study or _study_name(space.name, target.name, request),
+        study=request.study or _study_name(space.name, target.name, options.precision, request),
         space=space,
         dataset=dataset,
         recipe=recipe,
@@ -207,9 +208,9 @@ def resolve(request: Request) -> SweepPlan:
     )
 
 
-def _study_name(space: str, target: str, request: Request) -> str:
-    precision = "" if request.precision == "float32" else f"-{request.precision}"
-    precision += "-qat" if request.precision == INT8 and request.quantize == "qat" else ""
+def _study_name(space: str, target: str, form: str, request: Request) -> str:
+    precision = "" if form == "float32" else f"-{form}"
+    precision += "-qat" if form == INT8 and request.quantize == "qat" else ""
     threads = f"-t{request.threads}" if request.models and request.threads else ""
     return f"{space}-{target}{precision}{threads}{'-tuned' if request.tuned else ''}"
 

@@ -83,9 +83,6 @@ def _toolchain(asked: Asked, name: str) -> Toolchain[Any, Any]:
     chosen = next(iter(fitting.values())) if name == AUTO else TOOLCHAINS[name]
     if chosen.name not in fitting:
         raise UsageError(f"toolchain {name} does not prepare networks for {asked.hardware.name}; {_those(fitting)}")
-    if asked.precision not in chosen.precisions:
-        offered = ", ".join(chosen.precisions)
-        raise UsageError(f"toolchain {chosen.name} prepares networks in {offered}, not in {asked.precision}")
     return chosen
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from torch import nn
 
+from blockfront.errors import UsageError
 from blockfront.registry import Registry
 from blockfront.results.latency import KernelTime
 from blockfront.signature import Signature
@@ -28,8 +29,8 @@ class Toolchain(ABC, Generic[Prepared, Chosen]):
     """Makes networks ready, so that a meter can find their time.
 
     `makes` is the type of what it prepares, by which meters know whether they can take it. `precisions` are the number
-    formats it prepares networks in. `options` are those of the command line that it has a use for, beside the ones that
-    everything has.
+    formats it prepares networks in, the first where none is asked for. `options` are those of the command line that it
+    has a use for, beside the ones that everything has.
     """
 
     name: str
@@ -41,6 +42,13 @@ class Toolchain(ABC, Generic[Prepared, Chosen]):
     @abstractmethod
     def accepts(self, hardware: Hardware) -> bool:
         """Whether it prepares networks for that hardware."""
+
+    def precision(self, asked: Asked) -> str:
+        """The number format that is asked for, its first where none is; raises `UsageError` for one it has not."""
+        if asked.precision is not None and asked.precision not in self.precisions:
+            offered = ", ".join(self.precisions)
+            raise UsageError(f"toolchain {self.name} prepares networks in {offered}, not in {asked.precision}")
+        return asked.precision or self.precisions[0]
 
     @abstractmethod
     def choose(self, asked: Asked) -> Chosen:
