@@ -34,6 +34,8 @@ from blockfront.analysis.paired import Paired, compare_runs, percentage
 from blockfront.analysis.pareto import best_within, front, front_mask, hypervolume
 from blockfront.analysis.report import render_report, write_report
 from blockfront.analysis.speedup import accuracy_levels, speedups
+from blockfront.analysis.stopping import StoppedEarly, stopped_early
+from blockfront.analysis.swaps import swaps
 from blockfront.results import METRICS, Metric
 from blockfront.results.intervals import wilson95
 
@@ -47,6 +49,7 @@ __all__ = [
     "Metric",
     "Objectives",
     "Paired",
+    "StoppedEarly",
     "accuracy_levels",
     "answer_lines",
     "best_at_budgets",
@@ -81,7 +84,9 @@ __all__ = [
     "spearman_interval",
     "speedups",
     "split_sources",
+    "stopped_early",
     "study_box",
+    "swaps",
     "tidy",
     "usable",
     "wilson95",

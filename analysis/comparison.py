@@ -70,7 +70,8 @@ def comparison_sentences(comparison: Comparison) -> list[str]:
     best: dict[str, str] = {}
     for name, table in comparison.speedups.items():
         source = _source(comparison.studies[name], cost)
-        where = f"{name} ({source})" if source else name
+        told = [source, "families in pairs" if not table.empty and table["paired"].all() else ""]
+        where = f"{name} ({', '.join(filter(None, told))})" if any(told) else name
         if table.empty or table["speedup"].notna().sum() == 0:
             sentences.append(f"{where}: not enough networks with {value.noun} to compare families.")
             continue

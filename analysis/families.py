@@ -1,7 +1,8 @@
 """How families compare: shares of the merged front, hypervolumes, best values, each with an interval.
 
-All intervals are 95 % bootstrap intervals: the study's networks are resampled with replacement, seeded, and where
-they were trained several times, so are the trainings' seeds (`seeds.drawn_gains`). They cover which networks were
+All intervals are 95 % bootstrap intervals: the study's networks are resampled with replacement, seeded, those of one
+skeleton together (`statistics.held`), and where they were trained several times, so are the trainings' seeds
+(`seeds.drawn_gains`). They cover which networks were
 sampled from the space, and the luck of training where it is known. They do not cover timing noise, the error of a
 prediction or the finite test set.
 
@@ -24,7 +25,7 @@ from blockfront.analysis.frame import require_comparable, tidy, usable
 from blockfront.analysis.metrics import OBJECTIVES, Objectives
 from blockfront.analysis.pareto import front_mask, front_masks, hypervolume
 from blockfront.analysis.seeds import drawn_gains
-from blockfront.analysis.statistics import MIN_NETWORKS, percentile95, present
+from blockfront.analysis.statistics import MIN_NETWORKS, drawn_together, held, percentile95
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Lead:
     """Which family has the best value within a budget of cost, and by how much over the next family.
 
     `margin` and its interval say how much better its value is, in the value's unit; `leads` is the share of resamples
-    in which `family` is again the strict leader.
+    in which `family` is again the strict leader. `paired` says that resamples were of skeletons that families share.
     """
 
     budget: float
@@ -60,6 +61,7 @@ class Lead:
     margin_low: float
     margin_high: float
     leads: float
+    paired: bool
 
 
 def study_box(df: pd.DataFrame, objectives: Objectives = OBJECTIVES) -> Box:
@@ -85,7 +87,8 @@ def family_table(
     front), share (on_front over the merged front's size) with share_low and share_high (percentile interval,
     NaN below 5 finished networks in the study), hypervolume (of the family's own front, as a share of `box`,
     by default `study_box`) with hypervolume_low and hypervolume_high (NaN below 5 finished networks of the
-    family). Raises UsageError when the rows mix targets or latency sources.
+    family), paired (whether resamples were of skeletons). Raises UsageError when the rows mix targets or latency
+    sources.
     """
     require_comparable(df, objectives.cost, objectives.value)
     rows_of = tidy(df)["family"].value_counts()
@@ -94,7 +97,7 @@ def family_table(
     family = table["family"].to_numpy(dtype=str)
     box = box or study_box(df, objectives)
     corner = (box.cost, objectives.sign * box.value)
-    drawn = present(len(table), draws, seed) if len(table) else np.zeros((draws, 0), dtype=bool)
+    drawn = held(table, draws, seed)
     reseeded = drawn_gains(table, objectives, draws, seed)
     drawn_fronts = front_masks(costs, reseeded, drawn)
     sizes = drawn_fronts.sum(axis=1)
@@ -124,7 +127,7 @@ def family_table(
         )
     columns = ["family", "networks", "finished", "on_front", "share", "share_low", "share_high"]
     columns += ["hypervolume", "hypervolume_low", "hypervolume_high"]
-    result = pd.DataFrame(rows, columns=columns)
+    result = pd.DataFrame(rows, columns=columns).assign(paired=drawn_together(table))
     order = ["share", "hypervolume", "finished", "family"]
     return result.sort_values(order, ascending=[False, False, False, True]).reset_index(drop=True)
 
@@ -177,7 +180,7 @@ def best_at_budgets(
     table = _by_cost(df, objectives)
     costs, gains = objectives.costs(table), objectives.gains(table)
     family = table["family"].to_numpy(dtype=str)
-    drawn = present(len(table), draws, seed) if len(table) else np.zeros((draws, 0), dtype=bool)
+    drawn = held(table, draws, seed)
     reseeded = drawn_gains(table, objectives, draws, seed)
     rows = []
     for budget in default_budgets(df, objectives) if budgets is None else budgets:
@@ -224,7 +227,7 @@ def lead(
         return None
     best = best.sort_values(["value", "cost"], ascending=[objectives.sign < 0, True], ignore_index=True)
     first, second = best.iloc[0], best.iloc[1]
-    drawn = present(len(table), draws, seed)
+    drawn = held(table, draws, seed)
     within = (table[objectives.cost] <= budget).to_numpy()
     family, reseeded = table["family"], drawn_gains(table, objectives, draws, seed)
     bests = {}
@@ -246,4 +249,5 @@ def lead(
         margin_low=min(low, margin),
         margin_high=max(high, margin),
         leads=leads,
+        paired=drawn_together(table),
     )

@@ -20,9 +20,9 @@ def tidy(df: pd.DataFrame) -> pd.DataFrame:
 
     A missing family or state is "unknown", so that its networks are counted and named like any others. Columns beyond
     the documented ones are kept as they are; infinite numbers count as missing. A table without the intervals of its
-    shares gets Wilson's, where it says of how many test images.
+    shares of images gets Wilson's, where it says of how many test images.
     """
-    lacking = [m for m in METRICS.values() if m.is_share and m.interval and not {*m.interval} & {*df.columns}]
+    lacking = [m for m in METRICS.values() if m.counted and m.interval and not {*m.interval} & {*df.columns}]
     columns: dict[Any, Any] = {name: None if name in COLUMNS else df[name].reset_index(drop=True) for name in df}
     for name, column in COLUMNS.items():
         given = df[name] if name in df else pd.Series([None] * len(df), dtype=object)

@@ -12,7 +12,8 @@ from blockfront.analysis.figure_style import source_words
 from blockfront.analysis.frame import tidy, usable
 from blockfront.analysis.metrics import OBJECTIVES, Objectives
 from blockfront.analysis.pareto import front
-from blockfront.analysis.statistics import MIN_NETWORKS
+from blockfront.analysis.statistics import MIN_NETWORKS, drawn_together
+from blockfront.analysis.stopping import stopped_early
 from blockfront.results import METRICS, Metric
 
 
@@ -47,6 +48,8 @@ def headline(df: pd.DataFrame, objectives: Objectives = OBJECTIVES, draws: int =
     return [
         *_owner_sentence(both, families, len(front(df, cost.key, value.key))),
         *_lead_sentence(df, objectives, draws, seed),
+        *_pairs_sentence(both),
+        *stopped_sentence(df, objectives),
         _front_sentence(df, objectives, both, families),
         *_proxy_sentence(df, objectives, draws, seed),
         *_source_sentence(both, cost),
@@ -104,6 +107,32 @@ def _lead_sentence(df: pd.DataFrame, objectives: Objectives, draws: int, seed: i
     return [
         f"Within {middle.budget * cost.scale:g} {cost.unit}, {middle.family} reaches {value.text(middle.value)} "
         f"{value.short}, {margin} {unit} {than} {middle.runner_up} ({interval})."
+    ]
+
+
+def stopped_sentence(df: pd.DataFrame, objectives: Objectives = OBJECTIVES) -> list[str]:
+    """How many trainings were stopped early, and what that may have cost the front; empty where none was."""
+    found = stopped_early(df, objectives)
+    if found is None:
+        return []
+    loss = f"would be {found.loss:.1%} larger" if math.isfinite(found.loss) else "is not known"
+    return [
+        f"Training stopped early for {found.stopped} of {counted(found.networks, 'network')}, after {found.epochs:.0%} "
+        f"of all epochs: had each reached the upper end of its 95 % forecast, the front's hypervolume {loss}. A "
+        "family's own hypervolume, bests and ratios of cost know finished networks alone."
+    ]
+
+
+def _pairs_sentence(both: pd.DataFrame) -> list[str]:
+    """How families were compared, where their networks share skeletons."""
+    if not drawn_together(both):
+        return []
+    sizes = both.groupby(["study", "skeleton"])["family"].nunique()
+    whole = int((sizes == both["family"].nunique()).sum())
+    skeletons = f"{whole} of {counted(len(sizes), 'skeleton')}"
+    return [
+        f"Families are compared in pairs: {skeletons} have a finished network of every family, and intervals resample "
+        "skeletons."
     ]
 
 

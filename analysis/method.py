@@ -38,7 +38,7 @@ def study_facts(df: pd.DataFrame) -> str:
     parts.append(f"{threads} {'thread' if threads == '1' else 'threads'}" if threads else "")
     parts.append(_joined(table, "dataset"))
     states = table["state"].value_counts()
-    order = ("complete", "running", "waiting", "rejected", "failed")
+    order = ("complete", "stopped", "running", "waiting", "rejected", "failed")
     counts = [f"{states[name]} {name}" for name in sorted(states.index, key=lambda s: (s not in order, s))]
     parts.append(counted(len(table), "network") + (f": {', '.join(counts)}" if counts else ""))
     return " · ".join(part for part in parts if part)
@@ -105,7 +105,7 @@ def _value_pairs(table: pd.DataFrame, objectives: Objectives) -> list[tuple[str,
 def _interval_meaning(value: Metric, several: bool) -> str:
     """What the interval of a value covers, after one training a network or several."""
     kind = "Wilson's 95 % interval for the number of test images"
-    if not value.is_share or several:
+    if not value.counted or several:
         kind = "A 95 % interval over the test images" + (" and the trainings" if several else "")
     covered = " and the trainings' randomness" if several else ", not the training's randomness"
     return (

@@ -88,8 +88,10 @@ def percentage(text: str) -> float:
     >>> percentage("5%")
     0.05
 
-    Raises UsageError for anything else, a bare number too, which could be either.
+    Raises UsageError for anything else, a bare number too, which could be either, and for one below 0.
     """
+    if re.fullmatch(r"-[0-9]+(\.[0-9]+)? ?%", text):
+        raise UsageError(f"{text} is below 0: write how much slower is too slow, 0% or more")
     if not re.fullmatch(r"[0-9]+(\.[0-9]+)? ?%", text):
         raise UsageError(f"{text!r} is no percentage: write 5% or 2.5%")
     return float(text.rstrip("% ")) / 100

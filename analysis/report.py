@@ -28,6 +28,7 @@ from blockfront.analysis.report_tables import (
     families_note,
     families_table,
     front_table,
+    swaps_table,
 )
 from blockfront.analysis.statistics import MIN_NETWORKS
 from blockfront.errors import UsageError
@@ -44,6 +45,11 @@ INTERVALS = ", with 95 % intervals of {noun} for the size of the test set"
 CORRELATION_CAPTION = (
     "Networks of similar MACs differ in {cost}. Inside the shaded middle third of MACs, size explains "
     "little and a proxy has to tell designs apart."
+)
+SWAPS_NOTE = (
+    "Over the skeletons in which both have a network: the geometric mean of the ratio, and the mean difference. Where "
+    "the space scales widths to meet its constraints, each network has a scale of its own. Brackets: 95 % bootstrap "
+    "intervals over skeletons."
 )
 
 ALIKE = (
@@ -220,6 +226,8 @@ def _source_sections(
             parts.append(figures.add(plot_share(rows, objectives, families=families), label))
         parts.append(families_table(rows, source, default_budgets(rows, objectives), objectives))
         parts.append(tag("p", families_note(rows, objectives), class_="facts"))
+        swapped = swaps_table(rows, source, objectives)
+        parts += [] if swapped is None else [swapped, tag("p", SWAPS_NOTE, class_="facts")]
     for key, metric in METRICS.items():
         if metric.depends_on == "target" and metric.direction == "minimize" and key != cost.key:
             parts += _other_front(rows, Objectives(key, value.key), suffix, families, figures)

@@ -16,7 +16,8 @@ from blockfront.analysis.metrics import OBJECTIVES, Objectives, intervals
 from blockfront.analysis.pareto import front
 from blockfront.analysis.report_page import Html, breakable, escape, table, tag
 from blockfront.analysis.seeds import covered
-from blockfront.analysis.statistics import MIN_NETWORKS
+from blockfront.analysis.statistics import MIN_NETWORKS, drawn_together
+from blockfront.analysis.swaps import swaps
 from blockfront.results import METRICS, MISSING, Metric
 
 SIZES = ("macs", "params")
@@ -110,6 +111,24 @@ def families_table(
     return table(f"Families ({sourced(cost, source)}), largest share of the front first", columns, lines)
 
 
+def swaps_table(df: pd.DataFrame, source: str, objectives: Objectives = OBJECTIVES) -> Html | None:
+    """What each other block costs and gives in the skeletons of the family with the largest share of the front; None
+    where networks were not drawn in pairs."""
+    cost, value = objectives.metrics
+    reference = str(family_table(df, objectives, draws=1)["family"].iloc[0])
+    found = swaps(df, reference, objectives)
+    if found.empty:
+        return None
+    columns = ["family", ">skeletons", f">{cost.label} ratio", ">trained", f">{value.short} difference ({value.unit})"]
+    lines = []
+    for row in found.to_dict("records"):
+        ratio = _value(*(f"{row[f'cost_ratio{end}']:.2f}".replace("nan", MISSING) for end in ("", "_low", "_high")))
+        step = _metric(value, *(row[f"difference{end}"] for end in ("", "_low", "_high")))
+        lines.append([row["family"], row["skeletons"], ratio, row["trained"], step])
+    caption = f"Swapping {reference} for another block in the same skeleton ({sourced(cost, source)})"
+    return table(caption, columns, lines)
+
+
 def sourced(cost: Metric, source: str) -> str:
     """The cost's label, with the source of its values where they hold for one target: "latency predicted"."""
     return f"{cost.label} {source}" if cost.depends_on == "target" else cost.label
@@ -119,11 +138,13 @@ def families_note(df: pd.DataFrame, objectives: Objectives = OBJECTIVES) -> str:
     """What the families table's numbers mean, with the corner its hypervolumes are bounded by."""
     box = study_box(df, objectives)
     cost, value = objectives.metrics
+    pairs = drawn_together(tidy(df))
+    resampled = "skeletons with all their networks resampled" if pairs else "networks resampled"
     return (
         f"Finished: with {cost.label} and {value.noun}. Share: of the networks on the merged front. Hypervolume: the "
         f"area the family's own front dominates, of the rectangle from {cost.text(box.cost)} at "
         f"{value.text(box.value)} to {cost.text(box.ideal_cost)} at {value.text(box.ideal_value)}. "
-        "Brackets: 95 % bootstrap intervals, networks resampled with replacement within the study. They cover "
+        f"Brackets: 95 % bootstrap intervals, {resampled} with replacement within the study. They cover "
         f"{covered(tidy(df), objectives)}. A resample can lose good networks and never finds better ones, so after one "
         f"training each, intervals of hypervolume and best {value.noun} end at the value itself. No interval is given "
         f"below {MIN_NETWORKS} networks."

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from blockfront.analysis.metrics import Objectives
+from blockfront.analysis.statistics import drawn_together
 from blockfront.results import seed_column
 
 
@@ -46,9 +47,7 @@ def drawn_gains(table: pd.DataFrame, objectives: Objectives, draws: int, seed: i
 
 def covered(table: pd.DataFrame, objectives: Objectives) -> str:
     """What intervals of these networks cover, and what they do not, in words after "They cover"."""
+    sampled = f"which {'skeletons' if drawn_together(table) else 'networks'} were sampled"
     if math.isnan(seed_deviation(table, objectives.value)):
-        return "which networks were sampled, not training or timing noise nor the error of a prediction or a simulation"
-    return (
-        "which networks were sampled and the seeds of their trainings, not timing noise nor the error of a prediction "
-        "or a simulation"
-    )
+        return f"{sampled}, not training or timing noise nor the error of a prediction or a simulation"
+    return f"{sampled} and the seeds of their trainings, not timing noise nor the error of a prediction or a simulation"

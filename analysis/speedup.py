@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from blockfront.analysis.frame import require_comparable, usable
 from blockfront.analysis.metrics import OBJECTIVES, Objectives
 from blockfront.analysis.seeds import drawn_gains
-from blockfront.analysis.statistics import MIN_NETWORKS, percentile95, present
+from blockfront.analysis.statistics import MIN_NETWORKS, drawn_together, held, percentile95
 from blockfront.errors import UsageError
 
 LEVELS = 9
@@ -44,8 +44,9 @@ def speedups(
     Columns: best, family, networks (finished), levels (accuracies that both reach), wins (levels of those at which the
     best costs less), speedup (geometric mean over them of the costs' ratio, NaN without one), speedup_low,
     speedup_high (95 % percentile interval, networks and training seeds resampled with the best family kept, widened
-    where needed to hold the value). Empty with fewer than two families. Raises UsageError when a cost is not above 0,
-    of which there is no ratio, and when the rows mix targets or latency sources.
+    where needed to hold the value), paired (whether resamples were of skeletons). Empty with fewer than two families.
+    Raises UsageError when a cost is not above 0, of which there is no ratio, and when the rows mix targets or latency
+    sources.
     """
     metric = objectives.cost
     require_comparable(df, metric, objectives.value)
@@ -61,7 +62,7 @@ def speedups(
         return pd.DataFrame([], columns=columns)
     cost, gain = objectives.costs(table), objectives.gains(table)
     everything = np.ones((1, len(table)), dtype=bool)
-    drawn = present(len(table), draws, seed)
+    drawn = held(table, draws, seed)
     whole = {name: least_costs(cost, gain, everything & (family == name), at)[0] for name in names}
     best = _best(whole)
     reseeded = drawn_gains(table, objectives, draws, seed)
@@ -77,9 +78,8 @@ def speedups(
         wins = int((whole[best][shared] < whole[name][shared]).sum())
         interval = (min(low, ratio), max(high, ratio))
         rows.append((best, name, int((family == name).sum()), int(shared.sum()), wins, ratio, *interval))
-    return pd.DataFrame(rows, columns=columns).sort_values(
-        ["speedup", "family"], ascending=[False, True], ignore_index=True
-    )
+    found = pd.DataFrame(rows, columns=columns).assign(paired=drawn_together(table))
+    return found.sort_values(["speedup", "family"], ascending=[False, True], ignore_index=True)
 
 
 def least_costs(

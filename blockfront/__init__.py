@@ -6,8 +6,8 @@
         networks = blockfront.sample(n=20, target="rk3399")
         blockfront.plot_front(networks).show()
 
-`blockfront.load(study)` reads a study as a DataFrame, one row a network; `blockfront.results.COLUMNS` documents its
-columns.
+`blockfront.rank(["resnet18", "mobilenet*"], target="rpi5")` does so for known networks, `blockfront.load(study)` reads
+a study as a DataFrame, one row a network; `blockfront.results.COLUMNS` documents its columns.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         plot_share,
         write_report,
     )
-    from blockfront.api import sample
+    from blockfront.api import rank, sample
     from blockfront.study.storage import load
 
 __version__ = "0.1.0"
@@ -35,6 +35,7 @@ __path__ = pkgutil.extend_path(__path__, __name__)
 
 _HOMES = {
     "load": "blockfront.study.storage",
+    "rank": "blockfront.api",
     "sample": "blockfront.api",
     "plot_correlation": "blockfront.analysis",
     "plot_edf": "blockfront.analysis",
@@ -51,6 +52,7 @@ __all__ = [
     "plot_front",
     "plot_kernels",
     "plot_share",
+    "rank",
     "sample",
     "write_report",
 ]

@@ -1,7 +1,8 @@
-"""The sweep from Python."""
+"""The sweep, and the ranking of known networks, from Python."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,3 +29,23 @@ def sample(n: int = 20, target: str = "host", *, quiet: bool = False, **options:
     plan = resolve(request)
     run_sweep(plan, progress)
     return load(plan.study, request.storage)
+
+
+def rank(
+    models: Iterable[str], target: str = "host", *, accuracy: str = "imagenet", quiet: bool = False, **options: Any
+) -> pd.DataFrame:
+    """Profile known networks as `bench rank` does; gives a row for each, in their order, with its accuracy.
+
+    `models` are names, patterns, lists or texts as that command takes them, `accuracy` is `imagenet`, a CSV file or
+    `none`; `options` are the fields of `blockfront.sweep.request.Request`, such as `input`, `threads`, `storage`. What
+    to take of them says `blockfront.analysis.choose_network`. Call it under `if __name__ == "__main__":`, too. Raises
+    UsageError for a wrong option and RunError when the sweep cannot go on.
+    """
+    from blockfront.console.progress import choose_progress
+    from blockfront.services.accuracy import Accuracies
+    from blockfront.services.rank import rank_networks
+    from blockfront.sweep.request import make_request, resolve
+
+    accuracies = Accuracies(accuracy)
+    plan = resolve(make_request(models=tuple(models), target=target, train=False, **options))
+    return rank_networks(plan, accuracies, choose_progress(quiet=quiet)).frame

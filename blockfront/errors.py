@@ -42,6 +42,13 @@ def first_line(error: BaseException) -> str:
     return line if line.startswith(kind) else kind + line
 
 
+def why_unreadable(error: Exception) -> str:
+    """Why a text file could not be read, in words: the system's, or that it is no text."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is no UTF-8 text"
+    return getattr(error, "strerror", None) or first_line(error)
+
+
 def debugging() -> bool:
     """Whether `BENCH_DEBUG` asks that errors which a user's work survives stop it, to be looked into."""
     return os.environ.get("BENCH_DEBUG", "0") not in ("", "0")

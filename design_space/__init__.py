@@ -6,6 +6,9 @@
 from blockfront.design_space.cnn import CnnNetwork
 from blockfront.design_space.cnn_space import DesignSpace
 from blockfront.design_space.cost import count_cost
+from blockfront.design_space.det import DetectionNetwork
+from blockfront.design_space.detector_head import DetectorHead
+from blockfront.design_space.detector_space import DetectorSpace
 from blockfront.design_space.dimension import Dimension, choice, integer
 from blockfront.design_space.known import KnownNetwork, known_network
 from blockfront.design_space.listed_space import ListedSpace, list_networks
@@ -25,6 +28,9 @@ __all__ = [
     "CnnNetwork",
     "Cost",
     "DesignSpace",
+    "DetectionNetwork",
+    "DetectorHead",
+    "DetectorSpace",
     "Dimension",
     "Head",
     "KnownNetwork",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 
 import torch
@@ -19,15 +20,8 @@ class ConvolutionalNetwork(nn.Module):
     def __init__(self, stem: Stem, stages: tuple[StageSpec, ...], head: Head, num_classes: int) -> None:
         super().__init__()
         self.stem = build_stem(stem)
-        blocks: list[nn.Module] = []
-        in_chs = stem.width
-        for stage in stages:
-            for position in range(stage.depth):
-                stride = stage.stride if position == 0 else 1
-                blocks.append(create_block(stage.block, in_chs, stage.width, stride, **dict(stage.options)))
-                in_chs = stage.width
-        self.blocks = nn.Sequential(*blocks)
-        self.head = build_head(in_chs, head, num_classes)
+        self.blocks = build_blocks(stem.width, stages)
+        self.head = build_head(stages[-1].width if stages else stem.width, head, num_classes)
         initialize(self)
         # A small classifier prefers no class at the start.
         nn.init.normal_(self.head.get_parameter("classifier.weight"), std=0.01)
@@ -41,12 +35,38 @@ class ConvolutionalNetwork(nn.Module):
         return {"stem": r"^stem", "blocks": r"^blocks\.(\d+)"}
 
 
+def family_of_stages(stages: tuple[StageSpec, ...]) -> str:
+    """The block type that stages are made of, or "mixed"."""
+    blocks = {stage.block for stage in stages}
+    return blocks.pop() if len(blocks) == 1 else "mixed"
+
+
+def check_strides(resolution: int, stem: Stem, stages: tuple[StageSpec, ...]) -> None:
+    """Raise `UsageError` when strides exceed the resolution."""
+    total = stem.total_stride * math.prod(stage.stride for stage in stages)
+    if total > resolution:
+        raise UsageError(
+            f"strides of {total} in all leave nothing of {resolution} pixels; raise the resolution or lower a stride"
+        )
+
+
 def build_stem(stem: Stem) -> nn.Sequential:
     """(N, 3, H, W) to (N, width, H / total_stride, W / total_stride)."""
     layers = _conv_norm_act(3, stem.width, stem.kernel, stem.stride, stem.act)
     if stem.pool:
         layers["pool"] = nn.MaxPool2d(3, 2, 1)
     return nn.Sequential(layers)
+
+
+def build_blocks(in_chs: int, stages: tuple[StageSpec, ...]) -> nn.Sequential:
+    """The blocks of all stages, one after the other."""
+    blocks: list[nn.Module] = []
+    for stage in stages:
+        for position in range(stage.depth):
+            stride = stage.stride if position == 0 else 1
+            blocks.append(create_block(stage.block, in_chs, stage.width, stride, **dict(stage.options)))
+            in_chs = stage.width
+    return nn.Sequential(*blocks)
 
 
 def build_head(in_chs: int, head: Head, num_classes: int) -> nn.Sequential:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
 from torch import nn
 
-from blockfront.design_space.build import ConvolutionalNetwork
+from blockfront.design_space.build import ConvolutionalNetwork, check_strides, family_of_stages
 from blockfront.design_space.cost import sum_cost
 from blockfront.design_space.network import KINDS, ImageNetwork
 from blockfront.design_space.spec import Head, StageSpec, Stem
@@ -28,18 +27,12 @@ class CnnNetwork(ImageNetwork):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        total = self.stem.total_stride * math.prod(stage.stride for stage in self.stages)
-        if total > self.resolution:
-            raise UsageError(
-                f"strides of {total} in all leave nothing of {self.resolution} pixels; "
-                "raise the resolution or lower a stride"
-            )
+        check_strides(self.resolution, self.stem, self.stages)
 
     @property
     def family(self) -> str:
         """The block type the network is made of, or "mixed"."""
-        blocks = {stage.block for stage in self.stages}
-        return blocks.pop() if len(blocks) == 1 else "mixed"
+        return family_of_stages(self.stages)
 
     @property
     def layers_cost(self) -> Cost:

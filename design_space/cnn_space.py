@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from timm.layers import make_divisible
 
 from blockfront.blocks import BLOCKS
 from blockfront.design_space.cnn import CnnNetwork
 from blockfront.design_space.dimension import Field, check_whole, values_of
+from blockfront.design_space.network import Network
 from blockfront.design_space.space import Space, Take, describe_field
 from blockfront.design_space.spec import Head, StageSpec, Stem
 from blockfront.design_space.stage import Stage, check_stage
@@ -44,6 +45,7 @@ class DesignSpace(Space):
     multiplier: Field = field(default=1.0, kw_only=True)
     head: Field = field(default=0, kw_only=True)
     head_act: Field = field(default="relu", kw_only=True)
+    fitted: ClassVar[tuple[str, ...]] = ("multiplier",)
 
     def __post_init__(self) -> None:
         if not self.stages:
@@ -61,7 +63,14 @@ class DesignSpace(Space):
         for number, stage in enumerate(self.stages, 1):
             check_stage(stage, number, self.family)
 
-    def make(self, take: Take) -> CnnNetwork:
+    def make(self, take: Take) -> Network:
+        resolution, num_classes, stem, stages = self.make_body(take)
+        head_width = take("head", self.head)
+        head = Head(head_width, take("head_act", self.head_act)) if head_width else Head()
+        return CnnNetwork(resolution, num_classes, stem, stages, head, task=self.task_of_networks)
+
+    def make_body(self, take: Take) -> tuple[int, int, Stem, tuple[StageSpec, ...]]:
+        """Resolution, outputs, stem and stages of a network, of the values that `take` gives."""
         resolution = take("resolution", self.resolution)
         num_classes = take("num_classes", self.num_classes)
         stem = Stem(
@@ -85,9 +94,7 @@ class DesignSpace(Space):
             known = BLOCKS[block].options
             options = {name: take(prefix + name, value) for name, value in stage.options if name in known}
             stages.append(StageSpec.of(block, depth, width, stride, **options))
-        head_width = take("head", self.head)
-        head = Head(head_width, take("head_act", self.head_act)) if head_width else Head()
-        return CnnNetwork(resolution, num_classes, stem, tuple(stages), head, task=self.task_of_networks)
+        return resolution, num_classes, stem, tuple(stages)
 
     def parts(self) -> dict[str, Any]:
         stages = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ COSTS = ("macs", "params", "activations")
 
 PROFILED = ("flash_bytes", "ram_bytes", "latency_ms")
 """Columns that profiling on a target gives: a network outside such bounds was drawn, and is rejected."""
+
+_JOINED = " and "
 
 
 def check_constraints(constraints: Constraints) -> None:
@@ -47,7 +50,12 @@ def why_rejected(row: Mapping[str, Any], constraints: Constraints) -> str | None
             raise RunError(f"the space bounds {name}, which {row['toolchain']} gives none of; leave the constraint out")
         if not low <= row[name] <= high:
             broken.append(f"{name} is outside {low:g} to {high:g}")
-    return " and ".join(broken) or None
+    return _JOINED.join(broken) or None
+
+
+def broken_by_count(reasons: Iterable[str]) -> list[tuple[str, int]]:
+    """Each bound that `why_rejected` named in any of `reasons`, and in how many, the commonest first."""
+    return Counter(broken for reason in reasons for broken in reason.split(_JOINED)).most_common()
 
 
 def _counted(constraints: Constraints) -> Constraints:

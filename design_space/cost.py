@@ -6,6 +6,7 @@ Every count is of the deployed network (re-parameterised branches fused), since 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -18,9 +19,11 @@ from torch.utils.flop_counter import flop_registry
 from blockfront.blocks import create_block
 from blockfront.blocks.deployment import deploy, fuse_branches
 from blockfront.design_space.build import build_head, build_stem
+from blockfront.design_space.detector import Levels
+from blockfront.design_space.detector_head import DetectorHead
 from blockfront.design_space.spec import BlockOptions, Head, StageSpec, Stem
 from blockfront.results.cost import Cost
-from blockfront.signature import Signature
+from blockfront.signature import Input, Signature
 
 _LAYERS = {torch.ops.aten.convolution, torch.ops.aten.addmm, torch.ops.aten.mm}
 
@@ -38,15 +41,35 @@ def count_cost(module: nn.Module, signature: Signature) -> Cost:
 
 def sum_cost(resolution: int, num_classes: int, stem: Stem, stages: Sequence[StageSpec], head: Head) -> Cost:
     """Cost of a whole network as the sum of its parts, each shape of a part counted once in a process."""
+    total, sides = backbone_cost(resolution, stem, stages)
+    width = stages[-1].width if stages else stem.width
+    return total + _head_cost(width, head, num_classes, sides[-1])[0]
+
+
+def backbone_cost(resolution: int, stem: Stem, stages: Sequence[StageSpec]) -> tuple[Cost, tuple[int, ...]]:
+    """Cost of stem and stages, and the height and width that follow the stem and each stage."""
     total, size = _stem_cost(stem, resolution)
-    in_chs = stem.width
+    in_chs, sides = stem.width, [size]
     for stage in stages:
         for position in range(stage.depth):
             stride = stage.stride if position == 0 else 1
             cost, size = _block_cost(stage.block, in_chs, stage.width, stride, stage.options, size)
             total += cost
             in_chs = stage.width
-    return total + _head_cost(in_chs, head, num_classes, size)[0]
+        sides.append(size)
+    return total, tuple(sides)
+
+
+@lru_cache(maxsize=4096)
+def detector_cost(head: DetectorHead, widths: tuple[int, ...], sides: tuple[int, ...], num_classes: int) -> Cost:
+    """Cost of what follows a detector's backbone, whose last stages have these widths and sides."""
+    inputs = tuple(
+        Input(f"stage{number}", (1, width, side, side))
+        for number, (width, side) in enumerate(zip(widths, sides, strict=True))
+    )
+    with torch.device("meta"):
+        cost, _ = _run_counted(fuse_branches(Levels(head, widths, num_classes)), Signature(inputs).zeros())
+    return replace(cost, head_macs=cost.macs)
 
 
 @lru_cache(maxsize=4096)

@@ -29,7 +29,7 @@ class ListedSpace(Space):
     def family(self) -> Field | None:
         return None
 
-    def sample_values(self, seed: int, index: int) -> tuple[Values, Network]:
+    def sample_values(self, seed: int, index: int, *, paired: bool = False) -> tuple[Values, Network]:
         if not 0 <= index < len(self.networks):
             raise UsageError(f"space {self.name} lists {len(self.networks)} networks; there is none of number {index}")
         return {}, self.networks[index]

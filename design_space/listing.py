@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from blockfront.errors import UsageError, first_line
+from blockfront.errors import UsageError, why_unreadable
 
 _TORCHVISION = "torchvision:"
 
@@ -42,7 +42,7 @@ def _lines(file: Path) -> list[str]:
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {file} as a list of models: {first_line(error)}") from error
+        raise UsageError(f"cannot read {file} as a list of models: {why_unreadable(error)}") from error
     lines = [line.partition("#")[0].strip() for line in text.splitlines()]
     if not any(lines):
         raise UsageError(f"{file} lists no model: give one name a line")

@@ -13,12 +13,13 @@ def load_space(
 ) -> Space:
     """The design space that `ref` names: a preset, or `file.py:name`.
 
-    A preset is built for the input given, else for 224 pixels and 1000 classes; a file's space has its own input,
+    A preset is built for the input and outputs given, else for its own; a file's space has its own input,
     outputs and task unless given. Raises `UsageError` for an unknown name and for a file that is missing, does not
     import, lacks the name or has something else under it.
     """
     if ".py" not in ref:
-        return SPACES[ref].build(resolution or 224, num_classes or 1000).with_input(task=task)
+        preset = SPACES[ref]
+        return preset.build(resolution or preset.resolution, num_classes or preset.num_classes).with_input(task=task)
     if not is_file_reference(ref):
         raise UsageError(f"design space {ref!r} lacks its variable; write file.py:name")
     space: Space = load_object(ref, lambda value: isinstance(value, Space), "design space")

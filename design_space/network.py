@@ -6,7 +6,7 @@ import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 from torch import nn
@@ -111,14 +111,19 @@ class Network(ABC):
 class ImageNetwork(Network):
     """A network of one square image in colour, `resolution` pixels high and wide, to (N, num_classes), such as logits.
 
-    `num_classes` is how many outputs it has: classes, where it classifies.
+    `num_classes` is how many outputs it has: classes, where it classifies. Only kinds with `places` say where in the
+    picture things are; they give something else, which their task takes.
     """
+
+    places: ClassVar[bool] = False
 
     resolution: int
     num_classes: int
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if TASKS[self.task].places != self.places:
+            raise UsageError(f"{type(self).__name__} is no network for {self.task}")
         if self.resolution < 1 or self.num_classes < 1:
             raise UsageError(
                 "a network needs a positive resolution and number of classes, "

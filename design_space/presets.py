@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from blockfront.design_space.cnn_space import DesignSpace
+from blockfront.design_space.detector_head import DetectorHead
+from blockfront.design_space.detector_space import DetectorSpace
 from blockfront.design_space.dimension import Dimension, choice, integer
 from blockfront.design_space.reduction import Reduction
 from blockfront.design_space.space import Space
@@ -33,10 +35,16 @@ RESNET_FAMILIES = ("basic", "bottleneck", "resnext")
 
 @dataclass(frozen=True)
 class Preset:
-    """A named space for any input: `build(resolution, num_classes)`."""
+    """A named space for any input: `build(resolution, num_classes)`, by default of the figures here.
+
+    `dataset` is what its networks are trained on where nobody names a data set, None for the usual one.
+    """
 
     title: str
     build: Callable[[int, int], Space]
+    resolution: int = 224
+    num_classes: int = 1000
+    dataset: str | None = None
 
 
 SPACES: Registry[Preset] = Registry("design space")
@@ -149,6 +157,39 @@ def vit(resolution: int = 224, num_classes: int = 1000) -> TransformerSpace:
     )
 
 
+def detect(resolution: int = 96, num_classes: int = 6) -> DetectorSpace:
+    """Detectors on backbones of the twelve families of mobile blocks, with one head: SSDLite's on a feature pyramid.
+
+    Up to 128 pixels levels have strides of 8, 16, 32 and 64, with 5 to 25 M MACs at 96 pixels; above that of 16, 32
+    and four more, with the same in proportion to the pixels. Stems always stride, for most of the MACs would be theirs
+    otherwise.
+    """
+    small = resolution <= 128
+    kernel, expansion = choice(3, 5), choice(2, 3, 4)
+
+    def stage(depth: Dimension, width: Dimension) -> Stage:
+        return Stage(depth, width, stride=2, kernel=kernel, expansion=expansion)
+
+    return DetectorSpace(
+        "detect",
+        resolution=resolution,
+        num_classes=num_classes,
+        stem=choice(16, 24),
+        family=choice(*MOBILE_FAMILIES),
+        stages=[
+            stage(integer(1, 2), integer(16, 32, step=8)),
+            stage(integer(1, 3), integer(24, 48, step=8)),
+            stage(integer(1, 3), integer(48, 96, step=16)),
+            stage(integer(1, 3), integer(96, 160, step=16)),
+        ],
+        multiplier=choice(0.25, 0.5, 1, 2, 4),
+        detector=DetectorHead.of(
+            "ssdlite", *((3, (64,)) if small else (2, (256, 256, 128, 128))), fpn=48 if small else 96
+        ),
+        constraints={"macs": tuple(bound * (resolution / 96) ** 2 for bound in (5e6, 25e6))},
+    )
+
+
 def _scaled(low: float, high: float, resolution: int) -> tuple[float, float]:
     pixels = (resolution / 224) ** 2
     return low * pixels, high * pixels
@@ -157,3 +198,4 @@ def _scaled(low: float, high: float, resolution: int) -> tuple[float, float]:
 SPACES.add("mobile", Preset("twelve families of mobile blocks, 50 to 600 M MACs at 224 pixels", mobile))
 SPACES.add("resnet", Preset("basic, bottleneck and ResNeXt blocks, 0.1 to 2 G MACs at 224 pixels", resnet))
 SPACES.add("vit", Preset("vision transformers, plain or with tokens reduced, 0.1 to 2.5 G MACs at 224 pixels", vit))
+SPACES.add("detect", Preset("detectors on mobile blocks, 5 to 25 M MACs at 96 pixels", detect, 96, 6, "scenes"))

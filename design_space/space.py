@@ -6,12 +6,13 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from blockfront.blocks import Scalar
 from blockfront.design_space.constraints import Constraints, broken_constraints, check_constraints
-from blockfront.design_space.dimension import Dimension, Field, check_whole
+from blockfront.design_space.dimension import Dimension, Field, check_whole, values_of
 from blockfront.design_space.network import Network
+from blockfront.design_space.pairing import PairedSequence
 from blockfront.design_space.sampling import NetworkSequence, Pick, Values
 from blockfront.digest import digest
 from blockfront.errors import UsageError
@@ -31,23 +32,35 @@ class Space(ABC):
     (`parts`).
     """
 
+    places: ClassVar[bool] = False
+    """Whether its networks say where in a picture things are, as some tasks ask."""
+
     name: str
     resolution: Field = field(default=224, kw_only=True)
     num_classes: Field = field(default=1000, kw_only=True)
     task: str | None = field(default=None, kw_only=True)
     constraints: Constraints = field(default_factory=dict, kw_only=True)
-    _sequences: dict[int, NetworkSequence] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _sequences: dict[tuple[int, bool], NetworkSequence | PairedSequence] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    fitted: ClassVar[tuple[str, ...]] = ()
+    """Dimensions that bring costly and cheap blocks to the same costs: in pairs each network has its own value."""
 
     def __post_init__(self) -> None:
         check_whole("resolution", self.resolution)
         check_whole("num_classes", self.num_classes)
-        TASKS[self.task_of_networks]
+        check_places(self.name, self.task_of_networks, self.places)
         check_constraints(self.constraints)
 
     @property
     @abstractmethod
     def family(self) -> Field | None:
         """The families of its networks, if they have one; samples have as many networks of each."""
+
+    @property
+    def families(self) -> tuple[Scalar, ...]:
+        """What the family may be; empty for a space without one."""
+        return () if self.family is None else values_of(self.family)
 
     @property
     def task_of_networks(self) -> str:
@@ -62,20 +75,22 @@ class Space(ABC):
     def parts(self) -> dict[str, Any]:
         """What the space has beside a name, an input and constraints, as JSON."""
 
-    def sample(self, seed: int, index: int) -> Network:
+    def sample(self, seed: int, index: int, *, paired: bool = False) -> Network:
         """Network number `index` of `seed`: the same on every machine, in every process and order.
 
-        Networks of one seed are distinct and meet the constraints. Raises `UsageError` when that is
-        impossible, saying how close the attempts came or how many networks there are.
+        Networks of one seed are distinct and meet the constraints. `paired` is another sequence, in which as many
+        networks in a row as there are `families` have one skeleton (`PairedSequence`). Raises `UsageError` when that
+        is impossible, saying how close the attempts came or how many networks there are.
         """
-        return self.sample_values(seed, index)[1]
+        return self.sample_values(seed, index, paired=paired)[1]
 
-    def sample_values(self, seed: int, index: int) -> tuple[Values, Network]:
+    def sample_values(self, seed: int, index: int, *, paired: bool = False) -> tuple[Values, Network]:
         """`sample`, with the value of every dimension that made the network."""
         if index < 0:
             raise UsageError(f"index is at least 0, not {index}")
         # int() since draws hash the text of the seed, and NumPy's integers print in another way.
-        sequence = self._sequences.setdefault(int(seed), NetworkSequence(self, int(seed)))
+        kind = PairedSequence if paired else NetworkSequence
+        sequence = self._sequences.setdefault((int(seed), paired), kind(self, int(seed)))
         values, network = sequence[int(index)]
         return dict(values), network
 
@@ -162,6 +177,16 @@ class Space(ABC):
         definition = {key: value for key, value in self.definition().items() if key != "name"}
         canonical = json.dumps(definition, sort_keys=True, separators=(",", ":"))
         return digest(canonical, 12)
+
+
+def check_places(name: str, task: str, places: bool) -> None:
+    """Raise `UsageError` when a task asks for places in a picture and networks give none, or the reverse."""
+    if TASKS[task].places != places:
+        offered = "say where objects are" if places else "give one answer an image"
+        other = "mobile" if places else "detect"
+        raise UsageError(
+            f"networks of space {name} {offered}, which is not {task}; take another space, such as {other}"
+        )
 
 
 def describe_field(value: Field | None) -> Any:

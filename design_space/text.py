@@ -25,15 +25,15 @@ _ORDER = ("kernel", "stride", "expansion", "width", "se", "groups", "group_size"
 
 def format_parts(start: str, stem: Stem, stages: Sequence[StageSpec], head: Head) -> str:
     """The text form of a network with these parts after its first segment, `start`."""
-    stem_text = f"stem_k{stem.kernel}_s{stem.stride}_c{stem.width}_n{_encode(stem.act)}"
     head_text = f"head_c{head.width}_n{_encode(head.act)}" if head.width else "head"
-    segments = [
-        start,
-        stem_text + ("_pool" if stem.pool else ""),
-        *(_format_stage(stage) for stage in stages),
-        head_text,
-    ]
-    return "/".join(segments)
+    return format_segments(start, stem, stages, head_text)
+
+
+def format_segments(start: str, stem: Stem, stages: Sequence[StageSpec], head: str) -> str:
+    """The same with the text of a head of any kind."""
+    stem_text = f"stem_k{stem.kernel}_s{stem.stride}_c{stem.width}_n{_encode(stem.act)}"
+    stem_text += "_pool" if stem.pool else ""
+    return "/".join([start, stem_text, *(_format_stage(stage) for stage in stages), head])
 
 
 def parse_parts(segments: Sequence[str]) -> tuple[Stem, tuple[StageSpec, ...], Head]:
@@ -41,15 +41,20 @@ def parse_parts(segments: Sequence[str]) -> tuple[Stem, tuple[StageSpec, ...], H
 
     Raises `UsageError` that shows the segment which is wrong.
     """
-    stem, *stages, head = segments
+    *body, head = segments
+    head_width, head_act = match_segment(head, r"head(?:_c(\d+)_n([^_]*))?", "head or head_c<width>_n<act>")
+    return (*parse_body(body), Head(int(head_width), unquote(head_act)) if head_width else Head())
+
+
+def parse_body(segments: Sequence[str]) -> tuple[Stem, tuple[StageSpec, ...]]:
+    """Stem and stages alone."""
+    stem, *stages = segments
     kernel, stride, width, act, pool = match_segment(
         stem, r"stem_k(\d+)_s(\d+)_c(\d+)_n([^_]*)(_pool)?", "stem_k<kernel>_s<stride>_c<width>_n<act>[_pool]"
     )
-    head_width, head_act = match_segment(head, r"head(?:_c(\d+)_n([^_]*))?", "head or head_c<width>_n<act>")
     return (
         Stem(int(width), int(kernel), int(stride), unquote(act), pool is not None),
         tuple(_parse_stage(segment) for segment in stages),
-        Head(int(head_width), unquote(head_act)) if head_width else Head(),
     )
 
 

@@ -1,7 +1,20 @@
 """Tasks: what a network is to give, how it learns that, and how well it does it."""
 
+from blockfront.tasks.boxes import AnchorOutputs
 from blockfront.tasks.classification import CLASSIFICATION, Classification
+from blockfront.tasks.detection import DETECTION, Detection
 from blockfront.tasks.evaluators import ImageMeans
 from blockfront.tasks.task import TASKS, Evaluator, Task, Tasks
 
-__all__ = ["CLASSIFICATION", "TASKS", "Classification", "Evaluator", "ImageMeans", "Task", "Tasks"]
+__all__ = [
+    "CLASSIFICATION",
+    "DETECTION",
+    "TASKS",
+    "AnchorOutputs",
+    "Classification",
+    "Detection",
+    "Evaluator",
+    "ImageMeans",
+    "Task",
+    "Tasks",
+]

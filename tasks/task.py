@@ -17,7 +17,7 @@ from blockfront.results import Score
 class Evaluator(Protocol):
     """Counts, batch by batch, how well outputs fit what the data set says."""
 
-    def add(self, outputs: Tensor, targets: Tensor) -> None:
+    def add(self, outputs: Any, targets: Tensor) -> None:
         """Count a batch of finite outputs; both are on one device."""
 
     def scores(self) -> dict[str, Score]:
@@ -30,7 +30,8 @@ class Task(ABC):
     `tag`, of small letters, stands before the number of outputs in a network's text, such as `n` in `n10`. `metrics`
     are the columns that its evaluator fills (see `blockfront.results.score_columns`); the first of them is the value
     that networks are compared by. `dtype` is that of targets; `fewest` outputs make sense. A network of a task gives
-    (N, outputs) float32 from (N, channels, height, width) images.
+    (N, outputs) float32 from (N, channels, height, width) images, unless its `check` says otherwise. Where targets say
+    `places` in the picture, pictures are stretched to the input whole, and mirrored only with their targets.
     """
 
     name: ClassVar[str]
@@ -39,6 +40,7 @@ class Task(ABC):
     metrics: ClassVar[tuple[str, ...]]
     dtype: ClassVar[torch.dtype] = torch.float32
     fewest: ClassVar[int] = 1
+    places: ClassVar[bool] = False
 
     @property
     def value(self) -> str:
@@ -68,8 +70,20 @@ class Task(ABC):
             wanted = f"{'×'.join(map(str, shape))} numbers" if shape else "one number"
             raise UsageError(f"{self.name} takes {wanted} an image ({self.dtype}): {first_line(error)}") from error
 
+    def check(self, outputs: Any, images: int, wanted: int) -> None:
+        """Raise `UsageError` for outputs that no network with `wanted` outputs gives for so many images."""
+        if outputs.shape != (images, wanted):
+            raise UsageError(
+                f"the network gives outputs of shape {tuple(outputs.shape)} for {images} images, not "
+                f"({images}, {wanted}); build it with num_classes={wanted}"
+            )
+
+    def mirrored(self, targets: Tensor) -> Tensor:
+        """The targets (N, ...) of images that are mirrored; by default, which is for tasks without places, the same."""
+        return targets
+
     @abstractmethod
-    def loss(self, outputs: Tensor, targets: Tensor, label_smoothing: float) -> Tensor:
+    def loss(self, outputs: Any, targets: Tensor, label_smoothing: float) -> Tensor:
         """The mean loss of a batch, a scalar. `label_smoothing` is the recipe's, for targets that are classes."""
 
     @abstractmethod

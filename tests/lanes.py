@@ -1,7 +1,8 @@
 """Which tests take time: a mark for each thing that does, and `fast` for tests that do none of them.
 
 Fixtures say it for the tests that use them; other tests, or whole files, are marked by hand. A test that starts a
-process without a mark fails, so that `pytest -m fast` stays fast: one to two minutes on two cores.
+process without a mark fails, so that `pytest -m fast` stays fast: one to two minutes on two cores. `long` is one more
+mark, by hand: `pytest` leaves those out, to take less than a quarter of an hour, and `pytest -m long` runs them.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ _started: list[str] = []
 def pytest_configure(config: pytest.Config) -> None:
     for name, does in MARKS.items():
         config.addinivalue_line("markers", f"{name}: {does}")
+    config.addinivalue_line("markers", "long: takes long or repeats what others show, in CI's longer run")
     config.addinivalue_line("markers", "fast: does none of these; given to whatever has no other mark")
     sys.addaudithook(_audit)
     start = BaseProcess.start

@@ -11,7 +11,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
 pytestmark = pytest.mark.compiles
 
@@ -120,9 +122,27 @@ RUNS = {
 }
 
 
-@pytest.mark.parametrize("example", [file.name for file in sorted(EXAMPLES.glob("*.py"))])
+QUICK = {"my_block.py", "my_board.py", "my_model.py"}
+
+
+@pytest.mark.parametrize(
+    "example",
+    [
+        pytest.param(file.name, marks=() if file.name in QUICK else pytest.mark.long)
+        for file in sorted(EXAMPLES.glob("*.py"))
+    ],
+)
 def test_an_example_runs(example: str, tmp_path: Path) -> None:
     RUNS[example](tmp_path)
+
+
+@pytest.mark.long
+def test_the_notebook_chooses_a_network_and_takes_it_home(tmp_path: Path) -> None:
+    notebook = nbformat.read(EXAMPLES / "choose_a_backbone.ipynb", as_version=4)
+    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    printed = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", ()))
+    assert re.search(r"is the most accurate of 4 networks within 25 ms on rpi5, 1 thread: .* \(published: ", printed)
+    assert {"libnet.a", "net.h", "model.onnx"} <= {file.name for file in (tmp_path / "backbone").iterdir()}
 
 
 def test_the_documentation_shows_the_examples_as_they_are() -> None:

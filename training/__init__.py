@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from blockfront.training import (  # noqa: F401  (each registers its data sets)
+    coco,
     digits,
     fashion_mnist,
     folders,
     hugging_face,
+    scenes,
     torchvision_datasets,
+    voc,
 )
 from blockfront.training.datasets import DATASETS, Dataset, Pictures, Source, Tensors, get_dataset
 from blockfront.training.loop import evaluate, score, train

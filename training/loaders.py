@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Protocol
 
 import torch
-import torch.nn.functional as F
 from timm.data import create_loader, resolve_data_config
 from timm.data.random_erasing import RandomErasing
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, default_collate
 from torch.utils.data import Dataset as TorchDataset
-from torch.utils.data import default_collate
 
-from blockfront.errors import RunError
+from blockfront.errors import RunError, UsageError
+from blockfront.tasks import CLASSIFICATION, TASKS, Task
 from blockfront.training.datasets import Images, Pictures, Tensors
 from blockfront.training.decoding import Levels, to_rgb
 from blockfront.training.recipe import Recipe
 from blockfront.training.survey import complaint
+from blockfront.training.targets import Targets
+from blockfront.training.tensor_batches import TensorBatches
+from blockfront.training.whole_pictures import ChangedBatches, stretched
 
 EVAL_BATCH = 128
-ROTATION_DEGREES, ZOOM, SHIFT = 10.0, 0.1, 0.05
 SMALLEST_CROP = 0.65
 COLOR_JITTER = 0.2
 UNCROPPED_UP_TO = 64
-
-Targets = Callable[[Sequence[Any] | Tensor], Tensor]
-"""From the labels of N images to what the task's loss takes, (N, ...): `Dataset.targets`."""
 
 
 class Loader(Protocol):
@@ -80,22 +78,31 @@ def train_loader(
     *,
     flip: bool = True,
     moves: bool = True,
+    task: Task = TASKS[CLASSIFICATION],
     workers: int = 0,
 ) -> Loader:
     """Shuffled, augmented batches of one size; a last batch that is not full is dropped.
 
     `flip` and `moves`: whether pictures keep their labels when they are mirrored, and when they are moved a little.
+    Pictures in which a `task` says places are stretched to the input, and not moved. Raises `UsageError` for a recipe
+    that would move them.
     """
     statistics, images = images, evenly_spaced(images, recipe.images)
     batch_size = min(recipe.batch_size, len(images))
-    moved = recipe.augment if moves else 0.0
-    mirrored = flip and recipe.augment > 0
+    if task.places and recipe.auto_augment is not None:
+        raise UsageError(f"auto_augment moves what {task.name} says the place of; leave it out")
+    moved = recipe.augment if moves and not task.places else 0.0
+    mirrored = task.mirrored if flip and recipe.augment > 0 else None
+    erased = RandomErasing(recipe.random_erasing, mode="pixel", device="cpu") if recipe.random_erasing else None
     if isinstance(images, Tensors):
         assert isinstance(statistics, Tensors)
-        erased = RandomErasing(recipe.random_erasing, mode="pixel", device="cpu") if recipe.random_erasing else None
         return TensorBatches(
-            images, statistics, views.resolution, batch_size, targets, moved, True, flip=mirrored, erase=erased
+            images, statistics, views.resolution, batch_size, targets, moved, True, mirrored=mirrored, erase=erased
         )
+    if task.places:
+        whole = stretched(views.resolution, views.mean, views.std, COLOR_JITTER * recipe.augment)
+        loader = _loader(images, views, whole, targets, batch_size, workers, training=True)
+        return ChangedBatches(loader, mirrored, erased)
     return create_loader(
         ReadablePictures(images, views.levels),
         input_size=(3, views.resolution, views.resolution),
@@ -103,7 +110,7 @@ def train_loader(
         is_training=True,
         no_aug=recipe.augment == 0 and recipe.auto_augment is None and recipe.random_erasing == 0,
         scale=(max(0.08, 1 - (1 - SMALLEST_CROP) * moved), 1.0),
-        hflip=0.5 if mirrored else 0.0,
+        hflip=0.0 if mirrored is None else 0.5,
         color_jitter=COLOR_JITTER * recipe.augment,
         auto_augment=recipe.auto_augment,
         re_prob=recipe.random_erasing,
@@ -123,13 +130,21 @@ def evaluation_loader(
     views: Views,
     targets: Targets,
     *,
+    task: Task = TASKS[CLASSIFICATION],
     batch_size: int = EVAL_BATCH,
     workers: int = 0,
 ) -> Loader:
-    """Every image once, in order. In-memory images are normalised by the training images' statistics."""
+    """Every image once, in order. In-memory images are normalised by the training images' statistics.
+
+    Pictures in which a `task` says places are stretched to the input whole.
+    """
     if isinstance(images, Tensors):
         assert isinstance(train_images, Tensors)
         return TensorBatches(images, train_images, views.resolution, batch_size, targets, 0.0, False)
+    if task.places:
+        return _loader(
+            images, views, stretched(views.resolution, views.mean, views.std, 0.0), targets, batch_size, workers
+        )
     return create_loader(
         ReadablePictures(images, views.levels),
         input_size=(3, views.resolution, views.resolution),
@@ -143,6 +158,23 @@ def evaluation_loader(
         num_workers=workers,
         collate_fn=Collate(targets),
         use_prefetcher=False,
+    )
+
+
+def _loader(
+    images: Pictures,
+    views: Views,
+    transform: Any,
+    targets: Targets,
+    batch_size: int,
+    workers: int,
+    training: bool = False,
+) -> Loader:
+    pictures = ReadablePictures(images, views.levels)
+    pictures.transform = transform
+    collate = Collate(targets)
+    return DataLoader(
+        pictures, batch_size, shuffle=training, drop_last=training, num_workers=workers, collate_fn=collate
     )
 
 
@@ -216,80 +248,3 @@ class ReadablePictures(TorchDataset[tuple[Any, Any]]):
         except Exception as error:
             raise RunError(complaint(self.pictures, index, error)) from error
         return (image if self.transform is None else self.transform(image)), label
-
-
-@dataclass(frozen=True)
-class TensorBatches:
-    """In-memory images, each batch warped and resized to the input in one step.
-
-    `statistics` gives mean and standard deviation, one each over all its pixels. With `flip` half of the images are
-    mirrored; `erase` takes a batch. Order, warps and mirroring are drawn from torch's global generator.
-    """
-
-    data: Tensors
-    statistics: Tensors
-    resolution: int
-    batch_size: int
-    targets: Targets
-    augment: float
-    training: bool
-    flip: bool = False
-    erase: Callable[[Tensor], Tensor] | None = None
-
-    def __len__(self) -> int:
-        full, rest = divmod(len(self.data), self.batch_size)
-        return full + (not self.training and rest > 0)
-
-    @cached_property
-    def _spread(self) -> tuple[Tensor, Tensor]:
-        return spread(self.statistics)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        std, mean = self._spread
-        count = len(self.data)
-        order = torch.randperm(count) if self.training else torch.arange(count)
-        for step in range(len(self)):
-            chosen = order[step * self.batch_size : (step + 1) * self.batch_size]
-            images = warp(unit(self.data.images[chosen]), self.resolution, self.augment)
-            if self.flip:
-                images = torch.where(torch.rand(len(images), 1, 1, 1) < 0.5, images.flip(3), images)
-            images = ((images - mean) / std).expand(-1, 3, -1, -1)
-            if self.erase is not None:
-                images = self.erase(images.contiguous())
-            yield images, self.targets(self.data.labels[chosen])
-
-
-def unit(images: Tensor) -> Tensor:
-    """Bytes as numbers from 0 to 1; numbers as they are."""
-    return images.float() / 255 if images.dtype == torch.uint8 else images
-
-
-def spread(data: Tensors) -> tuple[Tensor, Tensor]:
-    """Standard deviation and mean over all pixels."""
-    if data.images.dtype != torch.uint8:
-        return torch.std_mean(data.images)
-    # in blocks, because bincount takes eight bytes a pixel
-    blocks = [torch.bincount(block.flatten(), minlength=256) for block in data.images.split(1000)]
-    counts = torch.stack(blocks).sum(dim=0).double()
-    levels = torch.arange(256) / 255.0
-    mean = (counts * levels).sum() / counts.sum()
-    variance = (counts * (levels - mean) ** 2).sum() / (counts.sum() - 1)
-    return variance.sqrt().float(), mean.float()
-
-
-def warp(images: Tensor, resolution: int, strength: float) -> Tensor:
-    """Resize (N, C, H, W) to (N, C, resolution, resolution), under a random rotation, zoom and shift.
-
-    At `strength` 1 up to 10 degrees, a tenth of the scale and a twentieth of the width; at 0 a plain bilinear
-    resize.
-    Beyond the border, the border's pixels go on.
-    """
-    count = len(images)
-    angle, zoom, right, down = torch.rand(4, count) * 2 * strength - strength
-    angle, zoom = torch.deg2rad(angle * ROTATION_DEGREES), 1 + zoom * ZOOM
-    cos, sin = angle.cos() * zoom, angle.sin() * zoom
-    # affine_grid spans -1 to 1, twice the share of the width
-    rows = (cos, -sin, 2 * SHIFT * right, sin, cos, 2 * SHIFT * down)
-    theta = torch.stack(rows, dim=1).view(count, 2, 3)
-    grid = F.affine_grid(theta, [count, 1, resolution, resolution], align_corners=False)
-    return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)

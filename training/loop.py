@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from timm.data import Mixup
@@ -29,7 +30,7 @@ GLANCE = 1000
 """Test images scored after each epoch but the last, evenly spaced: all would cost as much as a short epoch."""
 
 OnEpoch = Callable[[int, int, float], None]
-Criterion = Callable[[Tensor, Tensor], Tensor]
+Criterion = Callable[[Any, Tensor], Tensor]
 Loss = Callable[[Tensor, Tensor, Criterion], Tensor]
 
 
@@ -46,6 +47,7 @@ def train(
     loss: Loss | None = None,
     on_epoch: OnEpoch | None = None,
     checkpoint: Path | None = None,
+    until: int | None = None,
 ) -> Training:
     """Train `module` in place and return its scores on the test images after the last epoch.
 
@@ -56,7 +58,8 @@ def train(
     the task's `criterion(outputs, targets)`, such as losses of auxiliary heads. `on_epoch(epoch, epochs, value)` is
     called after each epoch, counted from 1, with the task's first metric, of `GLANCE` test images before the last one.
     `checkpoint` is a file that has the training after each epoch: where it is there, training goes on from it, and on a
-    CPU the result is what it would have been (with `workers` 0). Who has kept the result deletes it. The process's
+    CPU the result is what it would have been (with `workers` 0). Who has kept the result deletes it. `until` stops
+    after that epoch: what is returned then has a curve and no scores, and goes on from its checkpoint. The process's
     threads and random generators, and the module's device and mode, are restored. Raises `UsageError` for a device that
     is not there, a module with another number of outputs and labels that are none of the task's, `RunError` when
     training diverges, memory runs out or an image cannot be read.
@@ -67,11 +70,19 @@ def train(
     with prepared(module, where, threads, seed, channels_last=recipe.channels_last):
         source = find_source(dataset.ref)
         train_images, test_images = source.open(dataset)
+        task = TASKS[dataset.task]
         batches = train_loader(
-            train_images, views, recipe, dataset.targets, flip=source.flip, moves=source.moves, workers=workers
+            train_images,
+            views,
+            recipe,
+            dataset.targets,
+            flip=source.flip,
+            moves=source.moves,
+            task=task,
+            workers=workers,
         )
         tests, glances = (
-            evaluation_loader(images, train_images, views, dataset.targets, workers=workers)
+            evaluation_loader(images, train_images, views, dataset.targets, task=task, workers=workers)
             for images in (test_images, evenly_spaced(test_images, GLANCE))
         )
         steps = _Steps(
@@ -86,9 +97,10 @@ def train(
             device=where,
         )
         scores: dict[str, Score] = {}
-        value = TASKS[dataset.task].value
+        value = task.value
         curve, spent = resume(checkpoint, module, optimizer, steps.average)
-        for epoch in range(len(curve), recipe.epochs):
+        end = recipe.epochs if until is None else min(until, recipe.epochs)
+        for epoch in range(len(curve), end):
             with compiled(module, recipe):
                 mean = steps.epoch(batches, epoch * len(batches))
             if not math.isfinite(mean):
@@ -104,7 +116,9 @@ def train(
                 save_checkpoint(checkpoint, module, optimizer, steps.average, curve, seconds)
             if on_epoch is not None:
                 on_epoch(epoch + 1, recipe.epochs, curve[-1])
-        if not scores:
+        if len(curve) < recipe.epochs:
+            scores = {}
+        elif not scores:
             scores = _score(steps.scored, tests, where, dataset)
         if steps.average is not None:
             module.load_state_dict(steps.average.module.state_dict())
@@ -114,7 +128,7 @@ def train(
         curve=tuple(curve),
         dataset=dataset.ref,
         recipe_hash=recipe.hash,
-        epochs=recipe.epochs,
+        epochs=len(curve),
         source="trained",
         seconds=spent + time.perf_counter() - start,
         seed=seed,
@@ -162,9 +176,9 @@ class _Steps:
         """The network that test images see."""
         return self.module if self.average is None else self.average.module
 
-    def criterion(self, outputs: Tensor, targets: Tensor) -> Tensor:
+    def criterion(self, outputs: Any, targets: Tensor) -> Tensor:
         """What the task minimises."""
-        _check_outputs(outputs, len(targets), self.dataset)
+        _check(outputs, len(targets), self.dataset)
         # mixed classes are smooth already
         smoothing = 0.0 if self.mixing else self.recipe.label_smoothing
         return TASKS[self.dataset.task].loss(outputs, targets, smoothing)
@@ -202,17 +216,16 @@ def _score(
     with torch.inference_mode():
         for images, targets in batches:
             outputs = module(place(images, device))
-            _check_outputs(outputs, len(images), dataset)
-            if not torch.isfinite(outputs).all():
+            _check(outputs, len(images), dataset)
+            tensors = outputs if isinstance(outputs, tuple) else (outputs,)
+            if not all(torch.isfinite(one).all() for one in tensors if isinstance(one, Tensor)):
                 raise RunError("the network's outputs are not finite; lower the learning rate")
             evaluator.add(outputs, targets.to(device))
     return evaluator.scores()
 
 
-def _check_outputs(outputs: Tensor, images: int, dataset: Dataset) -> None:
-    if outputs.shape != (images, dataset.num_classes):
-        raise UsageError(
-            f"the network gives outputs of shape {tuple(outputs.shape)} for {images} images of "
-            f"{dataset.ref}, not ({images}, {dataset.num_classes}); "
-            f"build it with num_classes={dataset.num_classes}"
-        )
+def _check(outputs: Any, images: int, dataset: Dataset) -> None:
+    try:
+        TASKS[dataset.task].check(outputs, images, dataset.num_classes)
+    except UsageError as error:
+        raise UsageError(f"data set {dataset.ref}: {error}") from error

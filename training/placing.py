@@ -43,7 +43,13 @@ class Feed:
 
     def _batches(self, images: Images, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         loader: Loader = evaluation_loader(
-            images, self.train_images, self.views, self.dataset.targets, batch_size=batch_size, workers=self.workers
+            images,
+            self.train_images,
+            self.views,
+            self.dataset.targets,
+            task=TASKS[self.dataset.task],
+            batch_size=batch_size,
+            workers=self.workers,
         )
         for batch, targets in loader:
             yield place(batch, self.device), targets.to(self.device, non_blocking=True)

@@ -23,6 +23,8 @@ class NamedRecipe:
     on: Mapping[str, Recipe] = field(default_factory=dict)
 
 
+SCENES = Recipe(epochs=8, batch_size=16, label_smoothing=0.0, clip_grad=10.0)
+
 RECIPES: Registry[NamedRecipe] = Registry("recipe")
 RECIPES.add(
     "quick",
@@ -30,7 +32,10 @@ RECIPES.add(
         "ranks networks in seconds to a minute each",
         Recipe(),
         # A quarter of the images once: augmented, or seen twice and half as many, networks learn less in that time.
-        {"fashion_mnist": Recipe(images=15_000, epochs=1, batch_size=64, lr=0.02, augment=0.0)},
+        {
+            "fashion_mnist": Recipe(images=15_000, epochs=1, batch_size=64, lr=0.02, augment=0.0),
+            "scenes": SCENES,
+        },
     ),
 )
 RECIPES.add(

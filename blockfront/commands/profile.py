@@ -96,6 +96,8 @@ def _print(profiled: dict[str, Any], size: str) -> None:
             f"against torch  relative error {profiled['max_rel_error']:.1e}{rounding}, on {profiled['verified_on']}"
         )
     print_line(f"MACs         {profiled['macs'] / 1e6:.1f} M, {profiled['params'] / 1e6:.2f} M parameters")
+    if profiled["calibration"] is not None:
+        print_line(f"precision    {profiled['precision']}, ranges of {profiled['calibration']}")
     if profiled["token_counts"] is not None:
         print_line(f"tokens       counts {profiled['token_counts']}")
     if profiled["peak_memory_bytes"] is not None:

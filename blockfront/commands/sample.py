@@ -52,6 +52,12 @@ def sample(
     train_seeds: Annotated[
         int, typer.Option(help="Trainings of each network, with --seed and the seeds after it.")
     ] = 1,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="front|EPOCHS", help="Stop trainings that cannot reach the front, or train so many epochs in all."
+        ),
+    ] = None,
     keep: Annotated[str, typer.Option(help="Weights to keep beside the storage: front, all or none.")] = "front",
     cost: Annotated[
         str, typer.Option(metavar="COLUMN", help="What networks are to have little of, such as latency_ms or macs.")
@@ -83,6 +89,9 @@ def sample(
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of sampling, weights and training.")] = 0,
     sampler: Annotated[str, typer.Option(help=f"How networks are chosen. {_SAMPLERS}.")] = "random",
+    pair: Annotated[
+        bool, typer.Option("--pair", help="Draw a skeleton at a time, each family's block in it: families in pairs.")
+    ] = False,
     profile_minutes: Annotated[float, typer.Option(help="Limit for compiling and timing one network.")] = 20,
     train_minutes: Annotated[float, typer.Option(help="Limit for training one network.")] = 24 * 60,
     report: Annotated[Path, typer.Option(help="The report to write.")] = Path("report.html"),
@@ -113,6 +122,7 @@ def sample(
         changes=tuple(changes or ()),
         epochs=epochs,
         train_seeds=train_seeds,
+        budget=budget,
         keep=keep,
         cost=cost,
         value=value,
@@ -133,6 +143,7 @@ def sample(
         study=study,
         seed=seed,
         sampler=sampler,
+        pair=pair,
         profile_minutes=profile_minutes,
         train_minutes=train_minutes,
     )
@@ -201,17 +212,20 @@ def _print_document(plan: SweepPlan, frame: pd.DataFrame, path: Path) -> None:
 
 
 def _print_summary(plan: SweepPlan, frame: pd.DataFrame, path: Path) -> None:
+    from blockfront.analysis import Objectives
+    from blockfront.analysis.headline import stopped_sentence
     from blockfront.console import tables
+    from blockfront.design_space.constraints import broken_by_count
     from blockfront.results import METRICS
     from blockfront.study.storage import hide_password
+    from blockfront.sweep.quantizing import LEAST_DB
 
     study, request = plan.study, plan.request
     dataset = request.dataset or plan.settings.dataset
     best = _best(plan, frame)
     states = frame["state"].value_counts()
-    counted = ", ".join(
-        f"{states[state]} {state}" for state in ("complete", "rejected", "failed", "running") if state in states
-    )
+    order = ("complete", "stopped", "rejected", "failed", "running")
+    counted = ", ".join(f"{states[state]} {state}" for state in order if state in states)
     cost, *values = (METRICS[name] for name in plan.settings.objectives)
     kind = f"networks, {cost.superlative} first"
     if values:
@@ -220,19 +234,27 @@ def _print_summary(plan: SweepPlan, frame: pd.DataFrame, path: Path) -> None:
     if len(best):
         tables.print_line()
         shown_by = plan.settings.objectives
-        tables.print_table(tables.front_columns(frame, *shown_by), tables.front_rows(best, *shown_by), title=kind)
+        tables.print_table(tables.front_columns(best, *shown_by), tables.front_rows(best, *shown_by), title=kind)
     for reason, count in tables.failures_by_reason(frame).items():
         tables.print_line(f"{count} failed: {reason}")
-    for broken, count in frame["rejected"].value_counts().items():
-        tables.print_line(f"{count} of {len(frame)} rejected ({count / len(frame):.0%}): {broken}")
+    if len(rejected := frame["rejected"].dropna()):
+        reasons = ", ".join(f"{broken} ({count})" for broken, count in broken_by_count(rejected))
+        share = f"{len(rejected) / len(frame):.0%}"
+        tables.print_line(f"{len(rejected)} of {len(frame)} rejected ({share}): {reasons}")
+    for line in stopped_sentence(frame, Objectives(*plan.settings.objectives)) if values else ():
+        tables.print_line(line)
+    if noisy := int((frame["snr_db"] < LEAST_DB).sum()):
+        tables.print_line(f"{noisy} of {len(frame)} keep less than {LEAST_DB} dB of their outputs in int8: snr_db")
     storage = hide_password(request.storage)
     elsewhere = "" if request.storage == DEFAULT_STORAGE else f" --storage {shlex.quote(storage)}"
     tables.print_line()
     tables.print_line(f"report   {path}")
     tables.print_line(f"study    {study} in {storage}")
+    following = [f"bench export {shlex.quote(study)} networks.csv{elsewhere}"]
     if len(best):
-        tables.print_line(f"next     bench show {best.iloc[0]['network_id']}{elsewhere}")
-    tables.print_line(f"         bench export {shlex.quote(study)} networks.csv{elsewhere}")
+        following.insert(0, f"bench show {best.iloc[0]['network_id']}{elsewhere}")
+    for label, command in zip(("next", ""), following, strict=False):
+        tables.print_line(f"{label:<9}{command}")
 
 
 def require_success(frame: pd.DataFrame) -> None:

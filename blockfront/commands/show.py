@@ -9,6 +9,8 @@ import typer
 from blockfront.commands.options import Debug, Json, Storage
 from blockfront.study.storage import DEFAULT_STORAGE
 
+_LAYERS = 5
+
 
 def show(
     network_id: Annotated[str, typer.Argument(metavar="ID", help="Id of a network, or its first digits.")],
@@ -36,13 +38,23 @@ def _print(found: dict[str, Any]) -> None:
     from blockfront.console.tables import print_line, print_table, print_visits
     from blockfront.results import COLUMNS
 
-    units = {name: column.unit for name, column in COLUMNS.items()}
+    shown = [column for name, column in COLUMNS.items() if name != "network" and found[name] is not None]
     print_line(found["network"])
-    rows = [(name, found[name], units[name]) for name in units if name != "network" and found[name] is not None]
-    print_table(["", "", ""], [(name, f"{value}", unit) for name, value, unit in rows])
+    print_table(["", "", ""], [(one.name, _rounded(found[one.name], one.kind), one.unit) for one in shown])
     samples = found["latency_samples_ms"]
     if samples:
         spread = f"{min(samples):.4g} to {max(samples):.4g} ms"
         print_line(f"{len(samples)} samples, {spread}")
+    layers = found["adaptations"].get("int8", {}).get("artefact", {}).get("layers", [])
+    if layers:
+        worst = [(layer["name"], layer["what"], f"{layer['snr_db']:.1f}") for layer in layers[:_LAYERS]]
+        print_table(
+            ["layer", "", "dB"], worst, title="what int8 costs most: dB that a layer alone leaves of the outputs"
+        )
     print_visits(found["visits"])
     print_kernels(found)
+
+
+def _rounded(value: object, kind: str) -> str:
+    """A cell; --json has all digits."""
+    return f"{value:.5g}" if kind == "real" else f"{value}"

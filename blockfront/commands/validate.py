@@ -123,6 +123,12 @@ def boards(
 @app.command()
 def accuracy(
     n: Annotated[int, typer.Option(help="Networks to train by both recipes, as many of each family.")] = 60,
+    of: Annotated[
+        int | None,
+        typer.Option(
+            help="Train so many by the cheap recipe, and choose --n of them evenly over the accuracies of their front."
+        ),
+    ] = None,
     space: Annotated[str, typer.Option(help="Design space: a name of `bench spaces`, or file.py:name.")] = "mobile",
     dataset: Annotated[str, typer.Option(help="Data to train on.")] = "fashion_mnist",
     data_dir: Annotated[str | None, typer.Option(help="Folder that holds the files of a named data set.")] = None,
@@ -164,6 +170,7 @@ def accuracy(
             workers=workers or usable_cores(),
             device=device,
             progress=choose_progress(quiet=quiet),
+            of=of,
         )
     if json:
         print_json(asdict(ranking))

@@ -13,7 +13,6 @@ from blockfront.commands.options import (
     Debug,
     InputSize,
     Json,
-    Precision,
     Quiet,
     Resolution,
     Storage,
@@ -34,7 +33,9 @@ def verify(
     ],
     target: Annotated[str, typer.Option(help="Hardware: a name of `bench targets`, or file.py:name.")],
     threads: Annotated[int | None, typer.Option(help="Threads on the target (default: all of its cores).")] = None,
-    precision: Precision = None,
+    precision: Annotated[
+        str | None, typer.Option(help="Number format to verify (default: the study's; float32 of a single network).")
+    ] = None,
     tracker: Tracker = None,
     tuned: Tuned = False,
     database: Database = None,
@@ -56,9 +57,10 @@ def verify(
     from blockfront.console.progress import choose_progress
     from blockfront.console.tables import print_json
     from blockfront.design_space.models import ImageSize
-    from blockfront.services.verify import networks_to_verify, options_for
+    from blockfront.services.verify import networks_to_verify, options_for, precision_of
     from blockfront.services.verify import verify as verify_all
 
+    precision = precision or precision_of(what, storage)
     options = options_for(target, tracker, threads, tuned, database, precision)
     subjects = networks_to_verify(what, storage, ImageSize.asked(resolution, input_size, channels), space)
     # What a batch system sends ends boards in software as Ctrl-C does.

@@ -103,18 +103,17 @@ def front_rows(front: pd.DataFrame, cost: str = "latency_ms", value: str = "top1
             f"{row['latency_ms']:.3g}",
             *[_interval(row)] * predicted,
             *("" if row[key] is None else METRICS[key].number(row[key]) for key in shown),
-            f"{row['macs'] / 1e6:.1f}",
-            f"{row['params'] / 1e6:.2f}",
+            *(METRICS[key].number(row[key]) for key in ("macs", "params")),
         ]
         for row in without_nan(front.to_dict("records"))
     ]
 
 
-def front_columns(frame: pd.DataFrame, cost: str = "latency_ms", value: str = "top1") -> list[str]:
-    """Headers of the front's table: latency, energy where there is any, and what networks are weighed by."""
-    shown = [f"{METRICS[key].short} {METRICS[key].unit}" for key in _shown(frame, cost, value)]
-    intervals = ["90 % of such lie in"] * _has_intervals(frame)
-    return ["network", "family", latency_header(frame), *intervals, *shown, "MACs M", "params M"]
+def front_columns(front: pd.DataFrame, cost: str = "latency_ms", value: str = "top1") -> list[str]:
+    """Headers of the front's table: latency, and of energy and what networks are weighed by what there is."""
+    shown = [f"{METRICS[key].short} {METRICS[key].unit}" for key in _shown(front, cost, value)]
+    intervals = ["90 % of such lie in"] * _has_intervals(front)
+    return ["network", "family", latency_header(front), *intervals, *shown, "MACs M", "params M"]
 
 
 def _has_intervals(frame: pd.DataFrame) -> bool:
@@ -122,10 +121,9 @@ def _has_intervals(frame: pd.DataFrame) -> bool:
 
 
 def _shown(frame: pd.DataFrame, cost: str, value: str) -> list[str]:
-    """The columns between latency and sizes."""
-    energy = ["energy_mj"] if frame["energy_mj"].notna().any() else []
-    others = [key for key in (*energy, cost, value) if key not in ("latency_ms", "macs", "params")]
-    return list(dict.fromkeys(others))
+    """The columns between latency and sizes, but those that no row has."""
+    others = [key for key in ("energy_mj", cost, value) if key not in ("latency_ms", "macs", "params")]
+    return [key for key in dict.fromkeys(others) if frame[key].notna().any()]
 
 
 def failures_by_reason(frame: pd.DataFrame) -> dict[str, int]:

@@ -5,10 +5,10 @@ from blockfront.results.column_registry import COLUMNS, METRICS, add_columns, ad
 from blockfront.results.columns import SCHEMA_VERSION
 from blockfront.results.cost import Cost
 from blockfront.results.counts import Counts
-from blockfront.results.intervals import bootstrap95, paired95, wilson95
+from blockfront.results.intervals import bootstrap, bootstrap95, interval95, paired95, wilson95
 from blockfront.results.latency import Coverage, KernelTime, Latency, Peak, Prediction, Visit
 from blockfront.results.metric import MISSING, Metric, share_of_images
-from blockfront.results.result import Adapted, NetworkFacts, Origin, Result
+from blockfront.results.result import Adapted, NetworkFacts, Origin, Result, Stopped
 from blockfront.results.training import Score, Training, counted_share, mean_over_images, mean_score
 
 __all__ = [
@@ -32,12 +32,15 @@ __all__ = [
     "Result",
     "Score",
     "Scored",
+    "Stopped",
     "Training",
     "Visit",
     "add_columns",
     "add_scored",
+    "bootstrap",
     "bootstrap95",
     "counted_share",
+    "interval95",
     "mean_over_images",
     "mean_score",
     "paired95",

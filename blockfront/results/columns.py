@@ -18,14 +18,22 @@ from blockfront.results.column import (
 from blockfront.results.column_registry import add_columns
 from blockfront.results.latency_columns import LATENCY_COLUMNS
 from blockfront.results.metric import Metric, share_of_images
+from blockfront.results.result import Result
+from blockfront.results.training import Training
 
 SCHEMA_VERSION = 1
 """Raised whenever a column changes its name, its unit or its meaning; a new column does not raise it."""
 
+
+def _begun(result: Result) -> tuple[Training, ...]:
+    """Trainings that are over, or else the first one so far."""
+    return result.trainings or ((result.begun,) if result.begun else ())
+
+
 add_columns(
     Column("study", "text", "", "name of the study", path("origin.study")),
     Column("trial", "whole", "", "number of the trial in its study, from 0", path("trial")),
-    Column("state", "text", "", "complete, failed, rejected, running or waiting", path("state")),
+    Column("state", "text", "", "complete, failed, rejected, stopped, running or waiting", path("state")),
     Column("error", "text", "", "why a failed network failed: the stage and one line", path("error")),
     Column("rejected", "text", "", "which constraints a profiled network did not meet", path("rejected")),
     Column(
@@ -44,6 +52,14 @@ add_columns(
         "the architecture",
         path("network.family"),
     ),
+    Column(
+        "skeleton",
+        "whole",
+        "",
+        "number of the skeleton that it shares with a network of each other family; missing where networks were drawn "
+        "one by one",
+        path("skeleton"),
+    ),
     Column("resolution", "whole", "pixels", "height and width of the input", path("network.resolution")),
     *LATENCY_COLUMNS,
     Column(
@@ -54,6 +70,23 @@ add_columns(
         path("cost.macs"),
         Metric("macs", "MACs", "M", "minimize", scale=1e-6),
     ),
+    Column(
+        "backbone_macs",
+        "whole",
+        "",
+        "of a detector, those of stem and stages",
+        lambda r: None if r.cost is None or r.cost.head_macs is None else r.cost.macs - r.cost.head_macs,
+        Metric("backbone_macs", "MACs of the backbone", "M", "minimize", scale=1e-6),
+    ),
+    Column(
+        "head_macs",
+        "whole",
+        "",
+        "of a detector, those behind its backbone: extra levels, feature pyramid, and heads",
+        path("cost.head_macs"),
+        Metric("head_macs", "MACs of the head", "M", "minimize", scale=1e-6),
+    ),
+    Column("boxes", "whole", "", "of a detector, anchors of one image", path("network.boxes")),
     Column(
         "params",
         "whole",
@@ -79,6 +112,22 @@ add_columns(
         "0 to 1",
         "share of test images with the right class among the first five",
         share_of_images("top5", "top-5 accuracy", "top-5"),
+    ),
+    *(
+        column
+        for key, short, title in (
+            ("ap", "AP", "average precision of boxes, the mean over overlaps from 0.5 to 0.95, as COCO has it"),
+            ("ap50", "AP50", "the same at an overlap of 0.5"),
+            ("ap75", "AP75", "the same at an overlap of 0.75"),
+            ("ap_small", "AP small", "ap of objects below 32² pixels"),
+            ("ap_medium", "AP medium", "ap of objects from 32² to 96² pixels"),
+            ("ap_large", "AP large", "ap of objects above 96² pixels"),
+        )
+        for column in score_columns(
+            "0 to 1",
+            title,
+            Metric(key, short, "%", "maximize", scale=100, digits=1, fixed=True, superlative=f"highest {short}"),
+        )
     ),
     *before_columns(
         "token_counts",
@@ -153,14 +202,32 @@ add_columns(
     ),
     Column("recipe_hash", "text", "", "hash of the recipe", lambda r: of_training(r, lambda t: t.recipe_hash or None)),
     Column(
-        "epochs", "whole", "", "passes over the training images", lambda r: of_training(r, lambda t: t.epochs) or None
+        "epochs",
+        "whole",
+        "",
+        "passes over the training images so far",
+        lambda r: next((t.epochs or None for t in _begun(r)), None),
     ),
     Column(
         "train_seconds",
         "real",
         "s",
         "time the training took",
-        lambda r: sum(t.seconds for t in r.trainings) or None,
+        lambda r: sum(t.seconds for t in _begun(r)) or None,
+    ),
+    Column(
+        "stopped",
+        "text",
+        "",
+        "why its training ended before its last epoch: when, what it could have reached, what the front has",
+        path("stopped.reason"),
+    ),
+    Column(
+        "optimistic_value",
+        "real",
+        "",
+        "of a stopped network, the upper end of the 95 % prediction interval of its value after all epochs",
+        path("stopped.optimistic"),
     ),
     Column("seed", "whole", "", "seed of the sampling, the weights and the training", path("origin.seed")),
     Column("schema_version", "whole", "", "version of these columns", lambda r: SCHEMA_VERSION),

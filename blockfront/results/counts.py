@@ -14,7 +14,8 @@ class Counts(msgspec.Struct, frozen=True):
     lines fetched into the first level of data cache, `l1_streamed` those of them that a stream prefetcher would have
     fetched ahead; so for the other levels, with zeros for a third that there is not. `written_back` are dirty lines
     that left for memory. `dataflow_32` to `dataflow_256` are the cycles that values wait for one another on a core that
-    looks so many instructions ahead and has units without end.
+    looks so many instructions ahead and has units without end. `multiply_add` includes dot products of bytes, and
+    `widening`, the multiplications of integers whose results are twice as wide.
     """
 
     multiply_add: int = 0
@@ -38,6 +39,7 @@ class Counts(msgspec.Struct, frozen=True):
     dataflow_128: int = 0
     dataflow_256: int = 0
     divisions: int = 0
+    widening: int = 0
 
     @property
     def instructions(self) -> int:

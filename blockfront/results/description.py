@@ -22,7 +22,7 @@ def described(result: Result) -> dict[str, Any]:
         **{key: kept.get(key) for key in ("peak", "coverage", "npu")},
         **{key: kept.get(key, {}) for key in ("conditions", "versions")},
         "adaptations": msgspec.to_builtins(result.adaptations),
-        "curve": list(result.trainings[0].curve) if result.trainings else [],
+        "curve": list(begun.curve) if (begun := next(iter(result.trainings), result.begun)) else [],
         "scores": [msgspec.to_builtins(training.scores) for training in result.trainings],
         "accuracy_from": result.accuracy_from,
         "traceback": result.traceback,

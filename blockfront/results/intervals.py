@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from blockfront.errors import UsageError
 
@@ -50,10 +50,19 @@ def bootstrap95(
     all. As `wilson95`, it covers the finite test set alone; NaN for fewer than two images. Values that are NaN, such as
     those of a class that a draw has no image of, do not count. Method: Efron, Annals of Statistics 7 (1979).
     """
-    if images < 2:
-        return (math.nan, math.nan)
+    return interval95(bootstrap(metric, images, draws, seed)) if images > 1 else (math.nan, math.nan)
+
+
+def bootstrap(
+    metric: Callable[[NDArray[np.intp]], ArrayLike], images: int, draws: int = 1000, seed: int = 0
+) -> NDArray[np.float64]:
+    """What `metric`, as in `bootstrap95`, gives of each draw, (draws, ...): one number, or several at once."""
     generator = np.random.default_rng(seed)
-    values = np.array([metric(generator.integers(images, size=images)) for _ in range(draws)], dtype=np.float64)
+    return np.array([metric(generator.integers(images, size=images)) for _ in range(draws)], dtype=np.float64)
+
+
+def interval95(values: NDArray[np.float64]) -> tuple[float, float]:
+    """The 95 % percentile interval of what was drawn (draws,), without what is not finite; NaN where nothing is."""
     values = values[np.isfinite(values)]
     if len(values) == 0:
         return (math.nan, math.nan)

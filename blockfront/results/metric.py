@@ -16,7 +16,7 @@ class Metric:
     `label` is the full name, `short` the one of table headers, `noun` what a sentence calls it, `superlative` the end
     of it that is wanted; each follows from the label where it is not given. `depends_on` says what a value holds for:
     one target and latency source, one data set, or the network alone. `interval` names the columns of both ends of a
-    95 % interval.
+    95 % interval. `counted` ones are shares of the test images, each right or wrong, which Wilson's interval is for.
     """
 
     key: str
@@ -31,6 +31,7 @@ class Metric:
     short: str = ""
     noun: str = ""
     superlative: str = ""
+    counted: bool = False
 
     def __post_init__(self) -> None:
         most = "least" if self.direction == "minimize" else "most"
@@ -83,4 +84,5 @@ def share_of_images(key: str, label: str, short: str = "", noun: str = "", super
         short=short,
         noun=noun,
         superlative=superlative,
+        counted=True,
     )

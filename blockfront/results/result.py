@@ -14,7 +14,8 @@ from blockfront.results.training import Score, Training
 class NetworkFacts:
     """Which network it is: its id and the text that builds it again, None of a model that has no text.
 
-    `resolution` is None where the input is no square image. `adaptation` names what data decide after its training.
+    `resolution` is None where the input is no square image. `adaptation` names what data decide after its training,
+    and `boxes` is how many anchors a detector has.
     """
 
     id: str | None
@@ -22,6 +23,7 @@ class NetworkFacts:
     family: str | None
     resolution: int | None
     adaptation: str | None = None
+    boxes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,22 @@ class Adapted:
 
 
 @dataclass(frozen=True)
+class Stopped:
+    """Why a training ended before its last epoch, in words, and the value that it might have reached at best."""
+
+    reason: str
+    optimistic: float
+
+
+@dataclass(frozen=True)
 class Result:
     """What is known of a network so far; what is not known yet is None or empty.
 
-    `state` is complete, failed, rejected, running or waiting, `error` why it failed, and `rejected` which of its
-    space's constraints it did not meet once it was profiled. `trainings` are of the same network, one a training seed;
-    `accuracy_from` is the study they were taken over from. `adaptations` are what data decided of it, by the
+    `state` is complete, failed, rejected, stopped, running or waiting, `error` why it failed, and `rejected` which of
+    its space's constraints it did not meet once it was profiled. `skeleton` is what it shares with a network of each
+    other family, where networks were drawn in pairs. `trainings` are of the same network, one a training seed;
+    `accuracy_from` is the study they were taken over from; `begun` is a first training that is not over, for good where
+    it was `stopped`. `adaptations` are what data decided of it, by the
     adaptations' names, and `adapted` where what runs comes from: data, or assumptions.
     """
 
@@ -69,9 +81,12 @@ class Result:
     rejected: str | None = None
     traceback: str | None = None
     network: NetworkFacts | None = None
+    skeleton: int | None = None
     cost: Cost | None = None
     latency: Latency | None = None
     adaptations: dict[str, Adapted] = field(default_factory=dict)
     adapted: dict[str, str] = field(default_factory=dict)
     trainings: tuple[Training, ...] = ()
     accuracy_from: str | None = None
+    begun: Training | None = None
+    stopped: Stopped | None = None

@@ -28,6 +28,8 @@ class Score:
 class Training:
     """Scores of one training by metric, on `test_images`; `curve` is the task's first metric after each epoch.
 
+    One that is not over has no scores and as many `epochs` as are done.
+
     `seed` is that of the weights and of the order of the images. A network that was not trained here has no recipe and
     no epochs: `checkpoint` names its weights where they have a name, which were evaluated here where the source is
     `checkpoint`, elsewhere where it is `published` or `file`. `test_images` is None where nobody says.

@@ -30,10 +30,10 @@ def read_result(origin: Origin, trial: FrozenTrial) -> Result:
 
 
 def state_of(trial: FrozenTrial) -> str:
-    """The state of a trial's network; to Optuna one that was rejected has failed."""
-    if trial.state.name == "FAIL" and "rejected" in trial.user_attrs:
-        return "rejected"
-    return {"COMPLETE": "complete", "FAIL": "failed", "WAITING": "waiting"}.get(trial.state.name, "running")
+    """The state of a trial's network; to Optuna one that was rejected or stopped has failed."""
+    if trial.state.name == "FAIL":
+        return next((state for state in ("rejected", "stopped") if state in trial.user_attrs), "failed")
+    return {"COMPLETE": "complete", "WAITING": "waiting"}.get(trial.state.name, "running")
 
 
 def read_parts(attrs: Mapping[str, Any], *names: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from blockfront.design_space.known import KnownNetwork
 from blockfront.design_space.network import Network
 from blockfront.design_space.published import ORIGIN, published, published_sizes
-from blockfront.errors import UsageError, first_line
+from blockfront.errors import UsageError, why_unreadable
 from blockfront.results import Score, Training
 from blockfront.signature import Signature
 
@@ -47,6 +47,17 @@ class Accuracies:
         if self.source == NONE:
             return Given({})
         return _published(listed) if self._rows is None else _from_file(listed, self._rows, Path(self.source).name)
+
+    def require_some(self, networks: Iterable[Network]) -> None:
+        """Raise UsageError where the source is a file that names none of these networks."""
+        listed = list(networks)
+        if self._rows is None or self.of(listed).trainings:
+            return
+        rows, names = list(self._rows), [next(iter(list(_names(network))[-1:])) for network in listed]
+        raise UsageError(
+            f"--accuracy {self.source} names none of these networks: it has {', '.join(rows[:3])}, and they are "
+            f"{', '.join(names[:3])}"
+        )
 
 
 def _published(networks: Iterable[Network]) -> Given:
@@ -104,7 +115,7 @@ def _read(file: Path) -> dict[str, float]:
                     raise UsageError(f"{where}: " + (f"{key} has a row already" if key else f"no {name}"))
                 rows[key] = _number(row[value], where, value)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"cannot read {file}: {first_line(error)}") from error
+        raise UsageError(f"cannot read {file}: {why_unreadable(error)}") from error
     if not rows:
         raise UsageError(f"{file} has no rows")
     percent = any(accuracy > 1 for accuracy in rows.values())

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
-from blockfront.errors import UsageError, unknown
+from blockfront.errors import UsageError, unknown, why_unreadable
 
 FAILED = "failed"
 """What stands in place of a latency where a tool cannot take a network."""
@@ -84,7 +84,7 @@ def _table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {path}: {getattr(error, 'strerror', None) or 'it is no UTF-8 text'}") from error
+        raise UsageError(f"cannot read {path}: {why_unreadable(error)}") from error
     if not lines:
         raise UsageError(f"{path} is empty")
     separator = max(",;\t", key=lines[0].count)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from blockfront.errors import UsageError
-from blockfront.services.accuracy import Accuracies
+from blockfront.services.accuracy import PUBLISHED, Accuracies
 from blockfront.study.reading import give_accuracies
 from blockfront.study.storage import load, open_study, opened
 from blockfront.study.trials import network_trials
@@ -52,10 +52,15 @@ class Ranked:
 def rank_networks(plan: SweepPlan, accuracies: Accuracies, progress: Progress, *, debug: bool = False) -> Ranked:
     """Profile the plan's networks that its study lacks, and give all of the study the accuracies of one source.
 
-    Raises as `run_sweep` does, and UsageError for a file of accuracies that says two things of one network.
+    Raises as `run_sweep` does, and UsageError for a file of accuracies that says two things of one network, or names
+    none of those asked for.
     """
     asked = [network for _, network in plan.space.enumerate()]
+    accuracies.require_some(asked)
     notes = accuracies.of(asked).notes
+    precision = plan.settings.precision
+    if precision != "float32" and accuracies.source == PUBLISHED:
+        notes = (f"accuracies are those of float32, not of {precision}", *notes)
     done = run_sweep(plan, progress, debug=debug)
     if done.quoted:
         notes = (f"{done.quoted} of these latencies were predicted before, by the same rules and models", *notes)

@@ -57,8 +57,18 @@ def networks_to_verify(what: str, storage: str, size: ImageSize, space: str | No
     return [NetworkToVerify(model.name, network.id, network.family, file=file)]
 
 
+def precision_of(what: str, storage: str) -> str:
+    """The number format of a study of that name; float32 of anything else."""
+    from blockfront.services.tune import known_studies
+    from blockfront.study.storage import list_studies
+
+    if what not in known_studies(storage):
+        return "float32"
+    return next(str(study["precision"]) for study in list_studies(storage) if study["study"] == what)
+
+
 def options_for(
-    target: str, tracker: str | None, threads: int | None, tuned: bool, database: Path | None, precision: str | None
+    target: str, tracker: str | None, threads: int | None, tuned: bool, database: Path | None, precision: str
 ) -> RunOptions:
     """How networks are compiled for a target, and where its devices are.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from blockfront.results import NetworkFacts, Result, Training
+from blockfront.results import NetworkFacts, Result, Stopped, Training
 from blockfront.results.table import row_of
 from blockfront.results.trial import read_parts, read_result, write_part
 from blockfront.study.settings import Settings, current, origin_of, read_settings
@@ -25,11 +25,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Draw:
-    """The network of one sample index, and the dimension values it came from."""
+    """The network of one sample index, the dimension values it came from, and its skeleton where it has others' too."""
 
     index: int
     values: Mapping[str, Any]
     network: Network
+    skeleton: int | None = None
 
 
 @dataclass
@@ -63,15 +64,16 @@ class Journal:
         if draw.values:
             space.suggest(fixed)
         network = facts_of(draw.network)
+        attrs = {"index": draw.index, "network": write_part(network)}
         trial = create_trial(
             state=TrialState.RUNNING,
             params=fixed.params,
             distributions=fixed.distributions,
-            user_attrs={"index": draw.index, "network": write_part(network)},
+            user_attrs=attrs if draw.skeleton is None else {**attrs, "skeleton": draw.skeleton},
         )
         with no_other_kind(self.study.study_name):
             trial_id = self.storage.create_new_trial(self._study_id, trial)
-        return self._entry(self.storage.get_trial(trial_id).number, network)
+        return self._entry(self.storage.get_trial(trial_id).number, network, draw.skeleton)
 
     def ask(self) -> Trial:
         """A running trial for which the study's sampler proposes parameters, knowing this suite's trials alone.
@@ -90,8 +92,8 @@ class Journal:
         self._write(number, "network", entry.network)
         return entry
 
-    def _entry(self, number: int, network: NetworkFacts) -> Entry:
-        return Entry(number, network, Result(self._origin, "running", number, network=network))
+    def _entry(self, number: int, network: NetworkFacts, skeleton: int | None = None) -> Entry:
+        return Entry(number, network, Result(self._origin, "running", number, network=network, skeleton=skeleton))
 
     def record(self, entry: Entry, parts: Mapping[str, Any]) -> None:
         """Keep what a stage found: parts of a `Result` by name, in this order; an SQLite file has it at once."""
@@ -133,6 +135,15 @@ class Journal:
         self.study.tell(entry.number, state=TrialState.FAIL)
         checkpoint(self.storage)
 
+    def stop(self, entry: Entry, stopped: Stopped) -> None:
+        """Tell the trial that its network's training has ended early: it counts as drawn, and has no value."""
+        from optuna.trial import TrialState
+
+        if entry.result.stopped is None:
+            self.record(entry, {"stopped": stopped})
+        self.study.tell(entry.number, state=TrialState.FAIL)
+        checkpoint(self.storage)
+
     def prune(self, number: int, reason: str) -> None:
         """Put aside a proposal of a sampler that is no network of this study."""
         from optuna.trial import TrialState
@@ -143,8 +154,8 @@ class Journal:
     def unfinished(self) -> list[Entry]:
         """Trials that an earlier run left in work, with the results they have.
 
-        One killed before its network was known is put aside; one killed while failing or being rejected is told so
-        now; other people's are left alone.
+        One killed before its network was known is put aside; one killed while failing, being rejected or stopped is
+        told so now; other people's are left alone.
         """
         from optuna.trial import TrialState
 
@@ -162,6 +173,8 @@ class Journal:
                 self.fail(entry, "", "")
             elif result.rejected is not None:
                 self.reject(entry, result.rejected)
+            elif result.stopped is not None:
+                self.stop(entry, result.stopped)
             else:
                 left.append(entry)
         return left
@@ -187,7 +200,8 @@ class Journal:
 def facts_of(network: Network) -> NetworkFacts:
     """A network as a trial keeps it."""
     adaptation = None if network.adaptation is None else network.adaptation.name
-    return NetworkFacts(network.id, str(network), network.family, network.signature.resolution, adaptation)
+    boxes = getattr(network, "boxes", None)
+    return NetworkFacts(network.id, str(network), network.family, network.signature.resolution, adaptation, boxes)
 
 
 def taken(study: Study) -> dict[str, int]:

@@ -29,7 +29,8 @@ class Settings:
     kernels that its networks may get, None when the rules schedule all; `core_model` a hash of the model that its
     latencies are predicted or simulated by, None for other runners. `threads` is None where the hardware has none to
     choose. `precision` is the number format that networks are prepared in, and `quantize` how trained ones become int8,
-    None where they do not. Each network is trained `train_seeds` times.
+    None where they do not. Each network is trained `train_seeds` times. `paired` networks were drawn in groups of one
+    skeleton; `budget` is the kind of it by which trainings stop early.
     """
 
     space: str
@@ -54,6 +55,8 @@ class Settings:
     scores: tuple[Scored, ...] = ()
     train_seeds: int = 1
     quantize: str | None = None
+    paired: bool = False
+    budget: str | None = None
     schema_version: int = SCHEMA_VERSION
 
     @property
@@ -131,6 +134,8 @@ def require_same(study: str, kept: Settings, asked: Settings) -> None:
         ("seed", str(kept.seed), str(asked.seed)),
         ("training seeds", str(kept.train_seeds), str(asked.train_seeds)),
         ("sampler", kept.sampler, asked.sampler),
+        ("budget", kept.budget or "none", asked.budget or "none"),
+        ("networks drawn", _drawn(kept), _drawn(asked)),
     ):
         if old != new:
             raise UsageError(f"study {study!r} exists with {noun} {old}, not {new}; name another with --study")
@@ -161,6 +166,10 @@ def _figures(settings: Settings) -> dict[str, Any]:
     """The target's definition, without where its figures are from and those that only decide of measured code."""
     left_out = ("sources", *(_SCHEDULED_BY if settings.runner == "local" else ()))
     return {name: figure for name, figure in settings.target_definition.items() if name not in left_out}
+
+
+def _drawn(settings: Settings) -> str:
+    return "in pairs" if settings.paired else "one by one"
 
 
 def _recipe(settings: Settings) -> str:

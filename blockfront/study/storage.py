@@ -158,6 +158,7 @@ def list_studies(storage: str = DEFAULT_STORAGE) -> list[dict[str, object]]:
                     "seed": settings.seed,
                     "complete": states["complete"],
                     "rejected": states["rejected"],
+                    "stopped": states["stopped"],
                     "failed": states["failed"],
                     "running": states["running"] + states["waiting"],
                 }

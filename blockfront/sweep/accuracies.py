@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from blockfront.study.journal import known_trainings
@@ -47,7 +47,8 @@ def adapt(
 ) -> list[Entry]:
     """Train and adapt the entries of which data decide what is compiled; gives all entries but those that fail."""
     adapting = [entry for entry in entries if _adapts(journal, entry)]
-    _train(pool, plan, journal, adapting, [journal.settings.seed], progress, keeper, "adapt")
+    calls = _lacking(journal, adapting, [journal.settings.seed])
+    _train(pool, plan, journal, calls, progress, keeper, "adapt")
     return [entry for entry in entries if entry.result.error is None]
 
 
@@ -55,31 +56,64 @@ def train_networks(
     pool: Pool, plan: SweepPlan, journal: Journal, entries: Sequence[Entry], progress: Progress, keeper: Keeper
 ) -> None:
     """Train the entries with the seeds they lack, all with one before any with the next, and finish their trials."""
-    _train(pool, plan, journal, entries, journal.settings.training_seeds, progress, keeper, "train")
+    calls = _lacking(journal, entries, journal.settings.training_seeds)
+    _train(pool, plan, journal, calls, progress, keeper, "train")
+
+
+def train_until(
+    pool: Pool,
+    plan: SweepPlan,
+    journal: Journal,
+    goals: Sequence[tuple[Entry, int]],
+    progress: Progress,
+    keeper: Keeper,
+) -> None:
+    """Train each entry with the first seed until its epoch, if it has not come so far; after the last it is trained."""
+    seed, epochs = journal.settings.seed, plan.recipe.epochs if plan.recipe else 0
+    calls = [
+        _Call(entry, seed, None if epoch == epochs else epoch)
+        for entry, epoch in goals
+        if entry.result.begun is None or entry.result.begun.epochs < epoch
+    ]
+    last = min((call.until or epochs for call in calls), default=epochs)
+    _train(pool, plan, journal, calls, progress, keeper, "train" if last == epochs else f"train to epoch {last}")
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A training with a seed, until an epoch or to the end."""
+
+    entry: Entry
+    seed: int
+    until: int | None = None
+
+
+def _lacking(journal: Journal, entries: Sequence[Entry], seeds: Sequence[int]) -> list[_Call]:
+    return [_Call(entry, seed) for seed in seeds for entry in entries if seed in journal.missing_seeds(entry)]
 
 
 def _train(
     pool: Pool,
     plan: SweepPlan,
     journal: Journal,
-    entries: Sequence[Entry],
-    seeds: Sequence[int],
+    wanted: Sequence[_Call],
     progress: Progress,
     keeper: Keeper,
     title: str,
 ) -> None:
-    by_number = {entry.number: entry for entry in entries}
-    jobs = [
-        (entry, replace(job(plan, entry), seed=seed))
-        for seed in seeds
-        for entry in entries
-        if seed in journal.missing_seeds(entry)
-    ]
-    if not jobs:
+    by_number = {call.entry.number: call.entry for call in wanted}
+    if not wanted:
         return
     arguments = (plan.dataset, plan.recipe, plan.request.device, keeper.wanted)
-    calls = [WorkerCall(entry.number, train_network, (work, *arguments)) for entry, work in jobs]
-    with closing(pool.run(calls, plan.train_seconds)) as outcomes, progress.stage(title, len(jobs)) as advance:
+    calls = [
+        WorkerCall(
+            call.entry.number,
+            train_network,
+            (replace(job(plan, call.entry), seed=call.seed), *arguments, call.until),
+        )
+        for call in wanted
+    ]
+    with closing(pool.run(calls, plan.train_seconds)) as outcomes, progress.stage(title, len(calls)) as advance:
         for outcome in outcomes:
             entry = by_number[outcome.number]
             if entry.result.error is not None:
@@ -98,6 +132,9 @@ def _adapts(journal: Journal, entry: Entry) -> bool:
 
 def _keep(journal: Journal, keeper: Keeper, entry: Entry, trained: Trained) -> None:
     (training,) = trained.parts["trainings"]
+    if not training.scores:
+        journal.record(entry, {"begun": training})
+        return
     keeper.keep_weights(entry, training.seed, trained.weights)
     parts = {**trained.parts, "trainings": _together(entry, training)}
     if training.seed != journal.settings.seed:

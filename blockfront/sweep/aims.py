@@ -44,10 +44,12 @@ def choose_training(request: Request) -> tuple[Dataset | None, Recipe | None]:
 
 
 def _dataset(request: Request) -> Dataset:
+    from blockfront.design_space import SPACES
     from blockfront.training import get_dataset
 
-    if request.dataset is not None:
-        return get_dataset(request.dataset, request.data_dir)
+    own = SPACES[request.space].dataset if request.space in SPACES and not request.models else None
+    if (ref := request.dataset or own) is not None:
+        return get_dataset(ref, request.data_dir)
     try:
         return get_dataset(DEFAULT_DATASET, request.data_dir)
     except RunError as error:

@@ -17,20 +17,21 @@ REPEATS_ALLOWED = 1000
 """Draws in a row that may repeat an earlier network before the space counts as used up."""
 
 
-def draw_missing(space: Space, seed: int, n: int, taken: Mapping[str, int]) -> list[Draw]:
+def draw_missing(space: Space, seed: int, n: int, taken: Mapping[str, int], *, paired: bool = False) -> list[Draw]:
     """The networks that a study lacks which has those in `taken`: until it has `n`, or all that the space lists.
 
     Raises as `draw_networks` does.
     """
     if isinstance(space, ListedSpace):
         return [Draw(i, {}, network) for i, network in enumerate(space.networks) if network.id not in taken]
-    return list(islice(draw_networks(space, seed, taken), max(0, n - len(taken))))
+    return list(islice(draw_networks(space, seed, taken, paired=paired), max(0, n - len(taken))))
 
 
-def draw_networks(space: Space, seed: int, taken: Mapping[str, int]) -> Iterator[Draw]:
+def draw_networks(space: Space, seed: int, taken: Mapping[str, int], *, paired: bool = False) -> Iterator[Draw]:
     """Networks that follow those in `taken` (network id to its sample index), without end.
 
-    Which network comes next depends on the space, the seed and the indices already used, on nothing else.
+    `paired` draws a skeleton at a time, with the block of each family in it. Which network comes next depends on the
+    space, the seed and the indices already used, on nothing else.
     Raises UsageError when 1000 draws in a row repeat earlier networks, and what the space raises when its
     constraints cannot be met.
     """
@@ -38,7 +39,7 @@ def draw_networks(space: Space, seed: int, taken: Mapping[str, int]) -> Iterator
     index = max(taken.values(), default=-1) + 1
     repeats = 0
     while True:
-        values, network = space.sample_values(seed, index)
+        values, network = space.sample_values(seed, index, paired=paired)
         if network.id in seen:
             repeats += 1
             if repeats >= REPEATS_ALLOWED:
@@ -49,5 +50,5 @@ def draw_networks(space: Space, seed: int, taken: Mapping[str, int]) -> Iterator
         else:
             repeats = 0
             seen.add(network.id)
-            yield Draw(index, values, network)
+            yield Draw(index, values, network, index // len(space.families) if paired else None)
         index += 1

@@ -24,6 +24,8 @@ INT8 = "int8"
 """The precision of a study whose networks are quantised once they are trained, and the adaptation that does it."""
 QUANTIZE = ("ptq", "qat")
 """After training: by ranges alone, or with an epoch of training that knows of the rounding."""
+LEAST_DB = 20
+"""A network that keeps less is told: what int8 changes has a tenth of its outputs' amplitude, or more."""
 CALIBRATION_IMAGES = 256
 _BATCH = 64
 _NOISE_IMAGES = 16

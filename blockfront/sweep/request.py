@@ -5,7 +5,7 @@ Nothing is written before `resolve` and `blockfront.sweep.drawing.draw_networks`
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from blockfront.results import scored
 from blockfront.study.settings import Settings
 from blockfront.study.storage import DEFAULT_STORAGE, storage_exists
 from blockfront.sweep.aims import choose_objectives, choose_space, choose_training
+from blockfront.sweep.budget import check_budget
 from blockfront.sweep.keeping import KEEP
 from blockfront.sweep.quantizing import INT8, QUANTIZE
 from blockfront.sweep.samplers import SAMPLERS
@@ -41,6 +42,8 @@ class Request:
 
     `precision` is the toolchain's first by default. Networks of precision int8 are trained in float32; `quantize` says
     how they become int8 then, one of `QUANTIZE`.
+    `budget` is "front", to stop trainings of networks that cannot reach the front, or a number of epochs in all.
+    `pair` draws a skeleton at a time, with each family's block put into it: `n` is rounded up to whole groups.
 
     Limits are in minutes a network: `profile_minutes` for compiling and timing, `train_minutes` for training.
     """
@@ -57,6 +60,7 @@ class Request:
     changes: tuple[str, ...] = ()
     epochs: int | None = None
     train_seeds: int = 1
+    budget: str | None = None
     keep: str = "front"
     cost: str = "latency_ms"
     value: str | None = None
@@ -77,6 +81,7 @@ class Request:
     study: str | None = None
     seed: int = 0
     sampler: str = "random"
+    pair: bool = False
     profile_minutes: float = 20
     train_minutes: float = 24 * 60
 
@@ -170,6 +175,8 @@ def resolve(request: Request) -> SweepPlan:
     # Last, because it may fetch data.
     dataset, recipe = choose_training(request)
     space, notes = choose_space(request, dataset)
+    if request.pair:
+        request, notes = _whole_groups(request, space, notes)
     settings = Settings(
         space=space.name,
         space_hash=space.hash,
@@ -193,6 +200,8 @@ def resolve(request: Request) -> SweepPlan:
         scores=scored(TASKS[dataset.task].metrics) if dataset else (),
         train_seeds=request.train_seeds,
         quantize=request.quantize if options.precision == INT8 and dataset else None,
+        paired=request.pair,
+        budget=_budget(request, options.precision, dataset, recipe),
     )
     return SweepPlan(
         request=request,
@@ -212,7 +221,34 @@ def _study_name(space: str, target: str, form: str, request: Request) -> str:
     precision = "" if form == "float32" else f"-{form}"
     precision += "-qat" if form == INT8 and request.quantize == "qat" else ""
     threads = f"-t{request.threads}" if request.models and request.threads else ""
-    return f"{space}-{target}{precision}{threads}{'-tuned' if request.tuned else ''}"
+    pairs = "-pairs" if request.pair else ""
+    return f"{space}-{target}{precision}{threads}{'-tuned' if request.tuned else ''}{pairs}"
+
+
+def _budget(request: Request, form: str, dataset: Dataset | None, recipe: Recipe | None) -> str | None:
+    from blockfront.tasks import TASKS
+
+    if request.budget is not None and form == INT8:
+        raise UsageError(
+            "--budget trains what can reach the front, and int8 networks are trained before their latency is known; "
+            "leave one of the two out"
+        )
+    watched = dataset is None or request.value in (None, TASKS[dataset.task].value)
+    return check_budget(request.budget, request.n, recipe.epochs if recipe else None, request.train_seeds, watched)
+
+
+def _whole_groups(request: Request, space: Space, notes: tuple[str, ...]) -> tuple[Request, tuple[str, ...]]:
+    """The request for whole groups of networks with one skeleton, and the notes with a line where it is another."""
+    if request.sampler != "random":
+        raise UsageError(f"--pair draws networks by seed, and sampler {request.sampler} chooses them; leave one out")
+    families = len(space.families)
+    if families < 2:
+        raise UsageError(f"space {space.name} has no families to put into one skeleton; leave --pair out")
+    whole = -(-request.n // families) * families
+    if whole == request.n:
+        return request, notes
+    note = f"{whole} networks instead of {request.n}: groups of {families} families each, one skeleton a group"
+    return replace(request, n=whole), (*notes, note)
 
 
 def _check_numbers(request: Request) -> None:

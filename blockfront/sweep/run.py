@@ -20,6 +20,7 @@ from blockfront.study.storage import open_storage, opened, study_names
 from blockfront.sweep.accuracies import adapt, reuse, train_networks
 from blockfront.sweep.cluster import embedded_cluster, existing_cluster
 from blockfront.sweep.drawing import draw_missing, draw_networks
+from blockfront.sweep.early_stopping import train_within_budget
 from blockfront.sweep.keeping import Keeper
 from blockfront.sweep.latencies import profile
 from blockfront.sweep.pool import Pool
@@ -129,7 +130,8 @@ class _Sweep:
             if not self.journal.settings.trains or not self.journal.missing_seeds(entry):
                 self.journal.complete(entry)
         if self.journal.settings.trains:
-            train_networks(pool, self.plan, self.journal, profiled, self.progress, self.keeper)
+            stage = train_networks if self.journal.settings.budget is None else train_within_budget
+            stage(pool, self.plan, self.journal, profiled, self.progress, self.keeper)
 
     @contextmanager
     def _pool(self) -> Iterator[Pool]:
@@ -161,7 +163,7 @@ def _draw_missing(plan: SweepPlan) -> list[Draw]:
     if SAMPLERS[plan.settings.sampler].generation is not None:
         next(draw_networks(plan.space, plan.request.seed, known))
         return []
-    return draw_missing(plan.space, plan.request.seed, plan.request.n, known)
+    return draw_missing(plan.space, plan.request.seed, plan.request.n, known, paired=plan.settings.paired)
 
 
 def _existing_study(plan: SweepPlan) -> Study | None:

@@ -90,11 +90,13 @@ class Trained:
     checkpoint: Path
 
 
-def train_network(job: Job, dataset: Dataset, recipe: Recipe, device: str, keep: bool = False) -> Trained:
+def train_network(
+    job: Job, dataset: Dataset, recipe: Recipe, device: str, keep: bool = False, until: int | None = None
+) -> Trained:
     """Train a network from scratch and test it: its `trainings`, and its `adaptations` where it has one.
 
     The weights and the order of images have the job's seed. An interrupted training goes on from its last epoch, if it
-    was on this machine.
+    was on this machine. With `until` it stops after that epoch, without scores.
     """
     from blockfront.sweep.adapting import train_and_adapt
     from blockfront.training import seeded, train
@@ -112,12 +114,14 @@ def train_network(job: Job, dataset: Dataset, recipe: Recipe, device: str, keep:
         else:
             # What is minimised where that is more than the task's criterion, such as losses of auxiliary heads.
             loss = getattr(module, "loss", None)
-            parts = {"trainings": (train(module, dataset, recipe, loss=loss, checkpoint=checkpoint, **where),)}
-        if job.quantize is not None:
+            parts = {
+                "trainings": (train(module, dataset, recipe, loss=loss, checkpoint=checkpoint, until=until, **where),)
+            }
+        if job.quantize is not None and until is None:
             scored = _scored(network, module, parts)
             parts = quantize_trained(scored, network.signature, dataset, recipe, job.quantize, where, parts)
     facts = {"network": job.network, "network_id": job.network_id, "recipe": recipe, **parts}
-    return Trained(parts, pack_weights(module, facts) if keep else None, checkpoint)
+    return Trained(parts, pack_weights(module, facts) if keep and until is None else None, checkpoint)
 
 
 def _scored(network: Network, module: nn.Module, parts: Mapping[str, Any]) -> nn.Module:

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from blockfront.errors import UsageError
+from blockfront.errors import UsageError, why_unreadable
 
 OWN = Path(__file__).with_name("published_latency.csv")
 """Times of ncnn's benchmark on boards whose code can run under emulation, from ncnn's own tables (see `source`)."""
@@ -39,7 +39,7 @@ def read_published(path: Path) -> list[Published]:
                 raise UsageError(f"{path} is no table of published latencies: it lacks {', '.join(missing)}")
             return [_row(path, reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from error
+        raise UsageError(f"{path} cannot be read: {why_unreadable(error)}") from error
 
 
 def _row(path: Path, line: int, row: dict[str, str]) -> Published:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from blockfront.analysis.pareto import front_mask
 from blockfront.analysis.statistics import percentile95, resamples
 from blockfront.console.progress import Progress
 from blockfront.content_store import cache_folder
@@ -40,20 +43,29 @@ def validate_ranking(
     device: str,
     progress: Progress,
     folder: Path | None = None,
+    of: int | None = None,
 ) -> Ranking:
     """Train the first `n` networks of a space, as many of each family, by both recipes as far as that is not done.
 
-    Each training is kept, and one that is interrupted goes on from its last epoch. Raises `UsageError` for recipes that
-    are one, and fewer than 5 networks.
+    With `of` so many are trained by the cheap one, and `n` of them, `stratified`, by the long one. Each training is
+    kept, and one that is interrupted goes on from its last epoch. Raises `UsageError` for recipes that are one, fewer
+    than 5 networks, and fewer to choose from than are to be chosen.
     """
     if cheap.hash == long.hash:
         raise UsageError("the two recipes are one; make the long one longer, such as --set epochs=5")
     if n < LEAST:
         raise UsageError(f"ranks of fewer than {LEAST} networks say nothing; take a larger --n")
+    if of is not None and of < n:
+        raise UsageError(
+            f"--of {of} is fewer than the {n} networks that are to be chosen; take a larger one, or less --n"
+        )
     folder = folder or cache_folder() / "validation"
-    networks = list(islice(_distinct(space, seed), n))
-    found = [_trained(networks, dataset, recipe, seed, workers, device, progress, folder) for recipe in (cheap, long)]
-    ranking = judge_ranking(space.name, dataset, cheap, long, *found)
+    networks = list(islice(_distinct(space, seed), of or n))
+    short_run = _trained(networks, dataset, cheap, seed, workers, device, progress, folder)
+    chosen = range(n) if of is None else stratified(short_run, n)
+    short_run, networks = [short_run[place] for place in chosen], [networks[place] for place in chosen]
+    long_run = _trained(networks, dataset, long, seed, workers, device, progress, folder)
+    ranking = replace(judge_ranking(space.name, dataset, cheap, long, short_run, long_run), chosen_of=of)
     path = ranking_path(folder, dataset.fingerprint, cheap.hash)
     with explaining(path):
         write_atomically(path, msgspec.json.encode(ranking), make_folders=True)
@@ -91,6 +103,23 @@ def judge_ranking(
         over_all={name: kendall(values, truth, every) for name, values in proxies.items()},
         between={name: kendall(values, truth, apart) for name, values in proxies.items()},
     )
+
+
+def stratified(run: Sequence[TrainedNetwork], n: int, strata: int = 5) -> list[int]:
+    """The places of `n` networks, as many in each stratum of the accuracies that the front against MACs spans.
+
+    Strata are equally wide, from the front's worst accuracy to its best; networks below are chosen last. Within one the
+    first drawn come first, and one that has too few leaves its share to the others in turn.
+    """
+    values, macs = (np.array([getattr(one, key) for one in run], dtype=np.float64) for key in ("value", "macs"))
+    on_front = values[front_mask(macs, values)]
+    inner = np.linspace(on_front.min(), on_front.max(), strata + 1)[1:-1]
+    above = values >= on_front.min()
+    queues = [deque(np.flatnonzero(above & (np.digitize(values, inner) == place)).tolist()) for place in range(strata)]
+    chosen: list[int] = []
+    while len(chosen) < n and any(queues):
+        chosen += [queue.popleft() for queue in queues if queue]
+    return sorted([*chosen, *np.flatnonzero(~above).tolist()][:n])
 
 
 def kendall(

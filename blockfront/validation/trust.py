@@ -28,7 +28,8 @@ class Ranking:
     """How alike the ranks of `networks` networks are under two recipes on a data set.
 
     `cost_share` is the cheap recipe's image passes over the long one's. `over_all` has τ with the long one's accuracy
-    of `cheap` accuracy, `macs` and `params`; `between` the same of pairs of different families alone.
+    of `cheap` accuracy, `macs` and `params`; `between` the same of pairs of different families alone. `chosen_of` is of
+    how many networks they were chosen evenly over the accuracies of the front, None where they were just drawn.
     """
 
     dataset: str
@@ -43,6 +44,7 @@ class Ranking:
     cost_share: float
     over_all: dict[str, Rank]
     between: dict[str, Rank]
+    chosen_of: int | None = None
 
 
 def find_ranking(dataset_fingerprint: str, recipe_hash: str) -> Ranking | None:
@@ -67,11 +69,15 @@ def trust(dataset_fingerprint: str, recipe_hash: str) -> str:
     found = find_ranking(dataset_fingerprint, recipe_hash)
     if found is None:
         return "not validated: how these networks would rank after longer training is unknown (bench validate accuracy)"
-    whole, between, macs = found.over_all["cheap"], found.between["cheap"], found.over_all["macs"]
     long = f"{1 / found.cost_share:.0f} times its cost (recipe {found.long_hash}, {found.long['epochs']} epochs)"
+    chosen = f", chosen of {found.chosen_of} evenly over the accuracies of their front" if found.chosen_of else ""
+    taus = [
+        f"{words} {_text(found.over_all[name])}, between families {_text(found.between[name])}"
+        for name, words in (("cheap", "Kendall τ"), ("macs", "that of MACs"), ("params", "that of parameters"))
+    ]
     return (
-        f"{found.networks} networks of {found.families} families, trained by this recipe and by one of {long}: "
-        f"Kendall τ {_text(whole)}, between families {_text(between)}; of MACs {_text(macs)}"
+        f"{found.networks} networks of {found.families} families of {found.space}{chosen}, trained by this recipe and "
+        f"by one of {long}: {'; '.join(taus)}"
     )
 
 

@@ -15,14 +15,14 @@ import tvm_ffi
 from tvm import ir, tirx
 
 from blockfront.targets.hardware.integer import byte_products, has_features
+from blockfront.targets.hardware.machine import WORD
 
-WORD = 4
-"""Bytes in one word, which a dot product takes."""
 _DOT = {"int8": "blockfront.dot_int8", "uint8": "blockfront.dot_uint8"}
 _ROUNDED = {"int8": "blockfront.rounded_int8", "uint8": "blockfront.rounded_uint8"}
-_WORD = "blockfront.word"
+_LOOKED_UP = {"int8": "blockfront.looked_up_int8", "uint8": "blockfront.looked_up_uint8"}
+_WORD, _HALF = "blockfront.word", "blockfront.half"
 _RANGES = {"int8": (-128, 127), "uint8": (0, 255)}
-_OPERATIONS = (*_DOT.values(), *_ROUNDED.values(), _WORD)
+_OPERATIONS = (*_DOT.values(), *_ROUNDED.values(), *_LOOKED_UP.values(), _WORD, _HALF)
 for _name in _OPERATIONS:
     ir.register_op_attr(_name, "TVectorizable", True)
     ir.register_op_attr(_name, "TScriptPrinterName", _name)
@@ -30,13 +30,25 @@ for _name in _OPERATIONS:
 
 
 def dot(activations: Any, weights: Any, byte: str) -> Any:
-    """The sum of the products of two words' four bytes as int32: `activations` are of type `byte`, `weights` int8."""
+    """The sum of the products of two words' bytes as int32, four of int32 or two of int16: those of `activations` are
+    of type `byte`, those of `weights` int8."""
     return tirx.call_intrin("int32", ir.Op.get(_DOT[byte]), activations, weights)
 
 
 def word(*values: Any) -> Any:
-    """Four bytes as one int32, the first in the lowest place, as they are in memory one after the other."""
-    return tirx.call_intrin("int32", ir.Op.get(_WORD), *values)
+    """Four bytes as one int32, or two as one int16, the first in the lowest place, as they are in memory one after the
+    other."""
+    return tirx.call_intrin(f"int{8 * len(values)}", ir.Op.get(_WORD), *values)
+
+
+def half(value: Any, place: Any) -> Any:
+    """The lower (0) or the higher (1) half of an int32 as int16."""
+    return tirx.call_intrin("int16", ir.Op.get(_HALF), value, place)
+
+
+def bytes_of_dot(expression: Any) -> int:
+    """How many products a `dot` adds; 0 of anything else."""
+    return tvm.DataType(str(expression.args[1].ty.dtype)).bits // 8 if is_dot(expression) else 0
 
 
 def rounded(value: Any, zero_point: Any, low: Any, high: Any) -> Any:
@@ -44,6 +56,12 @@ def rounded(value: Any, zero_point: Any, low: Any, high: Any) -> Any:
     of whose type the result is."""
     kind = str(low.ty.dtype)
     return tirx.call_intrin(kind, ir.Op.get(_ROUNDED[kind]), value, zero_point, low, high)
+
+
+def looked_up(value: Any, first: Any) -> Any:
+    """A byte by the table of 256, in the order of bytes, whose first element is loaded by `first`."""
+    kind = str(value.ty.dtype)
+    return tirx.call_intrin(kind, ir.Op.get(_LOOKED_UP[kind]), value, first)
 
 
 def clamped(value: Any, low: Any, high: Any) -> Any:
@@ -60,8 +78,8 @@ def is_dot(expression: Any) -> bool:
 
 
 def is_word(expression: Any) -> bool:
-    """Whether an expression is a `word`."""
-    return _named(expression) == _WORD
+    """Whether an expression is a `word`, or the `half` of one."""
+    return _named(expression) in (_WORD, _HALF)
 
 
 def _named(expression: Any) -> str:
@@ -92,16 +110,20 @@ class _Instructions:
         self._is_arm, self._is_x86 = architecture == "aarch64", architecture == "x86_64"
         self._products = byte_products(described)
         wide = has_features(described, "avx512bw", "avx512vl")
-        self._shuffles = self._is_arm or has_features(described, "avx512vbmi")
+        self._shuffles = has_features(described, "avx512vbmi")
         self._lanes = 4 if self._is_arm else 16 if wide else 8
 
     def sum(self, addition: Any) -> Any:
         """A sum, of which some terms may be dot products."""
         terms = _terms(addition)
-        dots = [term for term in terms if is_dot(term)]
-        if not dots:
+        joined = [term for term in terms if self._is_joined(term)]
+        dots = [term for term in terms if is_dot(term) and term not in joined]
+        if not joined and not dots:
             return addition
-        total = sum((term for term in terms if not is_dot(term)), start=tirx.const(0, addition.ty.dtype))
+        others = [term for term in terms if term not in joined and term not in dots]
+        total = sum(others[1:], start=others[0]) if others else tirx.const(0, addition.ty.dtype)
+        for first in range(0, len(joined), 2):
+            total = self._added_pairs(total, joined[first : first + 2])
         for one in dots:
             total = self._dot(total, _named(one), *one.args)
         return total
@@ -113,6 +135,11 @@ class _Instructions:
             return self._dot(tirx.const(0, call.ty.dtype), name, *call.args)
         if name == _WORD:
             return self._word(*call.args)
+        if name == _HALF:
+            value, place = call.args
+            return tirx.Cast(call.ty.dtype, value >> (place * 16))
+        if name in _LOOKED_UP.values():
+            return self._looked_up(*call.args)
         return self._rounded(*call.args) if name in _ROUNDED.values() else call
 
     def _dot(self, total: Any, name: str, activations: Any, weights: Any) -> Any:
@@ -125,27 +152,91 @@ class _Instructions:
         make = _DOT_PRODUCTS.get((self._products or "", name, lanes), _plain_dot)
         return make(total, activations, weights, name)
 
+    def _is_joined(self, term: Any) -> bool:
+        """Whether a term of a sum is multiplied in int16, where the sum of two still fits: 2 · 127 · 128 < 2^15."""
+        if self._products != "smull":
+            return False
+        if is_dot(term):
+            return bytes_of_dot(term) == 2 and _lanes(term) % 4 == 0
+        factors = [term.a, term.b] if isinstance(term, tirx.Mul) else []
+        from_bytes = [isinstance(one, tirx.Cast) and str(one.value.ty.dtype).startswith("int8x") for one in factors]
+        return bool(factors) and all(from_bytes) and _lanes(term) % 8 == 0
+
+    def _added_pairs(self, total: Any, terms: list[Any]) -> Any:
+        """A total and one or two products, or dots of two products, eight bytes of each operand at a time."""
+        dots = is_dot(terms[0])
+        factors = [[_bytes(one) for one in term.args] if dots else [term.a.value, term.b.value] for term in terms]
+        lanes = 4 if dots else 8
+        added = []
+        by_term = [zip(*(_parts(one, 8) for one in pair), strict=True) for pair in factors]
+        for part, *pairs in zip(_parts(total, lanes), *by_term, strict=True):
+            products = [
+                tirx.call_llvm_pure_intrin("int16x8", "llvm.aarch64.neon.smull.v8i16", *reversed(pair))
+                for pair in pairs
+            ]
+            joined = sum(products[1:], start=products[0])
+            if dots:
+                joined = tirx.call_llvm_pure_intrin("int32x4", "llvm.aarch64.neon.saddlp.v4i32.v8i16", joined)
+            added.append(part + tirx.Cast(f"int32x{lanes}", joined))
+        return added[0] if len(added) == 1 else tirx.Shuffle(added, list(range(_lanes(total))))
+
     def _word(self, *values: Any) -> Any:
         lanes = _lanes(values[0])
+        if self._is_arm and lanes == 16:
+            return _zipped(*values)
         if self._shuffles and lanes >= 8:
             order = [place * lanes + lane for lane in range(lanes) for place in range(4)]
             return tirx.reinterpret(f"int32x{lanes}", tirx.Shuffle(list(values), order))
         result = None
         for place, value in enumerate(values):
             wide = tirx.Cast(_as("int32", lanes), value)
-            if place < 3:
+            if place < len(values) - 1:
                 wide = wide & tirx.const(255, _as("int32", lanes))
             wide = wide << tirx.const(8 * place, _as("int32", lanes)) if place else wide
             result = wide if result is None else result | wide
-        return result
+        return result if len(values) == WORD else tirx.Cast(_as("int16", lanes), result)
+
+    def _looked_up(self, value: Any, first: Any) -> Any:
+        kind, lanes = str(value.ty.dtype), _lanes(value)
+        table = (first.value if isinstance(first, tirx.Broadcast) else first).source
+        place = tirx.Cast(_as("uint8", lanes), value) ^ tirx.const(128, _as("uint8", lanes))
+        if kind.startswith("uint8"):
+            place = value
+
+        def part(start: int, size: int) -> Any:
+            return tirx.BufferLoad(table, [tirx.Ramp(start, 1, size)])
+
+        if self._is_arm and lanes == 16:
+            found = None
+            for start in range(0, 256, 64):
+                four = [part(start + more, 16) for more in range(0, 64, 16)]
+                where = place - tirx.const(start, "uint8x16")
+                known = [] if found is None else [found]
+                name = "tbl4" if found is None else "tbx4"
+                found = tirx.call_llvm_pure_intrin(kind, f"llvm.aarch64.neon.{name}.v16i8", *known, *four, where)
+            return found
+        if self._shuffles and 64 % lanes == 0 and lanes >= 8:
+            wide = tirx.Shuffle([place] * (64 // lanes), list(range(64))) if lanes < 64 else place
+            whole = f"{kind.partition('x')[0]}x64"
+            halves = [
+                tirx.call_llvm_pure_intrin(
+                    whole, "llvm.x86.avx512.vpermi2var.qi.512", part(start, 64), wide, part(start + 64, 64)
+                )
+                for start in (0, 128)
+            ]
+            found = tirx.Select(wide >= tirx.const(128, "uint8x64"), halves[1], halves[0])
+            return tirx.Shuffle([found], list(range(lanes))) if lanes < 64 else found
+        return tirx.BufferLoad(table, [tirx.Cast(_as("int32", lanes), place)])
 
     def _rounded(self, value: Any, zero_point: Any, low: Any, high: Any) -> Any:
         kind, lanes = str(value.ty.dtype), _lanes(value)
         whole = _as("int32", lanes)
+        if self._is_arm and lanes % 8 == 0:
+            narrow = _narrowed_by_arm(value, tirx.Cast(f"int16x{lanes}", zero_point))
+            return tirx.max(tirx.min(narrow, high), low)
         if not self._is_x86:
-            # Which LLVM makes one instruction of on Arm, together with the conversion.
-            name = "llvm.roundeven" if self._is_arm else "llvm.nearbyint"
-            return clamped(tirx.Cast(whole, tirx.call_llvm_pure_intrin(kind, name, value)) + zero_point, low, high)
+            near = tirx.call_llvm_pure_intrin(kind, "llvm.nearbyint", value)
+            return clamped(tirx.Cast(whole, near) + zero_point, low, high)
         # Bounds of the float instead, so that all that is left is to narrow it.
         apart = tirx.Cast(kind, zero_point)
         inside = tirx.min(tirx.max(value, tirx.Cast(kind, low) - apart), tirx.Cast(kind, high) - apart)
@@ -155,6 +246,38 @@ class _Instructions:
 
 def _lanes(value: Any) -> int:
     return int(tvm.DataType(str(value.ty.dtype)).lanes)
+
+
+def _zipped(*values: Any) -> Any:
+    """Four vectors of sixteen bytes as sixteen words."""
+
+    def zipped(first: Any, second: Any) -> list[Any]:
+        return [
+            tirx.Shuffle([first, second], [lane + 16 * which for lane in half for which in (0, 1)])
+            for half in (range(8), range(8, 16))
+        ]
+
+    even, odd = zipped(values[0], values[2]), zipped(values[1], values[3])
+    words = [tirx.reinterpret("int32x4", part) for pair in zip(even, odd, strict=True) for part in zipped(*pair)]
+    return tirx.Shuffle(words, list(range(16)))
+
+
+def _narrowed_by_arm(value: Any, zero_point: Any) -> Any:
+    """float32 to int8, rounded half to even: each step saturates, so that what is too large stays so."""
+    bytes_of: list[Any] = []
+    for eight, moved in zip(_parts(value, 8), _parts(zero_point, 8), strict=True):
+        halves = [
+            tirx.call_llvm_pure_intrin(
+                "int16x4",
+                "llvm.aarch64.neon.sqxtn.v4i16",
+                tirx.call_llvm_pure_intrin("int32x4", "llvm.aarch64.neon.fcvtns.v4i32.v4f32", four),
+            )
+            for four in _parts(eight, 4)
+        ]
+        joined = tirx.Shuffle(halves, list(range(8)))
+        apart = tirx.call_llvm_pure_intrin("int16x8", "llvm.aarch64.neon.sqadd.v8i16", joined, moved)
+        bytes_of.append(tirx.call_llvm_pure_intrin("int8x8", "llvm.aarch64.neon.sqxtn.v8i8", apart))
+    return tirx.Shuffle(bytes_of, list(range(_lanes(value)))) if len(bytes_of) > 1 else bytes_of[0]
 
 
 def _terms(expression: Any) -> list[Any]:
@@ -175,16 +298,18 @@ def _as(kind: str, lanes: int) -> str:
 
 
 def _bytes(value: Any, kind: str = "int8") -> Any:
-    return tirx.reinterpret(f"{kind}x{4 * _lanes(value)}", value)
+    width = tvm.DataType(str(value.ty.dtype)).bits // 8
+    return tirx.reinterpret(f"{kind}x{width * _lanes(value)}", value)
 
 
 def _plain_dot(total: Any, activations: Any, weights: Any, name: str) -> Any:
-    kind = weights.ty.dtype
+    kind, places = total.ty.dtype, tvm.DataType(str(weights.ty.dtype)).bits // 8
+    activations, weights = tirx.Cast(kind, activations), tirx.Cast(kind, weights)
 
     def shifted(word: Any, place: int) -> Any:
         return (word << tirx.const(24 - 8 * place, kind)) >> tirx.const(24, kind)
 
-    for place in range(4):
+    for place in range(places):
         if name == _DOT["int8"]:
             activation = shifted(activations, place)
         else:
@@ -202,18 +327,6 @@ def _accumulating(intrinsic: str, activation: str) -> Callable[..., Any]:
         return tirx.call_llvm_pure_intrin(weights.ty.dtype, intrinsic, total, *ordered)
 
     return make
-
-
-def _smull(total: Any, activations: Any, weights: Any, _name: str) -> Any:
-    """Products in int16, of which two fit: 2 · 127 · 128 < 2^15; their sums by pairs, and those of these added."""
-
-    def products(half: Callable[..., Any]) -> Any:
-        operands = [half("int8x8", _bytes(weights)), half("int8x8", _bytes(activations))]
-        return tirx.call_llvm_pure_intrin("int16x8", "llvm.aarch64.neon.smull.v8i16", *operands)
-
-    pairs = [products(tirx.vectorlow), products(tirx.vectorhigh)]
-    joined = tirx.call_llvm_pure_intrin("int16x8", "llvm.aarch64.neon.addp.v8i16", *pairs)
-    return total + tirx.call_llvm_pure_intrin("int32x4", "llvm.aarch64.neon.saddlp.v4i32.v8i16", joined)
 
 
 def _pmaddwd(intrinsic: str) -> Callable[..., Any]:
@@ -238,7 +351,6 @@ def _pmaddwd(intrinsic: str) -> Callable[..., Any]:
 _DOT_PRODUCTS: dict[tuple[str, str, int], Callable[..., Any]] = {
     ("sdot", _DOT["int8"], 4): _accumulating("llvm.aarch64.neon.sdot.v4i32.v16i8", "int8"),
     ("sdot", _DOT["int8"], 2): _accumulating("llvm.aarch64.neon.sdot.v2i32.v8i8", "int8"),
-    ("smull", _DOT["int8"], 4): _smull,
     ("vpdpbusd", _DOT["uint8"], 16): _accumulating("llvm.x86.avx512.vpdpbusd.512", "uint8"),
     ("vpdpbusd", _DOT["uint8"], 8): _accumulating("llvm.x86.avx512.vpdpbusd.256", "uint8"),
     ("vpdpbusd", _DOT["uint8"], 4): _accumulating("llvm.x86.avx512.vpdpbusd.128", "uint8"),

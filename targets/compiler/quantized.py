@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import tvm
 from tvm import te, tirx
 
-from blockfront.targets.compiler.instructions import WORD, clamped, dot, rounded, word
+from blockfront.targets.compiler.instructions import clamped, dot, half, looked_up, rounded, word
+from blockfront.targets.hardware.machine import WORD
 
 
 def shift_of(byte: str) -> int:
@@ -20,12 +22,26 @@ def shift_of(byte: str) -> int:
     return 128 if byte == "uint8" else 0
 
 
-def _words(x: te.Tensor) -> te.Tensor:
-    """(…, C) bytes as (…, C / 4) words of four: the same memory (`schedules/words.py`)."""
-    shape = [*x.shape[:-1], x.shape[-1] // WORD]
+def _words(x: te.Tensor, weights: te.Tensor) -> te.Tensor:
+    """(…, C) bytes, or (…, C / 4) words of them, as words of the weights' size: the same memory
+    (`schedules/words.py`)."""
+    if x.dtype == weights.dtype:
+        return x
+    if str(x.dtype) == "int32":
+        return te.compute((*x.shape[:-1], 2 * x.shape[-1]), lambda *i: half(x(*i[:-1], i[-1] // 2), i[-1] % 2), "words")
+    size = tvm.DataType(str(weights.dtype)).bits // 8
     return te.compute(
-        shape, lambda *i: word(*(x(*i[:-1], i[-1] * WORD + place) for place in range(WORD))), name="words"
+        (*x.shape[:-1], x.shape[-1] // size),
+        lambda *i: word(*(x(*i[:-1], i[-1] * size + place) for place in range(size))),
+        name="words",
     )
+
+
+def _dots(activation: Callable[[Any], Any], weights: Callable[[Any], Any], k: Any, byte: str) -> Any:
+    """The products of four bytes, of which the words `k` of both operands, or those two there, consist."""
+    count = WORD // (tvm.DataType(str(weights(0).ty.dtype)).bits // 8)
+    terms = [dot(activation(k * count + place), weights(k * count + place), byte) for place in range(count)]
+    return sum(terms[1:], start=terms[0])
 
 
 def _bordered(x: te.Tensor, pads: Sequence[int], value: Any) -> te.Tensor:
@@ -52,18 +68,24 @@ def convolution(
     *sizes: int,
 ) -> te.Tensor:
     """Sums of dot products. `x`: bytes (N, H, W, C), or int32 words (N, H, W, C / 4); `weights`: words (kh, kw,
-    C / groups / 4, O), `points`: the output's zero point and a word of the border, `bounds`: two bytes. `sizes`: height
-    and width of the output, strides, dilation, pads, groups.
+    C / groups / 4, O), or twice as many int16; `points`: the output's zero point and a word of the border; `bounds`:
+    two bytes. `sizes`: height and width of the output, strides, dilation, pads, groups.
     """
     high, wide, down, along, apart_y, apart_x, *pads, groups = sizes
-    image = _bordered(x if str(x.dtype) == "int32" else _words(x), pads, points[1])
+    image = _bordered(_words(x, weights), pads, points(1).astype(weights.dtype))
     kernel_y, kernel_x, inputs, outputs = weights.shape
-    dy, dx, k = (te.reduce_axis((0, n), name=name) for n, name in ((kernel_y, "dy"), (kernel_x, "dx"), (inputs, "k")))
+    steps = inputs * tvm.DataType(str(weights.dtype)).bits // 8 // WORD
+    dy, dx, k = (te.reduce_axis((0, n), name=name) for n, name in ((kernel_y, "dy"), (kernel_x, "dx"), (steps, "k")))
 
     def product(n: Any, h: Any, w: Any, o: Any) -> Any:
         first = o // (outputs // groups) * inputs if groups > 1 else 0
-        there = image[n, h * down + dy * apart_y, w * along + dx * apart_x, first + k]
-        return te.sum(dot(there, weights[dy, dx, k, o], str(bounds.dtype)), axis=[dy, dx, k])
+        dots = _dots(
+            lambda i: image(n, h * down + dy * apart_y, w * along + dx * apart_x, first + i),
+            lambda i: weights(dy, dx, i, o),
+            k,
+            str(bounds.dtype),
+        )
+        return te.sum(dots, axis=[dy, dx, k])
 
     total = te.compute((x.shape[0], high, wide, outputs), product, name="total")
     return _requantized(total, bias, multiplier, points, bounds)
@@ -78,18 +100,24 @@ def depthwise(
     bounds: te.Tensor,
     *sizes: int,
 ) -> te.Tensor:
-    """As `convolution`, of one channel a group: `weights` (kh, kw, C) of the type that sums are in, int32 or float32.
-
-    The border holds the second of the `points`, a byte.
+    """As `convolution`, of one channel a group: `weights` (kh, kw, C) of the type that sums are in, int32 or float32,
+    or of bytes. The border holds the second of the `points`, a byte.
     """
     high, wide, down, along, apart_y, apart_x, *pads, _ = sizes
     image = _bordered(x, pads, points[1].astype(x.dtype))
     kernel_y, kernel_x, channels = weights.shape
     dy, dx = (te.reduce_axis((0, n), name=name) for n, name in ((kernel_y, "dy"), (kernel_x, "dx")))
+    sums = "float32" if str(weights.dtype) == "float32" else "int32"
 
     def product(n: Any, h: Any, w: Any, c: Any) -> Any:
-        there = image[n, h * down + dy * apart_y, w * along + dx * apart_x, c]
-        return te.sum(there.astype(weights.dtype) * weights[dy, dx, c], axis=[dy, dx])
+        def tap(x: Any) -> Any:
+            there = image(n, h * down + dy * apart_y, w * along + x * apart_x, c)
+            return there.astype(sums) * weights(dy, x, c).astype(sums)
+
+        if str(weights.dtype) == "int8":
+            # Taps side by side, of which the products of two are added before they are widened.
+            return te.sum(sum((tap(x) for x in range(1, int(kernel_x))), start=tap(0)), axis=dy)
+        return te.sum(tap(dx), axis=[dy, dx])
 
     total = te.compute((x.shape[0], high, wide, channels), product, name="total")
     return _requantized(total, bias, multiplier, points, bounds)
@@ -105,8 +133,10 @@ def depthwise_zipped(
     *sizes: int,
 ) -> te.Tensor:
     """As `depthwise`, with four rows of a window in one word: `weights` are words (kh / 4, kw, C) of columns; the last
-    of the `sizes` is the window's height."""
-    high, wide, down, along, apart_y, apart_x, *pads, kernel_y = sizes
+    two of the `sizes` are the window's height, and whether loads may be masked where they would read the border."""
+    high, wide, down, along, apart_y, apart_x, *pads, kernel_y, masked = sizes
+    if not masked:
+        x, pads = _bordered(x, pads, points(1).astype(x.dtype)), [0] * 4
     batch, rows, width, channels = x.shape
     dx = te.reduce_axis((0, weights.shape[1]), name="dx")
     outside = points(1).astype(x.dtype)
@@ -126,6 +156,8 @@ def depthwise_zipped(
             nothing = [tirx.const(0, x.dtype)] * (WORD - len(within))
             inside = word(*(value(n, h, w - pads[1], c, dy) for dy in within), *nothing)
             border = word(*[outside] * len(within), *nothing)
+            if not any(pads):
+                return inside
             return tirx.if_then_else(tirx.all(w >= pads[1], w < width + pads[1]), inside, border)
 
         return te.compute((batch, high, pads[1] + width + pads[3], channels), element, name=f"column_{first}")
@@ -157,13 +189,13 @@ def linear_float(x: te.Tensor, weights: te.Tensor, bias: te.Tensor, multiplier: 
 
 
 def _product(x: te.Tensor, weights: te.Tensor) -> te.Tensor:
-    words = _words(x)
-    k = te.reduce_axis((0, weights.shape[0]), name="k")
-    return te.compute(
-        (*x.shape[:-1], weights.shape[1]),
-        lambda *i: te.sum(dot(words(*i[:-1], k), weights[k, i[-1]], str(x.dtype)), axis=k),
-        name="total",
-    )
+    words = _words(x, weights)
+    k = te.reduce_axis((0, x.shape[-1] // WORD), name="k")
+
+    def product(*i: Any) -> Any:
+        return te.sum(_dots(lambda j: words(*i[:-1], j), lambda j: weights(j, i[-1]), k, str(x.dtype)), axis=k)
+
+    return te.compute((*x.shape[:-1], weights.shape[1]), product, name="total")
 
 
 def _biased(total: te.Tensor, bias: te.Tensor) -> te.Tensor:
@@ -268,8 +300,7 @@ def mean(keep: bool) -> Callable[..., te.Tensor]:
 
 def lookup(q: te.Tensor, table: te.Tensor) -> te.Tensor:
     """Bytes by a table of 256, in the order of the values as they are stored."""
-    zero = shift_of("uint8") - shift_of(str(q.dtype))
-    return te.compute(q.shape, lambda *i: table[q(*i).astype("int32") + zero], name="looked_up")
+    return te.compute(q.shape, lambda *i: looked_up(q(*i), table(0)), name="lookup")
 
 
 def widen(q: te.Tensor, groups: int) -> te.Tensor:

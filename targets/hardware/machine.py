@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 
 # For each instruction that multiplies bytes: instructions that four products for each lane of a register take, and
 # registers that they need besides.
-_BYTE_PRODUCTS = {"vpdpbusd": (1, 0), "sdot": (1, 0), "smull": (4, 4), "pmaddwd": (4, 4)}
+_BYTE_PRODUCTS = {"vpdpbusd": (1, 0), "sdot": (1, 0), "smull": (3, 12), "pmaddwd": (4, 4)}
+WORD = 4
+"""Bytes in a word; channels are filled up to whole ones."""
 _BYTES = 16
 """Bytes that a kernel reads and writes at once, at least."""
 
@@ -19,7 +21,8 @@ class Machine:
     `loads_per_cycle`: vector instructions started a cycle; `fma_latency`: cycles until a result can be used;
     `l1_bytes`, `l2_bytes`: data caches of one core; `lane_operands`: a multiply-add can take one lane of a register
     for its operand, as Arm's can, so that one load serves as many steps of a reduction as a register has lanes;
-    `byte_products`: the instruction that multiplies bytes (`hardware/integer.py`), None without any.
+    `byte_products`: the instruction that multiplies bytes (`hardware/integer.py`), None without any; `stored_at_once`:
+    of how many columns a tile should have a multiple, because fewer are stored one by one.
     """
 
     lanes: int
@@ -32,11 +35,22 @@ class Machine:
     l2_bytes: int = 512 * 1024
     lane_operands: bool = False
     byte_products: str | None = None
+    stored_at_once: int = 1
 
     @property
     def byte(self) -> str:
         """The type of quantised values in memory: the products of x86 are of bytes without a sign by such with one."""
         return "uint8" if self.byte_products in ("vpdpbusd", "pmaddwd") else "int8"
+
+    @property
+    def word_bytes(self) -> int:
+        """How many neighbouring bytes the instruction adds the products of."""
+        return 2 if self.byte_products == "smull" else WORD
+
+    @property
+    def masks(self) -> bool:
+        """Whether a load may leave a vector as it is, so that rows beyond a border cost no instruction."""
+        return self.byte == "uint8"
 
     @property
     def zips(self) -> bool:
@@ -47,18 +61,25 @@ class Machine:
         """For sums of four products of bytes a lane, in place of one of float32."""
         if self.byte_products is None:
             return self
-        instructions, registers = _BYTE_PRODUCTS[self.byte_products]
+        instructions, spare = _BYTE_PRODUCTS[self.byte_products]
+        # A register of pairs of bytes is multiplied into two of sums.
+        together = WORD // self.word_bytes
         # Where one instruction does not do it all, no operand is a lane of a register.
         lane_operands = self.lane_operands and instructions == 1
         return replace(
             self,
-            fma_per_cycle=self.fma_per_cycle / instructions,
-            registers=self.registers - registers,
+            lanes=self.lanes * together,
+            fma_per_cycle=self.fma_per_cycle / instructions / together,
+            registers=(self.registers - spare) // together,
             lane_operands=lane_operands,
+            stored_at_once=_BYTES,
         )
 
-    def of_bytes(self) -> Machine:
-        """For kernels that widen bytes: what was one vector is as many registers as hold the widened values."""
+    def of_bytes(self, widened: bool = True) -> Machine:
+        """For kernels of bytes: of as many as a register holds, or where they are widened, of so many that what was one
+        vector is several registers."""
+        if not widened:
+            return replace(self, lanes=4 * self.lanes)
         together = max(1, _BYTES // self.lanes)
         return replace(
             self,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from blockfront.digest import digest
-from blockfront.errors import UsageError
+from blockfront.errors import UsageError, why_unreadable
 
 SHIPPED = "zigzag:"
 """What the name of a file begins with that ZigZag's package brings, under its folder of inputs."""
@@ -97,8 +97,7 @@ def _text(target: str, role: str, file: str) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"target {target}: {role} file {path} cannot be read: {reason}") from error
+        raise UsageError(f"target {target}: {role} file {path} cannot be read: {why_unreadable(error)}") from error
 
 
 def _path(name: str) -> Path:

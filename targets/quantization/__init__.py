@@ -7,7 +7,7 @@ from blockfront.targets.quantization.quantizing import (
     QuantizedNetwork,
     Quantizer,
     calibrated,
-    quantize,
+    quantize_module,
     quantize_untrained,
 )
 from blockfront.targets.quantization.sensitivity import LayerNoise
@@ -20,6 +20,6 @@ __all__ = [
     "QuantizedNetwork",
     "Quantizer",
     "calibrated",
-    "quantize",
+    "quantize_module",
     "quantize_untrained",
 ]

@@ -16,13 +16,11 @@ from blockfront.targets.quantization.forms import (
     MULTIPLY,
     can_be_integer,
     is_layer,
-    name_of,
+    operator_name,
 )
 from blockfront.targets.quantization.recording import Recorded, tensor_arguments
 
 _aten = torch.ops.aten
-Part = tuple[Node, slice]
-"""A layer, and the channels of a constant that are its own."""
 
 
 def absorb_constants(recorded: Recorded) -> None:
@@ -40,7 +38,7 @@ def absorb_constants(recorded: Recorded) -> None:
             parts = list(_layers(source, axis, slice(0, len(values)))) if axis is not None else []
             if parts and None not in parts:
                 for layer, own in (part for part in parts if part is not None):
-                    _change(recorded, layer, name_of(node), values[own])
+                    _change(recorded, layer, operator_name(node), values[own])
                 node.replace_all_uses_with(source)
                 recorded.graph.erase_node(node)
                 continue
@@ -53,7 +51,7 @@ def absorb_constants(recorded: Recorded) -> None:
 
 def _constant_operand(recorded: Recorded, node: Node) -> tuple[Node, Tensor, int | None] | None:
     """What a product or sum reads beside a constant, the constant's values, and the dimension they differ along."""
-    if name_of(node) not in (ADD, MULTIPLY) or argument(node, 2, "alpha", 1) != 1:
+    if operator_name(node) not in (ADD, MULTIPLY) or argument(node, 2, "alpha", 1) != 1:
         return None
     operands = tensor_arguments(node)
     constants = [one for one in operands if one.op == "get_attr"]
@@ -67,18 +65,18 @@ def _constant_operand(recorded: Recorded, node: Node) -> tuple[Node, Tensor, int
     return source, constant.flatten(), axis
 
 
-def _layers(node: Node, axis: int, own: slice) -> Iterator[Part | None]:
+def _layers(node: Node, axis: int, own: slice) -> Iterator[tuple[Node, slice] | None]:
     """The layers whose channels are dimension `axis` of a node that only moves them; None for every other source."""
     if len(node.users) != 1:
         yield None
     elif is_layer(node):
-        channels = node.meta["val"].dim() - 1 if name_of(node) == LINEAR else 1
+        channels = node.meta["val"].dim() - 1 if operator_name(node) == LINEAR else 1
         yield (node, own) if axis == channels else None
-    elif name_of(node) == "permute.default":
+    elif operator_name(node) == "permute.default":
         yield from _layers(node.args[0], argument(node, 1, "dims")[axis] % node.meta["val"].dim(), own)
-    elif name_of(node) in ("clone.default", "contiguous.default", "dropout.default"):
+    elif operator_name(node) in ("clone.default", "contiguous.default", "dropout.default"):
         yield from _layers(node.args[0], axis, own)
-    elif name_of(node) in CONCATENATIONS and argument(node, 1, "dim", 0) % node.meta["val"].dim() == axis:
+    elif operator_name(node) in CONCATENATIONS and argument(node, 1, "dim", 0) % node.meta["val"].dim() == axis:
         first = own.start
         for part in node.args[0]:
             extent = part.meta["val"].shape[axis]
@@ -105,7 +103,7 @@ def _change(recorded: Recorded, layer: Node, operator: str, values: Tensor) -> N
 def _make_convolution(recorded: Recorded, node: Node, source: Node, values: Tensor) -> None:
     """Turn a product or sum by channel of an image into a convolution."""
     ones, zeros = torch.ones_like(values), torch.zeros_like(values)
-    weight, bias = (values, zeros) if name_of(node) == MULTIPLY else (ones, values)
+    weight, bias = (values, zeros) if operator_name(node) == MULTIPLY else (ones, values)
     with recorded.graph.inserting_before(node):
         constants = _constant(recorded, weight.reshape(-1, 1, 1, 1)), _constant(recorded, bias)
     node.target = _aten.conv2d.default

@@ -15,7 +15,7 @@ from blockfront.integer import HIGHEST, LOWEST
 from blockfront.targets.compiler.importing.rules import argument
 from blockfront.targets.quantization import forms
 from blockfront.targets.quantization.affine import Affine, as_float32
-from blockfront.targets.quantization.forms import name_of
+from blockfront.targets.quantization.forms import operator_name
 from blockfront.targets.quantization.recording import Recorded, tensor_arguments
 
 _OPS = torch.ops.blockfront
@@ -90,7 +90,7 @@ class Emitter:
         return self.affines[node]
 
     def _emit_integer(self, node: Node) -> None:
-        name = name_of(node)
+        name = operator_name(node)
         if name == forms.LINEAR and forms.gives_float(node, self.integer):
             weight, bias, scale = self._layer(node)
             source = self.affine(node.args[0])
@@ -108,7 +108,7 @@ class Emitter:
 
     def _bounds(self, result: Node) -> tuple[int, int]:
         """The least and the greatest int8 that a result may be."""
-        if name_of(result) not in forms.CLAMPS:
+        if operator_name(result) not in forms.CLAMPS:
             return LOWEST, HIGHEST
         affine = self.affine(result)
         low, high = forms.clamp_bounds(result)
@@ -133,7 +133,7 @@ class Emitter:
         weight, bias, scales = self._layer(node)
         groups, dilation = argument(node, 6, "groups", 1), forms.pair(argument(node, 5, "dilation", 1))
         stride = forms.pair(argument(node, 3, "stride", 1))
-        window = stride, forms.padding_of(node), dilation, groups
+        window = stride, forms.convolution_padding(node), dilation, groups
         return self._convolve(node.args[0], weight, bias, scales, result, *window)
 
     def _convolve(self, source: Node, weight: Node, bias: Node, scales: Tensor, result: Node, *window: Any) -> Node:

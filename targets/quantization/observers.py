@@ -10,7 +10,7 @@ from torch import Tensor
 
 from blockfront.targets.quantization.affine import Affine
 
-Range = tuple[float, float]
+Ends = tuple[float, float]
 _SAMPLED = 4096
 """Values that are kept of each batch."""
 _SHARES = torch.linspace(1.0, 0.3, 29)
@@ -35,24 +35,24 @@ class Seen:
         chosen = torch.randint(len(flat), (min(_SAMPLED, len(flat)),), generator=generator)
         self.sample.append(flat[chosen])
 
-    def range(self, observer: str) -> Range:
+    def range(self, observer: str) -> Ends:
         """As an observer has it."""
         return OBSERVERS[observer](torch.cat(self.sample), self.low, self.high)
 
 
-def _whole(sample: Tensor, low: float, high: float) -> Range:
+def _whole(sample: Tensor, low: float, high: float) -> Ends:
     """From the least to the greatest value."""
     return low, high
 
 
-def _percentiles(sample: Tensor, low: float, high: float) -> Range:
+def _percentiles(sample: Tensor, low: float, high: float) -> Ends:
     """Without the outermost values, 1 in 20 000 at either end."""
     ordered = sample.sort().values
     place = int(len(ordered) * _TAIL)
     return float(ordered[place]), float(ordered[-1 - place])
 
 
-def _least_squares(sample: Tensor, low: float, high: float) -> Range:
+def _least_squares(sample: Tensor, low: float, high: float) -> Ends:
     """The share of the whole range, from both ends, in which the mean square error is least."""
 
     def error(share: float) -> float:
@@ -64,9 +64,9 @@ def _least_squares(sample: Tensor, low: float, high: float) -> Range:
     return share * low, share * high
 
 
-OBSERVERS: Mapping[str, Callable[[Tensor, float, float], Range]] = {
-    "mse": _least_squares,
+OBSERVERS: Mapping[str, Callable[[Tensor, float, float], Ends]] = {
     "minmax": _whole,
     "percentile": _percentiles,
+    "mse": _least_squares,
 }
 """By name, the default first; each takes a sample of the values, the least and the greatest."""

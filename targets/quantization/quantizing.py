@@ -22,15 +22,21 @@ from blockfront.targets.quantization.forms import (
     activations,
     find_integer,
     find_ranged,
-    name_of,
+    operator_name,
 )
-from blockfront.targets.quantization.observers import OBSERVERS, Range, Seen
+from blockfront.targets.quantization.observers import OBSERVERS, Ends, Seen
 from blockfront.targets.quantization.recording import Recorded, named, record
 from blockfront.targets.quantization.sensitivity import LayerNoise, layer_noise
 
 _RANDOM_SAMPLES = 4
 RANDOM_INPUTS = "random inputs: it says nothing of accuracy, all of latency"
 """What the ranges of `quantize_untrained` are from."""
+
+EXACT = 1e-6
+"""Off by no step of an integer, up to the float32 that the last layer gives."""
+AFTER_FLOATS = 1e-2
+"""Where float32 operators lie between integers, a rounding of theirs may move values by one step: what a hundred such
+change is a tenth of this, and what a wrong operator changes is far more."""
 
 Batch = Sequence[Tensor]
 """One tensor for each input of a module; of images any number, where its operators take any."""
@@ -50,8 +56,18 @@ class QuantizedNetwork(nn.Module):
         self._batched = recorded.batched
         self._outputs = recorded.outputs
 
+    @property
+    def tolerances(self) -> dict[str, float]:
+        """What compiled outputs may be off by, as `Signature.tolerances`: see `EXACT` and `AFTER_FLOATS`."""
+        return dict.fromkeys(self._outputs, AFTER_FLOATS if self.float_operators else EXACT)
+
     def forward(self, *inputs: Tensor) -> object:
-        """What the network gives; images one by one where its operators take no more."""
+        """What the network gives; images one by one where its operators take no more.
+
+        Raises `TypeError` for float64, in which values would be rounded to other integers.
+        """
+        if any(one.dtype == torch.float64 for one in inputs):
+            raise TypeError("a quantised network takes float32")
         if self._batched or len(inputs[0]) == 1:
             return named(self.operators(*inputs), self._outputs)
         each = [self.operators(*(one[i : i + 1] for one in inputs)) for i in range(len(inputs[0]))]
@@ -72,7 +88,9 @@ class Quantizer:
             emitter = Emitter(self.recorded, self.integer, self.affines)
             graph = emitter.emit()
         computed = [node for node in self.recorded.graph.nodes if "val" in node.meta and node.op == "call_function"]
-        floats = {name_of(node) for node in computed if node not in self.integer and name_of(node) not in MOVES}
+        floats = {
+            operator_name(node) for node in computed if node not in self.integer and operator_name(node) not in MOVES
+        }
         return QuantizedNetwork(GraphModule(emitter.constants, graph), self.recorded, tuple(sorted(floats)))
 
     def noise(self, images: Tensor) -> tuple[LayerNoise, ...]:
@@ -98,18 +116,18 @@ def calibrated(
     observer: str = next(iter(OBSERVERS)),
     floats: Iterable[str] = (),
 ) -> Quantizer:
-    """What `quantize` makes of `module`, before it is made."""
+    """What `quantize_module` makes of `module`, before it is made."""
     calibration = list(calibration)
     with torch.no_grad():
         recorded = record(module, signature, several=any(len(batch[0]) > 1 for batch in calibration))
         absorb_constants(recorded)
         integer = find_integer(recorded, frozenset(floats))
-        ranges = observe(recorded, find_ranged(recorded, integer), calibration, observer)
-    affines = {node: Affine.spanning(*ends) for node, ends in joined(recorded, integer, ranges).items()}
+        ranges = find_ranges(recorded, find_ranged(recorded, integer), calibration, observer)
+    affines = {node: Affine.spanning(*ends) for node, ends in join_ranges(recorded, integer, ranges).items()}
     return Quantizer(recorded, integer, affines)
 
 
-def quantize(
+def quantize_module(
     module: nn.Module,
     signature: Signature,
     calibration: Iterable[Batch],
@@ -134,12 +152,12 @@ def quantize_untrained(
     """
     samples = [signature.random(seed + i) for i in range(_RANDOM_SAMPLES)]
     with random_constants(in_evaluation(module), seed, samples[0]):
-        return quantize(module, signature, samples, "minmax", floats)
+        return quantize_module(module, signature, samples, "minmax", floats)
 
 
-def observe(
+def find_ranges(
     recorded: Recorded, nodes: Iterable[Node], calibration: Iterable[Batch], observer: str
-) -> dict[Node, Range]:
+) -> dict[Node, Ends]:
     """The ranges of operators' values over the batches of `calibration`."""
     seen = {node: Seen() for node in nodes}
     by_name = {node.name: one for node, one in seen.items()}
@@ -159,13 +177,15 @@ def observe(
     return {node: one.range(observer) for node, one in seen.items()}
 
 
-def joined(recorded: Recorded, integer: frozenset[Node], ranges: Mapping[Node, Range]) -> dict[Node, Range]:
+def join_ranges(recorded: Recorded, integer: frozenset[Node], ranges: Mapping[Node, Ends]) -> dict[Node, Ends]:
     """Ranges in which a concatenation and its parts have one, where that costs a part no more than a bit.
 
     A part whose own range is less than half as wide keeps it, and passes by a table.
     """
     found = dict(ranges)
-    concatenations = [node for node in recorded.graph.nodes if node in integer and name_of(node) in CONCATENATIONS]
+    concatenations = [
+        node for node in recorded.graph.nodes if node in integer and operator_name(node) in CONCATENATIONS
+    ]
     # A part may be of several, and what they have together reaches the next one in a round.
     for _ in concatenations:
         for node in concatenations:
@@ -176,12 +196,12 @@ def joined(recorded: Recorded, integer: frozenset[Node], ranges: Mapping[Node, R
     return found
 
 
-def _root(node: Node, ranges: Mapping[Node, Range]) -> Node:
+def _root(node: Node, ranges: Mapping[Node, Ends]) -> Node:
     """Where the values of a node are computed that only moves them."""
     while node not in ranges:
         node = activations(node)[0]
     return node
 
 
-def _width(ends: Range) -> float:
+def _width(ends: Ends) -> float:
     return max(ends[1], 0.0) - min(ends[0], 0.0)

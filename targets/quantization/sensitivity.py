@@ -13,11 +13,9 @@ from torch.fx.node import map_arg
 from blockfront.targets.compiler.importing.rules import argument
 from blockfront.targets.quantization.affine import Affine
 from blockfront.targets.quantization.emitting import symmetric
-from blockfront.targets.quantization.forms import LINEAR, clamp_after, is_layer, name_of
+from blockfront.targets.quantization.forms import LINEAR, clamp_after, is_layer, operator_name
 from blockfront.targets.quantization.noise import Decibels
 from blockfront.targets.quantization.recording import Recorded
-
-Values = dict[Node, Any]
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ def layer_noise(
         if node not in integer or not is_layer(node):
             continue
         weight = argument(node, 1, "weight")
-        changed = {**{one: plain[one] for one in nodes[:place]}, weight: rounded(plain[weight])}
+        changed = {**{one: plain[one] for one in nodes[:place]}, weight: rounded_weights(plain[weight])}
         result = clamp_after(node, integer) or node
         values = _run(recorded, nodes[place:], changed, images, {result: affines[result]} if result in affines else {})
         noise = Decibels()
@@ -54,7 +52,7 @@ def layer_noise(
     return tuple(sorted(found, key=lambda one: one.snr_db))
 
 
-def rounded(weight: Tensor) -> Tensor:
+def rounded_weights(weight: Tensor) -> Tensor:
     """Weights (O, ...) as their int8s have them."""
     steps, scales = symmetric(weight)
     return steps * scales.reshape(-1, *[1] * (weight.dim() - 1))
@@ -63,7 +61,7 @@ def rounded(weight: Tensor) -> Tensor:
 def described_layer(node: Node) -> str:
     """What a layer is, such as "3x3 convolution of 24 to 48 channels"."""
     weight = argument(node, 1, "weight").meta["val"].shape
-    if name_of(node) == LINEAR:
+    if operator_name(node) == LINEAR:
         return f"linear layer of {weight[1]} to {weight[0]}"
     groups = argument(node, 6, "groups", 1)
     kernel = f"{weight[2]}x{weight[3]}"
@@ -75,10 +73,10 @@ def described_layer(node: Node) -> str:
 def _run(
     recorded: Recorded,
     nodes: Iterable[Node],
-    values: Values,
+    values: dict[Node, Any],
     images: Tensor,
     affines: Mapping[Node, Affine] | None = None,
-) -> Values:
+) -> dict[Node, Any]:
     """All values of a graph, of which some are known; those that `affines` names as their int8s have them."""
     for node in nodes:
         if node in values:

@@ -57,6 +57,7 @@ def there(bench, commands_there, simulated, monkeypatch):
     return bench
 
 
+@pytest.mark.long
 def test_a_sweep_on_an_accelerator_says_what_it_is_and_reuses_accuracies(commands_there, simulated):
     predicted = load("tiny-rk3399", commands_there.storage).set_index("network_id")
     for row in simulated["networks"]:

@@ -100,6 +100,7 @@ def visits_of(commands, frame) -> list[list[dict]]:
     return [find_network(network_id, commands.storage)[0]["visits"] for network_id in frame["network_id"]]
 
 
+@pytest.mark.long
 def test_a_sweep_uses_all_boards_of_a_key_at_the_same_time(commands, own_boards, mine):
     for name in ("first", "second"):
         own_boards.serve("mine", name)

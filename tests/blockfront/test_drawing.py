@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 
 import pytest
 
-from blockfront.design_space import DesignSpace, Stage, integer
+from blockfront.design_space import DesignSpace, Stage, choice, integer
 from blockfront.errors import UsageError
-from blockfront.sweep.drawing import draw_networks
+from blockfront.sweep.drawing import draw_missing, draw_networks
 
 
 def _space(high: int) -> DesignSpace:
@@ -42,6 +43,16 @@ def test_a_study_that_goes_on_draws_what_it_would_have_drawn():
     for kept in (1, 7, 19):
         taken = {drawn.network.id: drawn.index for drawn in whole[:kept]}
         assert _ids(islice(draw_networks(_space(64), 0, taken), 20 - kept)) == _ids(whole[kept:])
+
+
+def test_pairs_say_which_skeleton_they_have_and_go_on_in_the_middle_of_one():
+    space = replace(_space(64), family=choice("ds", "ir", "ghost"))
+    whole = list(islice(draw_networks(space, 0, {}, paired=True), 12))
+    assert [drawn.skeleton for drawn in whole] == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]
+    for kept in (3, 4, 8):
+        taken = {drawn.network.id: drawn.index for drawn in whole[:kept]}
+        rest = draw_missing(replace(space), 0, 12, taken, paired=True)
+        assert [(one.network.id, one.skeleton) for one in rest] == [(o.network.id, o.skeleton) for o in whole[kept:]]
 
 
 def test_a_space_that_is_used_up_says_how_many_it_has():

@@ -80,6 +80,7 @@ def test_a_sweep_whose_networks_all_fail_ends_in_an_error_that_says_why():
     require_success(to_frame([row, row | {"state": "complete"}]))
 
 
+@pytest.mark.long
 def test_a_sampler_that_repeats_itself_puts_the_repeats_aside(commands):
     """TPE on a space of few networks must repeat; repeats and breaches are told pruned and do not count."""
     import optuna
@@ -115,6 +116,7 @@ def test_a_sampler_that_repeats_itself_puts_the_repeats_aside(commands):
     assert any(reason.startswith("repeats network") for reason in reasons)
 
 
+@pytest.mark.long
 def test_a_sampler_that_learns_runs_the_same_sweep(commands):
     said = commands.sample(2, "--sampler", "tpe", "--no-train", "--quiet")
     assert said.returncode == 0, said.stderr

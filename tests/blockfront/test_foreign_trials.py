@@ -55,6 +55,7 @@ def _attributes(study, number):
 
 
 @pytest.mark.parametrize("kind", ADDED)
+@pytest.mark.long
 def test_every_command_leaves_them_alone_and_says_so_in_one_line(kind, bench, finished, tmp_path):
     shutil.copy(finished.commands.folder / "bench.db", tmp_path)
     before = blockfront.load(finished.study)

@@ -114,6 +114,7 @@ def test_a_run_in_ci_fails_where_it_became_slower_by_more_than_the_limit(here, h
         (("old-vit", "old-roofline", "--fail-above", "5%", "-o", "c.html"), "leave --output out"),
         (("old-vit", "old-roofline", "--fail-above", "5%", "--value", "top1"), "leave --value out"),
         (("old-vit", "old-roofline", "--fail-above", "0.05"), "'0.05' is no percentage"),
+        (("old-vit", "old-roofline", "--fail-above", "-5%"), "-5% is below 0: write how much slower is too slow"),
         (("old-vit", "old-roofline", "--fail-above", "5%"), "share: 0; an interval needs 5 or more"),
     ],
 )

@@ -34,7 +34,10 @@ MAY_IMPORT = {
     "blockfront.design_space": {"adaptations", "agreement", "blocks", "engines", "tasks", "results"},
     "blockfront.targets.hardware": set(),
     "blockfront.targets.compiler": {"targets.hardware", "agreement", "integer"},
-    "blockfront.targets.latency": {"targets.hardware", "targets.compiler", "agreement", "board", "engines", "results"},
+    "blockfront.targets.quantization": {"targets.compiler", "agreement", "integer"},
+    "blockfront.targets.latency": {
+        *("targets.hardware", "targets.compiler", "targets.quantization", "agreement", "board", "engines", "results"),
+    },
     "blockfront.targets.library": {"targets.hardware", "targets.compiler", "targets.latency", "agreement"},
     "blockfront.targets.tuning": {"targets.hardware", "targets.compiler", "targets.latency", "agreement"},
     "blockfront.targets": {"targets.hardware", "targets.compiler", "targets.latency", "agreement", "results"},
@@ -54,7 +57,7 @@ MAY_IMPORT = {
         *("services", "validation", "sweep", "study", "console", "board", "blocks", "design_space", "targets"),
         *("training", "tasks", "analysis", "results"),
     },
-    FRONT: {"commands", "sweep", "study", "console", "targets", "blocks", "analysis"},
+    FRONT: {"commands", "services", "sweep", "study", "console", "targets", "blocks", "analysis"},
 }
 """Each room and the rooms below it; a room of `targets/` is named by itself, `targets` means them all."""
 

@@ -37,6 +37,7 @@ space = TransformerSpace("learned", resolution=16, num_classes=10, reductions=re
 """
 
 
+@pytest.mark.long
 def test_thresholds_are_learned_before_their_counts_are_compiled_and_reused_on_another_target(commands):
     (commands.folder / "tiny.py").write_text(SPACE)
     done = commands.sample(2, "--workers", "1")
@@ -70,6 +71,7 @@ def test_without_training_counts_are_assumed_and_called_so():
     assert found["cost"].macs == network.cost.macs
 
 
+@pytest.mark.long
 def test_thresholds_reach_their_target_and_lose_less_than_random_pruning_at_equal_macs():
     """Over five orders of images and sets of pruned positions; benchmarks/token_learning.py trains five networks."""
     digits, network = get_dataset("digits"), Network.parse("vit_28_n10/p4_d4_w48_h3_m2/ltmp_target0.6")

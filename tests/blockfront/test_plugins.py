@@ -54,6 +54,7 @@ def _names(done: subprocess.CompletedProcess[str], column: str) -> list[str]:
     return [row[column] for row in json.loads(done.stdout)]
 
 
+@pytest.mark.long
 def test_the_example_is_listed_and_sampled(site: Path, tmp_path: Path):
     project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text())["project"]
     install(site, project["name"], project["version"], project["entry-points"])

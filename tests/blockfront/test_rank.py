@@ -174,6 +174,21 @@ def test_a_file_in_per_cent_and_one_in_shares_say_the_same(tmp_path):
         assert (training.source, training.dataset, training.test_images) == ("file", "own.csv", None)
 
 
+def test_a_file_that_names_none_of_the_networks_says_what_it_has_and_what_they_are(tmp_path):
+    (tmp_path / "own.csv").write_text("name,accuracy\nresnet50,0.7\nmine,0.8\n")
+    own = Accuracies(str(tmp_path / "own.csv"))
+    with pytest.raises(UsageError, match=r"names none of these networks: it has resnet50, mine, and they are resnet18"):
+        own.require_some([known_network("resnet18")])
+    own.require_some([known_network("resnet50"), known_network("resnet18")])
+    Accuracies("none").require_some([known_network("resnet18")])
+
+
+def test_a_file_that_is_no_text_is_told_so(tmp_path):
+    (tmp_path / "own.csv").write_bytes(b"name,accuracy\n\xff\xfe,1\n")
+    with pytest.raises(UsageError, match=r"cannot read .*own.csv: it is no UTF-8 text"):
+        Accuracies(str(tmp_path / "own.csv"))
+
+
 def test_two_rows_for_one_network_are_refused(tmp_path):
     (tmp_path / "own.csv").write_text("name,accuracy\nresnet18,0.7\nresnet18.a1_in1k,0.8\n")
     with pytest.raises(UsageError, match=r"several rows for one network: resnet18.a1_in1k, resnet18"):

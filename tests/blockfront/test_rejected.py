@@ -5,7 +5,7 @@ import json
 import pytest
 
 import blockfront
-from blockfront.design_space.constraints import check_constraints, why_rejected
+from blockfront.design_space.constraints import broken_by_count, check_constraints, why_rejected
 from blockfront.errors import RunError, UsageError
 from tests.blockfront.conftest import SPACE
 
@@ -33,6 +33,13 @@ def test_networks_outside_are_drawn_profiled_and_rejected_and_never_trained(comm
     assert share in again.stdout
     listed = json.loads(commands.run("studies", "--json").stdout)
     assert [(one["complete"], one["rejected"], one["failed"]) for one in listed] == [(sum(~outside), sum(outside), 0)]
+
+
+def test_broken_bounds_are_counted_one_by_one():
+    rows = [{"flash_bytes": 10, "latency_ms": latency, "toolchain": "tvm"} for latency in (1.0, 2.0, 3.0)]
+    bounds = {"flash_bytes": (0, 9), "latency_ms": (0, 1.5)}
+    counted = broken_by_count(filter(None, (why_rejected(row, bounds) for row in rows)))
+    assert counted == [("flash_bytes is outside 0 to 9", 3), ("latency_ms is outside 0 to 1.5", 2)]
 
 
 def test_both_bounds_are_allowed_and_every_broken_one_is_named():

@@ -62,6 +62,7 @@ def test_a_full_disk_leaves_a_study_that_opens_with_all_that_was_confirmed(tmp_p
     assert study.best_value == 1.0
 
 
+@pytest.mark.long
 def test_a_sweep_on_a_full_disk_says_so_and_goes_on_later(commands):
     """The file-size limit of the shell stands in for a disk that is full from the start."""
     with opened(commands.storage, create=True) as storage:

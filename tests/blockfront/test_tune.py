@@ -94,6 +94,7 @@ def test_a_profile_uses_the_kernels_that_won_and_no_others(bench, model):
     assert json.loads(bench(*call, "--json", "--quiet").output)["tuned_kernels"] == 0
 
 
+@pytest.mark.long
 def test_a_sweep_with_tuned_kernels_is_a_study_of_its_own(bench, finished, commands):
     from blockfront.design_space import Network
 
@@ -114,6 +115,7 @@ def test_a_sweep_with_tuned_kernels_is_a_study_of_its_own(bench, finished, comma
     assert commands.sample(*call, "--study", "again").returncode == 0
 
 
+@pytest.mark.long
 def test_an_interrupted_tuning_keeps_what_is_done_and_says_how_to_go_on(commands):
     (commands.folder / "model.py").write_text(MODEL)
     call = ("tune", *TINY, "--trials", "40", "--kernels", "2", "--database", "tuned.jsonl", "--quiet")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ from scipy.stats import kendalltau
 
 from blockfront.training import Recipe, get_dataset
 from blockfront.validation import ranking as module
-from blockfront.validation.ranking import kendall
+from blockfront.validation import trust as trust_module
+from blockfront.validation.ranking import kendall, stratified
 from blockfront.validation.records import TrainedNetwork
-from blockfront.validation.trust import find_ranking, trust
+from blockfront.validation.trust import find_ranking, ranking_path, trust
 
 FAMILIES = ("ds", "ir", "ghost")
 
@@ -109,9 +111,49 @@ def test_reports_by_the_recipe_say_how_well_it_ranks_and_others_that_nobody_know
     assert trust(digits.fingerprint, recipe.hash).startswith("not validated")
     assert bench(*CALL).code == 0
     said = trust(digits.fingerprint, recipe.hash)
-    assert said.startswith("9 networks of 9 families, trained by this recipe and by one of 10 times its cost")
-    assert "Kendall τ" in said
+    assert said.startswith("9 networks of 9 families of mobile, trained by this recipe and by one of 10 times its cost")
+    taus = r"[-\d.]+ \(95 % interval [-\d.]+ to [-\d.]+\), between families [-\d.]+ \(95 % interval"
+    assert all(re.search(f"{what} {taus}", said) for what in ("Kendall τ", "that of MACs", "that of parameters"))
     assert find_ranking(digits.fingerprint, Recipe(epochs=1).hash) is None
+
+
+def test_a_ranking_that_comes_with_the_package_is_told_after_one_made_here(bench, pretended, monkeypatch, tmp_path):
+    """The file that a validation writes is shipped as it is, under its own name."""
+    assert bench(*CALL).code == 0
+    digits, recipe = get_dataset("digits"), Recipe()
+    made = ranking_path(tmp_path / "cache/validation", digits.fingerprint, recipe.hash)
+    shipped = tmp_path / "rankings"
+    shipped.mkdir()
+    monkeypatch.setattr(trust_module, "SHIPPED", shipped)
+    told = trust(digits.fingerprint, recipe.hash)
+    made.rename(shipped / made.name)
+    assert trust(digits.fingerprint, recipe.hash) == told
+    made.write_text((shipped / made.name).read_text().replace('"space":"mobile"', '"space":"mine"'))
+    assert "families of mine" in trust(digits.fingerprint, recipe.hash)
+    made.write_text("{")
+    assert trust(digits.fingerprint, recipe.hash) == told
+
+
+def _run(values: list[float], macs: list[int]) -> list[TrainedNetwork]:
+    return [TrainedNetwork(str(i), "ds", "", m, 1, v, 1.0) for i, (v, m) in enumerate(zip(values, macs, strict=True))]
+
+
+def test_strata_are_those_of_the_fronts_accuracies():
+    """By hand: the front goes from 0.50 to 0.90, and what is below 0.50 is not asked about."""
+    values = [0.50, 0.90, 0.51, 0.52, 0.53, 0.62, 0.72, 0.82, 0.10, 0.20]
+    run = _run(values, [1, 9, 9, 9, 9, 9, 9, 9, 9, 9])
+    assert stratified(run, 4, strata=4) == [0, 1, 5, 6]
+    assert stratified(run, 6, strata=4) == [0, 1, 2, 5, 6, 7]
+    assert stratified(run, 8, strata=4) == [0, 1, 2, 3, 4, 5, 6, 7]
+    assert stratified(run, 9, strata=4) == [0, 1, 2, 3, 4, 5, 6, 7, 8]
+
+
+def test_networks_may_be_chosen_over_the_front_and_reports_say_of_how_many(bench, pretended):
+    assert bench(*CALL[:3], "6", "--of", "15", *CALL[4:]).code == 0
+    epochs = [epochs for _, epochs in pretended]
+    assert (epochs.count(4), epochs.count(40)) == (15, 6)
+    said = trust(get_dataset("digits").fingerprint, Recipe().hash)
+    assert "chosen of 15 evenly over the accuracies of their front" in said
 
 
 def test_every_report_has_the_sentence(bench, finished):
@@ -126,6 +168,7 @@ def test_every_report_has_the_sentence(bench, finished):
     [
         (("--against", "quick"), "the two recipes are one"),
         (("--n", "3"), "fewer than 5 networks"),
+        (("--n", "9", "--of", "8"), "--of 8 is fewer than the 9 networks"),
         (("--set", "epochs=0"), "epochs must be 1 or more"),
     ],
 )

@@ -187,6 +187,7 @@ def test_a_wrong_call_is_one_line(bench, finished, arguments, expected):
     assert expected in said.errors
 
 
+@pytest.mark.long
 def test_a_network_that_crashes_costs_itself_alone_and_the_exit_code(commands, emulated_board, monkeypatch):
     (commands.folder / "own.py").write_text(OWN)
     own = ("--space", "own.py:space")

@@ -41,6 +41,7 @@ def test_a_transformer_compiles_for_a_board_with_every_kernel_scheduled(reductio
     assert sum(kernel.macs * kernel.calls for kernel in program.kernels) >= network.cost.macs
 
 
+@pytest.mark.long
 def test_a_sweep_profiles_trains_and_resumes(commands):
     (commands.folder / "tiny.py").write_text(SPACE)
     for n in (2, 3):

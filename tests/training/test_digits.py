@@ -7,7 +7,8 @@ from sklearn.datasets import load_digits
 
 from blockfront.training import Dataset, Recipe, Tensors, get_dataset
 from blockfront.training.digits import digits_split
-from blockfront.training.loaders import TensorBatches, evaluation_loader, train_loader, views_for, warp
+from blockfront.training.loaders import evaluation_loader, train_loader, views_for
+from blockfront.training.tensor_batches import TensorBatches, warp
 
 
 def test_digits_are_split_into_1347_and_450_images_of_ten_classes() -> None:

@@ -13,7 +13,7 @@ import torch
 
 from blockfront.errors import RunError, UsageError
 from blockfront.training import Tensors, fashion_mnist, get_dataset
-from blockfront.training.loaders import TensorBatches, spread
+from blockfront.training.tensor_batches import TensorBatches, spread
 
 
 def _contents() -> dict[str, bytes]:

@@ -17,7 +17,7 @@ from blockfront.targets.compiler.importing.rules import Node, dtype_of, rule_of
 from blockfront.targets.compiler.importing.support import only_moves, out_of_place
 from blockfront.targets.compiler.legalizing import ELEMENTWISE, KernelBuilder, Legalize, call_te
 from blockfront.targets.compiler.quantized import moved
-from blockfront.targets.hardware.machine import Machine
+from blockfront.targets.hardware.machine import WORD, Machine
 
 if TYPE_CHECKING:
     from blockfront.targets.compiler.exporting import Trace
@@ -32,8 +32,8 @@ class Importer(ExportedProgramImporter):
 
     `order`: how a node's value is stored, where that is not torch's own order; `padded`: attention weights and their
     means with spare columns of zeros, beside the value without; `words`: a quantised picture with its channels filled
-    up to one word a pixel, beside its bytes; `byte`: the type that int8 values of torch are stored in; `zips`: see
-    `Machine`.
+    up to one word a pixel, beside its bytes; `byte`: the type that int8 values of torch are stored in; `zips` and
+    `masks`: see `Machine`.
     """
 
     def __init__(self, rules: Mapping[str, Legalize], machine: Machine | None = None) -> None:
@@ -41,6 +41,8 @@ class Importer(ExportedProgramImporter):
         self.block_builder = KernelBuilder(rules)
         self.byte = "int8" if machine is None else machine.byte
         self.zips = machine is not None and machine.zips
+        self.word_bytes = WORD if machine is None else machine.word_bytes
+        self.masks = machine is not None and machine.masks
         self.order: dict[Node, Order] = {}
         self.padded: dict[Node, relax.Expr] = {}
         self.words: dict[Node, relax.Expr] = {}

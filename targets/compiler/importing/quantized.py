@@ -17,8 +17,8 @@ from blockfront.targets.compiler.constants import constant
 from blockfront.targets.compiler.importing.importer import Importer
 from blockfront.targets.compiler.importing.reshaping import Order, identity
 from blockfront.targets.compiler.importing.rules import Node, rule
-from blockfront.targets.compiler.instructions import WORD
 from blockfront.targets.compiler.legalizing import call_te
+from blockfront.targets.hardware.machine import WORD
 
 _NHWC: Order = (0, 2, 3, 1)
 _OPAQUE = {"op_pattern": 8}
@@ -67,12 +67,13 @@ def _points(importer: Importer, *zero_points: int) -> relax.Expr:
     return _array([point + shift for point in zero_points], torch.int32)
 
 
-def _words(weights: torch.Tensor) -> torch.Tensor:
-    """int8 (…, I, O) as int32 (…, I / 4, O): four neighbours of I in a word, filled up with zeros."""
+def _words(weights: torch.Tensor, size: int = WORD) -> torch.Tensor:
+    """int8 (…, I, O) as int32 (…, I / 4, O), or int16 (…, I / 2, O): neighbours of I in a word, filled up with zeros to
+    whole int32."""
     *outer, inputs, outputs = weights.shape
     padded = torch.nn.functional.pad(weights, (0, 0, 0, -inputs % WORD))
-    grouped = padded.reshape(*outer, -1, WORD, outputs).transpose(-1, -2).contiguous()
-    return grouped.view(torch.int32).squeeze(-1)
+    grouped = padded.reshape(*outer, -1, size, outputs).transpose(-1, -2).contiguous()
+    return grouped.view(torch.int32 if size == WORD else torch.int16).squeeze(-1)
 
 
 def _sums(importer: Importer, given: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor, int]:
@@ -110,11 +111,11 @@ def _convolution(importer: Importer, node: Node) -> None:
         if importer.zips:
             words = _words(by_channel.permute(1, 0, 2)).permute(1, 0, 2)
             of_sums = constant(words), _array(bias, torch.int32)
-            sizes[-1] = weights.shape[2]
+            sizes[-1:] = weights.shape[2], importer.masks
             _emit(importer, node, quantized.depthwise_zipped, data, *of_sums, *of_output, *sizes, order=_NHWC)
             return
         sums = torch.float32 if importer.byte == "uint8" and largest < _EXACT else torch.int32
-        of_sums = _array(by_channel, sums), _array(bias, sums)
+        of_sums = _array(by_channel, sums if importer.word_bytes == WORD else torch.int8), _array(bias, sums)
         _emit(importer, node, quantized.depthwise, data, *of_sums, *of_output, *sizes, order=_NHWC)
         return
     data = importer.words.get(given["q"]) if groups == 1 else None
@@ -123,7 +124,8 @@ def _convolution(importer: Importer, node: Node) -> None:
     border = (zero_points[1] + quantized.shift_of(importer.byte)) % 256 * 0x01010101
     border -= (border >> 31) << 32
     points = _array([zero_points[0] + quantized.shift_of(importer.byte), border], torch.int32)
-    constants = constant(_words(weights.permute(2, 3, 1, 0))), _array(bias, torch.int32), constant(multiplier)
+    words = _words(weights.permute(2, 3, 1, 0), importer.word_bytes)
+    constants = constant(words), _array(bias, torch.int32), constant(multiplier)
     _emit(importer, node, quantized.convolution, data, *constants, points, bounds, *sizes, order=_NHWC)
 
 
@@ -145,7 +147,7 @@ def _linear(importer: Importer, node: Node) -> None:
     order = importer.order_of(source)
     bias, multiplier, _ = _sums(importer, given)
     data = _whole_words(importer, importer.env[source], int(source.meta["val"].shape[-1]))
-    words = constant(_words(_weights(importer, given["weight"]).T))
+    words = constant(_words(_weights(importer, given["weight"]).T, importer.word_bytes))
     constants = words, _array(bias, torch.int32), constant(multiplier)
     if "output_zero_point" not in given:
         _emit(importer, node, quantized.linear_float, data, *constants, order=order)

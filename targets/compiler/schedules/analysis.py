@@ -11,7 +11,7 @@ from typing import Any
 from tvm import ir, tirx
 from tvm.s_tir import Schedule
 
-from blockfront.targets.compiler.instructions import WORD, is_dot
+from blockfront.targets.compiler.instructions import bytes_of_dot, is_dot
 
 _CHILDREN = ("a", "b", "value", "body", "condition", "true_value", "false_value")
 
@@ -140,18 +140,26 @@ class KernelBlock:
             return False
         if self.is_dot:
             return True
-        products = [node for node in (value.a, value.b) if isinstance(node, tirx.Mul)]
+        terms = self._terms if self.has_bytes else (value.a, value.b)
+        products = [node for node in terms if isinstance(node, tirx.Mul)]
         return any(_tensors(product.a) != _tensors(product.b) for product in products)
 
     @property
     def is_dot(self) -> bool:
         """Whether the update adds dot products of bytes, four at a time."""
-        return self._dots > 0
+        return any(map(is_dot, self._terms))
 
     @cached_property
-    def _dots(self) -> int:
-        """Dot products in one update."""
-        return sum(is_dot(node) for node in walk(getattr(self.stmt.body, "value", None)))
+    def _terms(self) -> list[Any]:
+        """What the update adds."""
+        todo, found = [getattr(self.stmt.body, "value", None)], []
+        while todo:
+            one = todo.pop()
+            if isinstance(one, tirx.Add):
+                todo += [one.a, one.b]
+            else:
+                found.append(one)
+        return found
 
     @property
     def zips(self) -> bool:
@@ -165,6 +173,11 @@ class KernelBlock:
         return any(str(region.source.ty.dtype) in ("int8", "uint8") for region in regions)
 
     @property
+    def widens(self) -> bool:
+        """Whether the block computes with bytes as wider numbers; else it copies, compares or looks them up."""
+        return self.is_dot or any(isinstance(node, tirx.Cast) for node in walk(self.stmt.body.value))
+
+    @property
     def chooses(self) -> bool:
         """Whether a condition says what the value is: a border, a concatenation."""
         return any(is_conditional(node) for node in walk(self.stmt.body.value))
@@ -173,7 +186,9 @@ class KernelBlock:
     def macs(self) -> int:
         """Multiply-accumulates: the block's iterations when it is a sum of products."""
         products = prod(self.extents.values()) if self.is_reduction and self.multiplies else 0
-        return WORD * self._dots * products if self.is_dot else products
+        if self.is_dot:
+            return products * sum(map(bytes_of_dot, self._terms))
+        return products * max(1, sum(isinstance(term, tirx.Mul) for term in self._terms))
 
 
 def group_width(read: Read, column: str) -> int | None:

@@ -31,10 +31,12 @@ _LONG = {2: 4_000_000, 4: 12_000_000}
 
 def matches(block: KernelBlock, machine: Machine) -> bool:
     """A sum of products of a tensor read along the columns and one that the columns share."""
-    if not block.multiplies or block.column is None or len(block.reads) != 2 or not block.reduced:
+    # Dot products of two bytes come in pairs.
+    reads = list({read.tensor: read for read in block.reads}.values()) if block.is_dot else block.reads
+    if not block.multiplies or block.column is None or len(reads) != 2 or not block.reduced:
         return False
-    vector = [read for read in block.reads if read.contiguous(block.column)]
-    shared = [read for read in block.reads if not read.uses(block.column) or group_width(read, block.column)]
+    vector = [read for read in reads if read.contiguous(block.column)]
+    shared = [read for read in reads if not read.uses(block.column) or group_width(read, block.column)]
     return len(vector) == 1 and len(shared) == 1 and vector[0] is not shared[0]
 
 

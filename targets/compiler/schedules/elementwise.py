@@ -10,6 +10,8 @@ from blockfront.targets.compiler.schedules.analysis import KernelBlock, remainde
 from blockfront.targets.compiler.schedules.epilogue import vectorize_innermost
 from blockfront.targets.hardware.machine import Machine
 
+_FILLS = 8
+
 
 def matches(block: KernelBlock, machine: Machine) -> bool:
     """Whether nothing is reduced."""
@@ -21,7 +23,9 @@ def apply(schedule: Schedule, block: KernelBlock, machine: Machine, constants: C
     loops = schedule.get_loops(block.handle)
     if not loops:
         return
-    if _flat(block):
+    # Bytes whose columns fill vectors need not be found by dividing.
+    fills = block.has_bytes and block.column and machine.widest_vector(block.extents[block.column]) >= _FILLS
+    if _flat(block) and not fills:
         fused = schedule.fuse(*loops)
         outer, inner = schedule.split(fused, [None, _lanes(schedule, fused, machine)])
         schedule.parallel(outer)
@@ -42,10 +46,15 @@ def apply(schedule: Schedule, block: KernelBlock, machine: Machine, constants: C
 
 def _flat(block: KernelBlock) -> bool:
     """Whether every tensor has the output's shape and order, so that the loops may be one."""
-    written = [sorted(variables(index)) for index in block.stmt.body.indices]
-    return all([sorted(names) for names in read.used] == written for read in block.reads) and all(
+    written = [
+        sorted(name for name in variables(index) if not block.has_bytes or block.extents[name] > 1)
+        for index in block.stmt.body.indices
+    ]
+    # One value for all, as a zero point is, or the beginning of a table.
+    reads = [read for read in block.reads if any(read.used) or not block.has_bytes]
+    return all([sorted(names) for names in read.used] == written for read in reads) and all(
         str(value) == str(index)
-        for read in block.reads
+        for read in reads
         for value, index in zip(read.indices, block.stmt.body.indices, strict=True)
     )
 

@@ -33,7 +33,7 @@ def suited(machine: Machine, block: KernelBlock) -> Machine:
     """The machine as a block uses it: for dot products of bytes, for bytes that are widened, or for float32."""
     if block.is_dot and not block.zips:
         return machine.of_dot_products()
-    return machine.of_bytes() if block.has_bytes or block.zips else machine
+    return machine.of_bytes(block.widens) if block.has_bytes or block.zips else machine
 
 
 class NotScheduled(Exception):

@@ -101,7 +101,8 @@ def _rated_tile(high: int, wide: int, span: int, machine: Machine, shared: Neigh
     best, best_score = Tile(1, 1, 1, 1), 0.0
     for lanes in machine.vector_widths():
         for vectors in range(1, 9):
-            if span % (vectors * lanes):
+            columns = vectors * lanes
+            if span % columns or (columns % machine.stored_at_once and span % machine.stored_at_once == 0):
                 continue
             for height, width in shapes:
                 rows = height * width

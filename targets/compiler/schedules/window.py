@@ -38,9 +38,10 @@ def apply(schedule: Schedule, block: KernelBlock, machine: Machine, constants: C
     """
     zipped = [KernelBlock(schedule, handle) for handle in schedule.get_producers(block.handle)] if block.zips else []
     padding = padding_of(schedule, block)
+    bordered = padding_of(schedule, zipped[0]) if zipped else None
     # A border of bytes, whose zero is any number, is copied along with them: a copy of floats would take four times as
     # long, and their zeros need no arithmetic.
-    copied = padding if not zipped and block.has_bytes and block.multiplies else None
+    copied = padding if not zipped and block.has_bytes and block.multiplies else bordered
     if padding is not None and copied is None and not zipped:
         schedule.compute_inline(padding.handle)
         block = KernelBlock(schedule, block.handle)
@@ -72,6 +73,9 @@ def apply(schedule: Schedule, block: KernelBlock, machine: Machine, constants: C
     unrolled = prod(block.extents[name] for name in block.reduced) <= _UNROLL
     steps = schedule_accumulators(schedule, block, tile.vectors, tile.lanes, unroll_steps=unrolled)
     schedule.decompose_reduction(block.handle, steps[0])
+    if zipped:
+        # Else their words would lie in memory.
+        schedule.unroll(steps[0])
     schedule.unroll(row)
     schedule.unroll(vector)
     schedule.vectorize(lane)

@@ -14,7 +14,7 @@ from blockfront.targets.latency.ethos.conversion import Conversion, Value
 from blockfront.targets.latency.ethos.tflite_file import Grid
 from blockfront.targets.quantization.affine import Affine
 from blockfront.targets.quantization.emitting import FUNCTION
-from blockfront.targets.quantization.forms import name_of
+from blockfront.targets.quantization.forms import operator_name
 
 _SIGMOID = Affine(1 / 256, -128)
 """What LOGISTIC gives."""
@@ -26,7 +26,7 @@ def lookup(to: Conversion, node: Node) -> Value:
     """By the operators that the table is of."""
     source, chain = to.read(node.args[0]), node.meta[FUNCTION]
     result = to.tensor(node.name, source.shape, source.order, to.affine(node))
-    names = [name_of(one).partition(".")[0] for one in chain]
+    names = [operator_name(one).partition(".")[0] for one in chain]
     if not names:
         to.write("QUANTIZE", [source], [result])
     elif names in (["relu"], ["relu6"]):

@@ -23,6 +23,9 @@ UNITS = {
     "transfer": "times the transfer of a line at the board's copy bandwidth",
 }
 """What each coefficient is."""
+WIDENING = {"cortex-a76": 2.0, "cortex-x1": 2.0}
+"""Times a vector multiply-add that a multiplication of integers takes whose result is twice as wide, by core: of the
+units half do those, as Arm's optimization guides have it (from memory; unverified). On other cores it is one."""
 _IN_CORE = 5
 """The first of them are work of the core itself."""
 WINDOWS = (32, 45, 64, 91, 128, 181, 256)
@@ -160,7 +163,7 @@ class CoreModel(msgspec.Struct, frozen=True):
     def milliseconds(self, profile: Profile, target: BoardFigures) -> float:
         """The time of `profile` on the cores of `target`: see `work_of` and `Work.milliseconds`."""
         known = self.coefficients
-        return work_of(profile, target, known).milliseconds(known.array())
+        return work_of(profile, target, known, WIDENING.get(self.core, 1.0)).milliseconds(known.array())
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -217,15 +220,18 @@ def task_times(tasks: np.ndarray, coefficients: np.ndarray, overlap: float) -> t
     return inside + costs[:, _IN_CORE:].sum(axis=1), slopes
 
 
-def work_of(profile: Profile, target: BoardFigures, core: Coefficients) -> Work:
-    """`profile` on `target`, in milliseconds a unit of each coefficient; of `core` only what is none counts."""
+def work_of(profile: Profile, target: BoardFigures, core: Coefficients, widening: float = 1.0) -> Work:
+    """`profile` on `target`, in milliseconds a unit of each coefficient; of `core` only what is none counts.
+
+    `widening`: see `WIDENING`.
+    """
     counts = [task for region in profile.regions for task in region.tasks]
     sizes = [len(region.tasks) for region in profile.regions]
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(int) if sizes else np.zeros(0, int)
     cycle_ms = 1e-6 / target.clock_ghz
     line_ms = LINE_BYTES * 1e-6 / target.bandwidth_gbs
     units = np.array([*[cycle_ms] * 7, 1e-6, line_ms])
-    tasks = np.array([_amounts(task, target, core) for task in counts]).reshape(-1, len(UNITS)) * units
+    tasks = np.array([_amounts(task, target, core, widening) for task in counts]).reshape(-1, len(UNITS)) * units
     together = np.array(sizes) > 1
     lines = np.array([_memory_lines(task, target)[0] + task.written_back for task in counts], float)
     traffic_ms = LINE_BYTES * 1e-6 / np.where(together, target.all_cores_gbs, target.traffic_gbs)
@@ -245,7 +251,7 @@ def _sums(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
     return np.add.reduceat(values, starts) if len(starts) else np.zeros(0)
 
 
-def _amounts(task: Counts, target: BoardFigures, core: Coefficients) -> list[float]:
+def _amounts(task: Counts, target: BoardFigures, core: Coefficients, widening: float) -> list[float]:
     """What the task has of each unit."""
     vector_bytes = target.simd_bits // 8
     least = 0.5 if core.pairs else 1
@@ -254,7 +260,7 @@ def _amounts(task: Counts, target: BoardFigures, core: Coefficients) -> list[flo
     memory, streamed = _memory_lines(task, target)
     others = task.vector + task.integer + (0 if core.pairs else task.branch)
     return [
-        task.multiply_add,
+        task.multiply_add + (widening - 1) * task.widening,
         others - (SLOW * task.divisions if core.division else 0),
         loads + target.loads_per_cycle * stores,
         task.divisions,

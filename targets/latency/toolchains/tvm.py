@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from typing import ClassVar
 
@@ -63,6 +64,8 @@ class TvmToolchain(Runs[Program, RunOptions]):
         """
         if options.precision == INT8 and not isinstance(module, QuantizedNetwork):
             module = quantize_untrained(module, signature, seed)
+        if isinstance(module, QuantizedNetwork):
+            signature = replace(signature, tolerances={**module.tolerances, **signature.tolerances})
         return compile_model(module, signature, options.target, threads=options.threads, seed=seed, tuned=options.tuned)
 
     def load(self, prepared: Program, session: Session, threads: int) -> LoadedProgram:

@@ -28,6 +28,7 @@ here = tvm.cuda(0).exist
 
 
 @pytest.mark.parametrize(("name", "keyword"), [("jetson_orin_nano_gpu", "__global__"), ("rk3399_gpu", "__kernel")])
+@pytest.mark.long
 def test_a_boards_gpu_gets_every_kernel_of_every_family_in_its_language(name, keyword, all_families):
     program = compile_model(deploy(all_families.build()), Signature.image(32), get_target(name), seed=0)
     assert program.unscheduled_kernels == ()
@@ -81,6 +82,7 @@ def measured(all_families):
 
 
 @pytest.mark.parametrize("network", ["families", "transformer", "fewer tokens"])
+@pytest.mark.long
 def test_generated_cuda_computes_what_torch_does(measured, network):
     program = measured["programs"][network]
     assert program["verified_on"] == "device"

@@ -56,7 +56,8 @@ class Network(nn.Module):
     def forward(self, x):
         made = {"quantized": Q.quantize(x, 0.03, 10)}
         made["stem"] = self.stem(made["quantized"])
-        made["depthwise"] = self.depthwise(made["stem"])
+        made["looked_up"] = Q.lookup(made["stem"], self.table)
+        made["depthwise"] = self.depthwise(made["looked_up"])
         made["pointwise"] = self.pointwise(made["depthwise"])
         y = made["wide_depthwise"] = self.wide_depthwise(made["pointwise"])
         halved = nn.functional.max_pool2d(made["pointwise"], 3, 2, 1)

@@ -10,7 +10,9 @@ from blockfront.signature import Signature
 from blockfront.targets import FIGURES, HARDWARE, Processor, Target, compile_model
 
 TARGETS = {name: one for name, one in HARDWARE.items() if isinstance(one, Target)}
-PROCESSORS = [name for name, target in TARGETS.items() if isinstance(target, Processor)]
+PROCESSORS = {name: target for name, target in TARGETS.items() if isinstance(target, Processor)}
+FIRST = {target.architecture: name for name, target in reversed(PROCESSORS.items())}.values()
+"""The first processor of each architecture."""
 
 # (class, machine) of an ELF file and the bits of its flags that say how float arguments are passed, from the
 # processor supplements of the ELF specification.
@@ -50,7 +52,9 @@ def imports(library):
 
 
 @pytest.mark.compiles
-@pytest.mark.parametrize("name", PROCESSORS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in FIRST else pytest.mark.long) for name in PROCESSORS]
+)
 def test_every_kernel_of_every_family_becomes_code_of_the_board(name, all_families):
     target = TARGETS[name]
     program = compile_model(deploy(all_families.build()), Signature.image(32), target, seed=0)

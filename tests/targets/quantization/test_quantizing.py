@@ -14,7 +14,7 @@ from blockfront.blocks import BLOCKS, deploy
 from blockfront.blocks.tokens import METHODS, assume_counts, make_static, reduce_tokens
 from blockfront.signature import Signature
 from blockfront.targets.compiler.randomize import randomize_constants
-from blockfront.targets.quantization import OBSERVERS, Decibels, QuantizedNetwork, quantize, quantize_untrained
+from blockfront.targets.quantization import OBSERVERS, Decibels, QuantizedNetwork, quantize_module, quantize_untrained
 from blockfront.targets.quantization.affine import Affine
 from blockfront.targets.quantization.observers import Seen
 
@@ -57,7 +57,7 @@ def decibels(module: nn.Module, quantized: nn.Module) -> float:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_family_keeps_its_outputs_within_a_tenth(name: str) -> None:
     module = family(name)
-    quantized = quantize(module, Signature.image(SIZE), [(IMAGES,)])
+    quantized = quantize_module(module, Signature.image(SIZE), [(IMAGES,)])
     assert decibels(module, quantized) >= 20
     assert (name in INTEGERS_ALONE) == (not quantized.float_operators)
     with torch.no_grad():
@@ -88,14 +88,14 @@ def test_transformers_with_each_reducer_keep_their_outputs_too(transformer: nn.M
         reduced = reduce_tokens(module, method, **REDUCERS.get(method, {}))
         module = make_static(reduced, assume_counts(reduced)) if method == "ltmp" else reduced
     module = deploy(module)
-    quantized = quantize(module, Signature.image(SIZE), [(IMAGES,)])
+    quantized = quantize_module(module, Signature.image(SIZE), [(IMAGES,)])
     assert decibels(module, quantized) >= 20
     assert {"layer_norm.default", "gelu.default"} <= set(quantized.float_operators)
     assert "linear.default" not in quantized.float_operators
 
 
 def test_a_residual_stream_that_only_float_operators_read_stays_float32(transformer: nn.Module) -> None:
-    quantized = quantize(transformer, Signature.image(SIZE), [(IMAGES,)])
+    quantized = quantize_module(transformer, Signature.image(SIZE), [(IMAGES,)])
     called = [node.target for node in quantized.operators.graph.nodes if node.op == "call_function"]
     assert "add.Tensor" in quantized.float_operators
     assert torch.ops.blockfront.add.default not in called
@@ -120,7 +120,7 @@ class Concatenated(nn.Module):
 def test_only_unlike_parts_of_a_concatenation_pass_by_a_table(ratio: float, tables: int) -> None:
     torch.manual_seed(0)
     module = Concatenated(ratio).eval()
-    quantized = quantize(module, Signature.image(SIZE), [(IMAGES,)], "minmax")
+    quantized = quantize_module(module, Signature.image(SIZE), [(IMAGES,)], "minmax")
     called = [node.target for node in quantized.operators.graph.nodes]
     assert called.count(torch.ops.blockfront.lookup.default) == tables
     assert decibels(module, quantized) >= 30

@@ -77,6 +77,7 @@ def test_a_kernel_none_of_whose_candidates_run_in_time_is_told(task, host, datab
     assert database.records() == {}
 
 
+@pytest.mark.long
 def test_a_kernel_is_tuned_on_a_device_behind_a_tracker(tracker, task, host, database):
     record, _ = tune("rpc", RunOptions(target=host, threads=1, tracker=tracker), database, task, trials=2)
     assert record.device.startswith("127.0.0.1:")

@@ -20,6 +20,7 @@ typedef struct {
   bool slow;
   uint8_t latency; /* cycles from its operands to its result, as is usual, without what a load takes */
   int8_t writes;   /* the vector register that it gives a value, or -1 */
+  bool widens;     /* whether it multiplies integers to numbers of twice their width */
   uint32_t reads;  /* the vector registers whose values it needs, a bit each */
 } effect;
 

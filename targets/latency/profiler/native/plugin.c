@@ -3,7 +3,7 @@
    A mark is the system call getpriority(MARK, operation << 24 | value), which fails without effect. Every mark ends a
    stretch of the program; all but the first two write it to the file out=PATH as a line
      operation value core, instructions by class, bytes loaded, bytes stored, events of the caches, cycles of the
-     dataflow by window, divisions
+     dataflow by window, divisions, multiplications that widen
    and counting starts again. The program runs on one thread and says itself which core it stands for. Before the line
    that ends a region come lines of its cores with the events that shared caches had kept back. */
 #include "caches.h"
@@ -46,7 +46,7 @@ EXPORT int qemu_plugin_version = 1;
 enum { MARK = 0x6d61726b };
 enum operation { DISCARD, FLUSH, CORE, REGION, DONE };
 typedef struct {
-  uint32_t count[CLASSES], divisions;
+  uint32_t count[CLASSES], divisions, widening;
   size_t length;
   step steps[];
 } block;
@@ -59,7 +59,7 @@ static const struct {
     {"aarch64", decode_aarch64, 141}, {"riscv64", decode_riscv64, 141}, {"x86_64", decode_x86_64, 140}}, *architecture;
 
 typedef struct {
-  uint64_t instructions[CLASSES], loaded, stored, events[EVENTS], cycles[WINDOWS], divisions;
+  uint64_t instructions[CLASSES], loaded, stored, events[EVENTS], cycles[WINDOWS], divisions, widening;
 } stretch;
 static stretch counts;
 static block *begun; /* the block that runs, whose accesses come after it was announced */
@@ -87,6 +87,7 @@ static void executed(unsigned cpu, void *data) {
   begun = data;
   for (int i = 0; i < CLASSES; i++) counts.instructions[i] += begun->count[i];
   counts.divisions += begun->divisions;
+  counts.widening += begun->widening;
 }
 
 static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
@@ -99,6 +100,7 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
     effect e = architecture->decode(qemu_plugin_insn_data(insn), qemu_plugin_insn_size(insn));
     b->count[e.main] += e.slow ? SLOW : 1;
     b->divisions += e.slow;
+    b->widening += e.widens;
     b->steps[i] = make_step(e);
     if (e.loads && e.main != LOAD) b->count[LOAD]++;
     if (e.stores && e.main != STORE) b->count[STORE]++;

@@ -51,7 +51,7 @@ effect decode_riscv64(const uint8_t *bytes, size_t size) {
   uint32_t code = 0;
   memcpy(&code, bytes, size < sizeof code ? size : sizeof code);
   enum class c = size == 2 ? classify_compressed((uint16_t)code) : classify(code);
-  effect e = {c, c == LOAD, c == STORE, size == 4 && divides(code), 1, -1, 0};
+  effect e = {c, c == LOAD, c == STORE, size == 4 && divides(code), 1, -1, false, 0};
   unsigned opcode = code & 0x7f;
   int8_t to = (int8_t)(code >> 7 & 31);
   uint32_t first = 1u << (code >> 15 & 31), second = 1u << (code >> 20 & 31), third = 1u << (code >> 27);

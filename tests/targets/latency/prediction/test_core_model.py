@@ -29,6 +29,15 @@ def test_a_multiply_add_takes_its_cycles() -> None:
     assert milliseconds(serial(multiply_add=1_800_000), multiply_add=2) == pytest.approx(2.0)
 
 
+def test_products_of_twice_the_width_take_as_long_as_the_core_has_units_for_them() -> None:
+    known, profile = (
+        msgspec.structs.replace(NOTHING, multiply_add=1.0),
+        serial(multiply_add=1_800_000, widening=1_800_000),
+    )
+    ms = {core: CoreModel(core, known, "test").milliseconds(profile, BOARD) for core in ("cortex-a72", "cortex-a76")}
+    assert ms["cortex-a76"] == pytest.approx(2 * ms["cortex-a72"]) == pytest.approx(2.0)
+
+
 def test_other_instructions_are_vectors_integers_and_branches() -> None:
     assert milliseconds(serial(vector=600_000, integer=600_000, branch=600_000), other=1) == pytest.approx(1.0)
 

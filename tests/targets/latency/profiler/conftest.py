@@ -36,6 +36,7 @@ class Effect(ctypes.Structure):
         *((name, ctypes.c_bool) for name in ("loads", "stores", "slow")),
         ("latency", ctypes.c_uint8),
         ("writes", ctypes.c_int8),
+        ("widens", ctypes.c_bool),
         ("reads", ctypes.c_uint32),
     ]
 

@@ -36,6 +36,13 @@ NONE = -1
         ("aarch64", "20cc224e", "fmla v0.4s, v1.4s, v2.4s", 0, {0, 1, 2}),
         ("aarch64", "2010824f", "fmla v0.4s, v1.4s, v2.s[0]", 0, {0, 1, 2}),
         ("aarch64", "200c021f", "fmadd s0, s1, s2, s3", 0, {1, 2, 3}),
+        ("aarch64", "2094824e", "sdot v0.4s, v1.16b, v2.16b", 0, {0, 1, 2}),
+        ("aarch64", "20e8a24f", "sdot v0.4s, v1.16b, v2.4b[3]", 0, {0, 1, 2}),
+        ("aarch64", "2080220e", "smlal v0.8h, v1.8b, v2.8b", 0, {0, 1, 2}),
+        ("aarch64", "20c0220e", "smull v0.8h, v1.8b, v2.8b", 0, {1, 2}),
+        ("aarch64", "20a0520f", "smull v0.4s, v1.4h, v2.h[1]", 0, {1, 2}),
+        ("aarch64", "2068604e", "sadalp v0.4s, v1.8h", 0, {0, 1}),
+        ("aarch64", "2010620e", "saddw v0.4s, v1.4s, v2.4h", 0, {1, 2}),
         ("aarch64", "00d4224e", "fadd v0.4s, v0.4s, v2.4s", 0, {0, 2}),
         ("aarch64", "20dc226e", "fmul v0.4s, v1.4s, v2.4s", 0, {1, 2}),
         ("aarch64", "2000c03d", "ldr q0, [x1]", 0, set()),
@@ -82,3 +89,20 @@ def test_an_instruction_reads_and_writes_the_vectors_that_its_text_names(
 )
 def test_quotients_and_roots_are_slow(decoder, architecture, encoding, text, slow):
     assert decoder(architecture).effect(encoding).slow == slow, text
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text", "widens"),
+    [
+        ("2080220e", "smlal v0.8h, v1.8b, v2.8b", True),
+        ("2080626e", "umlal2 v0.4s, v1.8h, v2.8h", True),
+        ("2020720f", "smlal v0.4s, v1.4h, v2.h[3]", True),
+        ("20c0226e", "umull2 v0.8h, v1.16b, v2.16b", True),
+        ("20a0520f", "smull v0.4s, v1.4h, v2.h[1]", True),
+        ("2094824e", "sdot v0.4s, v1.16b, v2.16b", False),
+        ("2094a24e", "mla v0.4s, v1.4s, v2.4s", False),
+        ("20cc224e", "fmla v0.4s, v1.4s, v2.4s", False),
+    ],
+)
+def test_products_of_twice_the_width_are_told_from_others(decoder, encoding, text, widens):
+    assert decoder("aarch64").effect(encoding).widens == widens, text

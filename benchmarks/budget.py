@@ -1,0 +1,151 @@
+"""What stopping trainings early saves, and what it costs the front: replays of training curves that were recorded once.
+
+    python benchmarks/budget.py record --file curves.json       # trains 60 networks to the end for each of three seeds
+    python benchmarks/budget.py replay --file curves.json
+
+A replay asks the rule of `bench sample --budget` after each rung who goes on, and compares the front, and the families'
+ranks by share of it, with those of the full run. Costs are MACs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+import blockfront
+from blockfront.analysis import front_mask, hypervolume
+from blockfront.analysis.pareto import front_masks
+from blockfront.analysis.statistics import percentile95, present
+from blockfront.console.tables import print_table
+from blockfront.design_space import DesignSpace, Stage, choice, integer
+from blockfront.study.storage import open_study, opened
+from blockfront.study.trials import network_trials
+from blockfront.sweep.forecasting import Contender, choose_pilots, foresee, going_on, rungs
+
+space = DesignSpace(
+    "ten",
+    resolution=16,
+    num_classes=10,
+    stem=8,
+    stem_stride=1,
+    family=choice("ds", "ir", "ir_se", "er", "uir", "ghost", "shufflenet_v1", "shufflenet_v2", "mixconv", "convnext"),
+    stages=[
+        Stage(integer(1, 2), integer(8, 24, step=8), stride=2, kernel=choice(3, 5), expansion=choice(2, 4)),
+        Stage(integer(1, 3), integer(16, 64, step=16), stride=2, kernel=choice(3, 5), expansion=choice(2, 4)),
+    ],
+    multiplier=choice(0.5, 1, 2),
+)
+Run = list[dict[str, Any]]
+
+
+def record(arguments: argparse.Namespace) -> None:
+    """Train all networks to the end, and write their curves."""
+    runs = {}
+    for seed in range(arguments.seeds):
+        study = f"curves-{seed}"
+        frame = blockfront.sample(
+            n=arguments.n,
+            space=f"{__file__}:space",
+            target="rk3399",
+            runner="roofline",
+            cost="macs",
+            dataset=arguments.dataset,
+            epochs=arguments.epochs,
+            changes=tuple(arguments.set or ()),
+            keep="none",
+            seed=seed,
+            storage=arguments.storage,
+            study=study,
+        )
+        with opened(arguments.storage) as storage:
+            trials = network_trials(open_study(storage, study))
+            curves = {one.user_attrs["network"]["id"]: one.user_attrs["trainings"][0]["curve"] for one in trials}
+        runs[seed] = [
+            {
+                "family": row.family,
+                "macs": int(row.macs),
+                "curve": [round(value, 4) for value in curves[row.network_id]],
+                "top1": row.top1,
+                "standard_error": (row.top1_ci95_high - row.top1_ci95_low) / 2 / 1.96,
+            }
+            for row in frame[frame["state"] == "complete"].itertuples()
+        ]
+    arguments.file.write_text(json.dumps(runs, separators=(",", ":")))
+
+
+def replay(run: Run, budget: int | None = None) -> tuple[NDArray[np.bool_], int]:
+    """Which networks are trained to the end, and how many epochs that takes in all."""
+    epochs = len(run[0]["curve"])
+    full = [Contender(number, one["macs"], tuple(one["curve"]), one["top1"]) for number, one in enumerate(run)]
+    pilots = choose_pilots(full)
+    done = {number: epochs if number in pilots else 0 for number in range(len(run))}
+    racing = set(done) - pilots
+    for rung in rungs(epochs):
+        done |= dict.fromkeys(racing, rung)
+        there = [
+            one if one.number in pilots else Contender(one.number, one.cost, one.curve[: done[one.number]])
+            for one in full
+        ]
+        error = float(np.mean([run[number]["standard_error"] for number in pilots]))
+        outlooks = [one for one in foresee(there, rung, error) if one.number in racing]
+        racing = going_on(outlooks, rung, epochs, None if budget is None else budget - sum(done.values()))
+    done |= dict.fromkeys(racing, epochs)
+    return np.array([done[number] == epochs for number in range(len(run))]), sum(done.values())
+
+
+def _ranks(family: NDArray[np.str_], names: list[str], fronts: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Each family's rank by its networks on each front, (fronts, families); equal ones share the mean rank."""
+    counts = np.stack([(fronts & (family == name)).sum(axis=1) for name in names], axis=1)
+    return pd.DataFrame(-counts).rank(axis=1).to_numpy()
+
+
+def judged(run: Run, budget: int | None) -> tuple[float, float, int, int, int]:
+    """Epochs and hypervolume as shares of the full run's, families whose rank is within its interval, families, and
+    networks of the full front that were stopped."""
+    cost, value = (np.array([one[key] for one in run], dtype=np.float64) for key in ("macs", "top1"))
+    family = np.array([one["family"] for one in run])
+    kept, spent = replay(run, budget)
+    corner = (cost.max(), value.min())
+    points = np.column_stack([cost, value])
+    volume = hypervolume(points[kept], corner) / hypervolume(points, corner)
+    names = sorted(set(family))
+    drawn = _ranks(family, names, front_masks(cost, value, present(len(run), 1000, 0)))
+    stopped = _ranks(family, names, front_masks(cost, value, kept[None]))[0]
+    within = sum(low <= rank <= high for rank, (low, high) in zip(stopped, map(percentile95, drawn.T), strict=True))
+    lost = int((front_mask(cost, value) & ~kept).sum())
+    return spent / (len(run) * len(run[0]["curve"])), volume, within, len(names), lost
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("action", choices=("record", "replay"))
+    parser.add_argument("--file", type=Path, default=Path(__file__).with_name("curves.json"))
+    parser.add_argument("--n", type=int, default=60)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--dataset", default="fashion_mnist")
+    parser.add_argument("--set", action="append", metavar="FIELD=VALUE", help="change a field of the recipe")
+    parser.add_argument("--storage", default="curves.db")
+    arguments = parser.parse_args()
+    if arguments.action == "record":
+        record(arguments)
+        return
+    rows = []
+    for seed, run in json.loads(arguments.file.read_text()).items():
+        whole = len(run) * len(run[0]["curve"])
+        for name, budget in (("front", None), ("30 %", int(0.3 * whole)), ("20 %", int(0.2 * whole))):
+            epochs, volume, within, families, lost = judged(run, budget)
+            ranks = f"{within} of {families}"
+            rows.append((seed, name, f"{epochs:.0%}", f"{volume:.1%}", ranks, lost))
+    columns = ["seed", "budget", "epochs", "hypervolume", "ranks within their interval", "of the front stopped"]
+    print_table(columns, rows)
+
+
+if __name__ == "__main__":
+    main()

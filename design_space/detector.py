@@ -1,0 +1,172 @@
+"""From the parts of a detector to a module."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import accumulate
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from blockfront.design_space.build import build_blocks, build_stem, initialize
+from blockfront.design_space.detector_head import DetectorHead
+from blockfront.design_space.spec import StageSpec, Stem
+from blockfront.tasks import AnchorOutputs
+
+PRIOR = 0.01
+"""How likely an anchor is thought to be an object's before anything is learned (Lin et al. 2017, section 4.1)."""
+
+
+class Detector(nn.Module):
+    """A backbone that hands out its stages, and a head; parameters of the backbone are named as a classifier's."""
+
+    def __init__(
+        self, stem: Stem, stages: tuple[StageSpec, ...], head: DetectorHead, num_classes: int, sides: tuple[int, ...]
+    ) -> None:
+        super().__init__()
+        self.stem = build_stem(stem)
+        self.blocks = build_blocks(stem.width, stages)
+        self.ends = list(accumulate(stage.depth for stage in stages))[-head.stages :]
+        self.head = Levels(head, [stage.width for stage in stages[-head.stages :]], num_classes)
+        self.background = head.background
+        self.register_buffer("anchors", head.anchors(sides), persistent=False)
+        initialize(self)
+        self.head.prefer_background()
+
+    def forward(self, image: Tensor) -> AnchorOutputs:
+        """(N, 3, H, W) to the outputs of all anchors."""
+        x, found, start = self.stem(image), [], 0
+        for end in self.ends:
+            x = self.blocks[start:end](x)
+            found.append(x)
+            start = end
+        return AnchorOutputs(*self.head(*found), self.anchors, self.background)
+
+
+class AnchorsApart(nn.Module):
+    """A detector as it is deployed: logits and encoded boxes, without anchors, which are the same for all images."""
+
+    def __init__(self, detector: nn.Module) -> None:
+        super().__init__()
+        self.detector = detector
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        outputs = self.detector(image)
+        return {"logits": outputs.logits, "deltas": outputs.deltas}
+
+
+class Levels(nn.Module):
+    """All that follows a backbone: pyramid, extra levels, and what gives classes and boxes of each level.
+
+    What no level with slots needs has no layers. Modules are named by the number of their level, so that a head with
+    fewer slots has the same names.
+    """
+
+    def __init__(self, head: DetectorHead, widths: Sequence[int], num_classes: int) -> None:
+        super().__init__()
+        self.spec, self.classes = head, num_classes + head.background
+        used = [level for level, slots in enumerate(head.slots) if slots]
+        dense, stages = head.kind == "ssd", head.stages
+        self.last = max(used)
+        lateral = [level for level in range(stages) if head.fpn and level >= min(used[0], stages - 1)]
+        smooth = [level for level in lateral if level in used or (level == stages - 1 and self.last >= stages)]
+        self.lateral = _by_level({level: conv(widths[level], head.fpn, 1, act=False) for level in lateral})
+        self.smooth = _by_level({level: spatial(head.fpn, head.fpn, dense, pointwise=False) for level in smooth})
+        width = [head.fpn or own for own in widths] + list(head.extras)
+        self.extra = _by_level(
+            {level: _extra(*width[level - 1 : level + 1], dense) for level in range(stages, self.last + 1)}
+        )
+        if head.kind == "retina":
+            slots = len(head.slots[used[0]])
+            self.shared = nn.ModuleList(_tower(head, slots * each) for each in (self.classes, 4))
+        else:
+            self.own = _by_level(
+                {
+                    level: nn.ModuleList(
+                        predictor(width[level], len(head.slots[level]) * each, dense) for each in (self.classes, 4)
+                    )
+                    for level in used
+                }
+            )
+
+    def forward(self, *stages: Tensor) -> tuple[Tensor, Tensor]:
+        """Outputs of the stages to logits (N, boxes, classes) and encoded boxes (N, boxes, 4)."""
+        levels = self._levels(stages)
+        parts: tuple[list[Tensor], list[Tensor]] = ([], [])
+        for level, slots in enumerate(self.spec.slots):
+            if not slots:
+                continue
+            layers = self.shared if self.spec.kind == "retina" else self.own[str(level)]
+            for layer, into, each in zip(layers, parts, (self.classes, 4), strict=True):
+                found = layer(levels[level])
+                # Slots of one place lie next to each other.
+                into.append(found.permute(0, 2, 3, 1).reshape(len(found), -1, each))
+        logits, deltas = (torch.cat(part, dim=1) for part in parts)
+        return logits, deltas
+
+    def _levels(self, stages: Sequence[Tensor]) -> list[Tensor]:
+        levels = list(stages)
+        if self.spec.fpn:
+            above: Tensor | None = None
+            for level in reversed(range(len(stages))):
+                if str(level) not in self.lateral:
+                    break
+                own = self.lateral[str(level)](stages[level])
+                if above is not None:
+                    own = own + F.interpolate(above, size=own.shape[-2:], mode="nearest")
+                above = own
+                levels[level] = self.smooth[str(level)](own) if str(level) in self.smooth else own
+        for level in range(len(stages), self.last + 1):
+            levels.append(self.extra[str(level)](levels[-1]))
+        return levels
+
+    def prefer_background(self) -> None:
+        """Weights and biases of the last layers by which every anchor is most likely no object's."""
+        pairs = [self.shared] if self.spec.kind == "retina" else list(self.own.values())
+        for classes, boxes in pairs:
+            for last in (classes[-1], boxes[-1]):
+                nn.init.normal_(last.weight, std=0.01)
+                nn.init.zeros_(last.bias)
+            with torch.no_grad():
+                bias = classes[-1].bias.view(-1, self.classes)
+                if self.spec.background:
+                    bias[:, -1] = math.log((1 - PRIOR) / PRIOR)
+                else:
+                    bias.fill_(-math.log((1 - PRIOR) / PRIOR))
+
+
+def conv(in_chs: int, out_chs: int, kernel: int, stride: int = 1, groups: int = 1, act: bool = True) -> nn.Sequential:
+    """A convolution that keeps the size but for its stride, batch norm, and ReLU6 unless told otherwise."""
+    layer = nn.Conv2d(in_chs, out_chs, kernel, stride, kernel // 2, groups=groups, bias=False)
+    return nn.Sequential(layer, nn.BatchNorm2d(out_chs), *([nn.ReLU6()] if act else []))
+
+
+def spatial(in_chs: int, out_chs: int, dense: bool, stride: int = 1, pointwise: bool = True) -> nn.Sequential:
+    """A 3x3 convolution, dense or depthwise, the latter with a pointwise one behind it unless told otherwise."""
+    if dense:
+        return conv(in_chs, out_chs, 3, stride)
+    depthwise = conv(in_chs, in_chs, 3, stride, groups=in_chs)
+    return nn.Sequential(*depthwise, *conv(in_chs, out_chs, 1)) if pointwise else depthwise
+
+
+def predictor(in_chs: int, outputs: int, dense: bool) -> nn.Sequential:
+    """What gives classes or boxes of a level: SSD's 3x3 convolution, or SSDLite's separable one."""
+    if dense:
+        return nn.Sequential(nn.Conv2d(in_chs, outputs, 3, padding=1))
+    return nn.Sequential(*conv(in_chs, in_chs, 3, groups=in_chs), nn.Conv2d(in_chs, outputs, 1))
+
+
+def _tower(head: DetectorHead, outputs: int) -> nn.Sequential:
+    towers = [layer for _ in range(head.towers) for layer in spatial(head.fpn, head.fpn, False)]
+    return nn.Sequential(*towers, *predictor(head.fpn, outputs, False))
+
+
+def _extra(in_chs: int, out_chs: int, dense: bool) -> nn.Sequential:
+    half = out_chs // 2
+    return nn.Sequential(conv(in_chs, half, 1), spatial(half, out_chs, dense, stride=2))
+
+
+def _by_level(modules: dict[int, nn.Module]) -> nn.ModuleDict:
+    return nn.ModuleDict({str(level): module for level, module in modules.items()})

@@ -1,0 +1,81 @@
+"""Objects in a picture: their classes and boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from blockfront.errors import UsageError, first_line
+from blockfront.tasks.box_loss import box_loss
+from blockfront.tasks.boxes import AnchorOutputs
+from blockfront.tasks.detection_scores import BoxScores
+from blockfront.tasks.task import TASKS, Evaluator, Task
+
+DETECTION = "detection"
+COLUMNS = 7
+"""Of a target: class, left, top, right, bottom, area, and whether it is ignored."""
+
+
+class Detection(Task):
+    """Objects by class and box; networks give `AnchorOutputs`.
+
+    What a data set says of an image are rows of seven numbers, in float32: the class, -1 for none; left, top, right,
+    bottom as shares of the picture's width and height; the object's area in pixels; and 1 where it is ignored, such as
+    a crowd, else 0. The first row is the picture itself, of no class: it says how many pixels it has. Rows of no class
+    fill up batches.
+    """
+
+    name = DETECTION
+    title = "objects by class and box"
+    tag = "d"
+    metrics = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
+    places = True
+
+    def target_shape(self, outputs: int) -> tuple[int, ...]:
+        """Seven numbers of the picture itself; its objects have as many each."""
+        return (1, COLUMNS)
+
+    def targets(self, values: Sequence[Any] | Tensor, outputs: int) -> Tensor:
+        """Rows of all images, (N, rows, 7), filled up to the most that an image has."""
+        try:
+            found = [torch.as_tensor(value, dtype=torch.float32).reshape(-1, COLUMNS) for value in values]
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise UsageError(f"detection takes rows of {COLUMNS} numbers an image: {first_line(error)}") from error
+        filled = torch.zeros(len(found), max(map(len, found), default=0), COLUMNS)
+        filled[..., 0] = -1
+        for row, one in zip(filled, found, strict=True):
+            if not len(one) or one[0, 0] != -1:
+                raise UsageError("detection takes the picture itself as the first row of an image, of class -1")
+            row[: len(one)] = one
+        if (filled[..., 0] >= outputs).any():
+            raise UsageError(f"detection of {outputs} classes takes no class {int(filled[..., 0].max())}")
+        return filled
+
+    def check(self, outputs: Any, images: int, wanted: int) -> None:
+        """Raise `UsageError` for outputs that are none of a detector for these classes."""
+        if not isinstance(outputs, AnchorOutputs):
+            raise UsageError("the network gives no boxes; take one of a space for detection, such as detect")
+        shape = tuple(outputs.logits.shape)
+        if (shape[0], shape[-1] - outputs.background) != (images, wanted):
+            raise UsageError(
+                f"the network gives {shape[-1] - outputs.background} classes for {shape[0]} images, not {wanted} "
+                f"for {images}; build it with num_classes={wanted}"
+            )
+
+    def loss(self, outputs: AnchorOutputs, targets: Tensor, label_smoothing: float) -> Tensor:
+        """Classes are not smoothed: most anchors are background."""
+        classes, boxes, ignored = targets[..., 0].long(), targets[..., 1:5], targets[..., 6] > 0
+        return box_loss(outputs, classes, boxes, ignored)
+
+    def evaluator(self, outputs: int) -> Evaluator:
+        return BoxScores(outputs)
+
+    def mirrored(self, targets: Tensor) -> Tensor:
+        left, right = 1 - targets[..., 3], 1 - targets[..., 1]
+        return torch.cat([targets[..., :1], left[..., None], targets[..., 2:3], right[..., None], targets[..., 4:]], -1)
+
+
+TASKS.add(DETECTION, Detection())

@@ -1,0 +1,83 @@
+"""A study in int8: trained in float32, calibrated on training images alone, scored in both, compiled, reported."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+import torch
+
+from blockfront.design_space import Network
+from blockfront.digest import digest
+from blockfront.results import Adapted, Training, paired95
+from blockfront.sweep.quantizing import CALIBRATION_IMAGES, Quantization, quantize_trained
+from blockfront.sweep.stages import Job, train_network
+from blockfront.training import Feed, Recipe, fed, get_dataset
+
+NETWORK = "cnn_16_n10/stem_k3_s2_c8_nrelu/ir_se_r1_k3_s2_e2_c8_se0.25_nhardswish/head"
+RECIPE = Recipe(epochs=1, images=256)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return get_dataset("digits")
+
+
+@pytest.fixture(scope="module")
+def trained(digits) -> dict[str, object]:
+    """What training finds of a network of an int8 study, and of the same in float32."""
+    network_id = Network.parse(NETWORK).id
+    found = {}
+    for quantize in (None, "ptq", "qat"):
+        job = Job(network_id, NETWORK, seed=0, threads=1, quantize=quantize)
+        found[quantize] = train_network(job, digits, RECIPE, "cpu").parts
+    return found
+
+
+def int8_of(parts) -> tuple[Adapted, Training, Quantization]:
+    adapted, (training,) = parts["adaptations"]["int8"], parts["trainings"]
+    return adapted, training, msgspec.convert(adapted.artefact, Quantization)
+
+
+def test_the_scores_are_those_of_int8_beside_those_of_the_same_training_in_float32(trained):
+    adapted, training, _ = int8_of(trained["ptq"])
+    (plain,) = trained[None]["trainings"]
+    assert adapted.before == plain.scores
+    drop = adapted.changes["top1_drop"]
+    assert drop.value == pytest.approx(plain.scores["top1"].value - training.scores["top1"].value)
+    assert drop.low < drop.value < drop.high
+    assert abs(drop.value) <= 1 - adapted.shares["float_agreement"]
+    assert adapted.changes["snr_db"].value >= 20
+
+
+def test_ranges_are_of_training_images_alone(digits, trained, monkeypatch):
+    """Test images that are nothing but 1000 change no range, and the hash is that of training images."""
+    _, _, found = int8_of(trained["ptq"])
+    module = Network.parse(NETWORK).build()
+    where = {"resolution": 16, "threads": 1, "seed": 0}
+    with fed(module, digits, device="cpu", **where) as feed:
+        images = torch.cat([batch for batch, _ in feed.training(64, CALIBRATION_IMAGES)])
+    assert found.hash == digest(images.contiguous().numpy().tobytes(), 12)
+    assert found.images == len(images)
+    test = Feed.test
+    monkeypatch.setattr(Feed, "test", lambda self: ((images * 0 + 1000, targets) for images, targets in test(self)))
+    parts = {"trainings": trained[None]["trainings"]}
+    again = quantize_trained(module, Network.parse(NETWORK).signature, digits, RECIPE, "ptq", where, parts)
+    assert int8_of(again)[2].hash == found.hash
+
+
+def test_layers_are_told_from_the_one_that_costs_most(trained):
+    _, _, found = int8_of(trained["ptq"])
+    costs = [layer.snr_db for layer in found.layers]
+    assert costs == sorted(costs)
+    assert "3x3 convolution of 3 to 8 channels" in {layer.what for layer in found.layers}
+    assert found.float_operators == ()
+    assert found.origin == f"256 training images ({found.hash}), minmax"
+
+
+def test_a_difference_of_shares_that_is_paired_is_narrower_than_one_that_is_not():
+    """Bonett and Price (2012), by hand: 10 lost and 4 won of 98 are 11/100 and 5/100, less each other."""
+    low, high = paired95(10, 4, 98)
+    half = 1.959963984540054 * ((0.11 + 0.05 - 0.06**2) / 100) ** 0.5
+    assert (low, high) == pytest.approx((0.06 - half, 0.06 + half))
+    low, high = paired95(0, 0, 450)
+    assert low < 0 < high
