@@ -12,10 +12,10 @@ from torch import Tensor
 from blockfront.errors import RunError
 from blockfront.integer import HIGHEST, LOWEST
 from blockfront.targets.compiler.importing.rules import Node, argument
-from blockfront.targets.latency.ethos.conversion import Conversion, Form, Value
 from blockfront.targets.latency.ethos.moves import MOVES
 from blockfront.targets.latency.ethos.tables import lookup
 from blockfront.targets.latency.ethos.tflite_file import Grid
+from blockfront.targets.latency.ethos.writer import Form, TfliteWriter, Value
 from blockfront.targets.quantization.affine import Affine
 
 IMAGE = (0, 2, 3, 1)
@@ -27,7 +27,7 @@ _ACTIVATIONS = {
 }
 
 
-def _activation(to: Conversion, affine: Affine, low: int, high: int) -> int:
+def _activation(to: TfliteWriter, affine: Affine, low: int, high: int) -> int:
     """The activation that clamps at these int8s."""
     for name, (least, most) in _ACTIVATIONS.items():
         lowest = LOWEST if least == -inf else affine.step(least)
@@ -41,21 +41,21 @@ def _bounds(node: Node, place: int) -> tuple[int, int]:
     return argument(node, place, "low", LOWEST), argument(node, place + 1, "high", HIGHEST)
 
 
-def quantize(to: Conversion, node: Node) -> Value:
+def _quantize(to: TfliteWriter, node: Node) -> Value:
     """The image's are made before the network runs."""
     if node.args[0].op == "placeholder":
         return to.image(node)
     raise RunError(f"float32 between int8s ({node.args[0].name}) has no form in a .tflite file yet")
 
 
-def dequantize(to: Conversion, node: Node) -> Value:
+def _dequantize(to: TfliteWriter, node: Node) -> Value:
     """What the network gives is made floats by whoever reads it."""
     if any(user.op != "output" for user in node.users):
         raise RunError(f"float32 between int8s ({next(iter(node.users)).name}) has no form in a .tflite file yet")
     return to.read(node.args[0])
 
 
-def convolution(to: Conversion, node: Node) -> Value:
+def _convolution(to: TfliteWriter, node: Node) -> Value:
     """Dense and grouped as CONV_2D, depthwise as its own, a border that is not TensorFlow's as PAD before."""
     weight = to.constant(node.args[1])
     to.counts(node, weight)
@@ -84,7 +84,7 @@ def convolution(to: Conversion, node: Node) -> Value:
 
 
 def _bordered(
-    to: Conversion,
+    to: TfliteWriter,
     node: Node,
     source: Value,
     padding: Sequence[int],
@@ -105,10 +105,10 @@ def _bordered(
         return source, to.file.choice("Padding", "SAME")
     widths = [(0, 0), *((first, max(last, 0)) for first, last in ends), (0, 0)]
     shape = (*source.shape[:2], *(extent + sum(width) for extent, width in zip(before, widths[1:3], strict=True)))
-    return pad(to, source, shape, widths, value), to.file.choice("Padding", "VALID")
+    return _pad(to, source, shape, widths, value), to.file.choice("Padding", "VALID")
 
 
-def pad(to: Conversion, source: Value, shape: Sequence[int], widths: Sequence[tuple[int, int]], value: int) -> Value:
+def _pad(to: TfliteWriter, source: Value, shape: Sequence[int], widths: Sequence[tuple[int, int]], value: int) -> Value:
     """A value with a border of one int8; `widths` are those of the stored dimensions."""
     made = to.tensor("padded", shape, source.order, source.affine)
     if value == source.int8.zero_point:
@@ -120,7 +120,9 @@ def pad(to: Conversion, source: Value, shape: Sequence[int], widths: Sequence[tu
     return made
 
 
-def _weights(to: Conversion, node: Node, weight: Tensor, axis: int, before: Affine, after: Affine | None) -> list[int]:
+def _weights(
+    to: TfliteWriter, node: Node, weight: Tensor, axis: int, before: Affine, after: Affine | None
+) -> list[int]:
     """The weights of a layer as they are stored, and its biases; `after` is None of one that gives floats."""
     multiplier = to.constant(node.args[3]).double() * (1.0 if after is None else after.scale)
     scales = (multiplier / before.scale).tolist()
@@ -130,7 +132,7 @@ def _weights(to: Conversion, node: Node, weight: Tensor, axis: int, before: Affi
     return [kernel, to.file.tensor(f"{node.name}_bias", bias.shape, "int32", grid, bias.numpy())]
 
 
-def linear(to: Conversion, node: Node) -> Value:
+def _linear(to: TfliteWriter, node: Node) -> Value:
     """As FULLY_CONNECTED; one that gives floats is in int8s that span what it gives."""
     floats = "float" in str(node.target)
     rank = len(to.shape(node))
@@ -152,19 +154,19 @@ def linear(to: Conversion, node: Node) -> Value:
     return result
 
 
-def add(to: Conversion, node: Node) -> Value:
+def _add(to: TfliteWriter, node: Node) -> Value:
     """A sum."""
     return _of_two(to, node, "ADD", "AddOptions", 6)
 
 
-def multiply(to: Conversion, node: Node) -> Value:
+def _multiply(to: TfliteWriter, node: Node) -> Value:
     """A product, of which one may be broadcast."""
     return _of_two(to, node, "MUL", "MulOptions", 6)
 
 
-def _of_two(to: Conversion, node: Node, code: str, options: str, bounds: int) -> Value:
+def _of_two(to: TfliteWriter, node: Node, code: str, options: str, bounds: int) -> Value:
     rank = len(to.shape(node))
-    sources = [to.read(one, usual_of(rank)) for one in node.args[:2]]
+    sources = [to.read(one, _usual_of(rank)) for one in node.args[:2]]
     if any(len(one.shape) != rank for one in sources):
         raise RunError(f"{code} of tensors of unlike ranks has no form in a .tflite file yet")
     result = to.result(node, sources[0].order)
@@ -173,12 +175,12 @@ def _of_two(to: Conversion, node: Node, code: str, options: str, bounds: int) ->
     return result
 
 
-def usual_of(rank: int) -> tuple[int, ...]:
+def _usual_of(rank: int) -> tuple[int, ...]:
     """The order in which operators of two meet."""
     return IMAGE if rank == 4 else tuple(range(rank))
 
 
-def mean(to: Conversion, node: Node) -> Value:
+def _mean(to: TfliteWriter, node: Node) -> Value:
     """Over any dimensions."""
     source = to.read(node.args[0])
     dims = sorted(dim % len(source.shape) for dim in node.args[1])
@@ -193,7 +195,7 @@ def mean(to: Conversion, node: Node) -> Value:
     return result
 
 
-def max_pool(to: Conversion, node: Node) -> Value:
+def _max_pool(to: TfliteWriter, node: Node) -> Value:
     """A border is the least int8."""
     source = to.read(node.args[0], IMAGE)
     kernel = _two(argument(node, 1, "kernel_size"))
@@ -216,10 +218,10 @@ def _two(value: Any) -> list[int]:
     return values * 2 if len(values) == 1 else values
 
 
-def concatenate(to: Conversion, node: Node) -> Value:
+def _concatenate(to: TfliteWriter, node: Node) -> Value:
     """Parts have one scale already."""
     rank = len(to.shape(node))
-    order = usual_of(rank)
+    order = _usual_of(rank)
     parts = [to.read(part, order) for part in node.args[0]]
     axis = argument(node, 1, "dim", 0) % rank
     result = to.result(node, order)
@@ -228,8 +230,8 @@ def concatenate(to: Conversion, node: Node) -> Value:
 
 
 FORMS: dict[str, Form] = {
-    **{"quantize": quantize, "dequantize": dequantize, "convolution": convolution, "lookup": lookup},
-    **{"linear": linear, "linear_float": linear, "add": add, "multiply": multiply, "mean": mean},
-    **{"max_pool2d": max_pool, "cat": concatenate, "concat": concatenate},
+    **{"quantize": _quantize, "dequantize": _dequantize, "convolution": _convolution, "lookup": lookup},
+    **{"linear": _linear, "linear_float": _linear, "add": _add, "multiply": _multiply, "mean": _mean},
+    **{"max_pool2d": _max_pool, "cat": _concatenate, "concat": _concatenate},
     **MOVES,
 }

@@ -6,25 +6,25 @@ import operator
 from collections.abc import Sequence
 
 from blockfront.targets.compiler.importing.rules import Node, argument
-from blockfront.targets.latency.ethos.conversion import Conversion, Form, Value
+from blockfront.targets.latency.ethos.writer import Form, TfliteWriter, Value
 
 
-def same(to: Conversion, node: Node) -> Value:
+def _same(to: TfliteWriter, node: Node) -> Value:
     """Copies."""
     return to.read(node.args[0])
 
 
-def reshape(to: Conversion, node: Node) -> Value:
+def _reshape(to: TfliteWriter, node: Node) -> Value:
     """Views, flattening, and dimensions of extent 1."""
     return to.reshape(to.read(node.args[0]), to.shape(node))
 
 
-def permute(to: Conversion, node: Node) -> Value:
+def _permute(to: TfliteWriter, node: Node) -> Value:
     """Another order, at no cost."""
     return _permuted(to.read(node.args[0]), argument(node, 1, "dims"))
 
 
-def transpose(to: Conversion, node: Node) -> Value:
+def _transpose(to: TfliteWriter, node: Node) -> Value:
     """Two dimensions in each other's place, at no cost."""
     source = to.read(node.args[0])
     dims = list(range(len(source.shape)))
@@ -39,7 +39,7 @@ def _permuted(source: Value, dims: Sequence[int]) -> Value:
     return Value(source.tensor, tuple(source.shape[dim] for dim in places), order, source.affine)
 
 
-def channel_shuffle(to: Conversion, node: Node) -> Value:
+def _channel_shuffle(to: TfliteWriter, node: Node) -> Value:
     """Groups of channels, and what is in each, in each other's place."""
     source = to.read(node.args[0])
     images, channels, *pixels = source.shape
@@ -49,7 +49,7 @@ def channel_shuffle(to: Conversion, node: Node) -> Value:
     return to.reshape(turned, source.shape)
 
 
-def split(to: Conversion, node: Node) -> list[Value]:
+def _split(to: TfliteWriter, node: Node) -> list[Value]:
     """Parts along a dimension."""
     source = to.read(node.args[0])
     dim = argument(node, 2, "dim", 0) % len(source.shape)
@@ -62,28 +62,28 @@ def split(to: Conversion, node: Node) -> list[Value]:
     return results
 
 
-def part(to: Conversion, node: Node) -> Value:
+def _part(to: TfliteWriter, node: Node) -> Value:
     """One of the parts."""
     return to.read_part(node.args[0], node.args[1])
 
 
-def cut(to: Conversion, node: Node) -> Value:
+def _cut(to: TfliteWriter, node: Node) -> Value:
     """A slice without steps."""
     source = to.read(node.args[0])
     dim = argument(node, 1, "dim", 0) % len(source.shape)
     start = argument(node, 2, "start", 0) or 0
-    return _cut(to, node, source, dim, start % source.shape[dim] if start < 0 else start, to.shape(node)[dim])
+    return _cut_out(to, node, source, dim, start % source.shape[dim] if start < 0 else start, to.shape(node)[dim])
 
 
-def select(to: Conversion, node: Node) -> Value:
+def _select(to: TfliteWriter, node: Node) -> Value:
     """One place of a dimension."""
     source = to.read(node.args[0])
     dim = argument(node, 1, "dim") % len(source.shape)
-    one = _cut(to, node, source, dim, argument(node, 2, "index") % source.shape[dim], 1)
+    one = _cut_out(to, node, source, dim, argument(node, 2, "index") % source.shape[dim], 1)
     return to.reshape(one, to.shape(node))
 
 
-def _cut(to: Conversion, node: Node, source: Value, dim: int, start: int, extent: int) -> Value:
+def _cut_out(to: TfliteWriter, node: Node, source: Value, dim: int, start: int, extent: int) -> Value:
     shape = [extent if i == dim else size for i, size in enumerate(source.shape)]
     if shape == list(source.shape):
         return source
@@ -94,7 +94,7 @@ def _cut(to: Conversion, node: Node, source: Value, dim: int, start: int, extent
     return made
 
 
-def pad(to: Conversion, node: Node) -> Value:
+def _pad(to: TfliteWriter, node: Node) -> Value:
     """A border of the zero point, on any dimensions."""
     source = to.read(node.args[0])
     widths = [(0, 0)] * len(source.shape)
@@ -107,10 +107,10 @@ def pad(to: Conversion, node: Node) -> Value:
 
 
 MOVES: dict[str, Form] = {
-    **dict.fromkeys(("clone", "contiguous", "alias", "detach", "dropout"), same),
-    **dict.fromkeys(("view", "reshape", "flatten", "_unsafe_view", "unflatten", "squeeze", "unsqueeze"), reshape),
-    **{"permute": permute, "transpose": transpose, "channel_shuffle": channel_shuffle},
-    **dict.fromkeys(("split", "split_with_sizes", "chunk"), split),
-    **{operator.getitem.__name__: part, "slice": cut, "select": select},
-    **dict.fromkeys(("constant_pad_nd", "pad"), pad),
+    **dict.fromkeys(("clone", "contiguous", "alias", "detach", "dropout"), _same),
+    **dict.fromkeys(("view", "reshape", "flatten", "_unsafe_view", "unflatten", "squeeze", "unsqueeze"), _reshape),
+    **{"permute": _permute, "transpose": _transpose, "channel_shuffle": _channel_shuffle},
+    **dict.fromkeys(("split", "split_with_sizes", "chunk"), _split),
+    **{operator.getitem.__name__: _part, "slice": _cut, "select": _select},
+    **dict.fromkeys(("constant_pad_nd", "pad"), _pad),
 }

@@ -11,13 +11,10 @@ from torch import nn
 
 from blockfront.errors import RunError
 from blockfront.signature import Signature
-from blockfront.targets.latency.ethos.checking import as_stored, differences, run
-from blockfront.targets.latency.ethos.conversion import Conversion, Converted, values_of
+from blockfront.targets.latency.ethos.checking import as_stored, differences, known_inputs, misled, run_file
 from blockfront.targets.latency.ethos.forms import FORMS
+from blockfront.targets.latency.ethos.writer import Converted, TfliteWriter, values_of
 from blockfront.targets.quantization import QuantizedNetwork, quantize_untrained
-
-LEAST_DB = 0.0
-"""Of the outputs of a file; outputs that have nothing to do with the network's would have -3 dB."""
 
 
 @dataclass(frozen=True)
@@ -37,30 +34,35 @@ class TfliteNetwork:
 def make_tflite(module: nn.Module, signature: Signature, seed: int) -> TfliteNetwork:
     """The file of a module in evaluation mode, quantised by random inputs where it is not yet.
 
-    Raises `RunError` for an operator without a form, and for a file that LiteRT does not compute as the network does:
-    each operator must be within the steps that its rounding explains, one or, of some tables, two.
+    Raises `RunError` for an operator without a form, and for a file that LiteRT does not compute as the network does.
+    Given the network's values, each operator must be within the steps that its rounding explains, one or, of some
+    tables, two; in the whole file it must give what it gives by itself, so that no other values reach it.
     """
     if not isinstance(module, QuantizedNetwork):
         module = quantize_untrained(module, signature, seed)
     values = values_of(module.operators, signature.random(seed))
     known = {node.name: value for node, value in values.items()}
-    steps = 0
-    for one in differences(Conversion(module.operators, values, FORMS, apart=True).convert(), known):
+    apart, inside, whole = (
+        TfliteWriter(module.operators, values, FORMS, apart=apart, inside=inside)
+        for apart, inside in ((True, False), (False, True), (False, False))
+    )
+    alone, steps = apart.write_file(), 0
+    for one in differences(alone, known):
         steps = max(steps, one.steps)
         if one.steps > one.allowed:
             raise RunError(f"LiteRT's {one.name} is {one.steps} steps off the int8 network's, more than {one.allowed}")
-    whole = Conversion(module.operators, values, FORMS)
-    converted = whole.convert()
+    wrong = misled(inside.write_file(), alone, known)
+    if wrong is not None:
+        raise RunError(f"{wrong} of the .tflite file does not read what the network's reads")
+    converted = whole.write_file()
     decibels = _decibels(converted, known)
-    if decibels < LEAST_DB:
-        raise RunError(f"the outputs of the .tflite file are no more than {decibels:.1f} dB like the int8 network's")
     return TfliteNetwork(converted.content, steps, decibels, whole.macs)
 
 
 def _decibels(converted: Converted, known: Mapping[str, Any]) -> float:
     """The spread of the outputs' steps over what LiteRT's are off, for the output where that is least."""
     found = []
-    for given, port in zip(run(converted, known), converted.outputs, strict=True):
+    for given, port in zip(run_file(converted, known_inputs(converted, known)), converted.outputs, strict=True):
         wanted = as_stored(known[port.node], port).astype(np.float64)
         off = np.mean((given - wanted) ** 2)
         found.append(np.inf if off == 0 else 10 * np.log10(max(wanted.var(), 1.0) / off))

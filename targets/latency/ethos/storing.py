@@ -9,26 +9,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-Order = tuple[int, ...]
+StoredOrder = tuple[int, ...]
 """The dimension of torch's at each place of the stored tensor."""
 
 
-def usual(rank: int) -> Order:
+def usual(rank: int) -> StoredOrder:
     """Images channels-last, everything else as torch has it."""
     return (0, 2, 3, 1) if rank == 4 else tuple(range(rank))
 
 
-def stored(shape: Sequence[int], order: Order) -> tuple[int, ...]:
+def stored(shape: Sequence[int], order: StoredOrder) -> tuple[int, ...]:
     """The extents of torch's shape as they are stored."""
     return tuple(shape[dim] for dim in order)
 
 
-def same_storage(shape: Sequence[int], one: Order, other: Order) -> bool:
+def same_storage(shape: Sequence[int], one: StoredOrder, other: StoredOrder) -> bool:
     """Whether two orders of a shape are the same bytes: dimensions of extent 1 do not count."""
     return [dim for dim in one if shape[dim] > 1] == [dim for dim in other if shape[dim] > 1]
 
 
-def reshaped(before: Sequence[int], after: Sequence[int], order: Order) -> tuple[Order, Order]:
+def reshaped(before: Sequence[int], after: Sequence[int], order: StoredOrder) -> tuple[StoredOrder, StoredOrder]:
     """The order that a tensor must be in to be reshaped by changing nothing but its extents, and the new order.
 
     Dimensions of both shapes are paired to the smallest groups of one product. Dimensions of a group must be stored one
@@ -60,7 +60,7 @@ def _groups(before: Sequence[int], after: Sequence[int]) -> list[tuple[list[int]
     return groups
 
 
-def merged(shape: Sequence[int], order: Order, wanted: Order) -> tuple[list[int], list[int]]:
+def merged(shape: Sequence[int], order: StoredOrder, wanted: StoredOrder) -> tuple[list[int], list[int]]:
     """The transposition from one order to another, of as few dimensions as it takes: extents, and the permutation."""
     dims = [dim for dim in order if shape[dim] > 1]
     target = [dim for dim in wanted if shape[dim] > 1]

@@ -10,8 +10,8 @@ import numpy as np
 
 from blockfront.errors import RunError
 from blockfront.targets.compiler.importing.rules import Node, argument
-from blockfront.targets.latency.ethos.conversion import Conversion, Value
 from blockfront.targets.latency.ethos.tflite_file import Grid
+from blockfront.targets.latency.ethos.writer import TfliteWriter, Value
 from blockfront.targets.quantization.affine import Affine
 from blockfront.targets.quantization.emitting import FUNCTION
 from blockfront.targets.quantization.forms import operator_name
@@ -22,7 +22,7 @@ _TANH = Affine(1 / 128, 0)
 """What TANH gives."""
 
 
-def lookup(to: Conversion, node: Node) -> Value:
+def lookup(to: TfliteWriter, node: Node) -> Value:
     """By the operators that the table is of."""
     source, chain = to.read(node.args[0]), node.meta[FUNCTION]
     result = to.tensor(node.name, source.shape, source.order, to.affine(node))
@@ -55,19 +55,19 @@ def lookup(to: Conversion, node: Node) -> Value:
     return result
 
 
-def _logistic(to: Conversion, source: Value) -> Value:
+def _logistic(to: TfliteWriter, source: Value) -> Value:
     made = to.tensor("sigmoid", source.shape, source.order, _SIGMOID)
     to.write("LOGISTIC", [source], [made])
     return made
 
 
-def _rescaled(to: Conversion, node: Node, found: Value, result: Value) -> None:
+def _rescaled(to: TfliteWriter, node: Node, found: Value, result: Value) -> None:
     """Bring a value to the result's scale; both round."""
     to.write("QUANTIZE", [found], [result])
     to.tolerates(node, 0.5 + 0.5 * found.int8.scale / result.int8.scale)
 
 
-def _line(to: Conversion, node: Node, source: Value, result: Value, slope: float, offset: float) -> None:
+def _line(to: TfliteWriter, node: Node, source: Value, result: Value, slope: float, offset: float) -> None:
     """`slope * x + offset` of an image, clamped where the result's int8s end."""
     channels = source.shape[1]
     scale = slope / 127

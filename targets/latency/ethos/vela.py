@@ -22,7 +22,7 @@ _BUSY = {"NPU": "NPU", "SRAM": "SRAM AC", "DRAM": "DRAM AC", "on-chip flash": "O
 
 
 @dataclass(frozen=True)
-class Layer:
+class VelaOperator:
     """What one operator of the file takes, all parts that the compiler made of it together.
 
     `operators` are the compiler's, such as `Conv2D + LUT`; `longest` is what takes most cycles of it, the NPU itself or
@@ -38,7 +38,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class VelaEstimate:
     """Cycles of a network: of the NPU's own work, and with what it waits for memory.
 
     `fallbacks` are the operators that are left to the processor, whose time nobody estimates: the tensor that each
@@ -50,11 +50,11 @@ class Estimate:
     clock_ghz: float
     sram_bytes: int
     other_bytes: int
-    layers: tuple[Layer, ...]
+    layers: tuple[VelaOperator, ...]
     fallbacks: tuple[tuple[str, str], ...]
 
 
-def estimate(content: bytes, target: EthosU) -> Estimate:
+def estimate(content: bytes, target: EthosU) -> VelaEstimate:
     """What vela says of a `.tflite` file. Raises `RunError` with what it complains of."""
     with tempfile.TemporaryDirectory(prefix="bench-vela-") as name:
         folder = Path(name)
@@ -80,7 +80,7 @@ def estimate(content: bytes, target: EthosU) -> Estimate:
             return _read(next(csv.DictReader(totals)), csv.DictReader(rows))
 
 
-def _read(totals: Mapping[str, str], rows: Iterable[Mapping[str, str]]) -> Estimate:
+def _read(totals: Mapping[str, str], rows: Iterable[Mapping[str, str]]) -> VelaEstimate:
     parts: dict[str, list[Mapping[str, str]]] = {}
     fallbacks = []
     for row in rows:
@@ -89,7 +89,7 @@ def _read(totals: Mapping[str, str], rows: Iterable[Mapping[str, str]]) -> Estim
         else:
             parts.setdefault(row["Name"].strip(), []).append(row)
     others = ("dram", "on_chip_flash", "off_chip_flash")
-    return Estimate(
+    return VelaEstimate(
         npu_cycles=int(totals["cycles_npu"]),
         total_cycles=int(totals["cycles_total"]),
         clock_ghz=float(totals["core_clock"]) / 1e9,
@@ -104,7 +104,7 @@ def _used(totals: Mapping[str, str], area: str) -> int:
     return round(float(totals[f"{area}_memory_used"]) * _KIB)
 
 
-def _layer(name: str, parts: list[Mapping[str, str]]) -> Layer:
+def _layer(name: str, parts: list[Mapping[str, str]]) -> VelaOperator:
     operators = dict.fromkeys(row["NNG Operator"] for row in parts)
 
     def total(column: str) -> int:
@@ -113,4 +113,4 @@ def _layer(name: str, parts: list[Mapping[str, str]]) -> Layer:
     # Operators that are applied by the one before them have no cycles of their own.
     calls = sum(int(row["Op Cycles"]) > 0 for row in parts)
     longest = max(_BUSY, key=lambda what: total(_BUSY[what]))
-    return Layer(name, " + ".join(operators), calls, total("Op Cycles"), longest, total("MAC Count"))
+    return VelaOperator(name, " + ".join(operators), calls, total("Op Cycles"), longest, total("MAC Count"))

@@ -14,7 +14,7 @@ from blockfront.results.latency import KernelTime, Latency, LatencySource, Npu, 
 from blockfront.signature import Signature
 from blockfront.targets.hardware.hardware import Hardware
 from blockfront.targets.latency.ethos.network import TfliteNetwork, make_tflite
-from blockfront.targets.latency.ethos.vela import Estimate, estimate
+from blockfront.targets.latency.ethos.vela import VelaEstimate, estimate
 from blockfront.targets.latency.meter import Predicts
 from blockfront.targets.latency.options import EstimateOptions
 from blockfront.targets.latency.toolchain import Toolchain
@@ -89,7 +89,7 @@ def _compiler() -> str:
     return f"vela {version('ethos-u-vela')}"
 
 
-def _kernels(found: Estimate) -> list[KernelTime]:
+def _kernels(found: VelaEstimate) -> list[KernelTime]:
     """Operators of the file that take time, the longest first."""
     layers = sorted((layer for layer in found.layers if layer.cycles), key=lambda layer: -layer.cycles)
     return [

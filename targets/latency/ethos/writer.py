@@ -15,7 +15,7 @@ from torch.fx import GraphModule
 
 from blockfront.errors import RunError
 from blockfront.targets.compiler.importing.rules import Node
-from blockfront.targets.latency.ethos.storing import Order, merged, reshaped, same_storage, stored, usual
+from blockfront.targets.latency.ethos.storing import StoredOrder, merged, reshaped, same_storage, stored, usual
 from blockfront.targets.latency.ethos.tflite_file import Grid, TfliteFile
 from blockfront.targets.quantization.affine import Affine
 from blockfront.targets.quantization.emitting import AFFINE
@@ -27,7 +27,7 @@ class Value:
 
     tensor: int
     shape: tuple[int, ...]
-    order: Order
+    order: StoredOrder
     affine: Affine | None
 
     @property
@@ -47,37 +47,39 @@ class Port:
     """An input or output of the file: whose values of the network it holds, and how."""
 
     node: str
-    order: Order
+    order: StoredOrder
     affine: Affine | None
     steps: int = 1
 
 
 @dataclass(frozen=True)
 class Converted:
-    """A file, its inputs and its outputs in order."""
+    """A file, its inputs in order, and its outputs with their places in order: several may be one tensor."""
 
     content: bytes
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
+    places: tuple[int, ...]
 
 
-Form = Callable[["Conversion", Node], Value | list[Value]]
+Form = Callable[["TfliteWriter", Node], Value | list[Value]]
 """Writes an operator of a network; what it gives."""
 
 
 @dataclass
-class Conversion:
+class TfliteWriter:
     """Writes the operators of an int8 graph, whose values are known for one input.
 
     Where operators stand `apart`, each reads inputs of the file in place of what others give, and all that are written
-    give outputs of the file: so each can be checked by itself. `macs` are those of layers, by the tensor that each
-    gives, when the file is written.
+    give outputs of the file: so each can be checked by itself. With `inside` the values within the network are outputs
+    too. `macs` are those of layers, by the tensor that each gives, when the file is written.
     """
 
     network: GraphModule
     known: dict[Node, Any]
     forms: dict[str, Form]
     apart: bool = False
+    inside: bool = False
     file: TfliteFile = field(default_factory=TfliteFile)
     macs: dict[str, int] = field(default_factory=dict)
     _values: dict[Node, Value | list[Value]] = field(default_factory=dict)
@@ -87,20 +89,20 @@ class Conversion:
     _named: Counter[str] = field(default_factory=Counter)
     _written: int = 0
 
-    def convert(self) -> Converted:
+    def write_file(self) -> Converted:
         """The file. Raises `RunError` for an operator without a form."""
         for node in self.network.graph.nodes:
             if node.op == "call_function":
                 written = self._written
                 self._values[node] = self._form(node)(self, node)
-                if self.apart and self._written > written:
+                if self.inside or (self.apart and self._written > written):
                     self._give(node, self._values[node])
-            elif node.op == "output" and not self.apart:
+            elif node.op == "output" and not (self.apart or self.inside):
                 for one in node.args[0]:
                     self._give(one, self._values[one])
-        inputs, outputs = zip(*self._inputs, strict=True), zip(*self._outputs, strict=True)
-        (ins, takes), (outs, gives) = inputs, outputs
-        return Converted(self.file.packed(ins, outs), takes, gives)
+        (ins, takes), (outs, gives) = zip(*self._inputs, strict=True), zip(*self._outputs, strict=True)
+        unlike = list(dict.fromkeys(outs))
+        return Converted(self.file.packed(ins, unlike), takes, gives, tuple(map(unlike.index, outs)))
 
     def _form(self, node: Node) -> Form:
         name = _name_of(node)
@@ -133,7 +135,7 @@ class Conversion:
         """Say by how many steps an operator's form may be off."""
         self._steps[node.name] = ceil(steps)
 
-    def read(self, node: Node, order: Order | None = None) -> Value:
+    def read(self, node: Node, order: StoredOrder | None = None) -> Value:
         """What an operator reads, in an order."""
         found = self._values[node]
         assert isinstance(found, Value)
@@ -157,11 +159,11 @@ class Conversion:
         return made
 
     def _give(self, node: Node, found: Value | list[Value]) -> None:
-        if isinstance(found, Value):
+        if isinstance(found, Value) and found.tensor not in [tensor for tensor, _ in self._inputs]:
             port = Port(node.name, found.order, found.affine, self._steps.get(node.name, 1))
             self._outputs.append((found.tensor, port))
 
-    def tensor(self, name: str, shape: Sequence[int], order: Order, affine: Affine | None) -> Value:
+    def tensor(self, name: str, shape: Sequence[int], order: StoredOrder, affine: Affine | None) -> Value:
         """A tensor that an operator gives."""
         shape = tuple(shape)
         self._named[name] += 1
@@ -171,7 +173,7 @@ class Conversion:
         made = self.file.tensor(name, stored(shape, order), "float32" if affine is None else "int8", grid)
         return Value(made, shape, order, affine)
 
-    def result(self, node: Node, order: Order | None = None, affine: Affine | None = None) -> Value:
+    def result(self, node: Node, order: StoredOrder | None = None, affine: Affine | None = None) -> Value:
         """The tensor of what an operator gives, in its usual order."""
         shape = self.shape(node)
         return self.tensor(node.name, shape, order or usual(len(shape)), affine or self.affine(node))
@@ -184,7 +186,7 @@ class Conversion:
         places = [one.tensor if isinstance(one, Value) else one for one in inputs]
         self.file.operator(code, places, [one.tensor for one in outputs], options, **fields)
 
-    def ordered(self, value: Value, order: Order) -> Value:
+    def ordered(self, value: Value, order: StoredOrder) -> Value:
         """A value in another order, transposed where that moves bytes."""
         if same_storage(value.shape, value.order, order):
             return self._viewed(value, value.shape, order)
@@ -199,7 +201,7 @@ class Conversion:
         before, after = reshaped(value.shape, shape, value.order)
         return self._viewed(self.ordered(value, before), tuple(shape), after)
 
-    def _viewed(self, value: Value, shape: Sequence[int], order: Order) -> Value:
+    def _viewed(self, value: Value, shape: Sequence[int], order: StoredOrder) -> Value:
         """The same bytes."""
         extents = stored(shape, order)
         if extents == value.stored_shape:
