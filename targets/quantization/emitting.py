@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import frexp, inf, prod
 from typing import Any
 
@@ -22,12 +22,15 @@ _OPS = torch.ops.blockfront
 _LARGEST_BIAS = 2.0**29
 """Of an int32 bias, so that it and the sum of 65,000 products stay below 2^31."""
 _LARGEST_SHIFT = 22
+AFFINE, FUNCTION = "affine", "function"
 
 
 class Emitter:
     """Writes a float graph again as one that computes its `integer` operators in integers.
 
     `affines` say how the values of each operator are int8s. `corrections` are added to the biases of layers, by name.
+    A node of the new graph that gives int8s has its `Affine` under `AFFINE` in its `meta`, and a table the operators
+    that it is of under `FUNCTION`, none where it is a change of scale.
     """
 
     def __init__(
@@ -61,6 +64,8 @@ class Emitter:
                 self._floats[node] = self.graph.call_function(node.target, args, kwargs)
             elif node not in self._steps:
                 self._emit_integer(node)
+        for node, steps in self._steps.items():
+            steps.meta[AFFINE] = self.affine(node)
         self.graph.eliminate_dead_code()
         return self.graph
 
@@ -193,14 +198,14 @@ class Emitter:
         for one in chain:
             args, kwargs = map_arg((one.args, one.kwargs), lambda _: values)  # noqa: B023
             values = one.target(*args, **kwargs)
-        return self._lookup(self.steps(source), self.affine(node).steps(values.double()))
+        return self._lookup(self.steps(source), self.affine(node), values.double(), chain)
 
     def _concatenate(self, node: Node, result: Node) -> Node:
         after = self.affine(node)
         parts = [
             self.steps(part)
             if self.affine(part) == after
-            else self._lookup(self.steps(part), after.steps(self.affine(part).values()))
+            else self._lookup(self.steps(part), after, self.affine(part).values())
             for part in node.args[0]
         ]
         return self._call(node.target, parts, *node.args[1:], **node.kwargs)
@@ -225,8 +230,10 @@ class Emitter:
         args, kwargs = (map_arg(given, moved) for given in (node.args, node.kwargs))
         return self._call(node.target, *args, **kwargs)
 
-    def _lookup(self, steps: Node, table: Tensor) -> Node:
-        return self._call(_OPS.lookup, steps, self._constant(table))
+    def _lookup(self, steps: Node, after: Affine, values: Tensor, function: Sequence[Node] = ()) -> Node:
+        table = self._call(_OPS.lookup, steps, self._constant(after.steps(values)))
+        table.meta |= {AFFINE: after, FUNCTION: tuple(function)}
+        return table
 
     def _call(self, operator: Any, *args: Any, **kwargs: Any) -> Node:
         default = getattr(operator, "default", operator)

@@ -37,7 +37,8 @@ MAY_IMPORT = {
     "blockfront.targets.compiler": {"targets.hardware", "agreement", "integer"},
     "blockfront.targets.quantization": {"targets.compiler", "agreement", "integer"},
     "blockfront.targets.latency": {
-        *("targets.hardware", "targets.compiler", "targets.quantization", "agreement", "board", "engines", "results"),
+        *("targets.hardware", "targets.compiler", "targets.quantization", "agreement", "board", "engines", "integer"),
+        "results",
     },
     "blockfront.targets.library": {"targets.hardware", "targets.compiler", "targets.latency", "agreement"},
     "blockfront.targets.npu": {"targets.compiler", "targets.latency"},
