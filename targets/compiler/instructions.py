@@ -54,7 +54,9 @@ class _Instructions:
 
     def sum(self, addition: Any) -> Any:
         """A sum, of which some terms may be dot products."""
-        joined, dots, others = [], [], []
+        joined: list[Any] = []
+        dots: list[Any] = []
+        others: list[Any] = []
         for term in _terms(addition):
             (joined if self._is_joined(term) else dots if is_dot(term) else others).append(term)
         if not joined and not dots:
