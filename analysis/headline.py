@@ -122,7 +122,7 @@ def stopped_sentence(df: pd.DataFrame, objectives: Objectives = OBJECTIVES) -> l
     loss = f"would be {found.loss:.1%} larger" if math.isfinite(found.loss) else "is not known"
     return [
         f"Training stopped early for {found.stopped} of {counted(found.networks, 'network')}, after {found.epochs:.0%} "
-        f"of all epochs: had each reached the upper end of its 95 % forecast, the front's hypervolume {loss}. A "
+        f"of all epochs: had each reached the upper end of its 80 % forecast, the front's hypervolume {loss}. A "
         "family's own hypervolume, bests and ratios of cost know finished networks alone."
     ]
 

@@ -32,7 +32,9 @@ Database = Annotated[
 Toolchain = Annotated[
     str, typer.Option(help="What makes networks ready: auto (the first that can), or a name of `bench toolchains`.")
 ]
-Precision = Annotated[str, typer.Option(help="Number format to make them ready in, of those that the toolchain has.")]
+Precision = Annotated[
+    str | None, typer.Option(help="Number format to make them ready in (default: the first that the toolchain has).")
+]
 Tuned = Annotated[bool, typer.Option("--tuned", help="Use the kernels that `bench tune` found to be faster.")]
 Resolution = Annotated[
     int | None, typer.Option(help="Height and width of the input in pixels (default: the model's own).")

@@ -30,7 +30,7 @@ def profile(
     target: Annotated[str, typer.Option(help="Hardware: a name of `bench targets`, or file.py:name.")] = "host",
     threads: Annotated[int | None, typer.Option(help="Threads on the target (default: all of its cores).")] = None,
     toolchain: Toolchain = "auto",
-    precision: Precision = "float32",
+    precision: Precision = None,
     runner: Annotated[str, typer.Option(help="How to get the latency: auto, or a name of `bench runners`.")] = "auto",
     tracker: Tracker = None,
     cooldown: Cooldown = 0,
@@ -104,7 +104,8 @@ def _print(profiled: dict[str, Any], size: str) -> None:
         print_line(f"peak memory  {profiled['peak_memory_bytes'] / 2**20:.2f} MiB of activations")
     if profiled["flash_bytes"] is not None:
         flash, ram = (profiled[name] / 2**20 for name in ("flash_bytes", "ram_bytes"))
-        print_line(f"size         {flash:.2f} MiB of code and weights, {ram:.2f} MiB of memory")
+        words = ("in flash or DRAM", "of SRAM") if profiled["npu"] else ("of code and weights", "of memory")
+        print_line(f"size         {flash:.2f} MiB {words[0]}, {ram:.2f} MiB {words[1]}")
     if profiled["unscheduled_kernel_names"]:
         print_line(f"no schedule  {', '.join(profiled['unscheduled_kernel_names'])}")
     if profiled["tuned_kernels"]:

@@ -50,7 +50,7 @@ def rank(
     threads: Annotated[int | None, typer.Option(help="Threads on the target (default: all of its cores).")] = None,
     top: Annotated[int, typer.Option(help="Rows of the table to print.")] = 20,
     toolchain: Toolchain = "auto",
-    precision: Precision = "float32",
+    precision: Precision = None,
     runner: Annotated[str, typer.Option(help="How to get latencies: auto, or a name of `bench runners`.")] = "auto",
     tracker: Tracker = None,
     cooldown: Cooldown = 0,

@@ -68,7 +68,7 @@ def sample(
     device: Annotated[str, typer.Option(help="Where to train: auto, cpu or cuda.")] = "auto",
     no_train: Annotated[bool, typer.Option("--no-train", help="Latency alone.")] = False,
     toolchain: Toolchain = "auto",
-    precision: Precision = "float32",
+    precision: Precision = None,
     quantize: Annotated[
         str,
         typer.Option(help="How trained networks become int8: ptq (ranges alone), or qat (an epoch of training more)."),

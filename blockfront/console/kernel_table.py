@@ -16,10 +16,11 @@ def print_kernels(profiled: Mapping[str, Any]) -> None:
     kernels = sorted(profiled["kernels"], key=lambda kernel: -kernel["ms"])
     if not kernels:
         return
-    rows = [kernel_row(kernel, profiled["peak"]) for kernel in kernels]
+    npu = profiled.get("npu")
+    rows = [npu_row(one, profiled["peak"]) if npu else kernel_row(one, profiled["peak"]) for one in kernels]
     print_line()
     print_table(list(rows[0]), [list(row.values()) for row in rows])
-    print_line(peak_line(profiled))
+    print_line(npu_line(npu) if npu else peak_line(profiled))
     for kernel in kernels:
         if kernel.get("reason"):
             print_line(reason_line(kernel))
@@ -66,6 +67,28 @@ def kernel_row(kernel: Mapping[str, Any], peak: Mapping[str, Any] | None) -> dic
         "bound": "compute" if compute_ms > memory_ms else "memory",
     }
     return row | {"lost ms": f"{_lost_ms(kernel, peak):.4f}"} if peak["source"] == "measured" else row
+
+
+def npu_row(kernel: Mapping[str, Any], peak: Mapping[str, Any]) -> dict[str, str]:
+    """Header to cell, of an operator that a vendor's compiler estimates; "waits for" is what takes longest of it."""
+    return {
+        "operator": kernel["name"],
+        "parts": f"{kernel['calls']}",
+        "ms": f"{kernel['ms']:.4f}",
+        "share %": f"{100 * kernel['share']:.1f}",
+        "MACs %": f"{200 * kernel['macs'] / peak['gflops'] / 1e6 / kernel['ms']:.0f}",
+        "waits for": kernel["rule"],
+    }
+
+
+def npu_line(npu: Mapping[str, Any]) -> str:
+    """How many cycles, of which system, and what is left to the processor."""
+    left = ", ".join(f"{number} {name}" for name, number in npu["fallbacks"].items())
+    cycles = f"{npu['cycles'] / 1e6:.3f} M cycles of the NPU, {npu['total_cycles'] / 1e6:.3f} M with its memories"
+    on_npu = f"{npu['macs']:.1%} of the layers' MACs on the NPU"
+    return f"{cycles} ({npu['system_config']}, {npu['memory_mode']}); {on_npu}. " + (
+        f"Left to the processor, whose time is not in the latency: {left}." if left else "Nothing falls back."
+    )
 
 
 def peak_line(profiled: Mapping[str, Any]) -> str:

@@ -164,6 +164,12 @@ def outside(result: Result) -> str | None:
     return "; ".join(prediction.outside) if prediction and prediction.outside else None
 
 
+def fallbacks(result: Result) -> str | None:
+    """The operators that an NPU leaves to the processor, with their numbers."""
+    npu = result.latency and result.latency.npu
+    return ", ".join(f"{number} {name}" for name, number in npu.fallbacks.items()) if npu else None
+
+
 def of_training(result: Result, of: Callable[[Training], Any]) -> Any:
     """What all trainings of a network share."""
     return of(result.trainings[0]) if result.trainings else None

@@ -19,7 +19,7 @@ def described(result: Result) -> dict[str, Any]:
         "latency_samples_ms": list(latency.samples_ms) if latency else [],
         "unscheduled_kernel_names": kept.get("unscheduled_kernels") or [],
         **{key: kept.get(key, []) for key in ("visits", "kernels")},
-        **{key: kept.get(key) for key in ("peak", "coverage")},
+        **{key: kept.get(key) for key in ("peak", "coverage", "npu")},
         **{key: kept.get(key, {}) for key in ("conditions", "versions")},
         "adaptations": msgspec.to_builtins(result.adaptations),
         "curve": list(begun.curve) if (begun := next(iter(result.trainings), result.begun)) else [],

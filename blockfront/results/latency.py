@@ -21,7 +21,8 @@ class KernelTime:
     `reason` why none did, or which of dlight's rules failed before it; `counts` is what all calls execute, where that
     was counted; `products` is how many multiply-adds of its kind the processor's units do in the time of one of
     float32. Of a simulated network a kernel is a layer, `rule` "zigzag", or another operator, costed by the data
-    it moves, `rule` "moves"; `energy_mj` is of all calls.
+    it moves, `rule` "moves"; `energy_mj` is of all calls. On an NPU `rule` is what takes longest of it, "NPU" or a
+    memory.
     """
 
     name: str
@@ -94,6 +95,26 @@ class Coverage:
 
 
 @dataclass(frozen=True)
+class Npu:
+    """What a vendor's compiler estimates of a network on an NPU, whose system and mode of memories it was told.
+
+    `cycles` are those of the NPU's own work, `total_cycles` those with what it waits for memories. `macs` is the share
+    of the layers' MACs that are done there; `fallbacks` counts the operators that are left to the processor, by name,
+    whose time is not in the latency. Of the file that was compiled, `steps` is the most that one operator is off in its
+    vendor-neutral interpreter, and `snr_db` the outputs' spread over what they are off there, None where nothing is.
+    """
+
+    system_config: str
+    memory_mode: str
+    cycles: int
+    total_cycles: int
+    macs: float
+    fallbacks: dict[str, int]
+    steps: int
+    snr_db: float | None
+
+
+@dataclass(frozen=True)
 class Visit:
     """Samples taken in one go, in milliseconds: on which device, and in which state that was before and after."""
 
@@ -116,7 +137,7 @@ class Latency:
     for a simulation: it has no threads, no schedules, no error against torch, no planned memory, but `energy_mj` and
     the `coverage` of its simulator. `toolchain` made the network ready, and `runner` found its time; of what was
     measured elsewhere neither is ours, and nothing but the time is known. `precision` is the number format of weights
-    and activations.
+    and activations. `npu` is what a vendor's compiler says beside the time.
     """
 
     source: LatencySource
@@ -146,6 +167,7 @@ class Latency:
     torch_rel_error: float | None = None
     flash_bytes: int | None = None
     ram_bytes: int | None = None
+    npu: Npu | None = None
 
     @property
     def samples_ms(self) -> tuple[float, ...]:

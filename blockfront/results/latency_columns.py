@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from blockfront.results.column import Column, count, latency_end, outside, path, predicted_end, sample_percentile
+from blockfront.results.column import (
+    Column,
+    count,
+    fallbacks,
+    latency_end,
+    outside,
+    path,
+    predicted_end,
+    sample_percentile,
+)
 from blockfront.results.metric import Metric
 
 LATENCY_COLUMNS = (
@@ -127,6 +136,51 @@ LATENCY_COLUMNS = (
         "0 to 1",
         "share of the written activation bytes that the simulator itself models; a rule costs the others",
         path("latency.coverage.activations"),
+    ),
+    Column(
+        "system_config",
+        "text",
+        "",
+        "clock and memories of the system around an NPU, by the name that its vendor's compiler has for them",
+        path("latency.npu.system_config"),
+    ),
+    Column("memory_mode", "text", "", "what lies in which of those memories", path("latency.npu.memory_mode")),
+    Column(
+        "npu_cycles",
+        "whole",
+        "cycles",
+        "the NPU's own work, as its vendor's compiler estimates it",
+        path("latency.npu.cycles"),
+        Metric("npu_cycles", "NPU cycles", "M", "minimize", scale=1e-6, depends_on="target"),
+    ),
+    Column(
+        "total_cycles",
+        "whole",
+        "cycles",
+        "the same with what it waits for memories, of which latency_ms is made",
+        path("latency.npu.total_cycles"),
+    ),
+    Column("npu_macs", "real", "0 to 1", "share of the layers' MACs that the NPU does", path("latency.npu.macs")),
+    Column(
+        "fallbacks",
+        "text",
+        "",
+        "operators that an NPU leaves to the processor, whose time is not in latency_ms; none where it is empty",
+        fallbacks,
+    ),
+    Column(
+        "file_steps",
+        "whole",
+        "steps of int8",
+        "the most that one operator of the compiled file is off in its interpreter, given the int8 network's values",
+        path("latency.npu.steps"),
+    ),
+    Column(
+        "file_snr_db",
+        "real",
+        "dB",
+        "spread of the outputs over what the whole file is off there",
+        path("latency.npu.snr_db"),
     ),
     Column(
         "max_abs_error",

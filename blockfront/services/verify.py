@@ -78,13 +78,11 @@ def options_for(
     from blockfront.board.sockets import tracker_address
     from blockfront.targets import Asked, get_target
     from blockfront.targets.latency.meters.board import BoardMeter
-    from blockfront.targets.latency.toolchain import require_precision
     from blockfront.targets.latency.toolchains.tvm import TvmToolchain
     from blockfront.targets.tuning.database import find_traces
 
     traces = find_traces(tuned, database)
-    require_precision(toolchain := TvmToolchain(), precision)
-    options = toolchain.choose(Asked(get_target(target), threads, precision, tracker, traces=traces))
+    options = TvmToolchain().choose(Asked(get_target(target), threads, precision, tracker, traces=traces))
     if tracker_address(tracker):
         BoardMeter().check(options)
     return options

@@ -40,7 +40,8 @@ class Request:
     `models`, names of known networks as `list_networks` takes them, the study grows by those that it lacks, at the size
     `input` (such as 1x224x320) or their own, whatever `n` and `space` are.
 
-    Networks of precision int8 are trained in float32; `quantize` says how they become int8 then, one of `QUANTIZE`.
+    `precision` is the toolchain's first by default. Networks of precision int8 are trained in float32; `quantize` says
+    how they become int8 then, one of `QUANTIZE`.
     `budget` is "front", to stop trainings of networks that cannot reach the front, or a number of epochs in all.
     `pair` draws a skeleton at a time, with each family's block put into it: `n` is rounded up to whole groups.
 
@@ -66,7 +67,7 @@ class Request:
     device: str = "auto"
     train: bool = True
     toolchain: str = "auto"
-    precision: str = "float32"
+    precision: str | None = None
     quantize: str = "ptq"
     runner: str = "auto"
     tracker: str | None = None
@@ -184,7 +185,7 @@ def resolve(request: Request) -> SweepPlan:
         target_definition=target.definition(),
         runner=means.meter.name,
         toolchain=means.toolchain.name,
-        precision=request.precision,
+        precision=options.precision,
         threads=options.threads,
         dataset=dataset.ref if dataset else None,
         dataset_fingerprint=dataset.fingerprint if dataset else None,
@@ -198,13 +199,13 @@ def resolve(request: Request) -> SweepPlan:
         objectives=choose_objectives(request, dataset),
         scores=scored(TASKS[dataset.task].metrics) if dataset else (),
         train_seeds=request.train_seeds,
-        quantize=request.quantize if request.precision == INT8 and dataset else None,
+        quantize=request.quantize if options.precision == INT8 and dataset else None,
         paired=request.pair,
-        budget=_budget(request, dataset, recipe),
+        budget=_budget(request, options.precision, dataset, recipe),
     )
     return SweepPlan(
         request=request,
-        study=request.study or _study_name(space.name, target.name, request),
+        study=request.study or _study_name(space.name, target.name, options.precision, request),
         space=space,
         dataset=dataset,
         recipe=recipe,
@@ -216,18 +217,18 @@ def resolve(request: Request) -> SweepPlan:
     )
 
 
-def _study_name(space: str, target: str, request: Request) -> str:
-    precision = "" if request.precision == "float32" else f"-{request.precision}"
-    precision += "-qat" if request.precision == INT8 and request.quantize == "qat" else ""
+def _study_name(space: str, target: str, form: str, request: Request) -> str:
+    precision = "" if form == "float32" else f"-{form}"
+    precision += "-qat" if form == INT8 and request.quantize == "qat" else ""
     threads = f"-t{request.threads}" if request.models and request.threads else ""
     pairs = "-pairs" if request.pair else ""
     return f"{space}-{target}{precision}{threads}{'-tuned' if request.tuned else ''}{pairs}"
 
 
-def _budget(request: Request, dataset: Dataset | None, recipe: Recipe | None) -> str | None:
+def _budget(request: Request, form: str, dataset: Dataset | None, recipe: Recipe | None) -> str | None:
     from blockfront.tasks import TASKS
 
-    if request.budget is not None and request.precision == INT8:
+    if request.budget is not None and form == INT8:
         raise UsageError(
             "--budget trains what can reach the front, and int8 networks are trained before their latency is known; "
             "leave one of the two out"

@@ -119,7 +119,7 @@ def train_network(
             }
         if job.quantize is not None and until is None:
             scored = _scored(network, module, parts)
-            parts = quantize_trained(scored, network.signature, dataset, recipe, job.quantize, where, parts)
+            parts = quantize_trained(scored, network, dataset, recipe, job.quantize, where, parts)
     facts = {"network": job.network, "network_id": job.network_id, "recipe": recipe, **parts}
     return Trained(parts, pack_weights(module, facts) if keep and until is None else None, checkpoint)
 

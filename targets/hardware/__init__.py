@@ -1,6 +1,7 @@
 """Hardware: the entries of the catalogue, and what the compiler and the predictions need to know of them."""
 
 from blockfront.targets.hardware.accelerator import Accelerator
+from blockfront.targets.hardware.ethos import EthosU
 from blockfront.targets.hardware.hardware import HARDWARE, Hardware, find_hardware
 from blockfront.targets.hardware.target import FIGURES, Gpu, Processor, Target, get_processor, get_target
 
@@ -8,6 +9,7 @@ __all__ = [
     "FIGURES",
     "HARDWARE",
     "Accelerator",
+    "EthosU",
     "Gpu",
     "Hardware",
     "Processor",

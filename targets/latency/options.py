@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from blockfront.targets.hardware.accelerator import Accelerator
+from blockfront.targets.hardware.ethos import EthosU
 from blockfront.targets.hardware.hardware import Hardware
 from blockfront.targets.hardware.target import Target
 from blockfront.targets.hardware.zigzag_files import Description
@@ -27,13 +28,13 @@ Traces = Callable[[Target, int], Mapping[str, str]]
 class Asked:
     """What somebody asks for, before it is known who serves it; None, and a cooldown of 0, where nothing is asked.
 
-    `precision` is the number format to prepare networks in. `traces` finds the kernels of `bench tune`. The others are
-    as in `RunOptions`.
+    `precision` is the number format to prepare networks in, None the toolchain's first. `traces` finds the kernels
+    of `bench tune`. The others are as in `RunOptions`.
     """
 
     hardware: Hardware
     threads: int | None = None
-    precision: str = FLOAT32
+    precision: str | None = None
     tracker: str | None = None
     cooldown_s: float = 0.0
     traces: Traces | None = None
@@ -70,6 +71,17 @@ class RunOptions:
     calibration: Calibration | None = None
     toolchain: str = "tvm"
     precision: str = FLOAT32
+
+
+@dataclass(frozen=True)
+class EstimateOptions:
+    """For which NPU; it has no threads to choose."""
+
+    target: EthosU
+    toolchain: str = "vela"
+    precision: str = INT8
+    threads: None = None
+    tuned: None = None
 
 
 @dataclass(frozen=True)

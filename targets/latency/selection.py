@@ -15,7 +15,7 @@ from blockfront.targets.hardware.hardware import Hardware
 from blockfront.targets.latency.meter import METERS, Meter, Predicts, Reservation
 from blockfront.targets.latency.meters.measure import Measures
 from blockfront.targets.latency.options import Asked
-from blockfront.targets.latency.toolchain import TOOLCHAINS, Toolchain, require_precision
+from blockfront.targets.latency.toolchain import TOOLCHAINS, Toolchain
 
 AUTO = "auto"
 """What is asked for by those who leave the choice to us."""
@@ -83,7 +83,6 @@ def _toolchain(asked: Asked, name: str) -> Toolchain[Any, Any]:
     chosen = next(iter(fitting.values())) if name == AUTO else TOOLCHAINS[name]
     if chosen.name not in fitting:
         raise UsageError(f"toolchain {name} does not prepare networks for {asked.hardware.name}; {_those(fitting)}")
-    require_precision(chosen, asked.precision)
     return chosen
 
 

@@ -29,8 +29,8 @@ class Toolchain(ABC, Generic[Prepared, Chosen]):
     """Makes networks ready, so that a meter can find their time.
 
     `makes` is the type of what it prepares, by which meters know whether they can take it. `precisions` are the number
-    formats it prepares networks in. `options` are those of the command line that it has a use for, beside the ones that
-    everything has.
+    formats it prepares networks in, the first where none is asked for. `options` are those of the command line that it
+    has a use for, beside the ones that everything has.
     """
 
     name: str
@@ -43,6 +43,13 @@ class Toolchain(ABC, Generic[Prepared, Chosen]):
     def accepts(self, hardware: Hardware) -> bool:
         """Whether it prepares networks for that hardware."""
 
+    def precision(self, asked: Asked) -> str:
+        """The number format that is asked for, its first where none is; raises `UsageError` for one it has not."""
+        if asked.precision is not None and asked.precision not in self.precisions:
+            offered = ", ".join(self.precisions)
+            raise UsageError(f"toolchain {self.name} prepares networks in {offered}, not in {asked.precision}")
+        return asked.precision or self.precisions[0]
+
     @abstractmethod
     def choose(self, asked: Asked) -> Chosen:
         """Its options, for hardware that it accepts; raises `UsageError` with what to correct."""
@@ -54,13 +61,6 @@ class Toolchain(ABC, Generic[Prepared, Chosen]):
     @abstractmethod
     def versions(self) -> Mapping[str, str]:
         """What can change its results, packages to versions; raises `UsageError` with what to install."""
-
-
-def require_precision(toolchain: Toolchain[Any, Any], precision: str) -> None:
-    """Raise `UsageError` for a number format that a toolchain prepares nothing in."""
-    if precision not in toolchain.precisions:
-        offered = ", ".join(toolchain.precisions)
-        raise UsageError(f"toolchain {toolchain.name} prepares networks in {offered}, not in {precision}")
 
 
 def packages(toolchain: Toolchain[Any, Any]) -> str:

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import frexp, inf, prod
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.fx import Graph, Node
+from torch.fx import Graph
 from torch.fx.node import map_arg
 
 from blockfront.integer import HIGHEST, LOWEST
-from blockfront.targets.compiler.importing.rules import argument
+from blockfront.targets.compiler.importing.rules import Node, argument
 from blockfront.targets.quantization import forms
 from blockfront.targets.quantization.affine import Affine, as_float32
-from blockfront.targets.quantization.forms import operator_name
+from blockfront.targets.quantization.forms import aten_name
 from blockfront.targets.quantization.recording import Recorded, tensor_arguments
 
 _OPS = torch.ops.blockfront
 _LARGEST_BIAS = 2.0**29
 """Of an int32 bias, so that it and the sum of 65,000 products stay below 2^31."""
 _LARGEST_SHIFT = 22
+AFFINE, FUNCTION = "affine", "function"
 
 
 class Emitter:
     """Writes a float graph again as one that computes its `integer` operators in integers.
 
     `affines` say how the values of each operator are int8s. `corrections` are added to the biases of layers, by name.
+    A node of the new graph that gives int8s has its `Affine` under `AFFINE` in its `meta`, and a table the operators
+    that it is of under `FUNCTION`, none where it is a change of scale.
     """
 
     def __init__(
@@ -61,6 +64,8 @@ class Emitter:
                 self._floats[node] = self.graph.call_function(node.target, args, kwargs)
             elif node not in self._steps:
                 self._emit_integer(node)
+        for node, steps in self._steps.items():
+            steps.meta[AFFINE] = self.affine(node)
         self.graph.eliminate_dead_code()
         return self.graph
 
@@ -85,7 +90,7 @@ class Emitter:
         return self.affines[node]
 
     def _emit_integer(self, node: Node) -> None:
-        name = operator_name(node)
+        name = aten_name(node)
         if name == forms.LINEAR and forms.gives_float(node, self.integer):
             weight, bias, scale = self._layer(node)
             source = self.affine(node.args[0])
@@ -103,7 +108,7 @@ class Emitter:
 
     def _bounds(self, result: Node) -> tuple[int, int]:
         """The least and the greatest int8 that a result may be."""
-        if operator_name(result) not in forms.CLAMPS:
+        if aten_name(result) not in forms.CLAMPS:
             return LOWEST, HIGHEST
         affine = self.affine(result)
         low, high = forms.clamp_bounds(result)
@@ -193,14 +198,14 @@ class Emitter:
         for one in chain:
             args, kwargs = map_arg((one.args, one.kwargs), lambda _: values)  # noqa: B023
             values = one.target(*args, **kwargs)
-        return self._lookup(self.steps(source), self.affine(node).steps(values.double()))
+        return self._lookup(self.steps(source), self.affine(node), values.double(), chain)
 
     def _concatenate(self, node: Node, result: Node) -> Node:
         after = self.affine(node)
         parts = [
             self.steps(part)
             if self.affine(part) == after
-            else self._lookup(self.steps(part), after.steps(self.affine(part).values()))
+            else self._lookup(self.steps(part), after, self.affine(part).values())
             for part in node.args[0]
         ]
         return self._call(node.target, parts, *node.args[1:], **node.kwargs)
@@ -209,6 +214,15 @@ class Emitter:
         steps, zero_point = self.steps(node.args[0]), self.affine(node.args[0]).zero_point
         return self._call(torch.ops.aten.constant_pad_nd.default, steps, argument(node, 1, "pad"), zero_point)
 
+    def _upsample(self, node: Node, result: Node) -> Node:
+        """Rows and columns, each as often as it comes: torch has the operator for floats alone."""
+        steps = self.steps(node.args[0])
+        for axis in (2, 3):
+            before, after = (int(one.meta["val"].shape[axis]) for one in (node.args[0], node))
+            places = self._constant(torch.arange(before).repeat_interleave(after // before))
+            steps = self._call(torch.ops.aten.index_select.default, steps, axis, places)
+        return steps
+
     def _move(self, node: Node, result: Node) -> Node:
         def moved(one: Node) -> Node:
             return self.steps(one) if "val" in one.meta else self.floats(one)
@@ -216,8 +230,10 @@ class Emitter:
         args, kwargs = (map_arg(given, moved) for given in (node.args, node.kwargs))
         return self._call(node.target, *args, **kwargs)
 
-    def _lookup(self, steps: Node, table: Tensor) -> Node:
-        return self._call(_OPS.lookup, steps, self._constant(table))
+    def _lookup(self, steps: Node, after: Affine, values: Tensor, function: Sequence[Node] = ()) -> Node:
+        table = self._call(_OPS.lookup, steps, self._constant(after.steps(values)))
+        table.meta |= {AFFINE: after, FUNCTION: tuple(function)}
+        return table
 
     def _call(self, operator: Any, *args: Any, **kwargs: Any) -> Node:
         default = getattr(operator, "default", operator)
@@ -239,6 +255,7 @@ _EMIT: Mapping[Any, Callable[[Emitter, Node, Node], Node]] = {
     (forms.AVERAGE,): Emitter._average,
     forms.CONCATENATIONS: Emitter._concatenate,
     forms.PADS: Emitter._pad,
+    forms.UPSAMPLINGS: Emitter._upsample,
     forms.MOVES: Emitter._move,
 }
 """By the names of operators; a sum or product of one tensor and a number is a table."""

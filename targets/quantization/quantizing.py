@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
-from torch.fx import GraphModule, Interpreter, Node
+from torch.fx import GraphModule, Interpreter
 
 from blockfront.evaluation import in_evaluation
 from blockfront.signature import Signature
+from blockfront.targets.compiler.importing.rules import Node
 from blockfront.targets.compiler.randomize import random_constants
 from blockfront.targets.quantization.absorbing import absorb_constants
 from blockfront.targets.quantization.affine import Affine
@@ -20,9 +21,9 @@ from blockfront.targets.quantization.forms import (
     CONCATENATIONS,
     MOVES,
     activations,
+    aten_name,
     find_integer,
     find_ranged,
-    operator_name,
 )
 from blockfront.targets.quantization.observers import OBSERVERS, Ends, Seen
 from blockfront.targets.quantization.recording import Recorded, named, record
@@ -59,7 +60,11 @@ class QuantizedNetwork(nn.Module):
     @property
     def tolerances(self) -> dict[str, float]:
         """What compiled outputs may be off by, as `Signature.tolerances`: see `EXACT` and `AFTER_FLOATS`."""
-        return dict.fromkeys(self._outputs, AFTER_FLOATS if self.float_operators else EXACT)
+        quantized = (
+            node.args[0] for node in self.operators.graph.nodes if node.target is torch.ops.blockfront.quantize.default
+        )
+        floats_before_integers = any(node.op != "placeholder" for node in quantized)
+        return dict.fromkeys(self._outputs, AFTER_FLOATS if floats_before_integers else EXACT)
 
     def forward(self, *inputs: Tensor) -> object:
         """What the network gives; images one by one where its operators take no more.
@@ -88,9 +93,7 @@ class Quantizer:
             emitter = Emitter(self.recorded, self.integer, self.affines)
             graph = emitter.emit()
         computed = [node for node in self.recorded.graph.nodes if "val" in node.meta and node.op == "call_function"]
-        floats = {
-            operator_name(node) for node in computed if node not in self.integer and operator_name(node) not in MOVES
-        }
+        floats = {aten_name(node) for node in computed if node not in self.integer and aten_name(node) not in MOVES}
         return QuantizedNetwork(GraphModule(emitter.constants, graph), self.recorded, tuple(sorted(floats)))
 
     def noise(self, images: Tensor) -> tuple[LayerNoise, ...]:
@@ -183,9 +186,7 @@ def join_ranges(recorded: Recorded, integer: frozenset[Node], ranges: Mapping[No
     A part whose own range is less than half as wide keeps it, and passes by a table.
     """
     found = dict(ranges)
-    concatenations = [
-        node for node in recorded.graph.nodes if node in integer and operator_name(node) in CONCATENATIONS
-    ]
+    concatenations = [node for node in recorded.graph.nodes if node in integer and aten_name(node) in CONCATENATIONS]
     # A part may be of several, and what they have together reaches the next one in a round.
     for _ in concatenations:
         for node in concatenations:

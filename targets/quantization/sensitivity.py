@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
-from torch.fx import Node
 from torch.fx.node import map_arg
 
-from blockfront.targets.compiler.importing.rules import argument
+from blockfront.targets.compiler.importing.rules import Node, argument
 from blockfront.targets.quantization.affine import Affine
 from blockfront.targets.quantization.emitting import symmetric
-from blockfront.targets.quantization.forms import LINEAR, clamp_after, is_layer, operator_name
+from blockfront.targets.quantization.forms import LINEAR, aten_name, clamp_after, is_layer
 from blockfront.targets.quantization.noise import Decibels
 from blockfront.targets.quantization.recording import Recorded
 
@@ -61,7 +60,7 @@ def rounded_weights(weight: Tensor) -> Tensor:
 def described_layer(node: Node) -> str:
     """What a layer is, such as "3x3 convolution of 24 to 48 channels"."""
     weight = argument(node, 1, "weight").meta["val"].shape
-    if operator_name(node) == LINEAR:
+    if aten_name(node) == LINEAR:
         return f"linear layer of {weight[1]} to {weight[0]}"
     groups = argument(node, 6, "groups", 1)
     kernel = f"{weight[2]}x{weight[3]}"

@@ -24,7 +24,7 @@ from blockfront.study.storage import list_studies
 
 PATIENCE = 120
 PACKAGES = ("postgresql-15", "libpq5", "libicu72", "libxml2", "libldap-2.5-0", "libsasl2-2")
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.long]
 
 
 def _programs(folder: Path) -> tuple[Path, dict[str, str]]:

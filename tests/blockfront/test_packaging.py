@@ -87,7 +87,13 @@ def _imported() -> dict[str, str]:
 
 def test_every_imported_distribution_is_declared():
     extras = PROJECT["optional-dependencies"]
-    lines = [*PROJECT["dependencies"], *extras["accelerators"], *extras["peers"], *extras["executorch"]]
+    lines = [
+        *PROJECT["dependencies"],
+        *extras["accelerators"],
+        *extras["peers"],
+        *extras["executorch"],
+        *extras["ethos"],
+    ]
     declared = {canonicalize_name(Requirement(line).name) for line in lines}
     distributions = importlib.metadata.packages_distributions()
     for module, name in _imported().items():

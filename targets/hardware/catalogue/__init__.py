@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from blockfront.targets.hardware.catalogue import (
     accelerators,
     amlogic,
+    arm,
     cuda,
     google,
     hardkernel,
@@ -19,7 +20,7 @@ from blockfront.targets.hardware.hardware import ABSENT, HARDWARE, Hardware
 
 _VENDORS: tuple[Sequence[Hardware], ...] = (
     *(host.BOARDS, cuda.BOARDS, amlogic.BOARDS, google.BOARDS, hardkernel.BOARDS, nvidia.BOARDS, raspberry_pi.BOARDS),
-    *(rockchip.BOARDS, spacemit.BOARDS, starfive.BOARDS, accelerators.BOARDS),
+    *(rockchip.BOARDS, spacemit.BOARDS, starfive.BOARDS, accelerators.BOARDS, arm.BOARDS),
 )
 for _vendor in _VENDORS:
     for _one in _vendor:

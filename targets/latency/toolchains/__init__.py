@@ -6,11 +6,13 @@ from blockfront.engines import ENGINES
 from blockfront.targets.latency.toolchain import TOOLCHAINS, Runs, Toolchain
 from blockfront.targets.latency.toolchains.engine import EngineToolchain
 from blockfront.targets.latency.toolchains.tvm import TvmToolchain
+from blockfront.targets.latency.toolchains.vela import VelaToolchain
 from blockfront.targets.latency.toolchains.zigzag import ZigzagToolchain
 
 _OURS: tuple[Toolchain[Any, Any], ...] = (
     TvmToolchain(),
     ZigzagToolchain(),
+    VelaToolchain(),
     *map(EngineToolchain, ENGINES.values()),
 )
 for _toolchain in _OURS:

@@ -92,7 +92,7 @@ class EngineToolchain(Runs[EngineNetwork, RunOptions]):
             threads=target.check_threads(asked.threads),
             cooldown_s=asked.cooldown_s,
             toolchain=self.name,
-            precision=asked.precision,
+            precision=self.precision(asked),
         )
 
     def prepare(self, module: nn.Module, signature: Signature, options: RunOptions, seed: int) -> EngineNetwork:

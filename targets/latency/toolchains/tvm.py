@@ -42,7 +42,8 @@ class TvmToolchain(Runs[Program, RunOptions]):
         for a database without kernels tuned against today's rules.
         """
         target = require(asked.hardware, Target)
-        if asked.precision == INT8:
+        precision = self.precision(asked)
+        if precision == INT8:
             require_int8(target)
         threads = target.check_threads(asked.threads)
         return RunOptions(
@@ -53,7 +54,7 @@ class TvmToolchain(Runs[Program, RunOptions]):
             tuned=None if asked.traces is None else asked.traces(target, threads),
             calibration=load_calibration(target),
             toolchain=self.name,
-            precision=asked.precision,
+            precision=precision,
         )
 
     def prepare(self, module: nn.Module, signature: Signature, options: RunOptions, seed: int) -> Program:

@@ -1,0 +1,1 @@
+"""Networks on Arm's Ethos-U: as `.tflite` files, which LiteRT checks and vela compiles."""

@@ -1,0 +1,77 @@
+"""Whether LiteRT gives what the int8 network gives: operator by operator, and as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from blockfront.targets.latency.ethos.storing import stored
+from blockfront.targets.latency.ethos.writer import Converted, Port
+
+
+@dataclass(frozen=True)
+class Difference:
+    """By how many steps an operator of the file is off what the network gives, at most, and how many it may be."""
+
+    name: str
+    steps: int
+    allowed: int
+
+
+def run_file(converted: Converted, inputs: Iterable[np.ndarray]) -> list[np.ndarray]:
+    """What LiteRT's own kernels, without delegates, give for a file's inputs."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    interpreter = Interpreter(
+        model_content=converted.content,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        num_threads=1,
+    )
+    interpreter.allocate_tensors()
+    for details, array in zip(interpreter.get_input_details(), inputs, strict=True):
+        interpreter.set_tensor(details["index"], array)
+    interpreter.invoke()
+    given = [interpreter.get_tensor(one["index"]) for one in interpreter.get_output_details()]
+    return [given[place] for place in converted.places]
+
+
+def as_stored(value: Tensor, port: Port) -> np.ndarray:
+    """A value of the network as a tensor of the file has it: what is float32 there, and int8 here, is rounded."""
+    if port.affine is not None and value.is_floating_point():
+        value = port.affine.steps(value.double())
+    turned = value.permute(*port.order).contiguous().numpy()
+    return turned.reshape(stored(value.shape, port.order))
+
+
+def known_inputs(converted: Converted, known: Mapping[str, Tensor]) -> list[np.ndarray]:
+    """The network's values that a file's inputs hold."""
+    return [as_stored(known[port.node], port) for port in converted.inputs]
+
+
+def differences(converted: Converted, known: Mapping[str, Tensor]) -> list[Difference]:
+    """Of every output of a file, from what the network gives."""
+    found = []
+    for given, port in zip(run_file(converted, known_inputs(converted, known)), converted.outputs, strict=True):
+        wanted = as_stored(known[port.node], port)
+        steps = np.abs(given.astype(np.int64) - wanted.astype(np.int64)).max(initial=0)
+        found.append(Difference(port.node, int(steps), port.steps))
+    return found
+
+
+def misled(inside: Converted, apart: Converted, known: Mapping[str, Tensor]) -> str | None:
+    """The first operator that gives another thing in the whole file than by itself for what it should read there.
+
+    `inside` has all that the operators of the whole file give, `apart` has each by itself.
+    """
+    ports = [port.node for port in inside.outputs]
+    given = dict(zip(ports, run_file(inside, known_inputs(inside, known)), strict=True))
+    alone = run_file(
+        apart, [given[port.node] if port.node in given else as_stored(known[port.node], port) for port in apart.inputs]
+    )
+    unlike = (
+        port.node for port, one in zip(apart.outputs, alone, strict=True) if not np.array_equal(one, given[port.node])
+    )
+    return next(unlike, None)

@@ -1,0 +1,237 @@
+"""The forms that operators of int8 networks have in a `.tflite` file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from blockfront.errors import RunError
+from blockfront.integer import HIGHEST, LOWEST
+from blockfront.targets.compiler.importing.rules import Node, argument
+from blockfront.targets.latency.ethos.moves import MOVES
+from blockfront.targets.latency.ethos.tables import lookup
+from blockfront.targets.latency.ethos.tflite_file import Grid
+from blockfront.targets.latency.ethos.writer import Form, TfliteWriter, Value
+from blockfront.targets.quantization.affine import Affine
+
+IMAGE = (0, 2, 3, 1)
+_ACTIVATIONS = {
+    "NONE": (-inf, inf),
+    "RELU": (0.0, inf),
+    "RELU6": (0.0, 6.0),
+    "RELU_N1_TO_1": (-1.0, 1.0),
+}
+
+
+def _activation(to: TfliteWriter, affine: Affine, low: int, high: int) -> int:
+    """The activation that clamps at these int8s."""
+    for name, (least, most) in _ACTIVATIONS.items():
+        lowest = LOWEST if least == -inf else affine.step(least)
+        highest = HIGHEST if most == inf else affine.step(most)
+        if (lowest, highest) == (low, high):
+            return to.file.choice("ActivationFunctionType", name)
+    raise RunError(f"no activation of a .tflite file is between {low} and {high}")
+
+
+def _bounds(node: Node, place: int) -> tuple[int, int]:
+    return argument(node, place, "low", LOWEST), argument(node, place + 1, "high", HIGHEST)
+
+
+def _quantize(to: TfliteWriter, node: Node) -> Value:
+    """The image's are made before the network runs."""
+    if node.args[0].op == "placeholder":
+        return to.image(node)
+    raise RunError(f"float32 between int8s ({node.args[0].name}) has no form in a .tflite file yet")
+
+
+def _dequantize(to: TfliteWriter, node: Node) -> Value:
+    """What the network gives is made floats by whoever reads it."""
+    if any(user.op != "output" for user in node.users):
+        raise RunError(f"float32 between int8s ({next(iter(node.users)).name}) has no form in a .tflite file yet")
+    return to.read(node.args[0])
+
+
+def _convolution(to: TfliteWriter, node: Node) -> Value:
+    """Dense and grouped as CONV_2D, depthwise as its own, a border that is not TensorFlow's as PAD before."""
+    weight = to.constant(node.args[1])
+    to.counts(node, weight)
+    stride, padding, dilation = (argument(node, place, "") for place in (6, 7, 8))
+    groups = argument(node, 9, "groups", 1)
+    source = to.read(node.args[0], IMAGE)
+    result = to.result(node)
+    kernel = weight.shape[2:]
+    reach = [(size - 1) * step + 1 for size, step in zip(kernel, dilation, strict=True)]
+    source, border = _bordered(to, node, source, padding, stride, reach, source.int8.zero_point)
+    depthwise = groups == source.shape[1] and groups > 1
+    arranged = weight.permute(1, 2, 3, 0) if depthwise else weight.permute(0, 2, 3, 1)
+    constants = _weights(to, node, arranged, 3 if depthwise else 0, source.int8, result.int8)
+    options: dict[str, Any] = {
+        "padding": border,
+        **dict(zip(("strideH", "strideW"), stride, strict=True)),
+        **dict(zip(("dilationHFactor", "dilationWFactor"), dilation, strict=True)),
+        "fusedActivationFunction": _activation(to, result.int8, *_bounds(node, 10)),
+    }
+    if depthwise:
+        options["depthMultiplier"] = len(weight) // groups
+        to.write("DEPTHWISE_CONV_2D", [source, *constants], [result], "DepthwiseConv2DOptions", **options)
+    else:
+        to.write("CONV_2D", [source, *constants], [result], "Conv2DOptions", **options)
+    return result
+
+
+def _bordered(
+    to: TfliteWriter,
+    node: Node,
+    source: Value,
+    padding: Sequence[int],
+    stride: Sequence[int],
+    reach: Sequence[int],
+    value: int,
+) -> tuple[Value, int]:
+    """An image with the border that a window of `reach` needs, and the padding that an operator adds to it."""
+    before, after = source.shape[2:], to.shape(node)[2:]
+    ends = [
+        (first, (count - 1) * step + window - extent - first)
+        for extent, count, first, step, window in zip(before, after, padding, stride, reach, strict=True)
+    ]
+    if all(first <= 0 and last <= 0 for first, last in ends):
+        return source, to.file.choice("Padding", "VALID")
+    same = [-(-extent // step) == count for extent, count, step in zip(before, after, stride, strict=True)]
+    if all(same) and all(first == max(0, first + last) // 2 for first, last in ends):
+        return source, to.file.choice("Padding", "SAME")
+    widths = [(0, 0), *((first, max(last, 0)) for first, last in ends), (0, 0)]
+    shape = (*source.shape[:2], *(extent + sum(width) for extent, width in zip(before, widths[1:3], strict=True)))
+    return _pad(to, source, shape, widths, value), to.file.choice("Padding", "VALID")
+
+
+def _pad(to: TfliteWriter, source: Value, shape: Sequence[int], widths: Sequence[tuple[int, int]], value: int) -> Value:
+    """A value with a border of one int8; `widths` are those of the stored dimensions."""
+    made = to.tensor("padded", shape, source.order, source.affine)
+    if value == source.int8.zero_point:
+        to.write("PAD", [source, to.file.whole_numbers(widths)], [made], "PadOptions")
+    else:
+        grid = Grid((source.int8.scale,), source.int8.zero_point)
+        constant = to.file.tensor("border", (), "int8", grid, np.array(value, np.int8))
+        to.write("PADV2", [source, to.file.whole_numbers(widths), constant], [made], "PadV2Options")
+    return made
+
+
+def _weights(
+    to: TfliteWriter, node: Node, weight: Tensor, axis: int, before: Affine, after: Affine | None
+) -> list[int]:
+    """The weights of a layer as they are stored, and its biases; `after` is None of one that gives floats."""
+    multiplier = to.constant(node.args[3]).double() * (1.0 if after is None else after.scale)
+    scales = (multiplier / before.scale).tolist()
+    kernel = to.file.tensor(f"{node.name}_weight", weight.shape, "int8", Grid(tuple(scales), 0, axis), weight.numpy())
+    bias = to.constant(node.args[2])
+    grid = Grid(tuple(before.scale * scale for scale in scales))
+    return [kernel, to.file.tensor(f"{node.name}_bias", bias.shape, "int32", grid, bias.numpy())]
+
+
+def _linear(to: TfliteWriter, node: Node) -> Value:
+    """As FULLY_CONNECTED; one that gives floats is in int8s that span what it gives."""
+    floats = "float" in str(node.target)
+    rank = len(to.shape(node))
+    source = to.read(node.args[0], tuple(range(rank)))
+    result = to.result(node, tuple(range(rank)))
+    bounds = (LOWEST, HIGHEST) if floats else _bounds(node, 6)
+    weight = to.constant(node.args[1])
+    to.counts(node, weight)
+    constants = _weights(to, node, weight, 0, source.int8, None if floats else result.int8)
+    activation = _activation(to, result.int8, *bounds)
+    to.write(
+        "FULLY_CONNECTED",
+        [source, *constants],
+        [result],
+        "FullyConnectedOptions",
+        keepNumDims=rank > 2,
+        fusedActivationFunction=activation,
+    )
+    return result
+
+
+def _add(to: TfliteWriter, node: Node) -> Value:
+    """A sum."""
+    return _of_two(to, node, "ADD", "AddOptions", 6)
+
+
+def _multiply(to: TfliteWriter, node: Node) -> Value:
+    """A product, of which one may be broadcast."""
+    return _of_two(to, node, "MUL", "MulOptions", 6)
+
+
+def _of_two(to: TfliteWriter, node: Node, code: str, options: str, bounds: int) -> Value:
+    rank = len(to.shape(node))
+    sources = [to.read(one, _usual_of(rank)) for one in node.args[:2]]
+    if any(len(one.shape) != rank for one in sources):
+        raise RunError(f"{code} of tensors of unlike ranks has no form in a .tflite file yet")
+    result = to.result(node, sources[0].order)
+    activation = _activation(to, result.int8, *_bounds(node, bounds))
+    to.write(code, sources, [result], options, fusedActivationFunction=activation)
+    return result
+
+
+def _usual_of(rank: int) -> tuple[int, ...]:
+    """The order in which operators of two meet."""
+    return IMAGE if rank == 4 else tuple(range(rank))
+
+
+def _mean(to: TfliteWriter, node: Node) -> Value:
+    """Over any dimensions."""
+    source = to.read(node.args[0])
+    dims = sorted(dim % len(source.shape) for dim in node.args[1])
+    keep = bool(node.args[2])
+    left = [dim for dim in source.order if keep or dim not in dims]
+    order = tuple(sorted(left).index(dim) for dim in left)
+    result = to.result(node, order)
+    if _activation(to, result.int8, *_bounds(node, 6)):
+        raise RunError("a clamped mean has no form in a .tflite file")
+    axes = to.file.whole_numbers([source.order.index(dim) for dim in dims])
+    to.write("MEAN", [source, axes], [result], "ReducerOptions", keepDims=keep)
+    return result
+
+
+def _max_pool(to: TfliteWriter, node: Node) -> Value:
+    """A border is the least int8."""
+    source = to.read(node.args[0], IMAGE)
+    kernel = _two(argument(node, 1, "kernel_size"))
+    stride = _two(argument(node, 2, "stride", None) or kernel)
+    padding, dilation = (_two(argument(node, place, name, value)) for place, name, value in _POOL)
+    if dilation != [1, 1]:
+        raise RunError("dilated pooling has no form in a .tflite file")
+    source, border = _bordered(to, node, source, padding, stride, kernel, LOWEST)
+    result = to.result(node)
+    sizes = {"filterHeight": kernel[0], "filterWidth": kernel[1], "strideH": stride[0], "strideW": stride[1]}
+    to.write("MAX_POOL_2D", [source], [result], "Pool2DOptions", padding=border, **sizes)
+    return result
+
+
+_POOL = ((3, "padding", 0), (4, "dilation", 1))
+
+
+def _two(value: Any) -> list[int]:
+    values = [value] if isinstance(value, int) else list(value)
+    return values * 2 if len(values) == 1 else values
+
+
+def _concatenate(to: TfliteWriter, node: Node) -> Value:
+    """Parts have one scale already."""
+    rank = len(to.shape(node))
+    order = _usual_of(rank)
+    parts = [to.read(part, order) for part in node.args[0]]
+    axis = argument(node, 1, "dim", 0) % rank
+    result = to.result(node, order)
+    to.write("CONCATENATION", parts, [result], "ConcatenationOptions", axis=order.index(axis))
+    return result
+
+
+FORMS: dict[str, Form] = {
+    **{"quantize": _quantize, "dequantize": _dequantize, "convolution": _convolution, "lookup": lookup},
+    **{"linear": _linear, "linear_float": _linear, "add": _add, "multiply": _multiply, "mean": _mean},
+    **{"max_pool2d": _max_pool, "cat": _concatenate, "concat": _concatenate},
+    **MOVES,
+}

@@ -1,0 +1,116 @@
+"""Forms of operators that move int8s and change none."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+
+from blockfront.targets.compiler.importing.rules import Node, argument
+from blockfront.targets.latency.ethos.writer import Form, TfliteWriter, Value
+
+
+def _same(to: TfliteWriter, node: Node) -> Value:
+    """Copies."""
+    return to.read(node.args[0])
+
+
+def _reshape(to: TfliteWriter, node: Node) -> Value:
+    """Views, flattening, and dimensions of extent 1."""
+    return to.reshape(to.read(node.args[0]), to.shape(node))
+
+
+def _permute(to: TfliteWriter, node: Node) -> Value:
+    """Another order, at no cost."""
+    return _permuted(to.read(node.args[0]), argument(node, 1, "dims"))
+
+
+def _transpose(to: TfliteWriter, node: Node) -> Value:
+    """Two dimensions in each other's place, at no cost."""
+    source = to.read(node.args[0])
+    dims = list(range(len(source.shape)))
+    first, second = (dims[dim] for dim in node.args[1:3])
+    dims[first], dims[second] = second, first
+    return _permuted(source, dims)
+
+
+def _permuted(source: Value, dims: Sequence[int]) -> Value:
+    places = [dim % len(source.shape) for dim in dims]
+    order = tuple(places.index(dim) for dim in source.order)
+    return Value(source.tensor, tuple(source.shape[dim] for dim in places), order, source.affine)
+
+
+def _channel_shuffle(to: TfliteWriter, node: Node) -> Value:
+    """Groups of channels, and what is in each, in each other's place."""
+    source = to.read(node.args[0])
+    images, channels, *pixels = source.shape
+    groups = argument(node, 1, "groups")
+    apart = to.reshape(source, (images, groups, channels // groups, *pixels))
+    turned = _permuted(apart, [0, 2, 1, *range(3, len(apart.shape))])
+    return to.reshape(turned, source.shape)
+
+
+def _split(to: TfliteWriter, node: Node) -> list[Value]:
+    """Parts along a dimension."""
+    source = to.read(node.args[0])
+    dim = argument(node, 2, "dim", 0) % len(source.shape)
+    parts = to.known[node]
+    affine = source.affine
+    results = [to.tensor(f"{node.name}_{i}", tuple(part.shape), source.order, affine) for i, part in enumerate(parts)]
+    sizes = to.file.whole_numbers([part.shape[dim] for part in parts])
+    axis = to.file.whole_numbers(source.order.index(dim))
+    to.write("SPLIT_V", [source, sizes, axis], results, "SplitVOptions", numSplits=len(parts))
+    return results
+
+
+def _part(to: TfliteWriter, node: Node) -> Value:
+    """One of the parts."""
+    return to.read_part(node.args[0], node.args[1])
+
+
+def _cut(to: TfliteWriter, node: Node) -> Value:
+    """A slice without steps."""
+    source = to.read(node.args[0])
+    dim = argument(node, 1, "dim", 0) % len(source.shape)
+    start = argument(node, 2, "start", 0) or 0
+    return _cut_out(to, node, source, dim, start % source.shape[dim] if start < 0 else start, to.shape(node)[dim])
+
+
+def _select(to: TfliteWriter, node: Node) -> Value:
+    """One place of a dimension."""
+    source = to.read(node.args[0])
+    dim = argument(node, 1, "dim") % len(source.shape)
+    one = _cut_out(to, node, source, dim, argument(node, 2, "index") % source.shape[dim], 1)
+    return to.reshape(one, to.shape(node))
+
+
+def _cut_out(to: TfliteWriter, node: Node, source: Value, dim: int, start: int, extent: int) -> Value:
+    shape = [extent if i == dim else size for i, size in enumerate(source.shape)]
+    if shape == list(source.shape):
+        return source
+    made = to.tensor(node.name, shape, source.order, source.affine)
+    begin = [start if i == dim else 0 for i in source.order]
+    constants = to.file.whole_numbers(begin), to.file.whole_numbers(made.stored_shape)
+    to.write("SLICE", [source, *constants], [made], "SliceOptions")
+    return made
+
+
+def _pad(to: TfliteWriter, node: Node) -> Value:
+    """A border of the zero point, on any dimensions."""
+    source = to.read(node.args[0])
+    widths = [(0, 0)] * len(source.shape)
+    given = argument(node, 1, "pad")
+    for place in range(len(given) // 2):
+        widths[-1 - place] = (given[2 * place], given[2 * place + 1])
+    made = to.tensor(node.name, to.shape(node), source.order, source.affine)
+    to.write("PAD", [source, to.file.whole_numbers([widths[dim] for dim in source.order])], [made], "PadOptions")
+    return made
+
+
+MOVES: dict[str, Form] = {
+    **dict.fromkeys(("clone", "contiguous", "alias", "detach", "dropout"), _same),
+    **dict.fromkeys(("view", "reshape", "flatten", "_unsafe_view", "unflatten", "squeeze", "unsqueeze"), _reshape),
+    **{"permute": _permute, "transpose": _transpose, "channel_shuffle": _channel_shuffle},
+    **dict.fromkeys(("split", "split_with_sizes", "chunk"), _split),
+    **{operator.getitem.__name__: _part, "slice": _cut, "select": _select},
+    **dict.fromkeys(("constant_pad_nd", "pad"), _pad),
+}

@@ -1,0 +1,69 @@
+"""A module made a `.tflite` file for an NPU, which is checked before anybody is asked what it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from blockfront.errors import RunError
+from blockfront.signature import Signature
+from blockfront.targets.latency.ethos.checking import as_stored, differences, known_inputs, misled, run_file
+from blockfront.targets.latency.ethos.forms import FORMS
+from blockfront.targets.latency.ethos.writer import Converted, TfliteWriter, values_of
+from blockfront.targets.quantization import QuantizedNetwork, quantize_untrained
+
+
+@dataclass(frozen=True)
+class TfliteNetwork:
+    """A network in a `.tflite` file, and how near LiteRT is to the int8 network with it.
+
+    `steps` is the most that one operator is off when it reads the network's own values, and `snr_db` compares all
+    outputs of the whole file with what they are off. `macs` are those of layers, by the tensor that each gives.
+    """
+
+    content: bytes
+    steps: int
+    snr_db: float
+    macs: Mapping[str, int]
+
+
+def make_tflite(module: nn.Module, signature: Signature, seed: int) -> TfliteNetwork:
+    """The file of a module in evaluation mode, quantised by random inputs where it is not yet.
+
+    Raises `RunError` for an operator without a form, and for a file that LiteRT does not compute as the network does.
+    Given the network's values, each operator must be within the steps that its rounding explains, one or, of some
+    tables, two; in the whole file it must give what it gives by itself, so that no other values reach it.
+    """
+    if not isinstance(module, QuantizedNetwork):
+        module = quantize_untrained(module, signature, seed)
+    values = values_of(module.operators, signature.random(seed))
+    known = {node.name: value for node, value in values.items()}
+    apart, inside, whole = (
+        TfliteWriter(module.operators, values, FORMS, apart=apart, inside=inside)
+        for apart, inside in ((True, False), (False, True), (False, False))
+    )
+    alone, steps = apart.write_file(), 0
+    for one in differences(alone, known):
+        steps = max(steps, one.steps)
+        if one.steps > one.allowed:
+            raise RunError(f"LiteRT's {one.name} is {one.steps} steps off the int8 network's, more than {one.allowed}")
+    wrong = misled(inside.write_file(), alone, known)
+    if wrong is not None:
+        raise RunError(f"{wrong} of the .tflite file does not read what the network's reads")
+    converted = whole.write_file()
+    decibels = _decibels(converted, known)
+    return TfliteNetwork(converted.content, steps, decibels, whole.macs)
+
+
+def _decibels(converted: Converted, known: Mapping[str, Any]) -> float:
+    """The spread of the outputs' steps over what LiteRT's are off, for the output where that is least."""
+    found = []
+    for given, port in zip(run_file(converted, known_inputs(converted, known)), converted.outputs, strict=True):
+        wanted = as_stored(known[port.node], port).astype(np.float64)
+        off = np.mean((given - wanted) ** 2)
+        found.append(np.inf if off == 0 else 10 * np.log10(max(wanted.var(), 1.0) / off))
+    return float(min(found))
