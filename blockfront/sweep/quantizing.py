@@ -119,14 +119,7 @@ def quantize_trained(
 
 def _sensitive(quantizer: Quantizer, plain: nn.Module, images: Tensor) -> tuple[str, ...]:
     """The layers that cost most, where the network keeps less than `LEAST_DB` on training images; else none."""
-    from blockfront.agreement.outputs import tensors
-
-    with torch.no_grad():
-        both = tensors(plain(images)), tensors(quantizer.network()(images))
-    noise = Decibels()
-    for name, values in both[0].items():
-        noise.add(values, both[1][name])
-    if noise.value >= LEAST_DB:
+    if quantizer.decibels(plain, images) >= LEAST_DB:
         return ()
     return tuple(layer.name for layer in quantizer.noise(images[:_NOISE_IMAGES])[:_SENSITIVE_LAYERS])
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
 
+from blockfront.agreement.outputs import tensors
 from blockfront.evaluation import in_evaluation
 from blockfront.signature import Signature
 from blockfront.targets.compiler.importing.rules import Node
@@ -26,6 +27,7 @@ from blockfront.targets.quantization.forms import (
     find_ranged,
     is_layer,
 )
+from blockfront.targets.quantization.noise import Decibels
 from blockfront.targets.quantization.observers import OBSERVERS, Batch, Ends, observe_values
 from blockfront.targets.quantization.recording import Recorded, as_returned, record
 from blockfront.targets.quantization.sensitivity import LayerNoise, bias_correction, layer_noise
@@ -104,6 +106,15 @@ class Quantizer:
             return ()
         with torch.no_grad():
             return layer_noise(self.recorded, self.integer, self.affines, images)
+
+    def decibels(self, module: nn.Module, images: Tensor) -> float:
+        """What int8 leaves of the outputs of `module`, which was recorded, on `images`."""
+        noise = Decibels()
+        with torch.no_grad():
+            rounded = tensors(self.network()(images))
+            for name, values in tensors(module(images)).items():
+                noise.add(values, rounded[name])
+        return noise.value
 
     def rounded(self) -> FakeQuantized:
         """The network in float32 with the values its int8s will have, for training."""
