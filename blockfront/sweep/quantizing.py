@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from blockfront.digest import digest
 from blockfront.errors import RunError
-from blockfront.targets.quantization import LayerNoise, Quantizer
+from blockfront.targets.quantization import Decibels, LayerNoise, Quantizer
 
 if TYPE_CHECKING:
     from blockfront.design_space import Network
@@ -31,14 +31,16 @@ CALIBRATION_IMAGES = 256
 _BATCH = 64
 _QAT_RATE = 3e-4
 _NOISE_IMAGES = 16
+_SENSITIVE_LAYERS = 3
 
 
 @dataclass(frozen=True)
 class Quantization:
     """How a trained network became int8: one of `QUANTIZE`, the observer of its ranges, and the images they are from.
 
-    `hash` is of the images as the network got them. `float_operators` are what of it stays float32. `layers` says what
-    each layer costs by itself on a few of the images, the worst first.
+    `hash` is of the images as the network got them. `float_operators` are what of it stays float32, with layers
+    that are too sensitive, `float_layers`, by their names. `layers` says what each integer layer costs by itself on a
+    few of the images, the worst first.
     """
 
     method: str
@@ -46,13 +48,15 @@ class Quantization:
     images: int
     hash: str
     float_operators: tuple[str, ...]
+    float_layers: tuple[str, ...] = ()
     layers: tuple[LayerNoise, ...] = ()
 
     @property
     def origin(self) -> str:
         """Where the ranges come from, in words."""
         more = ", and an epoch of training more" if self.method == "qat" else ""
-        return f"{self.images} training images ({self.hash}), {self.observer}{more}"
+        kept = f"; {len(self.float_layers)} layers stay float32" if self.float_layers else ""
+        return f"{self.images} training images ({self.hash}), {self.observer}{more}{kept}"
 
 
 def quantize_trained(
@@ -84,7 +88,10 @@ def quantize_trained(
     recorded = AnchorsApart(plain).eval() if places else plain
     with fed(plain, dataset, **{**where, "device": "cpu"}) as feed:
         images = [batch for batch, _ in feed.training(_BATCH, CALIBRATION_IMAGES)]
-        quantizer = calibrated(recorded, network.signature, [(batch,) for batch in images], observer)
+        batches = [(batch,) for batch in images]
+        quantizer = calibrated(recorded, network.signature, batches, observer)
+        if sensitive := _sensitive(quantizer, recorded, images[0]):
+            quantizer = calibrated(recorded, network.signature, batches, observer, sensitive)
         if method == "qat":
             if places:
                 raise RunError("detectors become int8 by ranges alone: --quantize ptq")
@@ -100,6 +107,7 @@ def quantize_trained(
         images=sum(map(len, images)),
         hash=digest(b"".join(batch.contiguous().numpy().tobytes() for batch in images), 12),
         float_operators=quantized.float_operators,
+        float_layers=sensitive,
         layers=quantizer.noise(images[0][:_NOISE_IMAGES]),
     )
     adapted = Adapted(msgspec.to_builtins(found), both.plain.scores(), both.shares, both.changes)
@@ -107,6 +115,13 @@ def quantize_trained(
     trained = replace(training, scores=both.quantized.scores(), seconds=seconds)
     adaptations = {**parts.get("adaptations", {}), INT8: adapted}
     return {**parts, "adaptations": adaptations, "trainings": (trained,)}
+
+
+def _sensitive(quantizer: Quantizer, plain: nn.Module, images: Tensor) -> tuple[str, ...]:
+    """The layers that cost most, where the network keeps less than `LEAST_DB` on training images; else none."""
+    if quantizer.decibels(plain, images) >= LEAST_DB:
+        return ()
+    return tuple(layer.name for layer in quantizer.noise(images[:_NOISE_IMAGES])[:_SENSITIVE_LAYERS])
 
 
 def _train_rounded(
@@ -127,7 +142,6 @@ class _Both:
     """A network in float32 and in int8 on the same test images."""
 
     def __init__(self, dataset: Dataset) -> None:
-        from blockfront.targets.quantization import Decibels
         from blockfront.tasks import TASKS
 
         task = TASKS[dataset.task]

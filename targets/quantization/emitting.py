@@ -28,9 +28,9 @@ AFFINE, FUNCTION = "affine", "function"
 class Emitter:
     """Writes a float graph again as one that computes its `integer` operators in integers.
 
-    `affines` say how the values of each operator are int8s. `corrections` are added to the biases of layers, by name.
-    A node of the new graph that gives int8s has its `Affine` under `AFFINE` in its `meta`, and a table the operators
-    that it is of under `FUNCTION`, none where it is a change of scale.
+    `affines` say how the values of each operator are int8s. `corrections` are added to the biases of layers. A node of
+    the new graph that gives int8s has its `Affine` under `AFFINE` in its `meta`, and a table the operators that it is
+    of under `FUNCTION`, none where it is a change of scale.
     """
 
     def __init__(
@@ -38,12 +38,12 @@ class Emitter:
         recorded: Recorded,
         integer: frozenset[Node],
         affines: Mapping[Node, Affine],
-        corrections: Mapping[str, Tensor] | None = None,
+        corrections: Mapping[Node, Tensor],
     ) -> None:
         self.recorded = recorded
         self.integer = integer
         self.affines = affines
-        self.corrections = corrections or {}
+        self.corrections = corrections
         self.graph = Graph()
         self.constants: dict[str, Tensor] = {}
         self._floats: dict[Node, Node] = {}
@@ -123,7 +123,8 @@ class Emitter:
         constants = self.recorded.constants
         weight = constants[argument(node, 1, "weight").target].detach().float()
         bias = torch.zeros(len(weight)) if bias_node is None else constants[bias_node.target].detach().float()
-        bias = bias + self.corrections.get(node.name, torch.zeros(()))
+        if node in self.corrections:
+            bias = bias + self.corrections[node]
         scale = self.affine(node.args[0]).scale
         weight, scales = symmetric(weight, bias.abs() / (scale * _LARGEST_BIAS))
         bias = (bias.double() / (scales.double() * scale)).round().to(torch.int32)

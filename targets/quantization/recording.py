@@ -54,7 +54,7 @@ def record(module: nn.Module, signature: Signature, several: bool = True) -> Rec
     return Recorded(trace.graph, trace.constants, outputs, batched)
 
 
-def named(outputs: tuple[Any, ...], names: tuple[str, ...]) -> Any:
+def as_returned(outputs: tuple[Any, ...], names: tuple[str, ...]) -> Any:
     """Outputs as a module gives them: one by itself, or by name."""
     return outputs[0] if names == (BARE,) else dict(zip(names, outputs, strict=True))
 

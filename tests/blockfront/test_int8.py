@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import msgspec
 import pytest
 import torch
@@ -11,8 +13,10 @@ from blockfront.design_space import Network
 from blockfront.digest import digest
 from blockfront.results import Adapted, Training, paired95
 from blockfront.services.verify import precision_of
+from blockfront.sweep import quantizing
 from blockfront.sweep.quantizing import CALIBRATION_IMAGES, Quantization, quantize_trained
-from blockfront.sweep.stages import Job, train_network
+from blockfront.sweep.stages import Job, profile_network, train_network
+from blockfront.targets import Asked, choose, get_target
 from blockfront.training import Feed, Recipe, fed, get_dataset
 
 OPTIONS = (
@@ -123,3 +127,20 @@ def test_formats_that_nothing_is_prepared_in_are_refused_in_a_line(bench, comman
     assert said.code == 2
     assert reason in said.errors
     assert len(said.errors.strip().splitlines()) == 1
+
+
+@pytest.mark.compiles
+def test_layers_that_are_too_sensitive_stay_float32_in_what_is_compiled(digits, monkeypatch):
+    monkeypatch.setattr(quantizing, "LEAST_DB", 1000)
+    network_id = Network.parse(NETWORK).id
+    job = Job(network_id, NETWORK, seed=0, threads=1, quantize="ptq")
+    adapted, _, found = int8_of(train_network(job, digits, RECIPE, "cpu").parts)
+    assert len(found.float_layers) == 3
+    assert found.origin.endswith("; 3 layers stay float32")
+    means = choose(Asked(get_target("rk3399"), 1, "int8"), runner="roofline")
+    compiled = profile_network(dataclasses.replace(job, quantization=adapted.artefact), means)
+    plain = profile_network(job, means)
+    assert compiled["adapted"] == {"int8": found.origin}
+    assert "random inputs" in plain["adapted"]["int8"]
+    assert len(compiled["latency"].kernels) != len(plain["latency"].kernels)
+    assert compiled["cost"] == plain["cost"]

@@ -215,3 +215,23 @@ def test_training_with_rounded_values_moves_the_weights_that_are_rounded() -> No
     noise = Decibels()
     noise.add(fake, ours)
     assert noise.value >= 30
+
+
+def test_biases_take_back_what_rounded_weights_are_off_by_in_the_mean() -> None:
+    """Of a layer whose weights round badly, on inputs that are not around zero."""
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(3, 8, 1, bias=False), nn.Flatten(), nn.Linear(8 * SIZE**2, 4)).eval()
+    with torch.no_grad():
+        module[0].weight.copy_(torch.randint(-2, 3, module[0].weight.shape) + 0.3)
+        module[0].weight[:, 0] = 100.0
+    images = IMAGES.clone()
+    images[:, 0] = 0.01
+    images[:, 1:] += 3
+    quantizer = calibrated(module, Signature.image(SIZE), [(images,)])
+    with torch.no_grad():
+        plain = module(images)
+        errors = [
+            float((made.network()(images) - plain).square().mean())
+            for made in (quantizer, quantizer.with_constants(quantizer.recorded.constants))
+        ]
+    assert errors[0] < errors[1] / 3
