@@ -296,6 +296,7 @@ def test_a_study_that_grows_judges_newcomers_by_what_is_finished(storages):
     assert "stopped" in set(after["state"].iloc[24:])
 
 
+@pytest.mark.long
 def test_bench_sample_trains_within_a_budget(commands):
     arguments = [one for one in OPTIONS if one not in ("--epochs", "1")]
     done = commands.run("sample", "--n", "8", *arguments, "--budget", "23", "--epochs", "3", "--study", "budgeted")
