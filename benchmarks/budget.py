@@ -129,7 +129,7 @@ def main() -> None:
     rows = []
     for seed, run in json.loads(arguments.file.read_text()).items():
         whole = len(run) * len(run[0]["curve"])
-        for name, budget in (("front", None), ("30 %", int(0.3 * whole)), ("20 %", int(0.2 * whole))):
+        for name, budget in (("front", None), ("35 %", int(0.35 * whole)), ("25 %", int(0.25 * whole))):
             epochs, volume, within, families, lost = judged(run, budget)
             ranks = f"{within} of {families}"
             rows.append((seed, name, f"{epochs:.0%}", f"{volume:.1%}", ranks, lost))

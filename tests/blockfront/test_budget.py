@@ -133,6 +133,11 @@ def test_what_epochs_allow_is_never_more_than_there_are_and_the_widest_margins_g
     assert going
 
 
+def test_nobody_goes_on_without_an_epoch_left():
+    going = foresee(_field(), 1, 0.0)
+    assert affordable(going, 1, 10, 0) == affordable(going, 1, 10, -50) == set()
+
+
 @pytest.mark.parametrize(
     ("call", "reason"),
     [
