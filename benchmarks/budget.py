@@ -1,7 +1,7 @@
 """What stopping trainings early saves, and what it costs the front: replays of training curves that were recorded once.
 
-    python benchmarks/budget.py record --file curves.json       # trains 60 networks to the end for each of three seeds
-    python benchmarks/budget.py replay --file curves.json
+    python benchmarks/budget.py replay
+    python benchmarks/budget.py record      # trains 60 networks to the end for each of three seeds; goes on
 
 A replay asks the rule of `bench sample --budget` after each rung who goes on, and compares the front, and the families'
 ranks by share of it, with those of the full run. Costs are MACs.
@@ -119,7 +119,7 @@ def main() -> None:
     parser.add_argument("--file", type=Path, default=Path(__file__).with_name("curves.json"))
     parser.add_argument("--n", type=int, default=60)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--dataset", default="fashion_mnist")
     parser.add_argument("--set", action="append", metavar="FIELD=VALUE", help="change a field of the recipe")
     arguments = parser.parse_args()
@@ -129,7 +129,7 @@ def main() -> None:
     rows = []
     for seed, run in json.loads(arguments.file.read_text()).items():
         whole = len(run) * len(run[0]["curve"])
-        for name, budget in (("front", None), ("30 %", int(0.3 * whole)), ("20 %", int(0.2 * whole))):
+        for name, budget in (("front", None), ("35 %", int(0.35 * whole)), ("25 %", int(0.25 * whole))):
             epochs, volume, within, families, lost = judged(run, budget)
             ranks = f"{within} of {families}"
             rows.append((seed, name, f"{epochs:.0%}", f"{volume:.1%}", ranks, lost))

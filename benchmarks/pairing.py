@@ -80,7 +80,7 @@ def _networks(seed: int, n: int, pair: bool, known: dict[str, float], arguments:
     rows = []
     for index in range(n):
         network = space.sample(seed, index, paired=pair)
-        if network.id not in known:
+        if network.id not in known and not arguments.no_train:
             with seeded(seed, 1):
                 known[network.id] = (
                     train(network.build(), dataset, recipe, resolution=network.resolution, seed=seed)
@@ -90,7 +90,7 @@ def _networks(seed: int, n: int, pair: bool, known: dict[str, float], arguments:
             write_atomically(arguments.file, json.dumps(known))
         row = {"state": "complete", "network_id": network.id, "family": network.family, "study": f"{seed}"}
         skeleton = index // len(FAMILIES) if pair else None
-        rows.append(row | {"skeleton": skeleton, "macs": network.cost.macs, "top1": known[network.id]})
+        rows.append(row | {"skeleton": skeleton, "macs": network.cost.macs, "top1": known.get(network.id, math.nan)})
     return pd.DataFrame(rows)
 
 
@@ -100,6 +100,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--dataset", default="digits")
+    parser.add_argument("--no-train", action="store_true", help="compare costs alone, but for networks trained before")
     parser.add_argument("--file", type=Path, default=Path("pairing.json"))
     arguments = parser.parse_args()
     known: dict[str, float] = json.loads(arguments.file.read_text()) if arguments.file.is_file() else {}

@@ -110,7 +110,7 @@ def affordable(outlooks: Sequence[Outlook], epoch: int, epochs: int, left: int) 
     """
     later = [rung for rung in (*rungs(epochs), epochs) if rung > epoch]
     step = later[0] - epoch
-    count = left // (len(later) * step)
+    count = max(0, left // (len(later) * step))
     if count == 0 and left >= epochs - epoch:
         count = 1
     ranked = sorted(outlooks, key=lambda one: (-one.margin, one.number))

@@ -133,6 +133,11 @@ def test_what_epochs_allow_is_never_more_than_there_are_and_the_widest_margins_g
     assert going
 
 
+def test_nobody_goes_on_without_an_epoch_left():
+    going = foresee(_field(), 1, 0.0)
+    assert affordable(going, 1, 10, 0) == affordable(going, 1, 10, -50) == set()
+
+
 @pytest.mark.parametrize(
     ("call", "reason"),
     [
@@ -296,6 +301,7 @@ def test_a_study_that_grows_judges_newcomers_by_what_is_finished(storages):
     assert "stopped" in set(after["state"].iloc[24:])
 
 
+@pytest.mark.long
 def test_bench_sample_trains_within_a_budget(commands):
     arguments = [one for one in OPTIONS if one not in ("--epochs", "1")]
     done = commands.run("sample", "--n", "8", *arguments, "--budget", "23", "--epochs", "3", "--study", "budgeted")
