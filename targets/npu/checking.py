@@ -84,14 +84,14 @@ def _judge(use: Use, npu: NpuList) -> Placed:
     if entry.not_said is not None:
         return Placed(use, "not said", entry.not_said)
     own: Bounds | None = {}
-    if entry.variants is not None:
+    broken = broken_bound(npu.limits, use)
+    if broken is None and entry.variants is not None:
         if use.variant not in entry.variants:
-            listed = f"{entry.operators} is listed for {', '.join(entry.variants)}"
-            return Placed(use, "processor", entry.otherwise or listed)
+            return Placed(use, "processor", entry.otherwise or f"{entry.operators} of {use.variant} is not listed")
         own = entry.variants[use.variant]
     if own is None:
         return Placed(use, "not said", f"{entry.operators} of {use.variant} is not mentioned")
-    broken = broken_bound({**npu.limits, **entry.limits, **own}, use)
+    broken = broken or broken_bound({**entry.limits, **own}, use)
     if broken is not None:
         return Placed(use, "processor", f"{entry.operators}: {broken}")
     return Placed(use, "npu", entry.operators or "")
