@@ -135,7 +135,7 @@ def accelerators(
 ) -> None:
     """Compare simulated latencies with published ones of NPUs: errors where a model is like the chip, ranks elsewhere.
 
-    Layers that were simulated once are kept; the first time takes an hour.
+    Layers that were simulated once are kept; the first time takes some twenty minutes of a core.
     """
     from blockfront.console.progress import choose_progress
     from blockfront.console.tables import print_json
