@@ -12,7 +12,7 @@ from blockfront.errors import UsageError
 from blockfront.study.storage import DEFAULT_STORAGE
 
 if TYPE_CHECKING:
-    from blockfront.targets.npu import Npu, NpuCheck
+    from blockfront.targets.npu import NpuCheck, NpuList
 
 _VERDICTS = {"npu": "wholly on the NPU", "processor": "falls back in part", "not said": "not said for all of it"}
 _SHOWN = 3
@@ -132,7 +132,7 @@ def _print_named(check: NpuCheck) -> None:
             print_table([f"{check.npu.name}: {title}", "calls", "why"], rows)
 
 
-def _print_families(study: str, npu: Npu, rows: Sequence[Mapping[str, Any]]) -> None:
+def _print_families(study: str, npu: NpuList, rows: Sequence[Mapping[str, Any]]) -> None:
     from blockfront.console.tables import print_table
 
     print_table(

@@ -121,6 +121,37 @@ def boards(
 
 
 @app.command()
+def accelerators(
+    data: Annotated[
+        Path | None,
+        typer.Option(help="CSV of published latencies, columns as in docs/accelerators.md (default: those shipped)."),
+    ] = None,
+    target: Annotated[
+        list[str] | None, typer.Option(help="Accelerator to simulate; may be given again (default: edge_tpu_like).")
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Compare simulated latencies with published ones of NPUs: errors where a model is like the chip, ranks elsewhere.
+
+    Layers that were simulated once are kept; the first time takes some twenty minutes of a core.
+    """
+    from blockfront.console.progress import choose_progress
+    from blockfront.console.tables import print_json
+    from blockfront.validation.accelerators import OWN_NPUS, read_npu_rows, validate_accelerators
+    from blockfront.validation.accelerators_table import print_accelerators
+
+    rows, left = read_npu_rows(data or OWN_NPUS)
+    with stoppable():
+        reports = validate_accelerators(rows, target or ["edge_tpu_like"], choose_progress(quiet=quiet))
+    if json:
+        print_json({"devices": [asdict(one) for one in reports], "left_out": left})
+    else:
+        print_accelerators(reports, left)
+
+
+@app.command()
 def accuracy(
     n: Annotated[int, typer.Option(help="Networks to train by both recipes, as many of each family.")] = 60,
     of: Annotated[

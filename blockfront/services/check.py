@@ -12,7 +12,7 @@ from blockfront.errors import UsageError
 if TYPE_CHECKING:
     from blockfront.console.progress import Progress
     from blockfront.design_space.models import ImageSize, Model
-    from blockfront.targets.npu import Npu, NpuCheck
+    from blockfront.targets.npu import NpuCheck, NpuList
     from blockfront.targets.npu.checking import Placed, Verdict
 
 
@@ -35,7 +35,7 @@ def npu_rows() -> list[dict[str, Any]]:
     ]
 
 
-def check_model(model: Model, npus: Sequence[Npu]) -> list[NpuCheck]:
+def check_model(model: Model, npus: Sequence[NpuList]) -> list[NpuCheck]:
     """A model as it is deployed, with the weights of seed 0, against each NPU's list; raises RunError as a profile."""
     from blockfront.services.profile import build_model
     from blockfront.targets.npu import check_module
@@ -47,7 +47,7 @@ def check_model(model: Model, npus: Sequence[Npu]) -> list[NpuCheck]:
 
 
 def check_study(
-    study: str, storage: str, npus: Sequence[Npu], size: ImageSize, progress: Progress
+    study: str, storage: str, npus: Sequence[NpuList], size: ImageSize, progress: Progress
 ) -> dict[str, dict[str, list[NpuCheck]]]:
     """The complete networks of a study, by NPU and family. Raises UsageError where there are none."""
     from blockfront.design_space.models import find_model

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,18 +32,30 @@ class Published:
 
 def read_published(path: Path) -> list[Published]:
     """The rows of a CSV file with `COLUMNS`; raises `UsageError` when it is none, or a time in it is no time."""
+    found = []
+    for row, milliseconds in read_times(path, COLUMNS):
+        device, chip, cores_threads, framework, precision, model = (row[name] for name in COLUMNS[:6])
+        found.append(Published(device, chip, cores_threads, framework, precision, model, milliseconds))
+    return found
+
+
+def read_times(path: Path, columns: Sequence[str]) -> list[tuple[dict[str, str], float]]:
+    """The rows of a CSV file that has these columns, `latency_ms` and `source` among them, with milliseconds.
+
+    Raises `UsageError` when it is no such file, or a time in it is no time.
+    """
     try:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
-            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+            missing = [name for name in columns if name not in (reader.fieldnames or ())]
             if missing:
                 raise UsageError(f"{path} is no table of published latencies: it lacks {', '.join(missing)}")
-            return [_row(path, reader.line_num, row) for row in reader]
+            return [(row, _milliseconds(path, reader.line_num, row)) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path} cannot be read: {why_unreadable(error)}") from error
 
 
-def _row(path: Path, line: int, row: dict[str, str]) -> Published:
+def _milliseconds(path: Path, line: int, row: dict[str, str]) -> float:
     # Means of few loops have spikes: another program's work, not the network's.
     minimum = _MINIMUM.search(row["source"] or "")
     text = minimum.group(1) if minimum else row["latency_ms"]
@@ -52,5 +65,4 @@ def _row(path: Path, line: int, row: dict[str, str]) -> Published:
         milliseconds = math.nan
     if not (math.isfinite(milliseconds) and milliseconds > 0):
         raise UsageError(f"{path}, line {line}: {text!r} is no latency in milliseconds")
-    device, chip, cores_threads, framework, precision, model = (row[name] for name in COLUMNS[:6])
-    return Published(device, chip, cores_threads, framework, precision, model, milliseconds)
+    return milliseconds

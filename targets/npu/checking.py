@@ -10,7 +10,7 @@ from typing import Literal
 from torch import nn
 
 from blockfront.signature import Signature
-from blockfront.targets.npu.published_lists import Bounds, Npu, broken_bound
+from blockfront.targets.npu.published_lists import Bounds, NpuList, broken_bound
 from blockfront.targets.npu.uses import Use, uses_of
 
 Verdict = Literal["npu", "processor", "not said"]
@@ -31,7 +31,7 @@ class Placed:
 class NpuCheck:
     """All operators of a network against one NPU's list."""
 
-    npu: Npu
+    npu: NpuList
     operators: tuple[Placed, ...]
 
     @property
@@ -59,13 +59,13 @@ class NpuCheck:
         return Counter(one.use.kind for one in self.of("processor") if not one.led)
 
 
-def check_module(module: nn.Module, signature: Signature, npus: Sequence[Npu]) -> list[NpuCheck]:
+def check_module(module: nn.Module, signature: Signature, npus: Sequence[NpuList]) -> list[NpuCheck]:
     """A module in evaluation mode against the list of each NPU; raises RunError where it cannot be exported."""
     uses = uses_of(module, signature)
     return [check_uses(uses, npu) for npu in npus]
 
 
-def check_uses(uses: Sequence[Use], npu: Npu) -> NpuCheck:
+def check_uses(uses: Sequence[Use], npu: NpuList) -> NpuCheck:
     """The same for operators that were read before."""
     judged: list[Placed] = []
     for use in uses:
@@ -77,21 +77,21 @@ def check_uses(uses: Sequence[Use], npu: Npu) -> NpuCheck:
     return NpuCheck(npu, tuple(judged))
 
 
-def _judge(use: Use, npu: Npu) -> Placed:
+def _judge(use: Use, npu: NpuList) -> Placed:
     entry = npu.entry(use.kind)
     if entry.processor is not None:
         return Placed(use, "processor", entry.processor)
     if entry.not_said is not None:
         return Placed(use, "not said", entry.not_said)
     own: Bounds | None = {}
-    if entry.variants is not None:
+    broken = broken_bound(npu.limits, use)
+    if broken is None and entry.variants is not None:
         if use.variant not in entry.variants:
-            listed = f"{entry.operators} is listed for {', '.join(entry.variants)}"
-            return Placed(use, "processor", entry.otherwise or listed)
+            return Placed(use, "processor", entry.otherwise or f"{entry.operators} of {use.variant} is not listed")
         own = entry.variants[use.variant]
     if own is None:
         return Placed(use, "not said", f"{entry.operators} of {use.variant} is not mentioned")
-    broken = broken_bound({**npu.limits, **entry.limits, **own}, use)
+    broken = broken or broken_bound({**entry.limits, **own}, use)
     if broken is not None:
         return Placed(use, "processor", f"{entry.operators}: {broken}")
     return Placed(use, "npu", entry.operators or "")

@@ -71,7 +71,7 @@ class ListEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=
             raise ValueError("an entry states exactly one of as, processor and not_said")
 
 
-class Npu(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class NpuList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An NPU's list: `operators` by torch's names of them (see `Use`), and `others` for every other kind.
 
     `limits` hold for each operator; `one_piece`: why whatever reads from an operator that falls back does so too.
@@ -95,15 +95,15 @@ class Npu(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class _Vendor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     vendor: str
     documents: tuple[Document, ...]
-    npus: Mapping[str, Npu]
+    npus: Mapping[str, NpuList]
     shared: Any = None
     """Anchors that several NPUs refer to."""
 
 
 @cache
-def known_npus() -> Mapping[str, Npu]:
+def known_npus() -> Mapping[str, NpuList]:
     """Every NPU that there is a list of, by name."""
-    found: dict[str, Npu] = {}
+    found: dict[str, NpuList] = {}
     for file in sorted(LISTS.glob("*.yaml")):
         vendor = msgspec.yaml.decode(file.read_bytes(), type=_Vendor)
         for name, npu in vendor.npus.items():
@@ -111,7 +111,7 @@ def known_npus() -> Mapping[str, Npu]:
     return found
 
 
-def get_npu(name: str) -> Npu:
+def get_npu(name: str) -> NpuList:
     """The NPU of that name; raises UsageError with near names."""
     npus = known_npus()
     if name not in npus:

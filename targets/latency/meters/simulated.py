@@ -13,6 +13,7 @@ from blockfront.signature import Signature
 from blockfront.targets.hardware.accelerator import Accelerator
 from blockfront.targets.hardware.hardware import Hardware
 from blockfront.targets.hardware.zigzag_files import load_model, zigzag_version
+from blockfront.targets.latency.accelerators.judgements import find_judgement
 from blockfront.targets.latency.accelerators.simulator import layer_cost
 from blockfront.targets.latency.accelerators.workload import Workload, make_workload
 from blockfront.targets.latency.meter import Predicts
@@ -40,14 +41,17 @@ class SimulatedMeter(Predicts[Workload, SimulationOptions]):
         return issubclass(toolchain.makes, Workload)
 
     def prediction(self, options: SimulationOptions) -> Prediction | None:
-        """Which model answers; nothing was measured that it could be judged by."""
+        """Which model answers, and how far it was from a device that it is like, where one was published of."""
         target = options.target
         figures = options.description.hash, zigzag_version(), target.clock_ghz, target.bits, target.loops
-        return Prediction(
-            digest(repr(figures), 12),
-            f"model of ZigZag {zigzag_version()} at {target.clock_ghz:g} GHz "
-            f"(clock: {target.source_of('clock_ghz')}), never compared with a device",
-        )
+        model = digest(repr(figures), 12)
+        clock = f"(clock: {target.source_of('clock_ghz')})"
+        basis = f"model of ZigZag {zigzag_version()} at {target.clock_ghz:g} GHz {clock}"
+        found = find_judgement(target.name, model)
+        if found is None:
+            return Prediction(model, f"{basis}, never compared with a device")
+        errors = found.median_error, found.p90_error, len(found.networks), found.within_tenth
+        return Prediction(model, f"{found}; {basis}", *errors)
 
     def how(self, options: SimulationOptions) -> str:
         """With the clock, which is not ZigZag's, and the number format."""
