@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,18 +11,44 @@ from numpy.typing import NDArray
 from blockfront.anchors.recorded import ImageBoxes, RecordedBoxes
 from blockfront.anchors.slots import Removed
 from blockfront.tasks.average_precision import Matched, PooledClasses, match_class
-from blockfront.tasks.suppression import Limits, survivors, within_capacity
+from blockfront.tasks.suppression import sides, strikes, within_capacity
 
 REMEMBERED = 64
 """Configurations whose boxes are kept, to evaluate their children from."""
 
 
 @dataclass(frozen=True)
+class _Group:
+    """The boxes of one image and class, best first: their numbers in the image, and which of them each strikes out."""
+
+    order: NDArray[np.intp]
+    strikes: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, image: ImageBoxes, kind: int, overlap: float) -> _Group:
+        own = np.flatnonzero(image.classes == kind)
+        order = own[np.argsort(-image.scores[own], kind="stable")]
+        boxes = [one[:, None] for one in sides(image.boxes[order])]
+        return cls(order, strikes(boxes, sides(image.boxes[order]), overlap))
+
+    def survivors(self, left: NDArray[np.bool_]) -> tuple[int, ...]:
+        """What stays of the boxes of the image that are `left`, best first."""
+        alive = left[self.order]
+        stay = []
+        for place in range(len(self.order)):
+            if alive[place]:
+                stay.append(int(self.order[place]))
+                alive &= ~self.strikes[place]
+        return tuple(stay)
+
+
+@dataclass(frozen=True)
 class _Image:
-    """What stays of one image: for each class the candidates that its own suppression keeps, those of them that are
-    among the best of the image, and these matched with its objects."""
+    """What stays of one image: for each class what its own suppression leaves, and the slots of that; those that are
+    among the best of the image; and these matched with its objects."""
 
     kept: tuple[tuple[int, ...], ...]
+    slots: tuple[frozenset[int], ...]
     best: tuple[tuple[int, ...], ...]
     matched: tuple[Matched, ...]
 
@@ -35,63 +61,65 @@ class SlotScores:
     more candidates than the capacity. `recomputed` counts the pairs of image and class that were.
     """
 
-    def __init__(self, candidates: RecordedBoxes) -> None:
-        self.candidates = candidates
+    def __init__(self, recorded: RecordedBoxes) -> None:
+        self.recorded = recorded
         self.recomputed = 0
+        self._groups = [
+            [_Group.of(image, kind, recorded.limits.overlap) for kind in range(recorded.classes)]
+            for image in recorded.images
+        ]
         self._states: OrderedDict[Removed, tuple[_Image, ...]] = OrderedDict()
 
     def __call__(self, removed: Removed, parent: Removed = frozenset()) -> tuple[float, float, float]:
         """The metrics without the slots `removed`, which are more than those of `parent`, if that was evaluated."""
-        before = self._states.get(parent) if parent <= removed else None
-        gone = np.array(sorted(removed), dtype=np.intp)
+        known = self._states.get(parent) if parent <= removed else None
+        before = known or [None] * len(self.recorded.images)
         state = tuple(
-            self._image(image, gone, None if before is None else before[number])
-            for number, image in enumerate(self.candidates.images)
+            self._image(image, groups, removed, one)
+            for image, groups, one in zip(self.recorded.images, self._groups, before, strict=True)
         )
         self._states[removed] = state
         self._states.move_to_end(removed)
         if len(self._states) > REMEMBERED:
             self._states.popitem(last=False)
-        pooled = PooledClasses([[image.matched[kind] for image in state] for kind in range(self.candidates.classes)])
+        pooled = PooledClasses([[image.matched[kind] for image in state] for kind in range(self.recorded.classes)])
         precisions = pooled.precisions()
         return float(precisions.mean()), float(precisions[0]), float(precisions[5])
 
-    def _image(self, image: ImageBoxes, gone: NDArray[np.intp], before: _Image | None) -> _Image:
-        limits, classes = self.candidates.limits, self.candidates.classes
-        left = np.flatnonzero(~np.isin(image.slots, gone))
+    def _image(self, image: ImageBoxes, groups: list[_Group], removed: Removed, before: _Image | None) -> _Image:
+        limits = self.recorded.limits
+        changed = list(range(len(groups)))
         coupled = len(image.slots) > limits.candidates
+        if before is not None and not coupled:
+            changed = [kind for kind in changed if not removed.isdisjoint(before.slots[kind])]
+            if not changed:
+                return before
+        left = ~np.isin(image.slots, [*removed])
         if coupled:
-            left = left[within_capacity(image.scores[left], limits)]
-        lost = None if before is None or coupled else set(gone.tolist())
-        kept = []
-        for kind in range(classes):
-            if lost is not None and before is not None and not lost & set(image.slots[[*before.kept[kind]]].tolist()):
-                kept.append(before.kept[kind])
-                continue
-            self.recomputed += 1
-            kept.append(_suppressed(image, left[image.classes[left] == kind], limits))
+            looked_at = np.flatnonzero(left)
+            left[:] = False
+            left[looked_at[within_capacity(image.scores[looked_at], limits)]] = True
+        self.recomputed += len(changed)
+        kept = [() for _ in groups] if before is None else list(before.kept)
+        slots = [frozenset[int]() for _ in groups] if before is None else list(before.slots)
+        for kind in changed:
+            kept[kind] = groups[kind].survivors(left)
+            slots[kind] = frozenset(image.slots[[*kept[kind]]].tolist())
         best = _best(image, kept, limits.kept)
         matched = tuple(
             before.matched[kind]
             if before is not None and before.best[kind] == best[kind]
             else _match(image, kind, best[kind])
-            for kind in range(classes)
+            for kind in range(len(groups))
         )
-        return _Image(tuple(kept), best, matched)
-
-
-def _suppressed(image: ImageBoxes, own: NDArray[np.intp], limits: Limits) -> tuple[int, ...]:
-    """What stays of the candidates of one class, however many they are."""
-    alone = replace(limits, kept=len(own) + 1)
-    stay = survivors(image.scores[own], image.classes[own], image.boxes[own], alone)
-    return tuple(own[stay].tolist())
+        return _Image(tuple(kept), tuple(slots), best, matched)
 
 
 def _best(image: ImageBoxes, kept: list[tuple[int, ...]], most: int) -> tuple[tuple[int, ...], ...]:
     """The best of an image over all classes: those that suppression would have given first."""
-    together = np.array(sorted(index for own in kept for index in own), dtype=np.intp)
-    if len(together) <= most:
+    if sum(map(len, kept)) <= most:
         return tuple(kept)
+    together = np.array(sorted(index for own in kept for index in own), dtype=np.intp)
     best = set(together[np.argsort(-image.scores[together], kind="stable")[:most]].tolist())
     return tuple(tuple(index for index in own if index in best) for own in kept)
 

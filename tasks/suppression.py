@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,22 +50,36 @@ def survivors(
     """
     order = np.argsort(-scores, kind="stable")
     classes = classes[order]
-    left, top, right, bottom = boxes[order].T
-    area = (right - left) * (bottom - top)
+    own = sides(boxes[order])
     alive = np.ones(len(order), dtype=bool)
     stay: list[int] = []
-    overlap = np.float32(limits.overlap)
     for best in range(len(order)):
         if not alive[best]:
             continue
         stay.append(int(order[best]))
         if len(stay) == limits.kept:
             break
-        width = np.minimum(right, right[best]) - np.maximum(left, left[best])
-        height = np.minimum(bottom, bottom[best]) - np.maximum(top, top[best])
-        shared = np.maximum(width, np.float32(0)) * np.maximum(height, np.float32(0))
-        alive &= ~((classes == classes[best]) & (shared > overlap * (area + area[best] - shared)))
+        alive &= ~((classes == classes[best]) & strikes([one[best] for one in own], own, limits.overlap))
     return stay
+
+
+Sides = Sequence[NDArray[np.float32]]
+"""Left, top, right, bottom and area of boxes."""
+
+
+def sides(boxes: NDArray[np.float32]) -> Sides:
+    """Of corners (n, 4)."""
+    left, top, right, bottom = boxes.T
+    return left, top, right, bottom, (right - left) * (bottom - top)
+
+
+def strikes(best: Sides, others: Sides, overlap: float) -> NDArray[np.bool_]:
+    """Which other boxes a better one of their class strikes out; arrays of all broadcast."""
+    width = np.minimum(best[2], others[2]) - np.maximum(best[0], others[0])
+    height = np.minimum(best[3], others[3]) - np.maximum(best[1], others[1])
+    shared = np.maximum(width, np.float32(0)) * np.maximum(height, np.float32(0))
+    found: NDArray[np.bool_] = shared > np.float32(overlap) * (others[4] + best[4] - shared)
+    return found
 
 
 def suppress(
