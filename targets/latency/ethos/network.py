@@ -65,5 +65,5 @@ def _decibels(converted: Converted, known: Mapping[str, Any]) -> float:
     for given, port in zip(run_file(converted, known_inputs(converted, known)), converted.outputs, strict=True):
         wanted = as_stored(known[port.node], port).astype(np.float64)
         off = np.mean((given - wanted) ** 2)
-        found.append(np.inf if off == 0 else 10 * np.log10(max(wanted.var(), 1.0) / off))
+        found.append(np.inf if off == 0 else 10 * np.log10(max(wanted.var(), 1e-30) / off))
     return float(min(found))
