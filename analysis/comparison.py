@@ -14,7 +14,7 @@ from blockfront.analysis.figure_style import source_words
 from blockfront.analysis.frame import require_comparable, tidy, usable
 from blockfront.analysis.metrics import OBJECTIVES, Objectives
 from blockfront.analysis.pareto import front
-from blockfront.analysis.precision import precision_gains, precision_pair, precision_sentences
+from blockfront.analysis.precision import compare_precisions, precision_sentences
 from blockfront.analysis.speedup import accuracy_levels, speedups
 from blockfront.errors import UsageError
 from blockfront.results import Metric
@@ -82,12 +82,9 @@ def comparison_sentences(comparison: Comparison) -> list[str]:
         lost = [_penalty(other, family, best[other], comparison.speedups[other], label) for other in others]
         if any(lost):
             sentences.append(f"{family}, the best on {name}, takes {'; '.join(filter(None, lost))}.")
-    pair = precision_pair(comparison.studies, comparison.objectives)
-    if pair is not None:
-        frames = [comparison.studies[name] for name in pair]
-        formats = [next(iter(set(tidy(frame)["precision"]) - {""})) for frame in frames]
-        gains = precision_gains(*frames, comparison.objectives)
-        sentences += precision_sentences(gains, formats, comparison.objectives)
+    formats = compare_precisions(comparison.studies, comparison.objectives)
+    if formats is not None:
+        sentences += precision_sentences(formats, comparison.objectives)
     return sentences
 
 

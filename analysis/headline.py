@@ -28,6 +28,10 @@ def headline(df: pd.DataFrame, objectives: Objectives = OBJECTIVES, draws: int =
     known, both = usable(df, cost.key), usable(df, cost.key, value.key)
     if table.empty:
         return ["No networks yet."]
+    if known.empty and (table["state"] == "rejected").any():
+        reasons = ", ".join(sorted(set(table["rejected"]) - {""}))
+        rejected = f"{(table['state'] == 'rejected').sum()} of {counted(len(table), 'network')}"
+        return [f"Nothing to compare: {rejected} did not meet their space's constraints ({reasons})."]
     if known.empty:
         return [f"No {cost.label} yet: none of the {counted(len(table), 'network')} has any, so there is no front."]
     if both.empty:
@@ -118,7 +122,7 @@ def stopped_sentence(df: pd.DataFrame, objectives: Objectives = OBJECTIVES) -> l
     loss = f"would be {found.loss:.1%} larger" if math.isfinite(found.loss) else "is not known"
     return [
         f"Training stopped early for {found.stopped} of {counted(found.networks, 'network')}, after {found.epochs:.0%} "
-        f"of all epochs: had each reached the upper end of its 95 % forecast, the front's hypervolume {loss}. A "
+        f"of all epochs: had each reached the upper end of its 80 % forecast, the front's hypervolume {loss}. A "
         "family's own hypervolume, bests and ratios of cost know finished networks alone."
     ]
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from blockfront.analysis.frame import APART, usable
+from blockfront.analysis.frame import APART, tidy, usable
 from blockfront.analysis.metrics import OBJECTIVES, Objectives
 from blockfront.analysis.seeds import drawn_gains
 from blockfront.analysis.speedup import accuracy_levels, least_costs, mean_ratio, speedups
@@ -35,6 +36,30 @@ def precision_pair(studies: Mapping[str, pd.DataFrame], objectives: Objectives =
         if PLAIN in names and others:
             return names[PLAIN], others[0]
     return None
+
+
+@dataclass(frozen=True)
+class TwoPrecisions:
+    """Two studies that differ in their number format alone, float32 first: their names, formats and tables, and the
+    `gains` of `precision_gains`."""
+
+    names: tuple[str, str]
+    formats: tuple[str, str]
+    together: pd.DataFrame
+    gains: pd.DataFrame
+
+
+def compare_precisions(
+    studies: Mapping[str, pd.DataFrame], objectives: Objectives = OBJECTIVES
+) -> TwoPrecisions | None:
+    """The first two of the studies that `precision_pair` names; None where there are none."""
+    names = precision_pair(studies, objectives)
+    if names is None:
+        return None
+    before, after = (tidy(studies[name]) for name in names)
+    gains = precision_gains(before, after, objectives)
+    form = str(usable(after, objectives.cost)["precision"].iloc[0])
+    return TwoPrecisions(names, (PLAIN, form), pd.concat([before, after], ignore_index=True), gains)
 
 
 def precision_gains(
@@ -72,10 +97,10 @@ def precision_gains(
     return result.sort_values(["gain", "family"], ascending=[False, True], ignore_index=True)
 
 
-def precision_sentences(gains: pd.DataFrame, formats: Sequence[str], objectives: Objectives = OBJECTIVES) -> list[str]:
+def precision_sentences(compared: TwoPrecisions, objectives: Objectives = OBJECTIVES) -> list[str]:
     """What the gains say, in words: how much the second format saves, on which families, and who changes places."""
     cost, value = objectives.metrics
-    before, after = formats
+    (before, after), gains = compared.formats, compared.gains
     known = gains[gains["gain"].notna()]
     if known.empty:
         return [f"Not enough networks in both {before} and {after} to compare the two at equal {value.noun}."]

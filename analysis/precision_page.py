@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 import pandas as pd
 
 from blockfront.analysis.figure_front import plot_front
 from blockfront.analysis.metrics import OBJECTIVES, Objectives
-from blockfront.analysis.precision import precision_gains, precision_pair, precision_sentences
+from blockfront.analysis.precision import compare_precisions, precision_sentences
 from blockfront.analysis.report_page import Figures, Html, table, tag
 from blockfront.results import MISSING
 
@@ -28,18 +28,16 @@ def precision_section(
     families: Sequence[str] | None = None,
 ) -> Html | None:
     """The section of the first two studies that differ in their number format alone; None where there are none."""
-    names = precision_pair(studies, objectives)
-    if names is None:
+    compared = compare_precisions(studies, objectives)
+    if compared is None:
         return None
     cost, value = objectives.metrics
-    frames = [studies[name] for name in names]
-    formats = [next(iter(set(frame["precision"]) - {""})) for frame in frames]
-    gains = precision_gains(*frames, objectives)
+    formats = compared.formats
     caption = (
         f"{value.noun[0].upper()}{value.noun[1:]} against {cost.label} in {formats[0]} (pale) and {formats[1]}: each "
         f"format has its own fronts. {objectives.up} and left is better."
     )
-    figure = plot_front(pd.concat(frames, ignore_index=True), cost.key, value.key, families=families)
+    figure = plot_front(compared.together, cost.key, value.key, families=families)
     lines = [
         [
             row["family"],
@@ -48,16 +46,14 @@ def precision_section(
             row["levels"],
             _gain(row),
         ]
-        for row in gains.to_dict("records")
+        for row in compared.gains.to_dict("records")
     ]
     columns = ["family", *(f">networks in {form}" for form in formats), *(f">place in {form}" for form in formats)]
     columns += [">levels", f">times less {cost.label} in {formats[1]}"]
-    sentences = tag(
-        "ul", *(tag("li", line) for line in precision_sentences(gains, formats, objectives)), class_="headline"
-    )
+    sentences = tag("ul", *(tag("li", line) for line in precision_sentences(compared, objectives)), class_="headline")
     return tag(
         "section",
-        tag("h2", f"{formats[0]} and {formats[1]}: {' and '.join(names)}"),
+        tag("h2", f"{formats[0]} and {formats[1]}: {' and '.join(compared.names)}"),
         sentences,
         figures.add(figure, caption, caption),
         table(f"What {formats[1]} saves, at equal {value.noun}", columns, lines),
@@ -70,7 +66,7 @@ def _place(place: float) -> str:
     return f"{place:.0f}" if math.isfinite(place) else MISSING
 
 
-def _gain(row: Mapping[str, float]) -> str:
+def _gain(row: Mapping[Hashable, float]) -> str:
     if not math.isfinite(row["gain"]):
         return MISSING
     return f"{row['gain']:.2f} [{row['gain_low']:.2f}, {row['gain_high']:.2f}]"

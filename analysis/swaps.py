@@ -33,7 +33,7 @@ def swaps(
     columns += ["trained", "difference", "difference_low", "difference_high"]
     rows = []
     for family in costs.columns.drop(reference, errors="ignore") if reference in costs else ():
-        logs = np.log(costs[family] / costs[reference]).dropna().to_numpy(dtype=np.float64)
+        logs = np.log((costs[family] / costs[reference]).dropna().to_numpy(dtype=np.float64))
         known = family in values and reference in values
         steps = (values[family] - values[reference]).dropna().to_numpy(dtype=np.float64) if known else np.empty(0)
         ratio = [math.exp(end) for end in _mean(logs, draws, seed)]

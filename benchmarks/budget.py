@@ -18,15 +18,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-import blockfront
 from blockfront.analysis import front_mask, hypervolume
 from blockfront.analysis.pareto import front_masks
 from blockfront.analysis.statistics import percentile95, present
 from blockfront.console.tables import print_table
 from blockfront.design_space import DesignSpace, Stage, choice, integer
-from blockfront.study.storage import open_study, opened
-from blockfront.study.trials import network_trials
+from blockfront.files import write_atomically
+from blockfront.results.intervals import Z95
 from blockfront.sweep.forecasting import Contender, choose_pilots, foresee, going_on, rungs
+from blockfront.training import choose_recipe, get_dataset, seeded, train
 
 space = DesignSpace(
     "ten",
@@ -45,38 +45,29 @@ Run = list[dict[str, Any]]
 
 
 def record(arguments: argparse.Namespace) -> None:
-    """Train all networks to the end, and write their curves."""
-    runs = {}
+    """Train all networks to the end, once each seed, and write their curves; what the file has is not trained again."""
+    dataset = get_dataset(arguments.dataset)
+    recipe = choose_recipe("quick", dataset.ref, [*(arguments.set or ()), f"epochs={arguments.epochs}"])
+    runs = json.loads(arguments.file.read_text()) if arguments.file.is_file() else {}
     for seed in range(arguments.seeds):
-        study = f"curves-{seed}"
-        frame = blockfront.sample(
-            n=arguments.n,
-            space=f"{__file__}:space",
-            target="rk3399",
-            runner="roofline",
-            cost="macs",
-            dataset=arguments.dataset,
-            epochs=arguments.epochs,
-            changes=tuple(arguments.set or ()),
-            keep="none",
-            seed=seed,
-            storage=arguments.storage,
-            study=study,
-        )
-        with opened(arguments.storage) as storage:
-            trials = network_trials(open_study(storage, study))
-            curves = {one.user_attrs["network"]["id"]: one.user_attrs["trainings"][0]["curve"] for one in trials}
-        runs[seed] = [
-            {
-                "family": row.family,
-                "macs": int(row.macs),
-                "curve": [round(value, 4) for value in curves[row.network_id]],
-                "top1": row.top1,
-                "standard_error": (row.top1_ci95_high - row.top1_ci95_low) / 2 / 1.96,
-            }
-            for row in frame[frame["state"] == "complete"].itertuples()
-        ]
-    arguments.file.write_text(json.dumps(runs, separators=(",", ":")))
+        run = runs.setdefault(str(seed), [])
+        for index in range(len(run), arguments.n):
+            network = space.sample(seed, index)
+            with seeded(seed, 1):
+                found = train(network.build(), dataset, recipe, resolution=network.resolution, seed=seed)
+            top1 = found.scores["top1"]
+            assert top1.low is not None
+            assert top1.high is not None
+            run.append(
+                {
+                    "family": network.family,
+                    "macs": network.cost.macs,
+                    "curve": [round(value, 4) for value in found.curve],
+                    "top1": top1.value,
+                    "standard_error": round((top1.high - top1.low) / 2 / Z95, 5),
+                }
+            )
+            write_atomically(arguments.file, json.dumps(runs, separators=(",", ":")))
 
 
 def replay(run: Run, budget: int | None = None) -> tuple[NDArray[np.bool_], int]:
@@ -131,7 +122,6 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--dataset", default="fashion_mnist")
     parser.add_argument("--set", action="append", metavar="FIELD=VALUE", help="change a field of the recipe")
-    parser.add_argument("--storage", default="curves.db")
     arguments = parser.parse_args()
     if arguments.action == "record":
         record(arguments)

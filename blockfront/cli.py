@@ -16,6 +16,7 @@ import blockfront
 from blockfront.commands import (
     board,
     calibrate,
+    check,
     compare,
     doctor,
     handing,
@@ -60,6 +61,7 @@ for _command in (
     calibrate.calibrate,
     verify.verify,
     take.take,
+    check.check,
     lists.targets,
     lists.blocks,
     lists.spaces,

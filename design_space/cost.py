@@ -19,7 +19,7 @@ from torch.utils.flop_counter import flop_registry
 from blockfront.blocks import create_block
 from blockfront.blocks.deployment import deploy, fuse_branches
 from blockfront.design_space.build import build_head, build_stem
-from blockfront.design_space.detector import Levels
+from blockfront.design_space.detector import LevelHeads
 from blockfront.design_space.detector_head import DetectorHead
 from blockfront.design_space.spec import BlockOptions, Head, StageSpec, Stem
 from blockfront.results.cost import Cost
@@ -68,7 +68,7 @@ def detector_cost(head: DetectorHead, widths: tuple[int, ...], sides: tuple[int,
         for number, (width, side) in enumerate(zip(widths, sides, strict=True))
     )
     with torch.device("meta"):
-        cost, _ = _run_counted(fuse_branches(Levels(head, widths, num_classes)), Signature(inputs).zeros())
+        cost, _ = _run_counted(fuse_branches(LevelHeads(head, widths, num_classes)), Signature(inputs).zeros())
     return replace(cost, head_macs=cost.macs)
 
 

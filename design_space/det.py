@@ -51,6 +51,11 @@ class DetectionNetwork(ImageNetwork):
         """How many anchors an image has."""
         return self.head.boxes(self._backbone[1])
 
+    @property
+    def maps(self) -> tuple[int, ...]:
+        """Height and width of each level."""
+        return self.head.maps(self._backbone[1])
+
     @cached_property
     def _backbone(self) -> tuple[Cost, tuple[int, ...]]:
         return backbone_cost(self.resolution, self.stem, self.stages)

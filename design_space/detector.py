@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import accumulate
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +23,8 @@ PRIOR = 0.01
 class Detector(nn.Module):
     """A backbone that hands out its stages, and a head; parameters of the backbone are named as a classifier's."""
 
+    anchors: Tensor
+
     def __init__(
         self, stem: Stem, stages: tuple[StageSpec, ...], head: DetectorHead, num_classes: int, sides: tuple[int, ...]
     ) -> None:
@@ -29,7 +32,7 @@ class Detector(nn.Module):
         self.stem = build_stem(stem)
         self.blocks = build_blocks(stem.width, stages)
         self.ends = list(accumulate(stage.depth for stage in stages))[-head.stages :]
-        self.head = Levels(head, [stage.width for stage in stages[-head.stages :]], num_classes)
+        self.head = LevelHeads(head, [stage.width for stage in stages[-head.stages :]], num_classes)
         self.background = head.background
         self.register_buffer("anchors", head.anchors(sides), persistent=False)
         initialize(self)
@@ -42,7 +45,8 @@ class Detector(nn.Module):
             x = self.blocks[start:end](x)
             found.append(x)
             start = end
-        return AnchorOutputs(*self.head(*found), self.anchors, self.background)
+        logits, deltas = self.head(*found)
+        return AnchorOutputs(logits, deltas, self.anchors, self.background)
 
 
 class AnchorsApart(nn.Module):
@@ -57,7 +61,7 @@ class AnchorsApart(nn.Module):
         return {"logits": outputs.logits, "deltas": outputs.deltas}
 
 
-class Levels(nn.Module):
+class LevelHeads(nn.Module):
     """All that follows a backbone: pyramid, extra levels, and what gives classes and boxes of each level.
 
     What no level with slots needs has no layers. Modules are named by the number of their level, so that a head with
@@ -73,10 +77,10 @@ class Levels(nn.Module):
         lateral = [level for level in range(stages) if head.fpn and level >= min(used[0], stages - 1)]
         smooth = [level for level in lateral if level in used or (level == stages - 1 and self.last >= stages)]
         self.lateral = _by_level({level: conv(widths[level], head.fpn, 1, act=False) for level in lateral})
-        self.smooth = _by_level({level: spatial(head.fpn, head.fpn, dense, pointwise=False) for level in smooth})
+        self.smooth = _by_level({level: three_by_three(head.fpn, head.fpn, dense, pointwise=False) for level in smooth})
         width = [head.fpn or own for own in widths] + list(head.extras)
         self.extra = _by_level(
-            {level: _extra(*width[level - 1 : level + 1], dense) for level in range(stages, self.last + 1)}
+            {level: _extra(width[level - 1], width[level], dense) for level in range(stages, self.last + 1)}
         )
         if head.kind == "retina":
             slots = len(head.slots[used[0]])
@@ -98,7 +102,7 @@ class Levels(nn.Module):
         for level, slots in enumerate(self.spec.slots):
             if not slots:
                 continue
-            layers = self.shared if self.spec.kind == "retina" else self.own[str(level)]
+            layers: Any = self.shared if self.spec.kind == "retina" else self.own[str(level)]
             for layer, into, each in zip(layers, parts, (self.classes, 4), strict=True):
                 found = layer(levels[level])
                 # Slots of one place lie next to each other.
@@ -124,7 +128,7 @@ class Levels(nn.Module):
 
     def prefer_background(self) -> None:
         """Weights and biases of the last layers by which every anchor is most likely no object's."""
-        pairs = [self.shared] if self.spec.kind == "retina" else list(self.own.values())
+        pairs: list[Any] = [self.shared] if self.spec.kind == "retina" else list(self.own.values())
         for classes, boxes in pairs:
             for last in (classes[-1], boxes[-1]):
                 nn.init.normal_(last.weight, std=0.01)
@@ -143,7 +147,7 @@ def conv(in_chs: int, out_chs: int, kernel: int, stride: int = 1, groups: int = 
     return nn.Sequential(layer, nn.BatchNorm2d(out_chs), *([nn.ReLU6()] if act else []))
 
 
-def spatial(in_chs: int, out_chs: int, dense: bool, stride: int = 1, pointwise: bool = True) -> nn.Sequential:
+def three_by_three(in_chs: int, out_chs: int, dense: bool, stride: int = 1, pointwise: bool = True) -> nn.Sequential:
     """A 3x3 convolution, dense or depthwise, the latter with a pointwise one behind it unless told otherwise."""
     if dense:
         return conv(in_chs, out_chs, 3, stride)
@@ -159,13 +163,13 @@ def predictor(in_chs: int, outputs: int, dense: bool) -> nn.Sequential:
 
 
 def _tower(head: DetectorHead, outputs: int) -> nn.Sequential:
-    towers = [layer for _ in range(head.towers) for layer in spatial(head.fpn, head.fpn, False)]
+    towers = [layer for _ in range(head.towers) for layer in three_by_three(head.fpn, head.fpn, False)]
     return nn.Sequential(*towers, *predictor(head.fpn, outputs, False))
 
 
 def _extra(in_chs: int, out_chs: int, dense: bool) -> nn.Sequential:
     half = out_chs // 2
-    return nn.Sequential(conv(in_chs, half, 1), spatial(half, out_chs, dense, stride=2))
+    return nn.Sequential(conv(in_chs, half, 1), three_by_three(half, out_chs, dense, stride=2))
 
 
 def _by_level(modules: dict[int, nn.Module]) -> nn.ModuleDict:

@@ -144,9 +144,8 @@ class DetectorHead:
 def _shape(kind: HeadKind, place: int, size: float, larger: float) -> tuple[float, float]:
     """Width and height of one slot of a level with this size, before one with a larger one."""
     if kind == "retina":
-        ratio, step = divmod(place, 3)
-        size, ratio = size * (larger / size) ** (step / 3), RETINA_RATIOS[ratio]
+        ratio, step = RETINA_RATIOS[place // 3], (place % 3) / 3
     else:
-        step, number = divmod(place, len(RATIOS))
-        size, ratio = size * (larger / size) ** (0, 1 / 2, 1 / 4)[step], RATIOS[number]
+        ratio, step = RATIOS[place % len(RATIOS)], (0, 1 / 2, 1 / 4)[place // len(RATIOS)]
+    size *= (larger / size) ** step
     return size / math.sqrt(ratio), size * math.sqrt(ratio)

@@ -164,7 +164,8 @@ def detect(resolution: int = 96, num_classes: int = 6) -> DetectorSpace:
     and four more, with the same in proportion to the pixels. Stems always stride, for most of the MACs would be theirs
     otherwise.
     """
-    small = resolution <= 128
+    small, pixels = resolution <= 128, (resolution / 96) ** 2
+    levels, extras = (3, (64,)) if small else (2, (256, 256, 128, 128))
     kernel, expansion = choice(3, 5), choice(2, 3, 4)
 
     def stage(depth: Dimension, width: Dimension) -> Stage:
@@ -183,10 +184,8 @@ def detect(resolution: int = 96, num_classes: int = 6) -> DetectorSpace:
             stage(integer(1, 3), integer(96, 160, step=16)),
         ],
         multiplier=choice(0.25, 0.5, 1, 2, 4),
-        detector=DetectorHead.of(
-            "ssdlite", *((3, (64,)) if small else (2, (256, 256, 128, 128))), fpn=48 if small else 96
-        ),
-        constraints={"macs": tuple(bound * (resolution / 96) ** 2 for bound in (5e6, 25e6))},
+        detector=DetectorHead.of("ssdlite", stages=levels, extras=extras, fpn=48 if small else 96),
+        constraints={"macs": (5e6 * pixels, 25e6 * pixels)},
     )
 
 

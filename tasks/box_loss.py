@@ -13,8 +13,8 @@ NEGATIVES = 3
 ALPHA, GAMMA = 0.25, 2.0
 
 
-def match(anchors: Tensor, boxes: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-    """The object of each anchor (N, B), -1 for none, and its overlap with the best one (N, B).
+def match_anchors(anchors: Tensor, boxes: Tensor, valid: Tensor) -> Tensor:
+    """The object of each anchor (N, B), -1 for none.
 
     Of `boxes` (N, G, 4), corners, only `valid` ones (N, G) count. An anchor learns the object it overlaps most by at
     least a half; then each object in its order gets the anchor that overlaps it most, whatever that had before
@@ -28,7 +28,7 @@ def match(anchors: Tensor, boxes: Tensor, valid: Tensor) -> tuple[Tensor, Tensor
     for number in range(boxes.shape[1]):
         own = forced[:, number]
         objects[rows, own] = torch.where(valid[:, number], number, objects[rows, own])
-    return objects, best
+    return objects
 
 
 def box_loss(outputs: AnchorOutputs, classes: Tensor, boxes: Tensor, ignored: Tensor) -> Tensor:
@@ -42,7 +42,7 @@ def box_loss(outputs: AnchorOutputs, classes: Tensor, boxes: Tensor, ignored: Te
     logits = outputs.logits.float()
     count = logits.shape[-1] - outputs.background
     valid = (classes >= 0) & ~ignored
-    objects, _ = match(outputs.anchors, boxes, valid)
+    objects = match_anchors(outputs.anchors, boxes, valid)
     positive = objects >= 0
     own = objects.clamp(min=0)
     crowded = overlaps(boxes, corners(outputs.anchors), of_second=True)

@@ -21,37 +21,35 @@ class Limits:
     kept: int = 200
 
 
-def candidates(scores: NDArray[np.float32], limits: Limits) -> NDArray[np.intp]:
-    """Indices into the flat `scores` (B, C) of those above the threshold, in ascending order, at most the capacity.
+def within_capacity(scores: NDArray[np.float32], limits: Limits) -> NDArray[np.intp]:
+    """Indices of the scores (n,) that are looked at, in ascending order: all, or the best of more than the capacity.
 
-    Where there are more, scores are sorted into `BINS` equal bins: whole bins from the best one down as long as they
-    fit, then as many as still fit of the next, by index.
+    Then scores are sorted into `BINS` equal bins: whole bins from the best one down as long as they fit, then as many
+    as still fit of the next, by index.
     """
-    flat = scores.ravel()
-    found = np.flatnonzero(flat > np.float32(limits.threshold))
-    if len(found) <= limits.candidates:
-        return found
-    bins = np.minimum((flat[found] * np.float32(BINS)).astype(np.intp), BINS - 1)
+    if len(scores) <= limits.candidates:
+        return np.arange(len(scores))
+    bins = np.minimum((scores * np.float32(BINS)).astype(np.intp), BINS - 1)
     from_above = np.cumsum(np.bincount(bins, minlength=BINS)[::-1])[::-1]
     lowest = int(np.argmax(from_above <= limits.candidates)) if from_above[-1] <= limits.candidates else BINS
     whole = bins >= lowest
     partly = np.flatnonzero(bins == lowest - 1)[: limits.candidates - int(whole.sum())]
     whole[partly] = True
-    return found[whole]
+    return np.flatnonzero(whole)
 
 
-def suppress(
-    scores: NDArray[np.float32], boxes: NDArray[np.float32], limits: Limits
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows and classes of the boxes that stay, best first, of scores (B, C) and corners (B, 4).
+def survivors(
+    scores: NDArray[np.float32], classes: NDArray[np.intp], boxes: NDArray[np.float32], limits: Limits
+) -> list[int]:
+    """Which of some candidates stay, best first: their indices.
 
-    Of equal scores the first by row, then by class, comes first. In float32, without a division: a box goes where its
-    intersection with a better one of its class is above `overlap` times their union.
+    Candidates (n,) with corners (n, 4) come by row, then by class, which is the order of equal scores. In float32,
+    without a division: a box goes where its intersection with a better one of its class is above `overlap` times their
+    union.
     """
-    found = candidates(scores, limits)
-    order = found[np.argsort(-scores.ravel()[found], kind="stable")]
-    rows, classes = np.divmod(order, scores.shape[1])
-    left, top, right, bottom = boxes[rows].T
+    order = np.argsort(-scores, kind="stable")
+    classes = classes[order]
+    left, top, right, bottom = boxes[order].T
     area = (right - left) * (bottom - top)
     alive = np.ones(len(order), dtype=bool)
     stay: list[int] = []
@@ -59,11 +57,22 @@ def suppress(
     for best in range(len(order)):
         if not alive[best]:
             continue
-        stay.append(best)
+        stay.append(int(order[best]))
         if len(stay) == limits.kept:
             break
         width = np.minimum(right, right[best]) - np.maximum(left, left[best])
         height = np.minimum(bottom, bottom[best]) - np.maximum(top, top[best])
         shared = np.maximum(width, np.float32(0)) * np.maximum(height, np.float32(0))
         alive &= ~((classes == classes[best]) & (shared > overlap * (area + area[best] - shared)))
+    return stay
+
+
+def suppress(
+    scores: NDArray[np.float32], boxes: NDArray[np.float32], limits: Limits
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows and classes of the boxes that stay, best first, of scores (B, C) and corners (B, 4)."""
+    flat = np.flatnonzero(scores.ravel() > np.float32(limits.threshold))
+    flat = flat[within_capacity(scores.ravel()[flat], limits)]
+    rows, classes = np.divmod(flat, scores.shape[1])
+    stay = survivors(scores.ravel()[flat], classes, boxes[rows], limits)
     return rows[stay], classes[stay]

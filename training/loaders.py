@@ -169,7 +169,7 @@ def _loader(
     batch_size: int,
     workers: int,
     training: bool = False,
-) -> Loader:
+) -> DataLoader[tuple[Tensor, Tensor]]:
     pictures = ReadablePictures(images, views.levels)
     pictures.transform = transform
     collate = Collate(targets)

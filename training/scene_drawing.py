@@ -74,18 +74,18 @@ def _visible(mask: NDArray[np.bool_], kind: int, size: int) -> SceneObject | Non
 def _background(random: np.random.Generator) -> Pixels:
     base = random.uniform(0.2, 0.8, 3)
     layers = [(int(random.integers(2, 6)), 0.25), (int(random.integers(8, 25)), 0.1)]
-    scene = np.broadcast_to(base, (SIDE, SIDE, 3)).astype(np.float32)
+    scene: Pixels = np.broadcast_to(base, (SIDE, SIDE, 3)).astype(np.float32)
     for cells, strength in layers:
         noise = random.uniform(-1, 1, (3, cells, cells)).astype(np.float32)
         smooth = [np.asarray(Image.fromarray(one).resize((SIDE, SIDE), Image.Resampling.BICUBIC)) for one in noise]
-        scene = scene + strength * np.stack(smooth, axis=-1)
+        scene += np.float32(strength) * np.stack(smooth, axis=-1)
     return scene.clip(0, 1).astype(np.float32)
 
 
 def _place(random: np.random.Generator, placed: list[tuple[int, int, int, int]]) -> tuple[int, int, int, int]:
     """Corners of a new object: of the tries the first that overlaps no other much, or the last."""
     for _ in range(TRIES):
-        side = math.exp(random.uniform(*map(math.log, SIZES))) * SIDE
+        side = math.exp(random.uniform(math.log(SIZES[0]), math.log(SIZES[1]))) * SIDE
         stretch = math.exp(random.uniform(-math.log(2), math.log(2)) / 2)
         width, height = (min(max(round(one), 6), SIDE) for one in (side * stretch, side / stretch))
         left, top = int(random.integers(SIDE - width + 1)), int(random.integers(SIDE - height + 1))
@@ -152,4 +152,4 @@ def _shape(kind: int, width: int, height: int) -> Pixels:
         case "ring":
             draw.ellipse((0, 0, right, bottom), fill=255)
             draw.ellipse((0.3 * right, 0.3 * bottom, 0.7 * right, 0.7 * bottom), fill=0)
-    return np.asarray(image.reduce(FINER), dtype=np.float32) / 255
+    return np.asarray(image.reduce(FINER), dtype=np.float32) / np.float32(255)

@@ -31,7 +31,9 @@ def write_scenes(folder: Path, counts: dict[str, int]) -> None:
     categories = [{"id": number, "name": name} for number, name in enumerate(CLASSES, 1)]
     for part, (name, count) in enumerate(counts.items()):
         (folder / "images" / name).mkdir(parents=True)
-        images, annotations, marks = [], [], []
+        images: list[dict[str, object]] = []
+        annotations: list[dict[str, object]] = []
+        marks = []
         for index in range(count):
             pixels, objects = draw_scene(part, index)
             file = f"{index:06}.png"

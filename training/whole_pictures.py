@@ -18,7 +18,7 @@ from blockfront.training.targets import Mirrored, mirror_half
 class ChangedBatches:
     """Batches of a loader; with `mirrored` half of the images are mirrored, and `erase` takes a batch."""
 
-    loader: DataLoader[Any]
+    loader: DataLoader[tuple[Tensor, Tensor]]
     mirrored: Mirrored | None
     erase: Callable[[Tensor], Tensor] | None
 

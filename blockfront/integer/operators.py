@@ -30,10 +30,10 @@ _EXACT_PRODUCTS = 2**24 // (255 * 127)
 
 
 def _operator(schema: str) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
-    """Register a function under the schema of its name; the same code gives shapes on torch's meta device."""
+    """Register a function as the operator of its name, with a schema; it gives shapes on the meta device as well."""
 
     def register(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        name = function.__name__
+        name = function.__name__.removeprefix("_")
         _LIBRARY.define(f"{name}{schema}")
         _LIBRARY.impl(name, function, "CompositeExplicitAutograd")
         return function
@@ -58,14 +58,14 @@ def _scaled(total: Tensor, bias: Tensor, multiplier: Tensor, axis: int) -> Tenso
 
 
 @_operator(f"(Tensor x, float scale, int zero_point, {_RANGE}) -> Tensor")
-def quantize(x: Tensor, scale: float, zero_point: int, low: int = LOWEST, high: int = HIGHEST) -> Tensor:
+def _quantize(x: Tensor, scale: float, zero_point: int, low: int = LOWEST, high: int = HIGHEST) -> Tensor:
     """float32 to int8: `round(x * float32(1 / scale)) + zero_point`, clamped. Not a number gives the zero point."""
     inverse = torch.tensor(1.0 / scale, dtype=torch.float32).item()
     return _clamp((x.to(torch.float32) * inverse).nan_to_num(0.0), zero_point, low, high)
 
 
 @_operator("(Tensor q, float scale, int zero_point) -> Tensor")
-def dequantize(q: Tensor, scale: float, zero_point: int) -> Tensor:
+def _dequantize(q: Tensor, scale: float, zero_point: int) -> Tensor:
     """int8 to float32: `float32(q - zero_point) * float32(scale)`."""
     return (q.to(torch.float32) - zero_point) * torch.tensor(scale, dtype=torch.float32).item()
 
@@ -74,7 +74,7 @@ def dequantize(q: Tensor, scale: float, zero_point: int) -> Tensor:
     "(Tensor q, Tensor weight, Tensor bias, Tensor multiplier, int input_zero_point, int output_zero_point, "
     f"int[2] stride=1, int[2] padding=0, int[2] dilation=1, int groups=1, {_RANGE}) -> Tensor"
 )
-def convolution(
+def _convolution(
     q: Tensor,
     weight: Tensor,
     bias: Tensor,
@@ -103,7 +103,7 @@ def convolution(
     f"(Tensor q, Tensor weight, Tensor bias, Tensor multiplier, int input_zero_point, int output_zero_point, {_RANGE})"
     " -> Tensor"
 )
-def linear(
+def _linear(
     q: Tensor,
     weight: Tensor,
     bias: Tensor,
@@ -114,12 +114,12 @@ def linear(
     high: int = HIGHEST,
 ) -> Tensor:
     """A linear layer of int8 features (..., I) with int8 weights (O, I): int8 (..., O)."""
-    scaled = linear_float(q, weight, bias, multiplier, input_zero_point)
+    scaled = _linear_float(q, weight, bias, multiplier, input_zero_point)
     return _clamp(scaled, output_zero_point, low, high)
 
 
 @_operator("(Tensor q, Tensor weight, Tensor bias, Tensor multiplier, int input_zero_point) -> Tensor")
-def linear_float(q: Tensor, weight: Tensor, bias: Tensor, multiplier: Tensor, input_zero_point: int) -> Tensor:
+def _linear_float(q: Tensor, weight: Tensor, bias: Tensor, multiplier: Tensor, input_zero_point: int) -> Tensor:
     """The same with float32 results, `float32(sum + bias) * multiplier`: logits, and what a float operator reads."""
     wide = _wide(weight.shape[1])
     total = F.linear(q.to(wide) - input_zero_point, weight.to(wide))
@@ -127,7 +127,7 @@ def linear_float(q: Tensor, weight: Tensor, bias: Tensor, multiplier: Tensor, in
 
 
 @_operator(f"(Tensor a, Tensor b, int multiplier_a, int multiplier_b, int constant, int shift, {_RANGE}) -> Tensor")
-def add(
+def _add(
     a: Tensor,
     b: Tensor,
     multiplier_a: int,
@@ -149,7 +149,7 @@ def add(
     f"(Tensor a, Tensor b, int zero_point_a, int zero_point_b, float multiplier, int output_zero_point, {_RANGE})"
     " -> Tensor"
 )
-def multiply(
+def _multiply(
     a: Tensor,
     b: Tensor,
     zero_point_a: int,
@@ -168,7 +168,7 @@ def multiply(
     "(Tensor q, int[] dim, bool keepdim, int input_zero_point, float multiplier, int output_zero_point, "
     f"{_RANGE}) -> Tensor"
 )
-def mean(
+def _mean(
     q: Tensor,
     dim: Sequence[int],
     keepdim: bool,
@@ -185,7 +185,7 @@ def mean(
 
 
 @_operator("(Tensor q, Tensor table) -> Tensor")
-def lookup(q: Tensor, table: Tensor) -> Tensor:
+def _lookup(q: Tensor, table: Tensor) -> Tensor:
     """Any function of one int8 value: `table[q + 128]`, with `table` int8 (256)."""
     return table[q.to(torch.int64) - LOWEST]
 

@@ -226,7 +226,7 @@ add_columns(
         "optimistic_value",
         "real",
         "",
-        "of a stopped network, the upper end of the 95 % prediction interval of its value after all epochs",
+        "of a stopped network, the upper end of the 80 % prediction interval of its value after all epochs",
         path("stopped.optimistic"),
     ),
     Column("seed", "whole", "", "seed of the sampling, the weights and the training", path("origin.seed")),

@@ -19,7 +19,8 @@ class KernelTime:
 
     `macs` and `bytes` are those of all calls too; `rule` is the schedule's name, None when no rule covered it, and
     `reason` why none did, or which of dlight's rules failed before it; `counts` is what all calls execute, where that
-    was counted. Of a simulated network a kernel is a layer, `rule` "zigzag", or another operator, costed by the data
+    was counted; `products` is how many multiply-adds of its kind the processor's units do in the time of one of
+    float32. Of a simulated network a kernel is a layer, `rule` "zigzag", or another operator, costed by the data
     it moves, `rule` "moves"; `energy_mj` is of all calls. On an NPU `rule` is what takes longest of it, "NPU" or a
     memory.
     """
@@ -34,11 +35,13 @@ class KernelTime:
     counts: Counts | None = None
     energy_mj: float | None = None
     reason: str | None = None
+    products: int = 1
 
 
 @dataclass(frozen=True)
 class Peak:
-    """The most a device does with a latency's threads: 10⁹ operations (a multiply-add is two) and bytes a second.
+    """The most a device does with a latency's threads: 10⁹ operations of float32 (a multiply-add is two) and bytes a
+    second.
 
     `source` says whether the device itself showed it, or the catalogue's figures for its target give it.
     """

@@ -59,7 +59,7 @@ class Stopped:
     """Why a training ended before its last epoch, in words, and the value that it might have reached at best."""
 
     reason: str
-    optimistic: float
+    optimistic: float | None
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def _pilots(journal: Journal, epochs: int) -> set[int]:
 
 def _stops(plan: SweepPlan, journal: Journal, racing: dict[int, Entry], epoch: int) -> list[tuple[Entry, Stopped]]:
     """Which networks in training stop after an epoch, and why."""
-    assert plan.recipe is not None
+    epochs = plan.recipe.epochs if plan.recipe else 0
     value = METRICS[journal.settings.objectives[1]]
     results = journal.results()
     contenders = _contenders(results, journal.settings.objectives)
@@ -68,14 +68,15 @@ def _stops(plan: SweepPlan, journal: Journal, racing: dict[int, Entry], epoch: i
     left = None
     if journal.settings.budget == EPOCHS:
         left = int(plan.request.budget or 0) - sum(_epochs(result) for result in results)
-    going = going_on(outlooks, epoch, plan.recipe.epochs, left)
+    going = going_on(outlooks, epoch, epochs, left)
 
     def told(one: Outlook) -> Stopped:
-        at_best, front = (value.text(value.sign * gain) for gain in (one.optimistic, one.needed))
-        reason = f"at best {at_best}, and the front has {front} at its cost"
-        if not one.hopeless:
-            reason = f"the budget goes to others (at best {at_best})"
-        return Stopped(f"after {epoch} of {plan.recipe.epochs} epochs: {reason}", value.sign * one.optimistic)
+        best = value.sign * (min(one.optimistic, 1.0) if value.is_share else one.optimistic)
+        reason = "the budget goes to others"
+        if one.hopeless:
+            front = value.text(value.sign * one.needed)
+            reason = f"at best {value.text(best)}, and the front has {front} at its cost"
+        return Stopped(f"after {epoch} of {epochs} epochs: {reason}", best if math.isfinite(best) else None)
 
     return [(racing[one.number], told(one)) for one in outlooks if one.number not in going]
 

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 PILOTS = 6
 """Networks that are trained to the end in any case, or a tenth of all where that is more; others are judged by them."""
+BELOW = 0.9
+"""The share of networks that are meant to end below their optimistic gain: the upper end of an 80 % interval."""
 LEAST = 4
 """Finished curves below which any network may yet reach anything."""
 
@@ -32,7 +34,7 @@ class Contender:
 class Outlook:
     """What a network in training is expected to reach, at best, and what the front has at its cost.
 
-    `expected` and `optimistic` are the middle and the upper end of a 95 % prediction interval. `needed` is the largest
+    `expected` and `optimistic` are the middle and the upper end of an 80 % prediction interval. `needed` is the largest
     gain that a network of at most the same cost has or is expected to reach, less a standard error; without one, minus
     infinity.
     """
@@ -124,7 +126,7 @@ def going_on(outlooks: Sequence[Outlook], epoch: int, epochs: int, left: int | N
 def _forecast(
     early: NDArray[np.float64], final: NDArray[np.float64], asked: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The expected final gain of each of `asked`, and the upper end of its 95 % prediction interval."""
+    """The expected final gain of each of `asked`, and the upper end of its prediction interval."""
     from scipy.special import stdtrit  # scipy.stats takes a second
 
     n = len(early)
@@ -137,4 +139,4 @@ def _forecast(
     residuals = final - final.mean() - slope * (early - centre)
     deviation = math.sqrt(float((residuals**2).sum()) / (n - 2))
     leverage = (asked - centre) ** 2 / spread if spread > 0 else 0.0
-    return expected, expected + stdtrit(n - 2, 0.975) * deviation * np.sqrt(1 + 1 / n + leverage)
+    return expected, expected + stdtrit(n - 2, BELOW) * deviation * np.sqrt(1 + 1 / n + leverage)

@@ -8,14 +8,12 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from blockfront.design_space.constraints import why_rejected
 from blockfront.errors import DeviceLost, DeviceUnavailable, RunError
 from blockfront.results.table import row_of
 from blockfront.sweep.cluster import MEASURE
 from blockfront.sweep.pool import Outcome, Pool, WorkerCall
-from blockfront.sweep.quantizing import INT8, Quantization
+from blockfront.sweep.quantizing import INT8
 from blockfront.sweep.stages import Job, compile_network, finish, profile_network, visit
 
 if TYPE_CHECKING:
@@ -78,7 +76,7 @@ def job(plan: SweepPlan, entry: Entry) -> Job:
         threads=plan.threads_per_worker,
         artefact=None if adapted is None else adapted.artefact,
         quantize=plan.settings.quantize,
-        calibration=None if quantized is None else msgspec.convert(quantized.artefact, Quantization).origin,
+        quantization=None if quantized is None else quantized.artefact,
     )
 
 

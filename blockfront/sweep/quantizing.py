@@ -13,11 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from blockfront.digest import digest
-from blockfront.targets.quantization import LayerNoise, Quantizer
+from blockfront.errors import RunError
+from blockfront.targets.quantization import Decibels, LayerNoise, Quantizer
 
 if TYPE_CHECKING:
+    from blockfront.design_space import Network
     from blockfront.results import Score
-    from blockfront.signature import Signature
     from blockfront.training import Dataset, Recipe
 
 INT8 = "int8"
@@ -28,15 +29,18 @@ LEAST_DB = 20
 """A network that keeps less is told: what int8 changes has a tenth of its outputs' amplitude, or more."""
 CALIBRATION_IMAGES = 256
 _BATCH = 64
+_QAT_RATE = 3e-4
 _NOISE_IMAGES = 16
+_SENSITIVE_LAYERS = 3
 
 
 @dataclass(frozen=True)
 class Quantization:
     """How a trained network became int8: one of `QUANTIZE`, the observer of its ranges, and the images they are from.
 
-    `hash` is of the images as the network got them. `float_operators` are what of it stays float32. `layers` says what
-    each layer costs by itself on a few of the images, the worst first.
+    `hash` is of the images as the network got them. `float_operators` are what of it stays float32, with layers
+    that are too sensitive, `float_layers`, by their names. `layers` says what each integer layer costs by itself on a
+    few of the images, the worst first.
     """
 
     method: str
@@ -44,18 +48,20 @@ class Quantization:
     images: int
     hash: str
     float_operators: tuple[str, ...]
+    float_layers: tuple[str, ...] = ()
     layers: tuple[LayerNoise, ...] = ()
 
     @property
     def origin(self) -> str:
         """Where the ranges come from, in words."""
         more = ", and an epoch of training more" if self.method == "qat" else ""
-        return f"{self.images} training images ({self.hash}), {self.observer}{more}"
+        kept = f"; {len(self.float_layers)} layers stay float32" if self.float_layers else ""
+        return f"{self.images} training images ({self.hash}), {self.observer}{more}{kept}"
 
 
 def quantize_trained(
     module: nn.Module,
-    signature: Signature,
+    network: Network,
     dataset: Dataset,
     recipe: Recipe,
     method: str,
@@ -64,21 +70,31 @@ def quantize_trained(
 ) -> dict[str, Any]:
     """The `parts` of a `Result` that training `module` found, with those of its int8 network in their place.
 
-    `module` is what was scored; it is calibrated on training images alone, and both are scored on the test images, on
-    the CPU, whose sums are exact. `where`: `train`'s arguments resolution, threads and seed.
+    `module` is what was scored of `network`; it is calibrated on training images alone, and both are scored on the test
+    images, on the CPU, whose sums are exact. `where`: `train`'s arguments resolution, threads and seed. Raises
+    `RunError` for a network that cannot be trained as `method` asks.
     """
     from blockfront.blocks import deploy
+    from blockfront.design_space.detector import AnchorsApart
     from blockfront.results import Adapted
     from blockfront.targets.quantization import OBSERVERS, calibrated
+    from blockfront.tasks import TASKS
     from blockfront.training import fed
 
     start = time.perf_counter()
     (training,) = parts["trainings"]
     plain, observer = deploy(module), next(iter(OBSERVERS))
+    places = TASKS[network.task].places
+    recorded = AnchorsApart(plain).eval() if places else plain
     with fed(plain, dataset, **{**where, "device": "cpu"}) as feed:
         images = [batch for batch, _ in feed.training(_BATCH, CALIBRATION_IMAGES)]
-        quantizer = calibrated(plain, signature, [(batch,) for batch in images], observer)
+        batches = [(batch,) for batch in images]
+        quantizer = calibrated(recorded, network.signature, batches, observer)
+        if sensitive := _sensitive(quantizer, recorded, images[0]):
+            quantizer = calibrated(recorded, network.signature, batches, observer, sensitive)
         if method == "qat":
+            if places:
+                raise RunError("detectors become int8 by ranges alone: --quantize ptq")
             quantizer = _train_rounded(quantizer, plain, dataset, recipe, where)
         quantized = quantizer.network()
         both = _Both(dataset)
@@ -91,6 +107,7 @@ def quantize_trained(
         images=sum(map(len, images)),
         hash=digest(b"".join(batch.contiguous().numpy().tobytes() for batch in images), 12),
         float_operators=quantized.float_operators,
+        float_layers=sensitive,
         layers=quantizer.noise(images[0][:_NOISE_IMAGES]),
     )
     adapted = Adapted(msgspec.to_builtins(found), both.plain.scores(), both.shares, both.changes)
@@ -100,18 +117,24 @@ def quantize_trained(
     return {**parts, "adaptations": adaptations, "trainings": (trained,)}
 
 
+def _sensitive(quantizer: Quantizer, plain: nn.Module, images: Tensor) -> tuple[str, ...]:
+    """The layers that cost most, where the network keeps less than `LEAST_DB` on training images; else none."""
+    if quantizer.decibels(plain, images) >= LEAST_DB:
+        return ()
+    return tuple(layer.name for layer in quantizer.noise(images[:_NOISE_IMAGES])[:_SENSITIVE_LAYERS])
+
+
 def _train_rounded(
     quantizer: Quantizer, plain: nn.Module, dataset: Dataset, recipe: Recipe, where: Mapping[str, Any]
 ) -> Quantizer:
-    """The same with weights that an epoch more of training has, in which they are rounded, at a tenth of the rate."""
-    from blockfront.errors import RunError
+    """The same with weights that an epoch more of training has, in which they are rounded, at a low rate."""
     from blockfront.training import train
 
     if not quantizer.recorded.batched:
         raise RunError("this network takes images one by one, and cannot be trained as it is rounded: --quantize ptq")
-    rounded = quantizer.rounded()
+    rounded: Any = quantizer.rounded()
     rounded.pretrained_cfg = getattr(plain, "pretrained_cfg", None)
-    train(rounded, dataset, replace(recipe, epochs=1, lr=recipe.lr / 10, ema=None), **where)
+    train(rounded, dataset, replace(recipe, epochs=1, optimizer="adamw", lr=_QAT_RATE, ema=None), **where)
     return quantizer.with_constants(rounded.constants)
 
 
@@ -119,7 +142,6 @@ class _Both:
     """A network in float32 and in int8 on the same test images."""
 
     def __init__(self, dataset: Dataset) -> None:
-        from blockfront.targets.quantization import Decibels
         from blockfront.tasks import TASKS
 
         task = TASKS[dataset.task]
@@ -128,11 +150,16 @@ class _Both:
         self._decibels = Decibels()
         self._images = self._agree = self._lost = self._won = 0
 
-    def add(self, plain: Tensor, quantized: Tensor, targets: Tensor) -> None:
-        """Count a batch."""
+    def add(self, plain: Any, quantized: Any, targets: Tensor) -> None:
+        """Count a batch; of a detector, whose int8 gives logits and boxes by name, the anchors are the plain one's."""
+        if isinstance(quantized, dict):
+            for name, values in quantized.items():
+                self._decibels.add(getattr(plain, name), values)
+            quantized = plain._replace(**quantized)
+        else:
+            self._decibels.add(plain, quantized)
         self.plain.add(plain, targets)
         self.quantized.add(quantized, targets)
-        self._decibels.add(plain, quantized)
         if self._classes:
             before, after = (outputs.argmax(1) for outputs in (plain, quantized))
             self._images += len(targets)

@@ -13,7 +13,7 @@ import msgspec
 
 from blockfront.errors import RunError
 from blockfront.python_file import import_file
-from blockfront.sweep.quantizing import INT8, quantize_trained
+from blockfront.sweep.quantizing import INT8, Quantization, quantize_trained
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,7 +28,7 @@ class Job:
     """One network to work on, by id and text. `files` of the user's own may define its blocks and its task.
 
     `artefact` is what its adaptation found, as JSON, where it has one and was trained. For int8 `quantize` says
-    how a trained network becomes it, and `calibration` by what it did.
+    how a trained network becomes it, and `quantization` is the artefact of how it did, as JSON.
     """
 
     network_id: str
@@ -38,7 +38,7 @@ class Job:
     files: tuple[str, ...] = ()
     artefact: dict[str, Any] | None = None
     quantize: str | None = None
-    calibration: str | None = None
+    quantization: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def train_network(
             }
         if job.quantize is not None and until is None:
             scored = _scored(network, module, parts)
-            parts = quantize_trained(scored, network.signature, dataset, recipe, job.quantize, where, parts)
+            parts = quantize_trained(scored, network, dataset, recipe, job.quantize, where, parts)
     facts = {"network": job.network, "network_id": job.network_id, "recipe": recipe, **parts}
     return Trained(parts, pack_weights(module, facts) if keep and until is None else None, checkpoint)
 
@@ -145,18 +145,21 @@ def deployed(job: Job) -> tuple[Network, nn.Module, Any]:
 def _prepare(job: Job, means: Means) -> Compiled:
     from blockfront.design_space import count_cost
     from blockfront.targets.compiler.threads import use_threads
-    from blockfront.targets.quantization import RANDOM_INPUTS
+    from blockfront.targets.quantization import RANDOM_INPUTS, quantize_untrained
 
     use_threads(job.threads)
     _settle()
     network, module, artefact = deployed(job)
-    program = means.prepare(module, network.signature, job.seed)
     cost = count_cost(module, network.signature) if artefact is not None else network.cost_of(module)
     facts: dict[str, Any] = {"cost": cost}
     if network.adaptation is not None:
         facts["adapted"] = {network.adaptation.name: network.adaptation.origin(artefact)}
     if means.options.precision == INT8:
-        facts["adapted"] = {**facts.get("adapted", {}), "int8": job.calibration or RANDOM_INPUTS}
+        found = None if job.quantization is None else msgspec.convert(job.quantization, Quantization)
+        facts["adapted"] = {**facts.get("adapted", {}), INT8: RANDOM_INPUTS if found is None else found.origin}
+        if found is not None and found.float_layers:
+            module = quantize_untrained(module, network.signature, job.seed, found.float_layers)
+    program = means.prepare(module, network.signature, job.seed)
     return Compiled(program, facts)
 
 

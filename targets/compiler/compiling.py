@@ -39,6 +39,7 @@ from blockfront.targets.compiler.program import Arguments, Kernel, Program
 from blockfront.targets.compiler.randomize import random_constants
 from blockfront.targets.compiler.schedules import kernel_macs
 from blockfront.targets.compiler.threads import use_threads
+from blockfront.targets.hardware.machine import Machine
 from blockfront.targets.hardware.target import Target
 
 PACKAGES = ("apache-tvm", "torch", "timm")
@@ -100,7 +101,7 @@ def compile_model(
         target=target.name,
         threads=threads,
         signature=signature,
-        kernels=describe_kernels(lowered, code.kernels, addresses.contents),
+        kernels=describe_kernels(lowered, code.kernels, addresses.contents, machine),
         peak_memory_bytes=code.peak_memory_bytes + sum(sample.numpy().nbytes for sample in samples),
         samples=tuple(sample.numpy().tobytes() for sample in samples),
         outputs=outputs,
@@ -134,14 +135,18 @@ def _run(code: Code, samples: Sequence[np.ndarray], addresses: Addresses) -> lis
 
 
 def describe_kernels(
-    module: tvm.IRModule, compiled: Mapping[str, CompiledKernel], addresses: Mapping[str, Contents]
+    module: tvm.IRModule,
+    compiled: Mapping[str, CompiledKernel],
+    addresses: Mapping[str, Contents],
+    machine: Machine | None = None,
 ) -> tuple[Kernel, ...]:
-    """What is known of each kernel of a lowered module, as it was compiled; `addresses` are by symbol."""
+    """What is known of each kernel of a lowered module, as it was compiled for `machine`; `addresses` are by symbol."""
     calls = Counter(str(call.args[0].name_hint) for call in kernel_calls(module["main"]))
     constants = constant_arguments(module["main"])
     kernels = []
     for name, function in kernel_functions(module).items():
         arguments = arguments_of(function)
+        of_bytes = any(dtype in ("int8", "uint8") for dtype, _ in arguments)
         kernels.append(
             Kernel(
                 name=name,
@@ -156,6 +161,7 @@ def describe_kernels(
                 addresses=addresses.get(compiled[name].symbol, ()),
                 code_bytes=compiled[name].code_bytes,
                 scratch_bytes=compiled[name].scratch_bytes,
+                products=machine.products if machine is not None and of_bytes else 1,
             )
         )
     return tuple(kernels)

@@ -1,9 +1,4 @@
-"""Operations on bytes that processors have instructions for, and what each of these makes of them.
-
-A kernel is described, scheduled and lowered with these operations, whatever it is for; only what goes to LLVM for a
-target has the instructions of that target in their place, or plain arithmetic where it has none. So the copy that
-verifies a kernel of another processor runs its very loops.
-"""
+"""What processors make of operations on bytes (`byte_operations.py`)."""
 
 from __future__ import annotations
 
@@ -14,76 +9,20 @@ import tvm
 import tvm_ffi
 from tvm import ir, tirx
 
+from blockfront.targets.compiler.byte_operations import (
+    DOT,
+    HALF_OF,
+    LOOKED_UP,
+    OPERATIONS,
+    ROUNDED,
+    WORD_OF,
+    bytes_of_dot,
+    clamped,
+    is_dot,
+    operation,
+)
 from blockfront.targets.hardware.integer import byte_products, has_features
 from blockfront.targets.hardware.machine import WORD
-
-_DOT = {"int8": "blockfront.dot_int8", "uint8": "blockfront.dot_uint8"}
-_ROUNDED = {"int8": "blockfront.rounded_int8", "uint8": "blockfront.rounded_uint8"}
-_LOOKED_UP = {"int8": "blockfront.looked_up_int8", "uint8": "blockfront.looked_up_uint8"}
-_WORD, _HALF = "blockfront.word", "blockfront.half"
-_RANGES = {"int8": (-128, 127), "uint8": (0, 255)}
-_OPERATIONS = (*_DOT.values(), *_ROUNDED.values(), *_LOOKED_UP.values(), _WORD, _HALF)
-for _name in _OPERATIONS:
-    ir.register_op_attr(_name, "TVectorizable", True)
-    ir.register_op_attr(_name, "TScriptPrinterName", _name)
-    ir.register_op_attr(_name, "TCallEffectKind", int(tirx.CallEffectKind.Pure.value))
-
-
-def dot(activations: Any, weights: Any, byte: str) -> Any:
-    """The sum of the products of two words' bytes as int32, four of int32 or two of int16: those of `activations` are
-    of type `byte`, those of `weights` int8."""
-    return tirx.call_intrin("int32", ir.Op.get(_DOT[byte]), activations, weights)
-
-
-def word(*values: Any) -> Any:
-    """Four bytes as one int32, or two as one int16, the first in the lowest place, as they are in memory one after the
-    other."""
-    return tirx.call_intrin(f"int{8 * len(values)}", ir.Op.get(_WORD), *values)
-
-
-def half(value: Any, place: Any) -> Any:
-    """The lower (0) or the higher (1) half of an int32 as int16."""
-    return tirx.call_intrin("int16", ir.Op.get(_HALF), value, place)
-
-
-def bytes_of_dot(expression: Any) -> int:
-    """How many products a `dot` adds; 0 of anything else."""
-    return tvm.DataType(str(expression.args[1].ty.dtype)).bits // 8 if is_dot(expression) else 0
-
-
-def rounded(value: Any, zero_point: Any, low: Any, high: Any) -> Any:
-    """A float32, below 2^31 in size, rounded half to even and moved by an int32, and clamped to the bounds, two bytes,
-    of whose type the result is."""
-    kind = str(low.ty.dtype)
-    return tirx.call_intrin(kind, ir.Op.get(_ROUNDED[kind]), value, zero_point, low, high)
-
-
-def looked_up(value: Any, first: Any) -> Any:
-    """A byte by the table of 256, in the order of bytes, whose first element is loaded by `first`."""
-    kind = str(value.ty.dtype)
-    return tirx.call_intrin(kind, ir.Op.get(_LOOKED_UP[kind]), value, first)
-
-
-def clamped(value: Any, low: Any, high: Any) -> Any:
-    """An int32 clamped to two bytes: to the range of bytes first, as instructions do that make bytes of integers."""
-    kind = tvm.DataType(str(low.ty.dtype))
-    least, most = _RANGES[str(kind).partition("x")[0]]
-    narrow = tirx.max(tirx.min(value, tirx.const(most, value.ty.dtype)), tirx.const(least, value.ty.dtype))
-    return tirx.max(tirx.min(tirx.Cast(str(kind), narrow), high), low)
-
-
-def is_dot(expression: Any) -> bool:
-    """Whether an expression is a `dot`."""
-    return _named(expression) in _DOT.values()
-
-
-def is_word(expression: Any) -> bool:
-    """Whether an expression is a `word`, or the `half` of one."""
-    return _named(expression) in (_WORD, _HALF)
-
-
-def _named(expression: Any) -> str:
-    return getattr(expression.op, "name", "") if isinstance(expression, ir.Call) else ""
 
 
 def with_instructions(module: tvm.IRModule, target: tvm.target.Target) -> tvm.IRModule:
@@ -94,8 +33,8 @@ def with_instructions(module: tvm.IRModule, target: tvm.target.Target) -> tvm.IR
 
 def _replaced(function: tirx.PrimFunc, chosen: _Instructions) -> tirx.PrimFunc:
     found: list[str] = []
-    tvm_ffi.structural_walk(function.body, [(ir.Call, lambda call: found.append(_named(call)))])
-    if not any(name in _OPERATIONS for name in found):
+    tvm_ffi.structural_walk(function.body, [(ir.Call, lambda call: found.append(operation(call)))])
+    if not any(name in OPERATIONS for name in found):
         return function
     # Sums first, because one instruction may add as well.
     body = tvm_ffi.structural_map(function.body, [(tirx.Add, chosen.sum)], order="pre")
@@ -115,32 +54,33 @@ class _Instructions:
 
     def sum(self, addition: Any) -> Any:
         """A sum, of which some terms may be dot products."""
-        terms = _terms(addition)
-        joined = [term for term in terms if self._is_joined(term)]
-        dots = [term for term in terms if is_dot(term) and term not in joined]
+        joined: list[Any] = []
+        dots: list[Any] = []
+        others: list[Any] = []
+        for term in _terms(addition):
+            (joined if self._is_joined(term) else dots if is_dot(term) else others).append(term)
         if not joined and not dots:
             return addition
-        others = [term for term in terms if term not in joined and term not in dots]
         total = sum(others[1:], start=others[0]) if others else tirx.const(0, addition.ty.dtype)
         for first in range(0, len(joined), 2):
             total = self._added_pairs(total, joined[first : first + 2])
         for one in dots:
-            total = self._dot(total, _named(one), *one.args)
+            total = self._dot(total, operation(one), *one.args)
         return total
 
     def call(self, call: Any) -> Any:
         """A call, perhaps of one of the operations."""
-        name = _named(call)
-        if name in _DOT.values():
+        name = operation(call)
+        if name in DOT.values():
             return self._dot(tirx.const(0, call.ty.dtype), name, *call.args)
-        if name == _WORD:
+        if name == WORD_OF:
             return self._word(*call.args)
-        if name == _HALF:
+        if name == HALF_OF:
             value, place = call.args
             return tirx.Cast(call.ty.dtype, value >> (place * 16))
-        if name in _LOOKED_UP.values():
+        if name in LOOKED_UP.values():
             return self._looked_up(*call.args)
-        return self._rounded(*call.args) if name in _ROUNDED.values() else call
+        return self._rounded(*call.args) if name in ROUNDED.values() else call
 
     def _dot(self, total: Any, name: str, activations: Any, weights: Any) -> Any:
         lanes = _lanes(weights)
@@ -211,7 +151,7 @@ class _Instructions:
             for start in range(0, 256, 64):
                 four = [part(start + more, 16) for more in range(0, 64, 16)]
                 where = place - tirx.const(start, "uint8x16")
-                known = [] if found is None else [found]
+                known: list[Any] = [] if found is None else [found]
                 name = "tbl4" if found is None else "tbx4"
                 found = tirx.call_llvm_pure_intrin(kind, f"llvm.aarch64.neon.{name}.v16i8", *known, *four, where)
             return found
@@ -310,7 +250,7 @@ def _plain_dot(total: Any, activations: Any, weights: Any, name: str) -> Any:
         return (word << tirx.const(24 - 8 * place, kind)) >> tirx.const(24, kind)
 
     for place in range(places):
-        if name == _DOT["int8"]:
+        if name == DOT["int8"]:
             activation = shifted(activations, place)
         else:
             activation = (activations >> tirx.const(8 * place, kind)) & tirx.const(255, kind)
@@ -349,12 +289,12 @@ def _pmaddwd(intrinsic: str) -> Callable[..., Any]:
 
 
 _DOT_PRODUCTS: dict[tuple[str, str, int], Callable[..., Any]] = {
-    ("sdot", _DOT["int8"], 4): _accumulating("llvm.aarch64.neon.sdot.v4i32.v16i8", "int8"),
-    ("sdot", _DOT["int8"], 2): _accumulating("llvm.aarch64.neon.sdot.v2i32.v8i8", "int8"),
-    ("vpdpbusd", _DOT["uint8"], 16): _accumulating("llvm.x86.avx512.vpdpbusd.512", "uint8"),
-    ("vpdpbusd", _DOT["uint8"], 8): _accumulating("llvm.x86.avx512.vpdpbusd.256", "uint8"),
-    ("vpdpbusd", _DOT["uint8"], 4): _accumulating("llvm.x86.avx512.vpdpbusd.128", "uint8"),
-    ("pmaddwd", _DOT["uint8"], 16): _pmaddwd("llvm.x86.avx512.pmaddw.d.512"),
-    ("pmaddwd", _DOT["uint8"], 8): _pmaddwd("llvm.x86.avx2.pmadd.wd"),
-    ("pmaddwd", _DOT["uint8"], 4): _pmaddwd("llvm.x86.sse2.pmadd.wd"),
+    ("sdot", DOT["int8"], 4): _accumulating("llvm.aarch64.neon.sdot.v4i32.v16i8", "int8"),
+    ("sdot", DOT["int8"], 2): _accumulating("llvm.aarch64.neon.sdot.v2i32.v8i8", "int8"),
+    ("vpdpbusd", DOT["uint8"], 16): _accumulating("llvm.x86.avx512.vpdpbusd.512", "uint8"),
+    ("vpdpbusd", DOT["uint8"], 8): _accumulating("llvm.x86.avx512.vpdpbusd.256", "uint8"),
+    ("vpdpbusd", DOT["uint8"], 4): _accumulating("llvm.x86.avx512.vpdpbusd.128", "uint8"),
+    ("pmaddwd", DOT["uint8"], 16): _pmaddwd("llvm.x86.avx512.pmaddw.d.512"),
+    ("pmaddwd", DOT["uint8"], 8): _pmaddwd("llvm.x86.avx2.pmadd.wd"),
+    ("pmaddwd", DOT["uint8"], 4): _pmaddwd("llvm.x86.sse2.pmadd.wd"),
 }

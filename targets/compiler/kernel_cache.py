@@ -79,7 +79,9 @@ class KernelCache:
 def rules_version() -> str:
     """A hash of TVM's version and of the sources that turn a kernel into code."""
     digest = hashlib.sha256(version("apache-tvm").encode())
-    alone = [_FOLDER / f"{name}.py" for name in ("building", "elf", "instructions", "kernels", "rewrites")]
+    alone = [
+        _FOLDER / f"{name}.py" for name in ("building", "byte_operations", "elf", "instructions", "kernels", "rewrites")
+    ]
     for path in sorted([*_FOLDER.glob("schedules/*.py"), *alone]):
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-# For each instruction that multiplies bytes: instructions that four products for each lane of a register take, and
-# registers that they need besides.
-_BYTE_PRODUCTS = {"vpdpbusd": (1, 0), "sdot": (1, 0), "smull": (3, 12), "pmaddwd": (4, 4)}
+# For each instruction that multiplies bytes: instructions that four products for each lane of a register take,
+# registers that they need besides, and products for each lane in one multiplication.
+_BYTE_PRODUCTS = {"vpdpbusd": (1, 0, 4), "sdot": (1, 0, 4), "smull": (3, 2, 2), "pmaddwd": (4, 4, 2)}
 WORD = 4
 """Bytes in a word; channels are filled up to whole ones."""
 _BYTES = 16
@@ -55,23 +55,25 @@ class Machine:
     @property
     def zips(self) -> bool:
         """Whether to put four rows of a window into words pays, because one instruction then takes them all."""
-        return _BYTE_PRODUCTS.get(self.byte_products or "", (4, 0))[0] == 1
+        return _BYTE_PRODUCTS.get(self.byte_products or "", (4,))[0] == 1
+
+    @property
+    def products(self) -> int:
+        """Products of bytes that the units which multiply float32 do in the place of one, at most."""
+        return _BYTE_PRODUCTS[self.byte_products][-1] if self.byte_products else 1
 
     def of_dot_products(self) -> Machine:
         """For sums of four products of bytes a lane, in place of one of float32."""
         if self.byte_products is None:
             return self
-        instructions, spare = _BYTE_PRODUCTS[self.byte_products]
+        instructions, spare, _ = _BYTE_PRODUCTS[self.byte_products]
         # A register of pairs of bytes is multiplied into two of sums.
         together = WORD // self.word_bytes
-        # Where one instruction does not do it all, no operand is a lane of a register.
-        lane_operands = self.lane_operands and instructions == 1
         return replace(
             self,
             lanes=self.lanes * together,
             fma_per_cycle=self.fma_per_cycle / instructions / together,
             registers=(self.registers - spare) // together,
-            lane_operands=lane_operands,
             stored_at_once=_BYTES,
         )
 

@@ -6,17 +6,16 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
-from torch.fx import Node
 
-from blockfront.targets.compiler.importing.rules import argument
+from blockfront.targets.compiler.importing.rules import Node, argument
 from blockfront.targets.quantization.forms import (
     ADD,
     CONCATENATIONS,
     LINEAR,
     MULTIPLY,
+    aten_name,
     can_be_integer,
     is_layer,
-    operator_name,
 )
 from blockfront.targets.quantization.recording import Recorded, tensor_arguments
 
@@ -38,7 +37,7 @@ def absorb_constants(recorded: Recorded) -> None:
             parts = list(_layers(source, axis, slice(0, len(values)))) if axis is not None else []
             if parts and None not in parts:
                 for layer, own in (part for part in parts if part is not None):
-                    _change(recorded, layer, operator_name(node), values[own])
+                    _change(recorded, layer, aten_name(node), values[own])
                 node.replace_all_uses_with(source)
                 recorded.graph.erase_node(node)
                 continue
@@ -51,7 +50,7 @@ def absorb_constants(recorded: Recorded) -> None:
 
 def _constant_operand(recorded: Recorded, node: Node) -> tuple[Node, Tensor, int | None] | None:
     """What a product or sum reads beside a constant, the constant's values, and the dimension they differ along."""
-    if operator_name(node) not in (ADD, MULTIPLY) or argument(node, 2, "alpha", 1) != 1:
+    if aten_name(node) not in (ADD, MULTIPLY) or argument(node, 2, "alpha", 1) != 1:
         return None
     operands = tensor_arguments(node)
     constants = [one for one in operands if one.op == "get_attr"]
@@ -70,13 +69,13 @@ def _layers(node: Node, axis: int, own: slice) -> Iterator[tuple[Node, slice] | 
     if len(node.users) != 1:
         yield None
     elif is_layer(node):
-        channels = node.meta["val"].dim() - 1 if operator_name(node) == LINEAR else 1
+        channels = node.meta["val"].dim() - 1 if aten_name(node) == LINEAR else 1
         yield (node, own) if axis == channels else None
-    elif operator_name(node) == "permute.default":
+    elif aten_name(node) == "permute.default":
         yield from _layers(node.args[0], argument(node, 1, "dims")[axis] % node.meta["val"].dim(), own)
-    elif operator_name(node) in ("clone.default", "contiguous.default", "dropout.default"):
+    elif aten_name(node) in ("clone.default", "contiguous.default", "dropout.default"):
         yield from _layers(node.args[0], axis, own)
-    elif operator_name(node) in CONCATENATIONS and argument(node, 1, "dim", 0) % node.meta["val"].dim() == axis:
+    elif aten_name(node) in CONCATENATIONS and argument(node, 1, "dim", 0) % node.meta["val"].dim() == axis:
         first = own.start
         for part in node.args[0]:
             extent = part.meta["val"].shape[axis]
@@ -103,7 +102,7 @@ def _change(recorded: Recorded, layer: Node, operator: str, values: Tensor) -> N
 def _make_convolution(recorded: Recorded, node: Node, source: Node, values: Tensor) -> None:
     """Turn a product or sum by channel of an image into a convolution."""
     ones, zeros = torch.ones_like(values), torch.zeros_like(values)
-    weight, bias = (values, zeros) if operator_name(node) == MULTIPLY else (ones, values)
+    weight, bias = (values, zeros) if aten_name(node) == MULTIPLY else (ones, values)
     with recorded.graph.inserting_before(node):
         constants = _constant(recorded, weight.reshape(-1, 1, 1, 1)), _constant(recorded, bias)
     node.target = _aten.conv2d.default

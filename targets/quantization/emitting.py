@@ -8,14 +8,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.fx import Graph, Node
+from torch.fx import Graph
 from torch.fx.node import map_arg
 
 from blockfront.integer import HIGHEST, LOWEST
-from blockfront.targets.compiler.importing.rules import argument
+from blockfront.targets.compiler.importing.rules import Node, argument
 from blockfront.targets.quantization import forms
 from blockfront.targets.quantization.affine import Affine, as_float32
-from blockfront.targets.quantization.forms import operator_name
+from blockfront.targets.quantization.forms import aten_name
 from blockfront.targets.quantization.recording import Recorded, tensor_arguments
 
 _OPS = torch.ops.blockfront
@@ -28,9 +28,9 @@ AFFINE, FUNCTION = "affine", "function"
 class Emitter:
     """Writes a float graph again as one that computes its `integer` operators in integers.
 
-    `affines` say how the values of each operator are int8s. `corrections` are added to the biases of layers, by name.
-    A node of the new graph that gives int8s has its `Affine` under `AFFINE` in its `meta`, and a table the operators
-    that it is of under `FUNCTION`, none where it is a change of scale.
+    `affines` say how the values of each operator are int8s. `corrections` are added to the biases of layers. A node of
+    the new graph that gives int8s has its `Affine` under `AFFINE` in its `meta`, and a table the operators that it is
+    of under `FUNCTION`, none where it is a change of scale.
     """
 
     def __init__(
@@ -38,12 +38,12 @@ class Emitter:
         recorded: Recorded,
         integer: frozenset[Node],
         affines: Mapping[Node, Affine],
-        corrections: Mapping[str, Tensor] | None = None,
+        corrections: Mapping[Node, Tensor],
     ) -> None:
         self.recorded = recorded
         self.integer = integer
         self.affines = affines
-        self.corrections = corrections or {}
+        self.corrections = corrections
         self.graph = Graph()
         self.constants: dict[str, Tensor] = {}
         self._floats: dict[Node, Node] = {}
@@ -90,7 +90,7 @@ class Emitter:
         return self.affines[node]
 
     def _emit_integer(self, node: Node) -> None:
-        name = operator_name(node)
+        name = aten_name(node)
         if name == forms.LINEAR and forms.gives_float(node, self.integer):
             weight, bias, scale = self._layer(node)
             source = self.affine(node.args[0])
@@ -108,7 +108,7 @@ class Emitter:
 
     def _bounds(self, result: Node) -> tuple[int, int]:
         """The least and the greatest int8 that a result may be."""
-        if operator_name(result) not in forms.CLAMPS:
+        if aten_name(result) not in forms.CLAMPS:
             return LOWEST, HIGHEST
         affine = self.affine(result)
         low, high = forms.clamp_bounds(result)
@@ -123,7 +123,8 @@ class Emitter:
         constants = self.recorded.constants
         weight = constants[argument(node, 1, "weight").target].detach().float()
         bias = torch.zeros(len(weight)) if bias_node is None else constants[bias_node.target].detach().float()
-        bias = bias + self.corrections.get(node.name, torch.zeros(()))
+        if node in self.corrections:
+            bias = bias + self.corrections[node]
         scale = self.affine(node.args[0]).scale
         weight, scales = symmetric(weight, bias.abs() / (scale * _LARGEST_BIAS))
         bias = (bias.double() / (scales.double() * scale)).round().to(torch.int32)
@@ -214,6 +215,15 @@ class Emitter:
         steps, zero_point = self.steps(node.args[0]), self.affine(node.args[0]).zero_point
         return self._call(torch.ops.aten.constant_pad_nd.default, steps, argument(node, 1, "pad"), zero_point)
 
+    def _upsample(self, node: Node, result: Node) -> Node:
+        """Rows and columns, each as often as it comes: torch has the operator for floats alone."""
+        steps = self.steps(node.args[0])
+        for axis in (2, 3):
+            before, after = (int(one.meta["val"].shape[axis]) for one in (node.args[0], node))
+            places = self._constant(torch.arange(before).repeat_interleave(after // before))
+            steps = self._call(torch.ops.aten.index_select.default, steps, axis, places)
+        return steps
+
     def _move(self, node: Node, result: Node) -> Node:
         def moved(one: Node) -> Node:
             return self.steps(one) if "val" in one.meta else self.floats(one)
@@ -246,6 +256,7 @@ _EMIT: Mapping[Any, Callable[[Emitter, Node, Node], Node]] = {
     (forms.AVERAGE,): Emitter._average,
     forms.CONCATENATIONS: Emitter._concatenate,
     forms.PADS: Emitter._pad,
+    forms.UPSAMPLINGS: Emitter._upsample,
     forms.MOVES: Emitter._move,
 }
 """By the names of operators; a sum or product of one tensor and a number is a table."""

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.fx import Graph, GraphModule, Node
+from torch.fx import Graph, GraphModule
 
 from blockfront.integer import HIGHEST, LOWEST
-from blockfront.targets.compiler.importing.rules import argument
+from blockfront.targets.compiler.importing.rules import Node, argument
 from blockfront.targets.quantization.affine import Affine
 from blockfront.targets.quantization.forms import is_layer
 from blockfront.targets.quantization.recording import Recorded
@@ -50,9 +50,11 @@ class FakeQuantized(nn.Module):
 
     def __init__(self, recorded: Recorded, integer: frozenset[Node], affines: Mapping[Node, Affine]) -> None:
         super().__init__()
-        graph, copies = Graph(), {}
+        graph = Graph()
+        copies: dict[Node, Node] = {}
         for node in recorded.graph.nodes:
-            copies[node] = copy = graph.node_copy(node, copies.__getitem__)
+            copy: Node = graph.node_copy(node, copies.__getitem__)
+            copies[node] = copy
             if node in affines:
                 copies[node] = graph.call_function(_activations, (copy, affines[node].scale, affines[node].zero_point))
             if node in integer and is_layer(node):

@@ -8,9 +8,8 @@ from math import inf
 from typing import Any
 
 import torch
-from torch.fx import Node
 
-from blockfront.targets.compiler.importing.rules import argument
+from blockfront.targets.compiler.importing.rules import Node, argument
 from blockfront.targets.quantization.recording import Recorded, tensor_arguments
 
 CONVOLUTIONS = ("conv2d.default", "conv2d.padding")
@@ -27,6 +26,7 @@ _BOUNDS = {
     "clamp_min.default": (-inf, inf),
 }
 CLAMPS = tuple(_BOUNDS)
+UPSAMPLINGS = ("upsample_nearest2d.vec", "upsample_nearest2d.default")
 PADS = ("constant_pad_nd.default", "pad.default")
 MOVES = frozenset(
     {
@@ -54,7 +54,7 @@ TABLED = frozenset(
 """Functions of one value, where whatever else they read is a number: a table of 256 holds them."""
 
 
-def operator_name(node: Node) -> str:
+def aten_name(node: Node) -> str:
     """An operator's name and overload, as torch gives them; empty for what is none."""
     if node.op != "call_function":
         return ""
@@ -76,18 +76,18 @@ def find_integer(recorded: Recorded, floats: Container[str] = ()) -> frozenset[N
     for node in reversed(recorded.graph.nodes):
         if node in possible and (is_layer(node) or _follows_layer(node) or set(node.users) & found):
             found.add(node)
-    parts = {node for node in recorded.graph.nodes if operator_name(node) == "getitem" and node.args[0] in found}
+    parts = {node for node in recorded.graph.nodes if aten_name(node) == "getitem" and node.args[0] in found}
     return frozenset(found | parts)
 
 
 def gives_float(node: Node, integer: Container[Node]) -> bool:
     """Whether an integer operator gives float32: a linear layer that no integer operator reads."""
-    return operator_name(node) == LINEAR and not any(user in integer for user in node.users)
+    return aten_name(node) == LINEAR and not any(user in integer for user in node.users)
 
 
 def clamp_after(node: Node, integer: Container[Node]) -> Node | None:
     """The clamp that is part of an integer operator that rounds, if there is one."""
-    if not (is_layer(node) or operator_name(node) in (ADD, MULTIPLY, *MEANS)) or len(tensor_arguments(node)) < 1:
+    if not (is_layer(node) or aten_name(node) in (ADD, MULTIPLY, *MEANS)) or len(tensor_arguments(node)) < 1:
         return None
     clamp = next(iter(node.users)) if len(node.users) == 1 else None
     return clamp if clamp is not None and clamp in integer and is_clamp_of(clamp, node) else None
@@ -98,7 +98,7 @@ def find_ranged(recorded: Recorded, integer: frozenset[Node]) -> list[Node]:
     ranged: dict[Node, None] = {}
     for node in recorded.graph.nodes:
         if node in integer:
-            moved = operator_name(node) in (*MOVES, *PADS)
+            moved = aten_name(node) in (*MOVES, *PADS, *UPSAMPLINGS)
             if not (moved or gives_float(node, integer) or clamp_after(node, integer)):
                 ranged[node] = None
             if node.op == "call_function":
@@ -113,7 +113,7 @@ def activations(node: Node) -> list[Node]:
 
 def is_layer(node: Node) -> bool:
     """Whether a node is a convolution, or a linear layer, with constant weights that can be integers."""
-    name = operator_name(node)
+    name = aten_name(node)
     if name not in (*CONVOLUTIONS, LINEAR) or argument(node, 1, "weight").op != "get_attr":
         return False
     bias = argument(node, 2, "bias")
@@ -123,20 +123,20 @@ def is_layer(node: Node) -> bool:
 
 def is_clamp_of(node: Node, source: Node) -> bool:
     """Whether a node clamps what `source` gives, and nobody else reads that: then it is done where that is rounded."""
-    return operator_name(node) in CLAMPS and tensor_arguments(node) == [source] and len(source.users) == 1
+    return aten_name(node) in CLAMPS and tensor_arguments(node) == [source] and len(source.users) == 1
 
 
 def clamp_bounds(node: Node) -> tuple[float, float]:
     """Between which values a clamp leaves what it reads."""
-    low, high = _BOUNDS[operator_name(node)]
-    names = ("min_val", "max_val") if operator_name(node) == "hardtanh.default" else ("min", "max")
+    low, high = _BOUNDS[aten_name(node)]
+    names = ("min_val", "max_val") if aten_name(node) == "hardtanh.default" else ("min", "max")
     given = [argument(node, place, name) for place, name in enumerate(names, 1)]
     return (low if given[0] is None else float(given[0])), (high if given[1] is None else float(given[1]))
 
 
 def mean_dimensions(node: Node) -> tuple[list[int], bool]:
     """The dimensions that a mean is over, and whether they stay with an extent of 1."""
-    if operator_name(node) == "adaptive_avg_pool2d.default":
+    if aten_name(node) == "adaptive_avg_pool2d.default":
         return [-2, -1], True
     dims = argument(node, 1, "dim")
     return [dims] if isinstance(dims, int) else list(dims), bool(argument(node, 2, "keepdim", False))
@@ -150,7 +150,7 @@ def pair(value: Any) -> list[int]:
 
 def convolution_padding(node: Node) -> list[int]:
     """What a convolution with the same padding on both sides is padded by, in rows and columns."""
-    if operator_name(node) == "conv2d.padding":
+    if aten_name(node) == "conv2d.padding":
         return _symmetric_padding(node) or [0, 0]
     return pair(argument(node, 4, "padding", 0))
 
@@ -170,7 +170,7 @@ def _is_image(node: Node) -> bool:
 def _follows_layer(node: Node) -> bool:
     """Whether a node clamps the result of a convolution, which costs nothing there."""
     sources = tensor_arguments(node)
-    return len(sources) == 1 and is_clamp_of(node, sources[0]) and operator_name(sources[0]) in CONVOLUTIONS
+    return len(sources) == 1 and is_clamp_of(node, sources[0]) and aten_name(sources[0]) in CONVOLUTIONS
 
 
 def can_be_integer(node: Node, possible: Container[Node]) -> bool:
@@ -179,7 +179,7 @@ def can_be_integer(node: Node, possible: Container[Node]) -> bool:
         return False
     if is_layer(node) or _is_image(node):
         return True
-    name, read = operator_name(node), tensor_arguments(node)
+    name, read = aten_name(node), tensor_arguments(node)
     if not name or not read or any(one not in possible for one in read) or not _is_float(node):
         return False
     if name in (ADD, MULTIPLY) and len(read) == 2:
@@ -191,6 +191,9 @@ def can_be_integer(node: Node, possible: Container[Node]) -> bool:
         return _is_plain_average(node)
     if name in PADS:
         return argument(node, 2, "value", 0) in (0, None) and argument(node, 2, "mode", "constant") in ("constant", 0)
+    if name in UPSAMPLINGS:
+        before, after = (one.meta["val"].shape[2:] for one in (read[0], node))
+        return all(wide % narrow == 0 for wide, narrow in zip(after, before, strict=True))
     if name in MOVES or name in TABLED:
         return len(read) == 1
     return name in CONCATENATIONS

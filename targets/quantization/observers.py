@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+from torch.fx import Interpreter
 
+from blockfront.targets.compiler.importing.rules import Node
 from blockfront.targets.quantization.affine import Affine
+from blockfront.targets.quantization.forms import LINEAR, aten_name
+from blockfront.targets.quantization.recording import Recorded
+
+Batch = Sequence[Tensor]
+"""One tensor for each input of a module; of images any number, where its operators take any."""
 
 Ends = tuple[float, float]
 _SAMPLED = 4096
@@ -70,3 +77,32 @@ OBSERVERS: Mapping[str, Callable[[Tensor, float, float], Ends]] = {
     "mse": _least_squares,
 }
 """By name, the default first; each takes a sample of the values, the least and the greatest."""
+
+
+def observe_values(
+    recorded: Recorded, ranged: Iterable[Node], layers: Iterable[Node], calibration: Iterable[Batch], observer: str
+) -> tuple[dict[Node, Ends], dict[Node, Tensor]]:
+    """Over the batches of `calibration`, the ranges of operators' values, and the means (I,) of what `layers` read."""
+    seen = {node: Seen() for node in ranged}
+    read: dict[Node, list[Tensor]] = {node: [] for node in layers}
+    of_name = {node.name: node for node in (*seen, *read)}
+    generator = torch.Generator().manual_seed(0)
+
+    class Observing(Interpreter):
+        def run_node(self, n: Node) -> object:
+            node = of_name.get(n.name)
+            if node in read:
+                values = self.env[n.args[0]]
+                channels = values.dim() - 1 if aten_name(node) == LINEAR else 1
+                read[node].append(values.transpose(0, channels).flatten(1).mean(1))
+            value = super().run_node(n)
+            if node in seen:
+                seen[node].add(value, generator)
+            return value
+
+    running = Observing(recorded.module())
+    for batch in calibration:
+        for images in [batch] if recorded.batched else zip(*(one.split(1) for one in batch), strict=True):
+            running.run(*images)
+    ranges = {node: one.range(observer) for node, one in seen.items()}
+    return ranges, {node: torch.stack(means).mean(0) for node, means in read.items()}

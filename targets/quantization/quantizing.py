@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
-from torch.fx import GraphModule, Interpreter, Node
+from torch.fx import GraphModule
 
+from blockfront.agreement.outputs import tensors
 from blockfront.evaluation import in_evaluation
 from blockfront.signature import Signature
+from blockfront.targets.compiler.importing.rules import Node
 from blockfront.targets.compiler.randomize import random_constants
 from blockfront.targets.quantization.absorbing import absorb_constants
 from blockfront.targets.quantization.affine import Affine
@@ -20,13 +22,15 @@ from blockfront.targets.quantization.forms import (
     CONCATENATIONS,
     MOVES,
     activations,
+    aten_name,
     find_integer,
     find_ranged,
-    operator_name,
+    is_layer,
 )
-from blockfront.targets.quantization.observers import OBSERVERS, Ends, Seen
-from blockfront.targets.quantization.recording import Recorded, named, record
-from blockfront.targets.quantization.sensitivity import LayerNoise, layer_noise
+from blockfront.targets.quantization.noise import Decibels
+from blockfront.targets.quantization.observers import OBSERVERS, Batch, Ends, observe_values
+from blockfront.targets.quantization.recording import Recorded, as_returned, record
+from blockfront.targets.quantization.sensitivity import LayerNoise, bias_correction, layer_noise
 
 _RANDOM_SAMPLES = 4
 RANDOM_INPUTS = "random inputs: it says nothing of accuracy, all of latency"
@@ -37,9 +41,6 @@ EXACT = 1e-6
 AFTER_FLOATS = 1e-2
 """Where float32 operators lie between integers, a rounding of theirs may move values by one step: what a hundred such
 change is a tenth of this, and what a wrong operator changes is far more."""
-
-Batch = Sequence[Tensor]
-"""One tensor for each input of a module; of images any number, where its operators take any."""
 
 
 class QuantizedNetwork(nn.Module):
@@ -59,7 +60,11 @@ class QuantizedNetwork(nn.Module):
     @property
     def tolerances(self) -> dict[str, float]:
         """What compiled outputs may be off by, as `Signature.tolerances`: see `EXACT` and `AFTER_FLOATS`."""
-        return dict.fromkeys(self._outputs, AFTER_FLOATS if self.float_operators else EXACT)
+        quantized = (
+            node.args[0] for node in self.operators.graph.nodes if node.target is torch.ops.blockfront.quantize.default
+        )
+        floats_before_integers = any(node.op != "placeholder" for node in quantized)
+        return dict.fromkeys(self._outputs, AFTER_FLOATS if floats_before_integers else EXACT)
 
     def forward(self, *inputs: Tensor) -> object:
         """What the network gives; images one by one where its operators take no more.
@@ -69,28 +74,30 @@ class QuantizedNetwork(nn.Module):
         if any(one.dtype == torch.float64 for one in inputs):
             raise TypeError("a quantised network takes float32")
         if self._batched or len(inputs[0]) == 1:
-            return named(self.operators(*inputs), self._outputs)
+            return as_returned(self.operators(*inputs), self._outputs)
         each = [self.operators(*(one[i : i + 1] for one in inputs)) for i in range(len(inputs[0]))]
-        return named(tuple(map(torch.cat, zip(*each, strict=True))), self._outputs)
+        return as_returned(tuple(map(torch.cat, zip(*each, strict=True))), self._outputs)
 
 
 @dataclass(frozen=True)
 class Quantizer:
-    """A network as it was recorded, which of its operators are integer, and how their values are int8s."""
+    """A network as it was recorded, which of its operators are integer, and how their values are int8s.
+
+    `corrections` are added to the biases of layers.
+    """
 
     recorded: Recorded
     integer: frozenset[Node]
     affines: Mapping[Node, Affine]
+    corrections: Mapping[Node, Tensor]
 
     def network(self) -> QuantizedNetwork:
         """The network in int8."""
         with torch.no_grad():
-            emitter = Emitter(self.recorded, self.integer, self.affines)
+            emitter = Emitter(self.recorded, self.integer, self.affines, self.corrections)
             graph = emitter.emit()
         computed = [node for node in self.recorded.graph.nodes if "val" in node.meta and node.op == "call_function"]
-        floats = {
-            operator_name(node) for node in computed if node not in self.integer and operator_name(node) not in MOVES
-        }
+        floats = {aten_name(node) for node in computed if node not in self.integer and aten_name(node) not in MOVES}
         return QuantizedNetwork(GraphModule(emitter.constants, graph), self.recorded, tuple(sorted(floats)))
 
     def noise(self, images: Tensor) -> tuple[LayerNoise, ...]:
@@ -100,13 +107,22 @@ class Quantizer:
         with torch.no_grad():
             return layer_noise(self.recorded, self.integer, self.affines, images)
 
+    def decibels(self, module: nn.Module, images: Tensor) -> float:
+        """What int8 leaves of the outputs of `module`, which was recorded, on `images`."""
+        noise = Decibels()
+        with torch.no_grad():
+            rounded = tensors(self.network()(images))
+            for name, values in tensors(module(images)).items():
+                noise.add(values, rounded[name])
+        return noise.value
+
     def rounded(self) -> FakeQuantized:
         """The network in float32 with the values its int8s will have, for training."""
         return FakeQuantized(self.recorded, self.integer, self.affines)
 
     def with_constants(self, constants: dict[str, Tensor]) -> Quantizer:
-        """The same for other weights."""
-        return replace(self, recorded=replace(self.recorded, constants=constants))
+        """The same for weights that training found, which needs no corrections."""
+        return replace(self, recorded=replace(self.recorded, constants=constants), corrections={})
 
 
 def calibrated(
@@ -122,9 +138,11 @@ def calibrated(
         recorded = record(module, signature, several=any(len(batch[0]) > 1 for batch in calibration))
         absorb_constants(recorded)
         integer = find_integer(recorded, frozenset(floats))
-        ranges = find_ranges(recorded, find_ranged(recorded, integer), calibration, observer)
+        layers = [node for node in recorded.graph.nodes if node in integer and is_layer(node)]
+        ranges, means = observe_values(recorded, find_ranged(recorded, integer), layers, calibration, observer)
+        corrections = {node: bias_correction(recorded, node, mean) for node, mean in means.items()}
     affines = {node: Affine.spanning(*ends) for node, ends in join_ranges(recorded, integer, ranges).items()}
-    return Quantizer(recorded, integer, affines)
+    return Quantizer(recorded, integer, affines, corrections)
 
 
 def quantize_module(
@@ -155,37 +173,13 @@ def quantize_untrained(
         return quantize_module(module, signature, samples, "minmax", floats)
 
 
-def find_ranges(
-    recorded: Recorded, nodes: Iterable[Node], calibration: Iterable[Batch], observer: str
-) -> dict[Node, Ends]:
-    """The ranges of operators' values over the batches of `calibration`."""
-    seen = {node: Seen() for node in nodes}
-    by_name = {node.name: one for node, one in seen.items()}
-    generator = torch.Generator().manual_seed(0)
-
-    class Observing(Interpreter):
-        def run_node(self, n: Node) -> object:
-            value = super().run_node(n)
-            if n.name in by_name:
-                by_name[n.name].add(value, generator)
-            return value
-
-    running = Observing(recorded.module())
-    for batch in calibration:
-        for images in [batch] if recorded.batched else zip(*(one.split(1) for one in batch), strict=True):
-            running.run(*images)
-    return {node: one.range(observer) for node, one in seen.items()}
-
-
 def join_ranges(recorded: Recorded, integer: frozenset[Node], ranges: Mapping[Node, Ends]) -> dict[Node, Ends]:
     """Ranges in which a concatenation and its parts have one, where that costs a part no more than a bit.
 
     A part whose own range is less than half as wide keeps it, and passes by a table.
     """
     found = dict(ranges)
-    concatenations = [
-        node for node in recorded.graph.nodes if node in integer and operator_name(node) in CONCATENATIONS
-    ]
+    concatenations = [node for node in recorded.graph.nodes if node in integer and aten_name(node) in CONCATENATIONS]
     # A part may be of several, and what they have together reaches the next one in a round.
     for _ in concatenations:
         for node in concatenations:

@@ -8,13 +8,15 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.fx import Graph, GraphModule, Node
+from torch.fx import Graph, GraphModule
+from torch.fx import Node as FxNode
 from torch.fx.node import map_aggregate
 
 from blockfront.agreement.outputs import tensors
 from blockfront.evaluation import in_evaluation
 from blockfront.signature import BARE, Signature
 from blockfront.targets.compiler.exporting import Trace, export_module
+from blockfront.targets.compiler.importing.rules import Node
 from blockfront.targets.compiler.importing.support import out_of_place
 
 
@@ -52,7 +54,7 @@ def record(module: nn.Module, signature: Signature, several: bool = True) -> Rec
     return Recorded(trace.graph, trace.constants, outputs, batched)
 
 
-def named(outputs: tuple[Any, ...], names: tuple[str, ...]) -> Any:
+def as_returned(outputs: tuple[Any, ...], names: tuple[str, ...]) -> Any:
     """Outputs as a module gives them: one by itself, or by name."""
     return outputs[0] if names == (BARE,) else dict(zip(names, outputs, strict=True))
 
@@ -90,7 +92,7 @@ def _for_any_number(one: Trace, two: Trace) -> bool:
     def scaled(mine: Any, other: Any) -> Any:
         if isinstance(mine, list | tuple):
             return tuple(map(scaled, mine, other))
-        if isinstance(mine, Node) or mine == other:
+        if isinstance(mine, FxNode) or mine == other:
             return mine
         with one.graph.inserting_after(images):
             return one.graph.call_function(operator.mul, (images, mine))
@@ -108,8 +110,8 @@ def _differ_by_number(one: Any, two: Any) -> bool:
         return one.keys() == two.keys() and all(_differ_by_number(one[name], two[name]) for name in one)
     if isinstance(one, list | tuple):
         return len(one) == len(two) and all(map(_differ_by_number, one, two))
-    if isinstance(one, Node):
-        return isinstance(two, Node) and one.name == two.name
+    if isinstance(one, FxNode):
+        return isinstance(two, FxNode) and one.name == two.name
     return bool(one == two or (type(one) is int and one > 0 and two == 2 * one))
 
 
@@ -118,7 +120,7 @@ def tensor_arguments(node: Node) -> list[Node]:
     found: list[Node] = []
 
     def keep(leaf: Any) -> Any:
-        if isinstance(leaf, Node) and "val" in leaf.meta:
+        if isinstance(leaf, FxNode) and "val" in leaf.meta:
             found.append(leaf)
         return leaf
 

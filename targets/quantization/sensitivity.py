@@ -1,4 +1,4 @@
-"""Which layers int8 costs most: each by itself in int8, all others in float32."""
+"""What rounding costs each layer: in the mean, which its bias takes back, and of the network's outputs."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
-from torch.fx import Node
 from torch.fx.node import map_arg
 
-from blockfront.targets.compiler.importing.rules import argument
+from blockfront.targets.compiler.importing.rules import Node, argument
 from blockfront.targets.quantization.affine import Affine
 from blockfront.targets.quantization.emitting import symmetric
-from blockfront.targets.quantization.forms import LINEAR, clamp_after, is_layer, operator_name
+from blockfront.targets.quantization.forms import LINEAR, aten_name, clamp_after, is_layer
 from blockfront.targets.quantization.noise import Decibels
 from blockfront.targets.quantization.recording import Recorded
 
@@ -58,10 +58,23 @@ def rounded_weights(weight: Tensor) -> Tensor:
     return steps * scales.reshape(-1, *[1] * (weight.dim() - 1))
 
 
+def bias_correction(recorded: Recorded, layer: Node, mean: Tensor) -> Tensor:
+    """What a layer's outputs (O,) are off by in the mean, because its weights are rounded, with its sign turned.
+
+    `mean` is that of what it reads, (I,); borders count as images do. Nagel et al. 2019, arXiv:1906.04721, section 4.2.
+    """
+    weight = recorded.constants[argument(layer, 1, "weight").target]
+    error = rounded_weights(weight) - weight
+    if aten_name(layer) == LINEAR:
+        return -(error @ mean)
+    flat = mean.reshape(1, -1, 1, 1).expand(1, -1, *weight.shape[2:])
+    return -torch.nn.functional.conv2d(flat, error, groups=argument(layer, 6, "groups", 1)).flatten()
+
+
 def described_layer(node: Node) -> str:
     """What a layer is, such as "3x3 convolution of 24 to 48 channels"."""
     weight = argument(node, 1, "weight").meta["val"].shape
-    if operator_name(node) == LINEAR:
+    if aten_name(node) == LINEAR:
         return f"linear layer of {weight[1]} to {weight[0]}"
     groups = argument(node, 6, "groups", 1)
     kernel = f"{weight[2]}x{weight[3]}"

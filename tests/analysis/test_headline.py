@@ -13,6 +13,13 @@ def test_the_first_sentence_says_who_owns_the_front_and_how_sure_that_is(study):
     assert ("does not settle the order" in sentence) == (second["share_high"] >= first["share_low"])
 
 
+def test_a_study_of_which_every_network_was_rejected_says_so(study):
+    outside = study.assign(state="rejected", rejected="latency_ms is outside 0 to 1").iloc[:3]
+    assert headline(outside) == [
+        "Nothing to compare: 3 of 3 networks did not meet their space's constraints (latency_ms is outside 0 to 1)."
+    ]
+
+
 def test_a_prediction_is_called_one(make_study):
     assert headline(make_study())[-1] == "Latency is predicted by roofline: no rk3399 was measured."
     assert "predicted" not in " ".join(headline(make_study(source="measured")))

@@ -6,7 +6,12 @@ import pandas as pd
 import pytest
 
 from blockfront.analysis import compare_targets, comparison_sentences, plot_front, render_report
-from blockfront.analysis.precision import precision_gains, precision_pair, precision_sentences
+from blockfront.analysis.precision import (
+    compare_precisions,
+    precision_gains,
+    precision_pair,
+    precision_sentences,
+)
 
 ACCURACIES = (0.5, 0.6, 0.7, 0.8, 0.9)
 
@@ -64,11 +69,11 @@ def test_only_studies_alike_in_all_but_the_format_are_paired():
 
 
 def test_the_words_say_who_gains_and_who_changes_places():
-    (gain, moves) = precision_sentences(precision_gains(PLAIN, INT8), ("float32", "int8"))
+    (gain, moves) = precision_sentences(compare_precisions({"plain": PLAIN, "small": INT8}))
     assert "most for conv, by 2.00" in gain
     assert "conv from 2 to 1" in moves
     assert "vit from 1 to 2" in moves
-    (only,) = precision_sentences(precision_gains(PLAIN.head(3), INT8), ("float32", "int8"))
+    (only,) = precision_sentences(compare_precisions({"plain": PLAIN.head(3), "small": INT8}))
     assert "Not enough networks" in only
 
 

@@ -81,9 +81,7 @@ def test_a_forecast_is_the_line_through_finished_curves_with_the_interval_of_a_n
     deviation = np.sqrt(((y - line.intercept - line.slope * x) ** 2).sum() / 6)
     for one, outlook in zip(going, foresee(field, 3, 0.0), strict=True):
         at = one.curve[2]
-        half = (
-            stats.t.ppf(0.975, 6) * deviation * np.sqrt(1 + 1 / 8 + (at - x.mean()) ** 2 / ((x - x.mean()) ** 2).sum())
-        )
+        half = stats.t.ppf(0.9, 6) * deviation * np.sqrt(1 + 1 / 8 + (at - x.mean()) ** 2 / ((x - x.mean()) ** 2).sum())
         assert outlook.expected == pytest.approx(line.intercept + line.slope * at)
         assert outlook.optimistic == pytest.approx(outlook.expected + half)
 
@@ -207,7 +205,7 @@ def _sweep(storage, machine: _Machine, n: int = 24, budget: str = "front", seeds
     )
     request = SimpleNamespace(device="cpu", seed=0, budget=budget)
     plan = SimpleNamespace(recipe=Recipe(epochs=EPOCHS_EACH), dataset=None, request=request, files=())
-    plan.threads_per_worker, plan.train_seconds = 1, 60.0
+    plan.settings, plan.threads_per_worker, plan.train_seconds = settings, 1, 60.0
     keeper = SimpleNamespace(wanted=False, keep_weights=lambda *_: None, tidy=lambda: None)
     study = optuna.create_study(
         study_name="budgeted", storage=storage, directions=["minimize", "maximize"], load_if_exists=True

@@ -32,6 +32,7 @@ MAY_IMPORT = {
     "blockfront.blocks": set(),
     "blockfront.adaptations": {"blocks", "training"},
     "blockfront.design_space": {"adaptations", "agreement", "blocks", "engines", "tasks", "results"},
+    "blockfront.anchors": {"design_space", "tasks", "results"},
     "blockfront.targets.hardware": set(),
     "blockfront.targets.compiler": {"targets.hardware", "agreement", "integer"},
     "blockfront.targets.quantization": {"targets.compiler", "agreement", "integer"},
@@ -40,6 +41,7 @@ MAY_IMPORT = {
         "results",
     },
     "blockfront.targets.library": {"targets.hardware", "targets.compiler", "targets.latency", "agreement"},
+    "blockfront.targets.npu": {"targets.compiler", "targets.latency"},
     "blockfront.targets.tuning": {"targets.hardware", "targets.compiler", "targets.latency", "agreement"},
     "blockfront.targets": {"targets.hardware", "targets.compiler", "targets.latency", "agreement", "results"},
     "blockfront.training": {"tasks", "results"},
@@ -66,7 +68,7 @@ FOLDERS = {
     "blockfront": "blockfront",
     **{
         name: f"blockfront.{name}"
-        for name in ("adaptations", "analysis", "blocks", "design_space", "targets", "tasks", "training")
+        for name in ("adaptations", "analysis", "anchors", "blocks", "design_space", "targets", "tasks", "training")
     },
 }
 """Folder at the top level to the package it is imported as."""

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import msgspec
 import pytest
 import torch
 
+import blockfront
 from blockfront.design_space import Network
 from blockfront.digest import digest
 from blockfront.results import Adapted, Training, paired95
+from blockfront.services.verify import precision_of
+from blockfront.sweep import quantizing
 from blockfront.sweep.quantizing import CALIBRATION_IMAGES, Quantization, quantize_trained
-from blockfront.sweep.stages import Job, train_network
+from blockfront.sweep.stages import Job, profile_network, train_network
+from blockfront.targets import Asked, choose, get_target
 from blockfront.training import Feed, Recipe, fed, get_dataset
 
+OPTIONS = (
+    *("--target", "rk3399", "--space", "tiny.py:space", "--runner", "roofline", "--dataset", "digits"),
+    *("--epochs", "1"),
+)
 NETWORK = "cnn_16_n10/stem_k3_s2_c8_nrelu/ir_se_r1_k3_s2_e2_c8_se0.25_nhardswish/head"
 RECIPE = Recipe(epochs=1, images=256)
 
@@ -61,7 +71,7 @@ def test_ranges_are_of_training_images_alone(digits, trained, monkeypatch):
     test = Feed.test
     monkeypatch.setattr(Feed, "test", lambda self: ((images * 0 + 1000, targets) for images, targets in test(self)))
     parts = {"trainings": trained[None]["trainings"]}
-    again = quantize_trained(module, Network.parse(NETWORK).signature, digits, RECIPE, "ptq", where, parts)
+    again = quantize_trained(module, Network.parse(NETWORK), digits, RECIPE, "ptq", where, parts)
     assert int8_of(again)[2].hash == found.hash
 
 
@@ -81,3 +91,56 @@ def test_a_difference_of_shares_that_is_paired_is_narrower_than_one_that_is_not(
     assert (low, high) == pytest.approx((0.06 - half, 0.06 + half))
     low, high = paired95(0, 0, 450)
     assert low < 0 < high
+
+
+@pytest.mark.compiles
+@pytest.mark.processes
+@pytest.mark.long
+def test_a_study_in_int8_is_one_of_its_own(bench):
+    """`bench sample --precision int8` trains, quantises and compiles; show, verify and rank know the format."""
+    said = bench("sample", "--n", "1", *OPTIONS, "--precision", "int8", "--workers", "1")
+    assert said.code == 0, said.errors
+    (row,) = blockfront.load("tiny-rk3399-int8").to_dict("records")
+    assert row["state"] == "complete"
+    assert row["precision"] == "int8"
+    assert row["max_rel_error"] <= 1e-6
+    assert row["unscheduled_kernels"] == 0
+    assert row["top1"] == pytest.approx(row["top1_float"] - row["top1_drop"])
+    assert row["calibration"].startswith("256 training images (")
+    assert "what int8 costs most" in bench("show", row["network_id"]).output
+    assert precision_of("tiny-rk3399-int8", "sqlite:///bench.db") == "int8"
+
+
+@pytest.mark.parametrize(
+    ("command", "target", "more", "reason"),
+    [
+        ("profile", "edge_tpu_like", (), "toolchain zigzag prepares networks in float32, not in int8"),
+        ("profile", "host", ("--toolchain", "onnxruntime"), "toolchain onnxruntime prepares networks in float32"),
+        ("profile", "visionfive2", (), "visionfive2 has no instruction that int8 kernels use"),
+        ("profile", "rk3399_gpu", (), "int8 networks are compiled for processors"),
+        ("verify", "rk3399", (), "not in int4"),
+    ],
+)
+def test_formats_that_nothing_is_prepared_in_are_refused_in_a_line(bench, command, target, more, reason):
+    precision = "int4" if command == "verify" else "int8"
+    said = bench(command, "resnet18", "--target", target, "--precision", precision, *more)
+    assert said.code == 2
+    assert reason in said.errors
+    assert len(said.errors.strip().splitlines()) == 1
+
+
+@pytest.mark.compiles
+def test_layers_that_are_too_sensitive_stay_float32_in_what_is_compiled(digits, monkeypatch):
+    monkeypatch.setattr(quantizing, "LEAST_DB", 1000)
+    network_id = Network.parse(NETWORK).id
+    job = Job(network_id, NETWORK, seed=0, threads=1, quantize="ptq")
+    adapted, _, found = int8_of(train_network(job, digits, RECIPE, "cpu").parts)
+    assert len(found.float_layers) == 3
+    assert found.origin.endswith("; 3 layers stay float32")
+    means = choose(Asked(get_target("rk3399"), 1, "int8"), runner="roofline")
+    compiled = profile_network(dataclasses.replace(job, quantization=adapted.artefact), means)
+    plain = profile_network(job, means)
+    assert compiled["adapted"] == {"int8": found.origin}
+    assert "random inputs" in plain["adapted"]["int8"]
+    assert len(compiled["latency"].kernels) != len(plain["latency"].kernels)
+    assert compiled["cost"] == plain["cost"]

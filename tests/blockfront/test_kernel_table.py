@@ -51,6 +51,11 @@ def test_rates_percentages_and_losses_are_those_computed_by_hand():
     assert (pool["GFLOP/s"], pool["GB/s"], pool["GB/s %"], pool["lost ms"]) == ("0.0", "18.0", "90", "0.0500")
 
 
+def test_products_of_bytes_are_compared_with_as_many_times_the_peak():
+    row = kernel_row({**DENSE, "products": 4}, MEASURED)
+    assert (row["GFLOP/s"], row["GFLOP/s %"], row["bound"], row["lost ms"]) == ("100.0", "12", "memory", "1.6000")
+
+
 def test_a_kernel_served_by_its_caches_passes_memorys_peak_and_loses_nothing():
     row = kernel_row({**POOL, "ms": 0.3}, MEASURED)
     assert row["GB/s %"] == "150"

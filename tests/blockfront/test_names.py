@@ -10,7 +10,7 @@ import blockfront
 
 ROOT = Path(blockfront.__file__).parents[1]
 
-FOLDERS = ("blockfront", "adaptations", "analysis", "blocks", "design_space", "targets", "tasks", "training")
+FOLDERS = ("blockfront", "adaptations", "analysis", "anchors", "blocks", "design_space", "targets", "tasks", "training")
 SHARED = {
     # The parts of a `Rule`, which every module of a schedule rule has.
     "matches": "targets/compiler/schedules/",

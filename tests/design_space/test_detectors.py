@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blockfront.design_space import CnnNetwork, DetectionNetwork, DetectorHead, Network, count_cost, load_space
-from blockfront.design_space.detector import Levels
+from blockfront.design_space.detector import LevelHeads
 from blockfront.design_space.dimension import values_of
 from blockfront.design_space.presets import MOBILE_FAMILIES, mobile
 from blockfront.errors import UsageError
@@ -95,7 +95,7 @@ def test_an_empty_level_has_no_layers() -> None:
 
 def test_rows_are_slots_of_places_of_levels() -> None:
     head = DetectorHead.parse("ssdlite_l2_sabc.ab")
-    levels = Levels(head, [8, 8], num_classes=1)
+    levels = LevelHeads(head, [8, 8], num_classes=1)
     with torch.no_grad():
         for modules in levels.own.values():
             for module in modules:

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from blockfront.errors import UsageError
 from blockfront.tasks import TASKS, AnchorOutputs
 from blockfront.tasks.average_precision import PooledClasses, match_class
-from blockfront.tasks.box_loss import box_loss, match
+from blockfront.tasks.box_loss import box_loss, match_anchors
 from blockfront.tasks.boxes import corners, decode, encode, overlaps
 from blockfront.tasks.detection_scores import BoxScores, coco_statistics
-from blockfront.tasks.suppression import Limits, candidates, suppress
+from blockfront.tasks.suppression import Limits, suppress, within_capacity
 
 DETECTION = TASKS["detection"]
 
@@ -42,14 +42,14 @@ def test_what_is_encoded_is_decoded() -> None:
 def test_every_object_has_an_anchor_and_no_other_anchor_learns_what_it_overlaps_by_less_than_half() -> None:
     anchors = torch.tensor([[0.25, 0.25, 0.2, 0.2], [0.75, 0.75, 0.2, 0.2], [0.27, 0.25, 0.2, 0.2]])
     objects = torch.tensor([[[0.15, 0.15, 0.35, 0.35], [0.5, 0.5, 0.7, 0.7], [0.0, 0.0, 1.0, 1.0]]])
-    found, _ = match(anchors, objects, torch.tensor([[True, True, False]]))
+    found = match_anchors(anchors, objects, torch.tensor([[True, True, False]]))
     assert found.tolist() == [[0, 1, 0]]
 
 
 def test_of_objects_that_want_the_same_anchor_the_later_one_has_it() -> None:
     anchors = torch.tensor([[0.5, 0.5, 0.5, 0.5]])
     objects = torch.tensor([[[0.25, 0.25, 0.75, 0.75], [0.4, 0.4, 0.6, 0.6]]])
-    assert match(anchors, objects, torch.ones(1, 2, dtype=torch.bool))[0].item() == 1
+    assert match_anchors(anchors, objects, torch.ones(1, 2, dtype=torch.bool)).item() == 1
 
 
 @pytest.mark.parametrize("background", [True, False])
@@ -67,7 +67,7 @@ def test_the_loss_is_that_of_a_plain_loop(background: bool) -> None:
     total, matched = 0.0, 0
     for image in range(images):
         valid = (classes[image] >= 0) & ~ignored[image]
-        (own,), _ = match(anchors, objects[image][None], valid[None])
+        (own,) = match_anchors(anchors, objects[image][None], valid[None])
         shared = overlaps(objects[image], corners(anchors), of_second=True)
         aside = (shared[2] >= 0.5) & ignored[image, 2]
         losses = []
@@ -114,9 +114,9 @@ def test_equal_scores_stay_in_the_order_of_rows_and_classes() -> None:
 
 
 def test_above_the_capacity_the_best_bins_stay_whole_and_the_next_one_in_part() -> None:
-    scores = np.array([[0.9], [0.3], [0.3001], [0.3], [0.8]], dtype=np.float32)
-    assert candidates(scores, Limits(candidates=3)).tolist() == [0, 1, 4]
-    assert candidates(np.full((9, 1), 0.5, dtype=np.float32), Limits(candidates=4)).tolist() == [0, 1, 2, 3]
+    scores = np.array([0.9, 0.3, 0.3001, 0.3, 0.8], dtype=np.float32)
+    assert within_capacity(scores, Limits(candidates=3)).tolist() == [0, 1, 4]
+    assert within_capacity(np.full(9, 0.5, dtype=np.float32), Limits(candidates=4)).tolist() == [0, 1, 2, 3]
 
 
 def scene(generator: np.random.Generator, classes: int) -> tuple[np.ndarray, np.ndarray]:

@@ -16,7 +16,7 @@ from blockfront.targets.compiler.importing.reshaping import Order, identity
 from blockfront.targets.compiler.importing.rules import Node, dtype_of, rule_of
 from blockfront.targets.compiler.importing.support import only_moves, out_of_place
 from blockfront.targets.compiler.legalizing import ELEMENTWISE, KernelBuilder, Legalize, call_te
-from blockfront.targets.compiler.quantized import moved
+from blockfront.targets.compiler.quantized_values import moved
 from blockfront.targets.hardware.machine import WORD, Machine
 
 if TYPE_CHECKING:
@@ -32,14 +32,15 @@ class Importer(ExportedProgramImporter):
 
     `order`: how a node's value is stored, where that is not torch's own order; `padded`: attention weights and their
     means with spare columns of zeros, beside the value without; `words`: a quantised picture with its channels filled
-    up to one word a pixel, beside its bytes; `byte`: the type that int8 values of torch are stored in; `zips` and
-    `masks`: see `Machine`.
+    up to one word a pixel, beside its bytes; `byte`: the type that int8 values of torch are stored in, `shift` more
+    than they are; `word_bytes`, `zips` and `masks`: see `Machine`.
     """
 
     def __init__(self, rules: Mapping[str, Legalize], machine: Machine | None = None) -> None:
         super().__init__()
         self.block_builder = KernelBuilder(rules)
         self.byte = "int8" if machine is None else machine.byte
+        self.shift = 128 if self.byte == "uint8" else 0
         self.zips = machine is not None and machine.zips
         self.word_bytes = WORD if machine is None else machine.word_bytes
         self.masks = machine is not None and machine.masks

@@ -12,7 +12,7 @@ import torch
 from tvm import relax
 
 from blockfront.errors import RunError
-from blockfront.targets.compiler import quantized
+from blockfront.targets.compiler import quantized_layers, quantized_values
 from blockfront.targets.compiler.constants import constant
 from blockfront.targets.compiler.importing.importer import Importer
 from blockfront.targets.compiler.importing.reshaping import Order, identity
@@ -57,14 +57,12 @@ def _weights(importer: Importer, node: Node) -> torch.Tensor:
 
 
 def _bounds(importer: Importer, given: dict[str, Any]) -> relax.Expr:
-    shift = quantized.shift_of(importer.byte)
-    return _array([given["low"] + shift, given["high"] + shift], getattr(torch, importer.byte))
+    return _array([given["low"] + importer.shift, given["high"] + importer.shift], getattr(torch, importer.byte))
 
 
 def _points(importer: Importer, *zero_points: int) -> relax.Expr:
     """Zero points as bytes are stored."""
-    shift = quantized.shift_of(importer.byte)
-    return _array([point + shift for point in zero_points], torch.int32)
+    return _array([point + importer.shift for point in zero_points], torch.int32)
 
 
 def _words(weights: torch.Tensor, size: int = WORD) -> torch.Tensor:
@@ -80,10 +78,12 @@ def _sums(importer: Importer, given: dict[str, Any]) -> tuple[torch.Tensor, torc
     """Of a layer with weights (O, …): its bias less what the input's zero point adds, its multipliers, and the largest
     sum that may occur on the way."""
     weights = _weights(importer, given["weight"]).flatten(1).to(torch.int64)
-    zero_point = given["input_zero_point"] + quantized.shift_of(importer.byte)
+    zero_point = given["input_zero_point"] + importer.shift
     bias = _weights(importer, given["bias"]).to(torch.int64) - zero_point * weights.sum(1)
     multiplier = _weights(importer, given["multiplier"])
     largest = weights.abs().sum(1) * 255 + bias.abs()
+    if int(weights.min()) < -127:
+        raise RunError("weights of a quantised layer must be -127 to 127: of -128 two products do not fit 16 bits")
     if int(largest.max()) >= 2**31 or float((largest * multiplier.double().abs()).max()) >= 2**31:
         raise RunError("a quantised layer's sums or scaled sums do not fit 32 bits")
     return bias, multiplier, int(largest.max())
@@ -112,28 +112,28 @@ def _convolution(importer: Importer, node: Node) -> None:
             words = _words(by_channel.permute(1, 0, 2)).permute(1, 0, 2)
             of_sums = constant(words), _array(bias, torch.int32)
             sizes[-1:] = weights.shape[2], importer.masks
-            _emit(importer, node, quantized.depthwise_zipped, data, *of_sums, *of_output, *sizes, order=_NHWC)
+            _emit(importer, node, quantized_layers.depthwise_zipped, data, *of_sums, *of_output, *sizes, order=_NHWC)
             return
         sums = torch.float32 if importer.byte == "uint8" and largest < _EXACT else torch.int32
         of_sums = _array(by_channel, sums if importer.word_bytes == WORD else torch.int8), _array(bias, sums)
-        _emit(importer, node, quantized.depthwise, data, *of_sums, *of_output, *sizes, order=_NHWC)
+        _emit(importer, node, quantized_layers.depthwise, data, *of_sums, *of_output, *sizes, order=_NHWC)
         return
     data = importer.words.get(given["q"]) if groups == 1 else None
     if data is None:
         data = _whole_words(importer, importer.stored(given["q"], _NHWC), channels, groups)
-    border = (zero_points[1] + quantized.shift_of(importer.byte)) % 256 * 0x01010101
+    border = (zero_points[1] + importer.shift) % 256 * 0x01010101
     border -= (border >> 31) << 32
-    points = _array([zero_points[0] + quantized.shift_of(importer.byte), border], torch.int32)
+    points = _array([zero_points[0] + importer.shift, border], torch.int32)
     words = _words(weights.permute(2, 3, 1, 0), importer.word_bytes)
     constants = constant(words), _array(bias, torch.int32), constant(multiplier)
-    _emit(importer, node, quantized.convolution, data, *constants, points, bounds, *sizes, order=_NHWC)
+    _emit(importer, node, quantized_layers.convolution, data, *constants, points, bounds, *sizes, order=_NHWC)
 
 
 def _whole_words(importer: Importer, data: relax.Expr, channels: int, groups: int = 1) -> relax.Expr:
     """`data`, whose last dimension is `channels`, with whole words of them for each group."""
     if channels // groups % WORD == 0:
         return data
-    widened = call_te(importer.block_builder, quantized.widen, data, groups, name="widen", attributes=_OPAQUE)
+    widened = call_te(importer.block_builder, quantized_values.widen, data, groups, name="widen", attributes=_OPAQUE)
     return importer.block_builder.emit(widened)
 
 
@@ -150,10 +150,10 @@ def _linear(importer: Importer, node: Node) -> None:
     words = constant(_words(_weights(importer, given["weight"]).T, importer.word_bytes))
     constants = words, _array(bias, torch.int32), constant(multiplier)
     if "output_zero_point" not in given:
-        _emit(importer, node, quantized.linear_float, data, *constants, order=order)
+        _emit(importer, node, quantized_layers.linear_float, data, *constants, order=order)
         return
     requantized = _points(importer, given["output_zero_point"]), _bounds(importer, given)
-    _emit(importer, node, quantized.linear, data, *constants, *requantized, order=order)
+    _emit(importer, node, quantized_layers.linear, data, *constants, *requantized, order=order)
 
 
 @rule("blockfront.quantize.default")
@@ -168,14 +168,14 @@ def _quantize(importer: Importer, node: Node) -> None:
         # A picture: convolutions read its words, and nobody makes the bytes where nobody else reads them.
         value = call_te(
             importer.block_builder,
-            quantized.quantize_image,
+            quantized_values.quantize_image,
             importer.env[source],
             *constants,
             name="quantize_image",
             attributes=_OPAQUE,
         )
         importer.words[node] = importer.block_builder.emit(value)
-    _emit(importer, node, quantized.quantize, importer.env[source], *constants, order=order)
+    _emit(importer, node, quantized_values.quantize, importer.env[source], *constants, order=order)
 
 
 @rule("blockfront.dequantize.default")
@@ -183,7 +183,7 @@ def _dequantize(importer: Importer, node: Node) -> None:
     given = _arguments(node)
     scale, points = _array([given["scale"]], torch.float32), _points(importer, given["zero_point"])
     order = importer.order_of(given["q"])
-    _emit(importer, node, quantized.dequantize, importer.env[given["q"]], scale, points, order=order)
+    _emit(importer, node, quantized_values.dequantize, importer.env[given["q"]], scale, points, order=order)
 
 
 @rule("blockfront.add.default")
@@ -191,12 +191,12 @@ def _add(importer: Importer, node: Node) -> None:
     given = _arguments(node)
     values, order = _operands(importer, node, given["a"], given["b"])
     factors = given["multiplier_a"], given["multiplier_b"]
-    moved = given["constant"] - quantized.shift_of(importer.byte) * sum(factors)
+    moved = given["constant"] - importer.shift * sum(factors)
     # The output's shift belongs to the sum before it is shifted right.
-    moved += quantized.shift_of(importer.byte) << given["shift"]
+    moved += importer.shift << given["shift"]
     constants = _array(factors, torch.int16), _array([moved], torch.int32), _bounds(importer, given)
     name = f"add_{given['shift']}"
-    _emit(importer, node, quantized.add(given["shift"]), *values, *constants, order=order, name=name)
+    _emit(importer, node, quantized_values.add(given["shift"]), *values, *constants, order=order, name=name)
 
 
 @rule("blockfront.multiply.default")
@@ -205,7 +205,7 @@ def _multiply(importer: Importer, node: Node) -> None:
     values, order = _operands(importer, node, given["a"], given["b"])
     points = _points(importer, given["output_zero_point"], given["zero_point_a"], given["zero_point_b"])
     multiplier = _array([given["multiplier"]], torch.float32)
-    _emit(importer, node, quantized.multiply, *values, multiplier, points, _bounds(importer, given), order=order)
+    _emit(importer, node, quantized_values.multiply, *values, multiplier, points, _bounds(importer, given), order=order)
 
 
 def _operands(importer: Importer, node: Node, *operands: Node) -> tuple[list[relax.Expr], Order]:
@@ -239,19 +239,20 @@ def _mean(importer: Importer, node: Node) -> None:
     count = 1
     for axis in gone:
         count *= int(source.meta["val"].shape[axis])
-    shift = quantized.shift_of(importer.byte)
-    points = _array([given["output_zero_point"] + shift, count * (given["input_zero_point"] + shift)], torch.int32)
+    points = _array(
+        [given["output_zero_point"] + importer.shift, count * (given["input_zero_point"] + importer.shift)], torch.int32
+    )
     constants = _array([given["multiplier"]], torch.float32), points, _bounds(importer, given)
     left = [dimension for dimension in order if dimension not in gone]
     after = order if keep else tuple(sorted(left).index(dimension) for dimension in left)
     name = f"mean_{keep}"
-    _emit(importer, node, quantized.mean(keep), importer.env[source], *constants, *axes, order=after, name=name)
+    _emit(importer, node, quantized_values.mean(keep), importer.env[source], *constants, *axes, order=after, name=name)
 
 
 @rule("blockfront.lookup.default")
 def _lookup(importer: Importer, node: Node) -> None:
     given = _arguments(node)
-    table = _weights(importer, given["table"]).to(torch.int32) + quantized.shift_of(importer.byte)
+    table = _weights(importer, given["table"]).to(torch.int32) + importer.shift
     order = importer.order_of(given["q"])
     values = importer.env[given["q"]], _array(table, getattr(torch, importer.byte))
-    _emit(importer, node, quantized.lookup, *values, order=order)
+    _emit(importer, node, quantized_values.lookup, *values, order=order)

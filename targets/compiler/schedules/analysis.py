@@ -11,7 +11,7 @@ from typing import Any
 from tvm import ir, tirx
 from tvm.s_tir import Schedule
 
-from blockfront.targets.compiler.instructions import bytes_of_dot, is_dot
+from blockfront.targets.compiler.byte_operations import bytes_of_dot, is_dot
 
 _CHILDREN = ("a", "b", "value", "body", "condition", "true_value", "false_value")
 

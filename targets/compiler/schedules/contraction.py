@@ -144,8 +144,12 @@ def _operands(block: KernelBlock, column: str) -> tuple[Read, Read]:
 def _neighbours(block: KernelBlock, shared: Read, machine: Machine) -> Neighbours:
     """Of the shared operand's channels; of a line of pixels where there are too few channels to fill a register."""
     last = block.reduced[-1] if block.reduced else None
-    if not machine.lane_operands or last is None or not shared.contiguous(last):
+    if not machine.lane_operands or last is None:
         return Neighbours()
+    if not shared.contiguous(last):
+        # A step of dot products of two bytes has two of them.
+        paired = block.is_dot and _factor(shared.indices[-1], last) == 2
+        return Neighbours(machine.widest_vector(2 * block.extents[last]) // 2) if paired else Neighbours()
     channels = block.extents[last]
     lanes = machine.widest_vector(channels)
     wide = [name for name in spatial(block) if name != block.column][-1:]

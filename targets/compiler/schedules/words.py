@@ -6,7 +6,7 @@ from typing import Any
 
 from tvm import tirx
 
-from blockfront.targets.compiler.instructions import is_word
+from blockfront.targets.compiler.byte_operations import is_word
 from blockfront.targets.compiler.schedules.analysis import KernelBlock
 from blockfront.targets.compiler.schedules.cutting import with_root
 from blockfront.targets.compiler.schedules.inlining import root_blocks

@@ -122,7 +122,7 @@ class _Reader:
         else:
             inputs = [source for source in dict.fromkeys(node.all_input_nodes) if source.op != "get_attr"]
             self.moves[Move(name, sum(map(_elements, inputs)), _elements(node))] += 1
-            macs = _macs(node)
+            macs = macs_of_call(node)
             if macs:
                 self.foreign[name] += macs
 
@@ -244,7 +244,7 @@ def _empty_like(leaf: Any) -> Any:
     return torch.empty_like(leaf) if isinstance(leaf, torch.Tensor) else leaf
 
 
-def _macs(node: Any) -> int:
+def macs_of_call(node: Any) -> int:
     """What torch counts in a call, done on tensors without data."""
 
     def empty(source: Any) -> Any:

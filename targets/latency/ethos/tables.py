@@ -14,7 +14,7 @@ from blockfront.targets.latency.ethos.tflite_file import Grid
 from blockfront.targets.latency.ethos.writer import TfliteWriter, Value
 from blockfront.targets.quantization.affine import Affine
 from blockfront.targets.quantization.emitting import FUNCTION
-from blockfront.targets.quantization.forms import operator_name
+from blockfront.targets.quantization.forms import aten_name
 
 _SIGMOID = Affine(1 / 256, -128)
 """What LOGISTIC gives."""
@@ -26,7 +26,7 @@ def lookup(to: TfliteWriter, node: Node) -> Value:
     """By the operators that the table is of."""
     source, chain = to.read(node.args[0]), node.meta[FUNCTION]
     result = to.tensor(node.name, source.shape, source.order, to.affine(node))
-    names = [operator_name(one).partition(".")[0] for one in chain]
+    names = [aten_name(one).partition(".")[0] for one in chain]
     if not names:
         to.write("QUANTIZE", [source], [result])
     elif names in (["relu"], ["relu6"]):

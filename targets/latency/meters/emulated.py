@@ -13,8 +13,9 @@ from blockfront.targets.compiler.program import Program
 from blockfront.targets.hardware.target import Target
 from blockfront.targets.latency.meter import Reservation
 from blockfront.targets.latency.meters.predicting import Estimate, PredictsPrograms
-from blockfront.targets.latency.options import RunOptions
+from blockfront.targets.latency.options import FLOAT32, RunOptions
 from blockfront.targets.latency.prediction import CoreModel, core_model
+from blockfront.targets.latency.prediction.core_model import Error
 from blockfront.targets.latency.prediction.core_models import as_predicted
 from blockfront.targets.latency.prediction.interval import interval
 from blockfront.targets.latency.profiler import (
@@ -67,7 +68,7 @@ class EmulatedMeter(PredictsPrograms):
         found = [profiles[kernel.symbol] for kernel in program.kernels]
         calls = [kernel.calls for kernel in program.kernels]
         times = [count * model.milliseconds(profile, board) for count, profile in zip(calls, found, strict=True)]
-        prediction, error = self.prediction(options), model.error(board.name, options.threads)
+        prediction, error = self.prediction(options), _error(options)
         if error is not None:
             regions = sum(count * profile.parallel_regions for count, profile in zip(calls, found, strict=True))
             # A calibration measured what regions cost.
@@ -81,11 +82,18 @@ class EmulatedMeter(PredictsPrograms):
         model, board = _basis(options)
         figures = model.coefficients, board.clock_ghz, board.bandwidth_gbs, board.all_cores_gbs, board.launch_us
         model_digest = digest(msgspec.json.encode(figures), 12)
-        error = model.error(board.name, options.threads)
+        error = _error(options)
         if error is None:
-            return Prediction(model_digest, model.provenance)
+            judged = "" if options.precision == FLOAT32 else f"; judged in {FLOAT32} alone"
+            return Prediction(model_digest, model.provenance + judged)
         basis = f"{error.domain}; {model.provenance}"
         return Prediction(model_digest, basis, error.median, error.p90, error.n, error.within_tenth)
+
+
+def _error(options: RunOptions) -> Error | None:
+    """How far the model was off elsewhere; nobody has judged it in another number format than float32."""
+    model, board = _basis(options)
+    return model.error(board.name, options.threads) if options.precision == FLOAT32 else None
 
 
 def _basis(options: RunOptions) -> tuple[CoreModel, Target]:

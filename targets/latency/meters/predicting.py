@@ -93,6 +93,7 @@ def kernel_times(
             rule=kernel.rule,
             counts=count and count * kernel.calls,
             reason=kernel.reason,
+            products=kernel.products,
         )
         for kernel, ms, count in zip(program.kernels, times, counted, strict=True)
     ]

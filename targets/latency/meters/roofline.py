@@ -38,6 +38,6 @@ class RooflineMeter(PredictsPrograms):
 
 def kernel_ms(kernel: Kernel, target: Target, threads: int) -> float:
     """Milliseconds one execution takes at least, launch included."""
-    arithmetic = kernel.macs / target.peak_macs(threads)
+    arithmetic = kernel.macs / (target.peak_macs(threads) * kernel.products)
     traffic = kernel.bytes / (target.bandwidth_gbs * 1e9)
     return 1e3 * max(arithmetic, traffic) + target.launch_us / 1e3

@@ -39,6 +39,13 @@ def test_the_known_error_of_the_model_stands_with_the_latency_and_says_what_it_i
     assert f"median error {error.median:.0%}" in str(prediction)
 
 
+def test_errors_known_of_float32_are_not_those_of_int8():
+    found = METERS["emulated"].prediction(RunOptions(target=get_target("rk3399"), threads=1, precision="int8"))
+    assert (found.median_error, found.n) == (None, 0)
+    assert str(found).startswith("error unknown")
+    assert str(found).endswith("judged in float32 alone")
+
+
 def test_a_latency_has_an_interval_that_is_no_measurements_and_says_why_it_is_wide(board_program):
     latency = METER.latency(board_program, options())
     low, high = latency.prediction.interval_ms

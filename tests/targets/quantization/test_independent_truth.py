@@ -23,7 +23,9 @@ CASES = {
 }
 
 
-def _onnx_outputs(convolution: nn.Conv2d, relu: bool, source, result, images: np.ndarray) -> np.ndarray:
+def _onnx_outputs(
+    convolution: nn.Conv2d, biases: np.ndarray, relu: bool, source, result, images: np.ndarray
+) -> np.ndarray:
     """The uint8 output of quantise, convolve and quantise in ONNX Runtime, by scales and zero points of ours."""
     from onnx import TensorProto, helper, numpy_helper
 
@@ -31,7 +33,7 @@ def _onnx_outputs(convolution: nn.Conv2d, relu: bool, source, result, images: np
     scales = (np.abs(weight).reshape(len(weight), -1).max(1) / np.float32(127)).astype(np.float32)
     steps = np.clip(np.rint(weight / scales[:, None, None, None]), -127, 127).astype(np.int8)
     bias_scale = (scales * np.float32(source.scale)).astype(np.float32)
-    bias = np.rint(convolution.bias.detach().numpy().astype(np.float64) / (scales.astype(np.float64) * source.scale))
+    bias = np.rint(biases.astype(np.float64) / (scales.astype(np.float64) * source.scale))
     constants = {
         "weight": steps,
         "weight_scale": scales,
@@ -89,5 +91,7 @@ def test_convolutions_equal_those_of_onnx_runtime_bit_for_bit(case: str) -> None
     images = (source.steps(images).float() - source.zero_point) * source.scale
     with torch.no_grad():
         ours = quantizer.network()(images).numpy()
-    theirs = _onnx_outputs(convolution, relu, source, result, images.numpy())
+    (correction,) = quantizer.corrections.values()
+    biases = (convolution.bias.detach() + correction).numpy()
+    theirs = _onnx_outputs(convolution, biases, relu, source, result, images.numpy())
     assert np.array_equal(np.rint(ours / np.float32(result.scale)) + result.zero_point + 128, theirs)

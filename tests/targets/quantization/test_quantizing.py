@@ -12,11 +12,13 @@ from torch import nn
 
 from blockfront.blocks import BLOCKS, deploy
 from blockfront.blocks.tokens import METHODS, assume_counts, make_static, reduce_tokens
+from blockfront.design_space import Network
 from blockfront.signature import Signature
 from blockfront.targets.compiler.randomize import randomize_constants
 from blockfront.targets.quantization import OBSERVERS, Decibels, QuantizedNetwork, quantize_module, quantize_untrained
 from blockfront.targets.quantization.affine import Affine
 from blockfront.targets.quantization.observers import Seen
+from blockfront.targets.quantization.quantizing import EXACT, calibrated
 
 SIZE = 32
 IMAGES = torch.randn(8, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
@@ -159,3 +161,77 @@ def test_a_network_that_was_trained_on_nothing_is_quantised_by_random_inputs() -
     quantized = quantize_untrained(module, Signature.image(SIZE), 0)
     assert isinstance(quantized, QuantizedNetwork)
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+
+
+def test_a_detector_with_a_pyramid_keeps_its_outputs_by_name() -> None:
+    torch.manual_seed(0)
+    body = "stem_k3_s2_c16_nrelu/ir_r1_s2_c24/ir_r1_s2_c32/ir_r1_s2_c48/ir_r1_s2_c64"
+    network = Network.parse(f"det_64_d6/{body}/ssdlite_l3_f32_x32_sabdf.abcdef.0.abd")
+    module, images = network.deployed(), torch.randn(4, 3, 64, 64)
+    quantized = quantize_module(module, network.signature, [(images,)])
+    with torch.no_grad():
+        plain, rounded = module(images), quantized(images)
+    for name in ("logits", "deltas"):
+        noise = Decibels()
+        noise.add(plain[name], rounded[name])
+        assert noise.value >= 10
+    assert quantized.float_operators == ("cat.default",)
+    assert set(quantized.tolerances.values()) == {EXACT}
+
+
+def test_what_a_layer_costs_is_told_by_what_it_is() -> None:
+    module = family("ir_se")
+    found = calibrated(module, Signature.image(SIZE), [(IMAGES,)]).noise(IMAGES)
+    assert len(found) == sum(isinstance(part, nn.Conv2d | nn.Linear) for part in module.modules())
+    assert found == tuple(sorted(found, key=lambda one: one.snr_db))
+    assert any("depthwise convolution of" in one.what for one in found)
+
+
+def test_a_layer_that_is_named_stays_float32() -> None:
+    module = family("ir")
+    quantizer = calibrated(module, Signature.image(SIZE), [(IMAGES,)])
+    worst = quantizer.noise(IMAGES)[0].name
+    less = calibrated(module, Signature.image(SIZE), [(IMAGES,)], floats=[worst]).network()
+    assert "conv2d.default" in less.float_operators
+    assert decibels(module, less) > decibels(module, quantizer.network())
+
+
+def test_training_with_rounded_values_moves_the_weights_that_are_rounded() -> None:
+    module = family("ir")
+    quantizer = calibrated(module, Signature.image(SIZE), [(IMAGES,)])
+    rounded = quantizer.rounded()
+    optimizer = torch.optim.SGD(rounded.parameters(), lr=0.05)
+    targets = torch.arange(8)
+    losses = []
+    for _ in range(12):
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(rounded(IMAGES), targets)
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < losses[0]
+    with torch.no_grad():
+        ours, fake = quantizer.with_constants(rounded.constants).network()(IMAGES), rounded(IMAGES)
+    noise = Decibels()
+    noise.add(fake, ours)
+    assert noise.value >= 30
+
+
+def test_biases_take_back_what_rounded_weights_are_off_by_in_the_mean() -> None:
+    """Of a layer whose weights round badly, on inputs that are not around zero."""
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(3, 8, 1, bias=False), nn.Flatten(), nn.Linear(8 * SIZE**2, 4)).eval()
+    with torch.no_grad():
+        module[0].weight.copy_(torch.randint(-2, 3, module[0].weight.shape) + 0.3)
+        module[0].weight[:, 0] = 100.0
+    images = IMAGES.clone()
+    images[:, 0] = 0.01
+    images[:, 1:] += 3
+    quantizer = calibrated(module, Signature.image(SIZE), [(images,)])
+    with torch.no_grad():
+        plain = module(images)
+        errors = [
+            float((made.network()(images) - plain).square().mean())
+            for made in (quantizer, quantizer.with_constants(quantizer.recorded.constants))
+        ]
+    assert errors[0] < errors[1] / 3

@@ -1,0 +1,28 @@
+"""Anchor pruning: which anchors a trained detector can do without, and the detector without them.
+
+After Bonnaerens, Freiberger and Dambre, "Anchor pruning for object detection" (2022, arXiv:2104.00432).
+"""
+
+from blockfront.anchors.front import Front, Node
+from blockfront.anchors.head_costs import RETINANET, SSD300, HeadCosts
+from blockfront.anchors.pruning import prune_detector
+from blockfront.anchors.recorded import RecordedBoxes, record_boxes
+from blockfront.anchors.scoring import SlotScores
+from blockfront.anchors.search import Rules, search_anchors
+from blockfront.anchors.slots import Removed, Slots
+
+__all__ = [
+    "RETINANET",
+    "SSD300",
+    "Front",
+    "HeadCosts",
+    "Node",
+    "RecordedBoxes",
+    "Removed",
+    "Rules",
+    "SlotScores",
+    "Slots",
+    "prune_detector",
+    "record_boxes",
+    "search_anchors",
+]

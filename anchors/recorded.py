@@ -1,0 +1,72 @@
+"""What a trained detector finds before suppression, kept once: a configuration is what is left without some slots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from blockfront.anchors.slots import Slots
+from blockfront.tasks.boxes import AnchorOutputs, decode
+from blockfront.tasks.suppression import Limits
+
+
+@dataclass(frozen=True)
+class ImageBoxes:
+    """The candidates of one image above the threshold, by row and class, and its objects.
+
+    `slots`, `classes` and `scores` are (n,), `boxes` (n, 4) corners as shares of the picture; `objects` (m, 7) are rows
+    of a target of detection, corners in pixels of a square of the picture's area, whose side is `side`.
+    """
+
+    slots: NDArray[np.intp]
+    classes: NDArray[np.intp]
+    scores: NDArray[np.float32]
+    boxes: NDArray[np.float32]
+    objects: NDArray[np.float64]
+    side: float
+
+
+@dataclass(frozen=True)
+class RecordedBoxes:
+    """Those of all test images, with the slots they come from, how many classes there are, and what becomes of them."""
+
+    slots: Slots
+    classes: int
+    limits: Limits
+    images: tuple[ImageBoxes, ...]
+
+
+def record_boxes(
+    detector: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    slot_of_row: NDArray[np.intp],
+    slots: Slots,
+    limits: Limits | None = None,
+) -> RecordedBoxes:
+    """Run a detector once over images (N, 3, R, R) with targets of detection, and keep what is above the threshold.
+
+    Zero scores never pass it, so leaving out the candidates of a slot is the same as a detector without it.
+    `slot_of_row` (boxes,) has the flat number of each anchor's slot.
+    """
+    limits = limits or Limits()
+    found: list[ImageBoxes] = []
+    classes = 0
+    detector.eval()
+    with torch.inference_mode():
+        for images, targets in batches:
+            outputs: AnchorOutputs = detector(images)
+            scores = outputs.probabilities().float().cpu().numpy()
+            boxes = decode(outputs.deltas.float(), outputs.anchors).cpu().numpy()
+            classes = scores.shape[2]
+            for one, places, rows in zip(scores, boxes, targets.cpu().double().numpy(), strict=True):
+                at, kinds = np.nonzero(one > np.float32(limits.threshold))
+                side = float(rows[0, 5]) ** 0.5
+                objects = rows[rows[:, 0] >= 0]
+                objects[:, 1:5] *= side
+                found.append(ImageBoxes(slot_of_row[at], kinds, one[at, kinds], places[at], objects, side))
+    return RecordedBoxes(slots, classes, limits, tuple(found))
