@@ -15,7 +15,7 @@ from blockfront.integer import HIGHEST, LOWEST
 from blockfront.targets.compiler.importing.rules import Node, argument
 from blockfront.targets.latency.ethos.floats import FLOATS
 from blockfront.targets.latency.ethos.moves import MOVES, part
-from blockfront.targets.latency.ethos.tables import lookup
+from blockfront.targets.latency.ethos.tables import table_form
 from blockfront.targets.latency.ethos.tflite_file import Grid
 from blockfront.targets.latency.ethos.writer import Form, TfliteWriter, Value
 from blockfront.targets.quantization.affine import Affine
@@ -241,7 +241,7 @@ def _concatenate(to: TfliteWriter, node: Node) -> Value:
 
 
 _INTEGER: dict[str, Form] = {
-    **{"quantize": _quantize, "dequantize": _dequantize, "convolution": _convolution, "lookup": lookup},
+    **{"quantize": _quantize, "dequantize": _dequantize, "convolution": _convolution, "lookup": table_form},
     **{"linear": _linear, "linear_float": _linear, "add": _add, "multiply": _multiply, "mean": _mean},
 }
 _ATEN = {"max_pool2d": _max_pool, "cat": _concatenate, "concat": _concatenate, **MOVES, **FLOATS}

@@ -13,7 +13,7 @@ from blockfront.errors import RunError
 from blockfront.signature import Signature
 from blockfront.targets.latency.ethos.checking import as_stored, differences, known_inputs, misled, run_file
 from blockfront.targets.latency.ethos.forms import FORMS
-from blockfront.targets.latency.ethos.writer import Converted, TfliteWriter, values_of
+from blockfront.targets.latency.ethos.writer import Converted, TfliteWriter, all_values
 from blockfront.targets.quantization import QuantizedNetwork, quantize_untrained
 
 
@@ -40,7 +40,7 @@ def make_tflite(module: nn.Module, signature: Signature, seed: int) -> TfliteNet
     """
     if not isinstance(module, QuantizedNetwork):
         module = quantize_untrained(module, signature, seed)
-    values = values_of(module.operators, signature.random(seed))
+    values = all_values(module.operators, signature.random(seed))
     known = {node.name: value for node, value in values.items()}
     apart, inside, whole = (
         TfliteWriter(module.operators, values, FORMS, apart=apart, inside=inside)

@@ -240,7 +240,7 @@ class TfliteWriter:
         return made
 
 
-def values_of(network: GraphModule, inputs: Sequence[Tensor]) -> dict[Node, Any]:
+def all_values(network: GraphModule, inputs: Sequence[Tensor]) -> dict[Node, Any]:
     """What every operator of a network gives for an input."""
     found: dict[Node, Any] = {}
 
