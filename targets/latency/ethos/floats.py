@@ -82,9 +82,9 @@ def _layer_norm(to: TfliteWriter, node: Node) -> Value:
     inverse = to.tensor("rsqrt", kept, source.order, None)
     to.write("RSQRT", [_arithmetic(to, "ADD", variance, to.number(argument(node, 4, "eps", 1e-5)))], [inverse])
     found = _arithmetic(to, "MUL", centred, inverse)
-    for code, place in (("MUL", 2), ("ADD", 3)):
-        constant = argument(node, place, "")
-        if constant is not None and constant != "":
+    for code, place, name in (("MUL", 2, "weight"), ("ADD", 3, "bias")):
+        constant = argument(node, place, name)
+        if constant is not None:
             found = _arithmetic(to, code, found, _broadcast(to, to.floats(constant), source.order))
     return found
 

@@ -67,8 +67,7 @@ def _convolution(to: TfliteWriter, node: Node) -> Value:
     """Dense and grouped as CONV_2D, depthwise as its own, a border that is not TensorFlow's as PAD before."""
     weight = to.constant(node.args[1])
     to.counts(node.name, to.shape(node), prod(weight.shape[1:]))
-    stride, padding, dilation = (argument(node, place, "") for place in (6, 7, 8))
-    groups = argument(node, 9, "groups", 1)
+    stride, padding, dilation, groups = node.args[6:10]
     source = to.read(node.args[0], IMAGE)
     result = to.result(node)
     kernel = weight.shape[2:]
@@ -210,17 +209,14 @@ def _max_pool(to: TfliteWriter, node: Node) -> Value:
         raise RunError("pooling of float32 has no form in a .tflite file")
     kernel = _two(argument(node, 1, "kernel_size"))
     stride = _two(argument(node, 2, "stride", None) or kernel)
-    padding, dilation = (_two(argument(node, place, name, value)) for place, name, value in _POOL)
-    if dilation != [1, 1]:
+    padding = _two(argument(node, 3, "padding", 0))
+    if _two(argument(node, 4, "dilation", 1)) != [1, 1]:
         raise RunError("dilated pooling has no form in a .tflite file")
     source, border = _bordered(to, node, source, padding, stride, kernel, LOWEST)
     result = to.result(node)
     sizes = {"filterHeight": kernel[0], "filterWidth": kernel[1], "strideH": stride[0], "strideW": stride[1]}
     to.write("MAX_POOL_2D", [source], [result], "Pool2DOptions", padding=border, **sizes)
     return result
-
-
-_POOL = ((3, "padding", 0), (4, "dilation", 1))
 
 
 def _two(value: Any) -> list[int]:
