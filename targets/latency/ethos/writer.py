@@ -21,6 +21,9 @@ from blockfront.targets.latency.ethos.tflite_file import Grid, TfliteFile
 from blockfront.targets.quantization.affine import Affine
 from blockfront.targets.quantization.emitting import AFFINE
 
+_LARGEST_SCALE = 2.0**31
+"""Vela leaves operators with greater ones to the processor."""
+
 
 @dataclass(frozen=True)
 class Value:
@@ -192,7 +195,11 @@ class TfliteWriter:
             self._outputs.append((found.tensor, port))
 
     def tensor(self, name: str, shape: Sequence[int], order: StoredOrder, affine: Affine | None) -> Value:
-        """A tensor that an operator gives."""
+        """A tensor that an operator gives. Raises `RunError` for a scale that vela takes for a negative one."""
+        if affine is not None and affine.scale >= _LARGEST_SCALE:
+            raise RunError(
+                f"{name} has steps of {affine.scale:.1e}, as with weights that let values grow: vela takes none"
+            )
         shape = tuple(shape)
         self._named[name] += 1
         if self._named[name] > 1:

@@ -114,6 +114,14 @@ def test_an_operator_without_a_form_is_refused_by_name():
         make_tflite(network.eval(), Signature.image(8), 0)
 
 
+def test_values_that_grow_beyond_what_the_compiler_takes_are_refused_and_fall_not_back():
+    network = nn.Sequential(nn.Conv2d(3, 8, 1), nn.Flatten(), nn.Linear(512, 4)).eval()
+    with torch.no_grad():
+        network[0].weight *= 1e13
+    with pytest.raises(RunError, match=r"has steps of .*, as with weights that let values grow: vela takes none"):
+        make_tflite(network, Signature.image(8), 0)
+
+
 def test_a_file_that_computes_something_else_is_refused(monkeypatch):
     constant = writer.TfliteWriter.constant
     monkeypatch.setattr(
