@@ -239,3 +239,12 @@ def test_every_npu_has_the_clock_of_its_system_in_arms_file():
 def test_a_configuration_without_a_number_of_macs_is_refused():
     with pytest.raises(UsageError, match="configuration 'ethos-u55' ends with no number of MACs"):
         replace(U55, configuration="ethos-u55")
+
+
+def test_a_study_would_notice_another_system_in_a_file_of_the_same_name(tmp_path):
+    own = replace(U55, file=str(tmp_path / "own.ini"))
+    definitions = []
+    for clock in ("1e8", "2e8"):
+        (tmp_path / "own.ini").write_text(f"[System_Config.mine]\ncore_clock={clock}\n")
+        definitions.append(own.definition())
+    assert definitions[0] != definitions[1]
