@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -205,6 +206,19 @@ def test_the_compilers_complaint_is_told_in_a_line(mixed):
     elsewhere = replace(U55, system_config="Nowhere")
     with pytest.raises(RunError, match=r"vela ended with exit code 1: .*Nowhere"):
         choose(Asked(elsewhere)).latency(mixed)
+
+
+@pytest.mark.processes
+def test_a_system_may_be_in_a_file_of_the_users_own(mixed, estimated, tmp_path, monkeypatch):
+    """At twice the clock, all memories with it, as many cycles are half the time."""
+    from ethosu.vela.architecture_features import CONFIG_FILES_PATH
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "systems").mkdir()
+    text = Path(CONFIG_FILES_PATH, U55.file).read_text()
+    (tmp_path / "systems" / "own.ini").write_text(text.replace("core_clock=500e6", "core_clock=1000e6"))
+    own = replace(U55, clock_ghz=1.0, file="systems/own.ini")
+    assert choose(Asked(own)).latency(mixed).median_ms == pytest.approx(estimated[U55.name].median_ms / 2)
 
 
 @pytest.mark.parametrize(
