@@ -27,7 +27,7 @@ from blockfront.analysis.figure_front import plot_front
 from blockfront.analysis.figure_kernels import plot_kernels
 from blockfront.analysis.figure_share import plot_share
 from blockfront.analysis.figure_targets import plot_targets
-from blockfront.analysis.frame import split_sources, tidy, usable
+from blockfront.analysis.frame import split_sources, tidy, usable, with_fallbacks
 from blockfront.analysis.headline import headline
 from blockfront.analysis.metrics import OBJECTIVES, Objectives
 from blockfront.analysis.paired import Paired, compare_runs, percentage
@@ -90,6 +90,7 @@ __all__ = [
     "tidy",
     "usable",
     "wilson95",
+    "with_fallbacks",
     "write_comparison",
     "write_report",
 ]

@@ -12,6 +12,7 @@ from blockfront.errors import UsageError
 from blockfront.results import COLUMNS, METRICS
 from blockfront.results.intervals import wilson95
 
+_WITH_FALLBACKS = "counts_with_fallbacks"
 SOURCES = ("measured", "measured elsewhere", "predicted", "simulated")
 
 
@@ -45,7 +46,10 @@ def _text(value: object) -> str:
 
 
 def usable(df: pd.DataFrame, *columns: str) -> pd.DataFrame:
-    """Tidy rows with a finite number in each of `columns`; failed and rejected networks never count."""
+    """Tidy rows with a finite number in each of `columns`; failed and rejected networks never count.
+
+    Nor do those with operators that an NPU leaves to the processor, unless `with_fallbacks` lets them.
+    """
     table = tidy(df)
     keep = _counts(table).to_numpy(copy=True)
     for column in columns:
@@ -57,11 +61,17 @@ def usable(df: pd.DataFrame, *columns: str) -> pd.DataFrame:
 
 
 def _counts(table: pd.DataFrame) -> pd.Series:
-    return ~table["state"].isin(("failed", "rejected"))
+    whole = (table["fallbacks"] == "") | table.get(_WITH_FALLBACKS, False)
+    return whole & ~table["state"].isin(("failed", "rejected"))
+
+
+def with_fallbacks(df: pd.DataFrame) -> pd.DataFrame:
+    """The same rows, of which those count too whose latency lacks the operators that an NPU leaves to the processor."""
+    return df.assign(**{_WITH_FALLBACKS: True})
 
 
 def counting(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of networks that neither failed nor were rejected by a constraint of their space."""
+    """The rows of networks that count: see `usable`."""
     return table[_counts(table)]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from blockfront.analysis.figure_style import source_words
-from blockfront.analysis.frame import tidy
+from blockfront.analysis.frame import counting, tidy
 from blockfront.analysis.headline import counted
 from blockfront.analysis.metrics import OBJECTIVES, Objectives
 from blockfront.analysis.report_page import Html, definitions, tag
@@ -64,7 +64,7 @@ def method_pairs(
         pairs.append((f"Latency ({source or 'unknown source'})", text))
         pairs += [("Error of the prediction", basis) for basis in sorted(set(rows.apply(_error, axis=1)) - {""})]
         pairs += _prediction_intervals(rows)
-    pairs += _simulation_pairs(timed) + _check_pairs(timed)
+    pairs += _simulation_pairs(timed) + _fallback_pairs(timed) + _check_pairs(timed)
     pairs += _value_pairs(table, objectives)
     pairs += [(str(term), _value(value)) for term, value in provenance.items()]
     return pairs
@@ -154,6 +154,17 @@ def _simulation_pairs(timed: pd.DataFrame) -> list[tuple[str, object]]:
             "ones applied by the operator before, and addressing, are not modelled and cost nothing.",
         )
     ]
+
+
+def _fallback_pairs(timed: pd.DataFrame) -> list[tuple[str, object]]:
+    """How many networks an NPU does not do whole."""
+    left = timed[timed["fallbacks"] != ""]
+    if left.empty:
+        return []
+    text = f"{counted(len(left), 'network')} with operators that the NPU leaves to a processor, whose time is unknown: "
+    counted_too = len(counting(left)) > 0
+    how = "they count as if it were none." if counted_too else "no front has them (`bench report --fallbacks` does)."
+    return [("Fallbacks", text + how)]
 
 
 def _check_pairs(timed: pd.DataFrame) -> list[tuple[str, object]]:

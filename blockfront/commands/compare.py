@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from blockfront.commands.options import Debug, Json, Storage, Value, objectives
+from blockfront.commands.options import Debug, Fallbacks, Json, Storage, Value, objectives
 from blockfront.errors import UsageError
 from blockfront.study.storage import DEFAULT_STORAGE
 
@@ -36,6 +36,7 @@ def compare(
             "share, such as 5%, which is when the whole 95 % interval of the mean ratio lies above it.",
         ),
     ] = None,
+    fallbacks: Fallbacks = False,
     storage: Storage = DEFAULT_STORAGE,
     json: Json = False,
     debug: Debug = False,
@@ -46,7 +47,13 @@ def compare(
     targets, how alike they rank the same networks. Writes one self-contained HTML file. With --fail-above two runs on
     one target are paired network by network, and no file is written.
     """
-    from blockfront.analysis import compare_targets, comparison_records, comparison_sentences, write_comparison
+    from blockfront.analysis import (
+        compare_targets,
+        comparison_records,
+        comparison_sentences,
+        with_fallbacks,
+        write_comparison,
+    )
     from blockfront.console.tables import print_json
     from blockfront.results.table import without_nan
     from blockfront.study.export import require_folder
@@ -62,7 +69,10 @@ def compare(
     provenance = load_provenance(names, storage)
     _require_one_space(provenance)
     chosen = objectives(metric, value, load_objectives(names, storage))
-    comparison = compare_targets({name: load(name, storage) for name in dict.fromkeys(names)}, chosen)
+    frames = {name: load(name, storage) for name in dict.fromkeys(names)}
+    if fallbacks:
+        frames = {name: with_fallbacks(frame) for name, frame in frames.items()}
+    comparison = compare_targets(frames, chosen)
     write_comparison(comparison, output, provenance=provenance)
     if json:
         document: dict[str, Any] = {"report": str(output), "metric": chosen.cost, "value": chosen.value}

@@ -35,6 +35,9 @@ Toolchain = Annotated[
 Precision = Annotated[
     str | None, typer.Option(help="Number format to make them ready in (default: the first that the toolchain has).")
 ]
+Fallbacks = Annotated[
+    bool, typer.Option("--fallbacks", help="Let networks count whose latency lacks operators that an NPU does not do.")
+]
 Tuned = Annotated[bool, typer.Option("--tuned", help="Use the kernels that `bench tune` found to be faster.")]
 Resolution = Annotated[
     int | None, typer.Option(help="Height and width of the input in pixels (default: the model's own).")

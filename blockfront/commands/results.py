@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from blockfront.commands.options import Cost, Debug, Json, Storage, Value, objectives
+from blockfront.commands.options import Cost, Debug, Fallbacks, Json, Storage, Value, objectives
 from blockfront.study.storage import DEFAULT_STORAGE
 
 Names = Annotated[list[str], typer.Argument(metavar="STUDY...", help="Names of `bench studies`.")]
@@ -31,12 +31,13 @@ def report(
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path("report.html"),
     cost: Cost = None,
     value: Value = None,
+    fallbacks: Fallbacks = False,
     storage: Storage = DEFAULT_STORAGE,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Write one self-contained HTML file about one study or several; unfinished ones are fine."""
-    from blockfront.analysis import write_report
+    from blockfront.analysis import with_fallbacks, write_report
     from blockfront.console.tables import print_json, print_line
     from blockfront.study.export import require_folder
     from blockfront.study.storage import load, load_objectives
@@ -44,7 +45,12 @@ def report(
     require_folder(output)
     chosen = objectives(cost, value, load_objectives(names, storage))
     frame = load(names, storage)
-    write_report(frame, output, objectives=chosen, provenance=provenance_of(names, storage))
+    write_report(
+        with_fallbacks(frame) if fallbacks else frame,
+        output,
+        objectives=chosen,
+        provenance=provenance_of(names, storage),
+    )
     if json:
         print_json({"report": str(output), "studies": names, "networks": len(frame)})
     else:

@@ -95,7 +95,7 @@ class Coverage:
 
 
 @dataclass(frozen=True)
-class Npu:
+class NpuEstimate:
     """What a vendor's compiler estimates of a network on an NPU, whose system and mode of memories it was told.
 
     `cycles` are those of the NPU's own work, `total_cycles` those with what it waits for memories. `macs` is the share
@@ -167,7 +167,7 @@ class Latency:
     torch_rel_error: float | None = None
     flash_bytes: int | None = None
     ram_bytes: int | None = None
-    npu: Npu | None = None
+    npu: NpuEstimate | None = None
 
     @property
     def samples_ms(self) -> tuple[float, ...]:

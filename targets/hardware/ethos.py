@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import ClassVar
+from pathlib import Path
+from typing import Any, ClassVar
 
+from blockfront.digest import digest
 from blockfront.errors import UsageError
 from blockfront.targets.hardware.hardware import Hardware
 
@@ -65,6 +67,11 @@ class EthosU(Hardware):
         """Its own."""
         names = ("configuration", "system_config", "memory_mode", "file", "clock_ghz", "sram_gbs")
         return {name: (getattr(self, name), self.source_of(name)) for name in names}
+
+    def definition(self) -> dict[str, Any]:
+        """With what a file of the user's own holds."""
+        file = Path(self.file)
+        return super().definition() | ({"file_digest": digest(file.read_bytes())} if file.is_file() else {})
 
     def row(self) -> dict[str, object]:
         """With the clock and the system."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blockfront.analysis import best_within, front, front_mask, hypervolume
+from blockfront.analysis import best_within, front, front_mask, hypervolume, with_fallbacks
 from blockfront.analysis.pareto import front_masks
 from blockfront.errors import UsageError
 
@@ -144,3 +144,10 @@ def test_the_best_within_a_budget_is_the_most_accurate_and_of_equals_the_fastest
     assert best_within(rows, 3.0)["network_id"] == "c"
     assert best_within(rows, 1.5)["network_id"] == "a"
     assert best_within(rows, 0.5) is None
+
+
+def test_networks_with_operators_on_the_processor_count_on_no_front_unless_they_are_let():
+    """Their latency is not whole."""
+    rows = pd.DataFrame({"latency_ms": [1.0, 2.0], "top1": [0.9, 0.8], "fallbacks": ["2 Softmax", ""]})
+    assert list(front(rows)["latency_ms"]) == [2.0]
+    assert list(front(with_fallbacks(rows))["latency_ms"]) == [1.0]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
-from math import inf
+from math import inf, prod
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ from torch import Tensor
 from blockfront.errors import RunError
 from blockfront.integer import HIGHEST, LOWEST
 from blockfront.targets.compiler.importing.rules import Node, argument
-from blockfront.targets.latency.ethos.moves import MOVES
-from blockfront.targets.latency.ethos.tables import lookup
+from blockfront.targets.latency.ethos.floats import FLOATS
+from blockfront.targets.latency.ethos.moves import MOVES, part
+from blockfront.targets.latency.ethos.tables import table_form
 from blockfront.targets.latency.ethos.tflite_file import Grid
 from blockfront.targets.latency.ethos.writer import Form, TfliteWriter, Value
 from blockfront.targets.quantization.affine import Affine
@@ -45,22 +47,27 @@ def _quantize(to: TfliteWriter, node: Node) -> Value:
     """The image's are made before the network runs."""
     if node.args[0].op == "placeholder":
         return to.image(node)
-    raise RunError(f"float32 between int8s ({node.args[0].name}) has no form in a .tflite file yet")
+    source = to.floats(node.args[0])
+    result = to.result(node, source.order)
+    to.write("QUANTIZE", [source], [result])
+    return result
 
 
 def _dequantize(to: TfliteWriter, node: Node) -> Value:
     """What the network gives is made floats by whoever reads it."""
-    if any(user.op != "output" for user in node.users):
-        raise RunError(f"float32 between int8s ({next(iter(node.users)).name}) has no form in a .tflite file yet")
-    return to.read(node.args[0])
+    source = to.read(node.args[0])
+    if all(user.op == "output" for user in node.users):
+        return source
+    result = to.result(node, source.order)
+    to.write("DEQUANTIZE", [source], [result])
+    return result
 
 
 def _convolution(to: TfliteWriter, node: Node) -> Value:
     """Dense and grouped as CONV_2D, depthwise as its own, a border that is not TensorFlow's as PAD before."""
     weight = to.constant(node.args[1])
-    to.counts(node, weight)
-    stride, padding, dilation = (argument(node, place, "") for place in (6, 7, 8))
-    groups = argument(node, 9, "groups", 1)
+    to.counts(node.name, to.shape(node), prod(weight.shape[1:]))
+    stride, padding, dilation, groups = node.args[6:10]
     source = to.read(node.args[0], IMAGE)
     result = to.result(node)
     kernel = weight.shape[2:]
@@ -140,7 +147,7 @@ def _linear(to: TfliteWriter, node: Node) -> Value:
     result = to.result(node, tuple(range(rank)))
     bounds = (LOWEST, HIGHEST) if floats else _bounds(node, 6)
     weight = to.constant(node.args[1])
-    to.counts(node, weight)
+    to.counts(node.name, to.shape(node), weight.shape[1])
     constants = _weights(to, node, weight, 0, source.int8, None if floats else result.int8)
     activation = _activation(to, result.int8, *bounds)
     to.write(
@@ -198,19 +205,18 @@ def _mean(to: TfliteWriter, node: Node) -> Value:
 def _max_pool(to: TfliteWriter, node: Node) -> Value:
     """A border is the least int8."""
     source = to.read(node.args[0], IMAGE)
+    if source.affine is None:
+        raise RunError("pooling of float32 has no form in a .tflite file")
     kernel = _two(argument(node, 1, "kernel_size"))
     stride = _two(argument(node, 2, "stride", None) or kernel)
-    padding, dilation = (_two(argument(node, place, name, value)) for place, name, value in _POOL)
-    if dilation != [1, 1]:
+    padding = _two(argument(node, 3, "padding", 0))
+    if _two(argument(node, 4, "dilation", 1)) != [1, 1]:
         raise RunError("dilated pooling has no form in a .tflite file")
     source, border = _bordered(to, node, source, padding, stride, kernel, LOWEST)
     result = to.result(node)
     sizes = {"filterHeight": kernel[0], "filterWidth": kernel[1], "strideH": stride[0], "strideW": stride[1]}
     to.write("MAX_POOL_2D", [source], [result], "Pool2DOptions", padding=border, **sizes)
     return result
-
-
-_POOL = ((3, "padding", 0), (4, "dilation", 1))
 
 
 def _two(value: Any) -> list[int]:
@@ -222,16 +228,21 @@ def _concatenate(to: TfliteWriter, node: Node) -> Value:
     """Parts have one scale already."""
     rank = len(to.shape(node))
     order = _usual_of(rank)
-    parts = [to.read(part, order) for part in node.args[0]]
     axis = argument(node, 1, "dim", 0) % rank
     result = to.result(node, order)
+    given = (to.floats(part) if result.affine is None else to.read(part) for part in node.args[0])
+    parts = [to.ordered(part, order) for part in given]
     to.write("CONCATENATION", parts, [result], "ConcatenationOptions", axis=order.index(axis))
     return result
 
 
-FORMS: dict[str, Form] = {
-    **{"quantize": _quantize, "dequantize": _dequantize, "convolution": _convolution, "lookup": lookup},
+_INTEGER: dict[str, Form] = {
+    **{"quantize": _quantize, "dequantize": _dequantize, "convolution": _convolution, "lookup": table_form},
     **{"linear": _linear, "linear_float": _linear, "add": _add, "multiply": _multiply, "mean": _mean},
-    **{"max_pool2d": _max_pool, "cat": _concatenate, "concat": _concatenate},
-    **MOVES,
+}
+_ATEN = {"max_pool2d": _max_pool, "cat": _concatenate, "concat": _concatenate, **MOVES, **FLOATS}
+FORMS: dict[str, Form] = {
+    operator.getitem.__name__: part,
+    **{f"blockfront.{name}": form for name, form in _INTEGER.items()},
+    **{f"aten.{name}": form for name, form in _ATEN.items()},
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 
 from blockfront.targets.compiler.importing.rules import Node, argument
@@ -62,7 +61,21 @@ def _split(to: TfliteWriter, node: Node) -> list[Value]:
     return results
 
 
-def _part(to: TfliteWriter, node: Node) -> Value:
+def _unbind(to: TfliteWriter, node: Node) -> list[Value]:
+    """The places of a dimension one by one."""
+    source = to.read(node.args[0])
+    dim = argument(node, 1, "dim", 0) % len(source.shape)
+    left = [one for one in source.order if one != dim]
+    order = tuple(sorted(left).index(one) for one in left)
+    results = [
+        to.tensor(f"{node.name}_{i}", tuple(one.shape), order, source.affine) for i, one in enumerate(to.known[node])
+    ]
+    options = {"axis": source.order.index(dim), "num": len(results)}
+    to.write("UNPACK", [source], results, "UnpackOptions", **options)
+    return results
+
+
+def part(to: TfliteWriter, node: Node) -> Value:
     """One of the parts."""
     return to.read_part(node.args[0], node.args[1])
 
@@ -111,6 +124,6 @@ MOVES: dict[str, Form] = {
     **dict.fromkeys(("view", "reshape", "flatten", "_unsafe_view", "unflatten", "squeeze", "unsqueeze"), _reshape),
     **{"permute": _permute, "transpose": _transpose, "channel_shuffle": _channel_shuffle},
     **dict.fromkeys(("split", "split_with_sizes", "chunk"), _split),
-    **{operator.getitem.__name__: _part, "slice": _cut, "select": _select},
+    **{"unbind": _unbind, "slice": _cut, "select": _select},
     **dict.fromkeys(("constant_pad_nd", "pad"), _pad),
 }

@@ -13,7 +13,7 @@ from blockfront.errors import RunError
 from blockfront.signature import Signature
 from blockfront.targets.latency.ethos.checking import as_stored, differences, known_inputs, misled, run_file
 from blockfront.targets.latency.ethos.forms import FORMS
-from blockfront.targets.latency.ethos.writer import Converted, TfliteWriter, values_of
+from blockfront.targets.latency.ethos.writer import Converted, TfliteWriter, all_values
 from blockfront.targets.quantization import QuantizedNetwork, quantize_untrained
 
 
@@ -40,7 +40,7 @@ def make_tflite(module: nn.Module, signature: Signature, seed: int) -> TfliteNet
     """
     if not isinstance(module, QuantizedNetwork):
         module = quantize_untrained(module, signature, seed)
-    values = values_of(module.operators, signature.random(seed))
+    values = all_values(module.operators, signature.random(seed))
     known = {node.name: value for node, value in values.items()}
     apart, inside, whole = (
         TfliteWriter(module.operators, values, FORMS, apart=apart, inside=inside)
@@ -65,5 +65,5 @@ def _decibels(converted: Converted, known: Mapping[str, Any]) -> float:
     for given, port in zip(run_file(converted, known_inputs(converted, known)), converted.outputs, strict=True):
         wanted = as_stored(known[port.node], port).astype(np.float64)
         off = np.mean((given - wanted) ** 2)
-        found.append(np.inf if off == 0 else 10 * np.log10(max(wanted.var(), 1.0) / off))
+        found.append(np.inf if off == 0 else 10 * np.log10(max(wanted.var(), 1e-30) / off))
     return float(min(found))

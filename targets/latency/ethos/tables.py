@@ -22,7 +22,7 @@ _TANH = Affine(1 / 128, 0)
 """What TANH gives."""
 
 
-def lookup(to: TfliteWriter, node: Node) -> Value:
+def table_form(to: TfliteWriter, node: Node) -> Value:
     """By the operators that the table is of."""
     source, chain = to.read(node.args[0]), node.meta[FUNCTION]
     result = to.tensor(node.name, source.shape, source.order, to.affine(node))

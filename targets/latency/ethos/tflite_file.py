@@ -61,6 +61,9 @@ class TfliteFile:
         self._graph.tensors.append(made)
         return len(self._graph.tensors) - 1
 
+    def __len__(self) -> int:
+        return len(self._graph.tensors)
+
     def whole_numbers(self, values: Any) -> int:
         """A constant of int32, such as a shape."""
         data = np.array(values, np.int32)

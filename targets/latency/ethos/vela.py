@@ -59,9 +59,11 @@ def estimate(content: bytes, target: EthosU) -> VelaEstimate:
     with tempfile.TemporaryDirectory(prefix="bench-vela-") as name:
         folder = Path(name)
         (folder / "network.tflite").write_bytes(content)
+        # A relative path of two parts is one of vela's own to it.
+        own = Path(target.file)
         options = {
             "accelerator-config": target.configuration,
-            "config": target.file,
+            "config": str(own.resolve() if own.is_file() else target.file),
             "system-config": target.system_config,
             "memory-mode": target.memory_mode,
             "output-dir": str(folder),

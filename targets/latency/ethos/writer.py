@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil, prod
 from typing import Any
 
@@ -19,6 +20,9 @@ from blockfront.targets.latency.ethos.storing import StoredOrder, merged, reshap
 from blockfront.targets.latency.ethos.tflite_file import Grid, TfliteFile
 from blockfront.targets.quantization.affine import Affine
 from blockfront.targets.quantization.emitting import AFFINE
+
+_LARGEST_SCALE = 2.0**31
+"""Vela leaves operators with greater ones to the processor."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,8 @@ class TfliteWriter:
             if node.op == "call_function":
                 written = self._written
                 self._values[node] = self._form(node)(self, node)
-                if self.inside or (self.apart and self._written > written):
+                written_here = self._written > written or node.target is operator.getitem
+                if self.inside or (self.apart and written_here):
                     self._give(node, self._values[node])
             elif node.op == "output" and not (self.apart or self.inside):
                 for one in node.args[0]:
@@ -119,17 +124,17 @@ class TfliteWriter:
         """Torch's shape of what an operator gives."""
         return tuple(self.known[node].shape)
 
-    def affine(self, node: Node) -> Affine:
-        """How the int8s that an operator gives are reals; of one that gives floats, by its largest and smallest."""
+    def affine(self, node: Node) -> Affine | None:
+        """How the int8s that an operator gives are reals; of a layer that gives floats, by its least and greatest."""
         found: Affine | None = node.meta.get(AFFINE)
-        if found is None:
+        if found is None and "linear_float" in str(node.target):
             values = self.known[node]
             found = Affine.spanning(float(values.min()), float(values.max()))
         return found
 
-    def counts(self, node: Node, weight: Tensor) -> None:
-        """Note the multiply-adds of a layer, whose weights are (O, ...)."""
-        self.macs[node.name] = prod(self.shape(node)) * prod(weight.shape[1:])
+    def counts(self, name: str, shape: Sequence[int], macs: int) -> None:
+        """Note the multiply-adds of a layer that gives the tensor `name`, of so many for each number of its shape."""
+        self.macs[name] = prod(shape) * macs
 
     def tolerates(self, node: Node, steps: float) -> None:
         """Say by how many steps an operator's form may be off."""
@@ -137,11 +142,37 @@ class TfliteWriter:
 
     def read(self, node: Node, order: StoredOrder | None = None) -> Value:
         """What an operator reads, in an order."""
-        found = self._values[node]
-        assert isinstance(found, Value)
-        if self.apart:
+        found = self._given(node)
+        if self.apart and node.op == "call_function":
             found = self._input(node, found)
         return found if order is None else self.ordered(found, order)
+
+    def floats(self, node: Node) -> Value:
+        """What an operator reads, as float32."""
+        found = self._given(node)
+        if found.affine is None:
+            return self.read(node)
+        if self.apart:
+            return self._input(node, replace(found, affine=None))
+        made = self.tensor(f"{node.name}_float", found.shape, found.order, None)
+        self.write("DEQUANTIZE", [found], [made])
+        return made
+
+    def number(self, value: float | Tensor, shape: Sequence[int] = (), order: StoredOrder = ()) -> Value:
+        """A constant of float32, of torch's shape."""
+        data = torch.as_tensor(value, dtype=torch.float32).reshape(tuple(shape)).permute(order).contiguous().numpy()
+        name = f"number_{self._written}_{len(self.file)}"
+        return Value(self.file.tensor(name, data.shape, "float32", data=data), tuple(shape), order, None)
+
+    def _given(self, node: Node) -> Value:
+        if node.op == "get_attr":
+            constant = self.constant(node)
+            return self.number(constant, constant.shape, usual(constant.ndim))
+        if node.op == "placeholder" and node not in self._values:
+            self._values[node] = self._input(node, Value(-1, self.shape(node), usual(self.known[node].ndim), None))
+        found = self._values[node]
+        assert isinstance(found, Value)
+        return found
 
     def read_part(self, node: Node, place: int) -> Value:
         """One of several tensors that an operator gives."""
@@ -164,7 +195,11 @@ class TfliteWriter:
             self._outputs.append((found.tensor, port))
 
     def tensor(self, name: str, shape: Sequence[int], order: StoredOrder, affine: Affine | None) -> Value:
-        """A tensor that an operator gives."""
+        """A tensor that an operator gives. Raises `RunError` for a scale that vela takes for a negative one."""
+        if affine is not None and affine.scale >= _LARGEST_SCALE:
+            raise RunError(
+                f"{name} has steps of {affine.scale:.1e}, as with weights that let values grow: vela takes none"
+            )
         shape = tuple(shape)
         self._named[name] += 1
         if self._named[name] > 1:
@@ -173,10 +208,10 @@ class TfliteWriter:
         made = self.file.tensor(name, stored(shape, order), "float32" if affine is None else "int8", grid)
         return Value(made, shape, order, affine)
 
-    def result(self, node: Node, order: StoredOrder | None = None, affine: Affine | None = None) -> Value:
+    def result(self, node: Node, order: StoredOrder | None = None) -> Value:
         """The tensor of what an operator gives, in its usual order."""
         shape = self.shape(node)
-        return self.tensor(node.name, shape, order or usual(len(shape)), affine or self.affine(node))
+        return self.tensor(node.name, shape, order or usual(len(shape)), self.affine(node))
 
     def write(
         self, code: str, inputs: Sequence[Value | int], outputs: Sequence[Value], options: str = "", **fields: Any
@@ -212,7 +247,7 @@ class TfliteWriter:
         return made
 
 
-def values_of(network: GraphModule, inputs: Sequence[Tensor]) -> dict[Node, Any]:
+def all_values(network: GraphModule, inputs: Sequence[Tensor]) -> dict[Node, Any]:
     """What every operator of a network gives for an input."""
     found: dict[Node, Any] = {}
 
@@ -227,4 +262,7 @@ def values_of(network: GraphModule, inputs: Sequence[Tensor]) -> dict[Node, Any]
 
 
 def _name_of(node: Node) -> str:
-    return str(getattr(node.target, "__name__", node.target)).partition(".")[0]
+    """Of an operator with the library it is in, of anything else alone."""
+    name = str(getattr(node.target, "__name__", node.target)).partition(".")[0]
+    library = getattr(node.target, "namespace", "")
+    return f"{library}.{name}" if library else name

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from torch import nn
 
 from blockfront.digest import digest
-from blockfront.results.latency import KernelTime, Latency, LatencySource, Npu, Peak, Prediction
+from blockfront.results.latency import KernelTime, Latency, LatencySource, NpuEstimate, Peak, Prediction
 from blockfront.signature import Signature
 from blockfront.targets.hardware.hardware import Hardware
 from blockfront.targets.latency.ethos.network import TfliteNetwork, make_tflite
@@ -72,7 +72,7 @@ class EstimatedMeter(Predicts[TfliteNetwork, EstimateOptions]):
             precision=options.precision,
             flash_bytes=found.other_bytes,
             ram_bytes=found.sram_bytes,
-            npu=Npu(
+            npu=NpuEstimate(
                 system_config=target.system_config,
                 memory_mode=target.memory_mode,
                 cycles=found.npu_cycles,

@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 
 from blockfront.errors import UsageError
-from blockfront.targets import HARDWARE, Accelerator, Gpu, Processor, find_hardware, get_processor, get_target
+from blockfront.targets import HARDWARE, Accelerator, EthosU, Gpu, Processor, find_hardware, get_processor, get_target
 
-KINDS = {"rk3399": Processor, "jetson_orin_nano_gpu": Gpu, "edge_tpu_like": Accelerator}
+KINDS = {"rk3399": Processor, "jetson_orin_nano_gpu": Gpu, "edge_tpu_like": Accelerator, "ethos_u55_128": EthosU}
 
 
 @pytest.mark.parametrize(("name", "kind"), KINDS.items())
@@ -26,6 +26,7 @@ def test_near_names_may_be_of_any_kind():
     [
         (get_target, "edge_tpu_like", "edge_tpu_like is an accelerator, which networks are simulated on"),
         (get_processor, "edge_tpu_like", "edge_tpu_like is an accelerator, which networks are simulated on"),
+        (get_target, "ethos_u55_128", "ethos_u55_128 is an NPU whose vendor's compiler estimates its cycles"),
         (get_processor, "jetson_nano_gpu", "jetson_nano_gpu is a GPU, whose schedules are dlight's"),
     ],
 )
@@ -45,14 +46,15 @@ def test_hardware_says_of_itself_what_a_list_and_its_figures_need(name):
 
 
 def test_kinds_differ_in_threads_and_in_what_the_rules_schedule():
-    """Both Cortex-A72, all eight multiprocessors, and none."""
+    """Both Cortex-A72, all eight multiprocessors, and none of what is simulated."""
     found = [HARDWARE[name] for name in KINDS]
-    assert [one.check_threads(None) for one in found] == [2, 8, None]
-    assert [one.pool_threads(one.check_threads(None)) for one in found] == [2, 0, 0]
-    assert [one.machine(1) is None for one in found] == [False, True, True]
+    assert [one.check_threads(None) for one in found] == [2, 8, None, None]
+    assert [one.pool_threads(one.check_threads(None)) for one in found] == [2, 0, 0, 0]
+    assert [one.machine(1) is None for one in found] == [False, True, True, True]
     for name, words in (
         ("jetson_orin_nano_gpu", "always runs on all of itself"),
         ("edge_tpu_like", "leave --threads out"),
+        ("ethos_u55_128", "leave --threads out"),
     ):
         with pytest.raises(UsageError, match=words):
             HARDWARE[name].check_threads(2)
