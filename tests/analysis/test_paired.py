@@ -103,8 +103,10 @@ def test_sizes_are_compared_whatever_the_target():
         compare_runs({"a": before, "b": after}, "top1")
 
 
-@pytest.mark.parametrize("text", ["5", "0.05", "-5%", "five%", "%", "5%%", "nan%", ""])
+@pytest.mark.parametrize("text", ["5", "0.05", "five%", "%", "5%%", "nan%", ""])
 def test_a_limit_is_a_percentage(text):
     assert percentage("2.5 %") == 0.025
     with pytest.raises(UsageError, match="is no percentage: write 5% or"):
         percentage(text)
+    with pytest.raises(UsageError, match="-5% is below 0"):
+        percentage("-5%")
