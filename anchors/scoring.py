@@ -100,7 +100,7 @@ class SlotScores:
             left[:] = False
             left[looked_at[within_capacity(image.scores[looked_at], limits)]] = True
         self.recomputed += len(changed)
-        kept = [() for _ in groups] if before is None else list(before.kept)
+        kept: list[tuple[int, ...]] = [()] * len(groups) if before is None else list(before.kept)
         slots = [frozenset[int]() for _ in groups] if before is None else list(before.slots)
         for kind in changed:
             kept[kind] = groups[kind].survivors(left)

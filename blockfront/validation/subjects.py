@@ -30,7 +30,7 @@ class Subject:
 
 
 def preset_families(resolution: int = RESOLUTION) -> Registry[Space]:
-    """Every family of the presets, and the space that draws it."""
+    """Every family of the presets, and the first space that draws it."""
     from blockfront.design_space import SPACES
     from blockfront.design_space.dimension import values_of
 
@@ -38,7 +38,8 @@ def preset_families(resolution: int = RESOLUTION) -> Registry[Space]:
     for preset in SPACES.values():
         space = preset.build(resolution, 1000)
         for family in values_of(space.family) if space.family is not None else ():
-            found.add(str(family), space)
+            if str(family) not in found:
+                found.add(str(family), space)
     return found
 
 

@@ -15,6 +15,7 @@ from blockfront.design_space.detector import LevelHeads
 from blockfront.design_space.dimension import values_of
 from blockfront.design_space.presets import MOBILE_FAMILIES, mobile
 from blockfront.errors import UsageError
+from blockfront.targets import compile_model, get_target
 from blockfront.training import seeded
 
 BODY = "stem_k3_s2_c16_nrelu/ir_r1_s2_c24/ir_r2_s2_c32/ir_r2_s2_c64/ir_r2_s2_c128"
@@ -177,3 +178,14 @@ def test_the_preset_has_detectors_of_the_mobile_families_within_its_bounds() -> 
     large = load_space("detect", 320, 80).compose(lambda name, dimension: dimension.values[0])[1]
     assert isinstance(large, DetectionNetwork)
     assert large.boxes == 6 * (400 + 100 + 25 + 9 + 4 + 1)
+
+
+@pytest.mark.compiles
+@pytest.mark.parametrize("head", [HEADS[1], HEADS[5]])
+def test_what_is_deployed_is_compiled_whole_and_agrees_with_torch(head: str) -> None:
+    network = detector(head, 48)
+    program = compile_model(network.deployed(), network.signature, get_target("rk3399"), threads=1, seed=0)
+    assert [output.name for output in program.outputs] == ["logits", "deltas"]
+    assert [output.shape[1] for output in program.outputs] == [network.boxes] * 2
+    assert not program.unscheduled_kernels
+    assert program.max_rel_error <= 1e-4
