@@ -85,6 +85,7 @@ def test_a_network_text_is_profiled(bench):
         "latency_samples_ms",
         "visits",
         "kernels",
+        "npu",
         "peak",
         "coverage",
         "versions",

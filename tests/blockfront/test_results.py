@@ -42,7 +42,7 @@ def test_show_gives_a_network_with_its_kernels(bench, finished):
     said = bench("show", row["network_id"][:8], "--storage", finished.commands.storage)
     assert said.code == 0
     assert row["network"] in said.output
-    assert f"{row['top1']}" in said.output
+    assert f"{row['top1']:.5g}" in said.output
     assert "share %" in said.output
 
 
