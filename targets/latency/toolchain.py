@@ -52,7 +52,10 @@ class Toolchain(ABC, Generic[Prepared, Chosen]):
 
     @abstractmethod
     def choose(self, asked: Asked) -> Chosen:
-        """Its options, for hardware that it accepts; raises `UsageError` with what to correct."""
+        """Its options, for hardware that it accepts; raises `UsageError` with what to correct.
+
+        Whoever asks on a user's behalf has settled `asked.precision` by `precision`.
+        """
 
     @abstractmethod
     def prepare(self, module: nn.Module, signature: Signature, options: Chosen, seed: int) -> Prepared:
