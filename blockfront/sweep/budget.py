@@ -34,7 +34,7 @@ def check_budget(budget: str | None, n: int, epochs: int | None, train_seeds: in
     least = n + pilot_count(n) * (epochs - 1)
     if int(budget) < least:
         raise UsageError(
-            f"--budget {budget} is too little: one epoch of each of {n} networks and all {epochs} of "
-            f"{pilot_count(n)} take {least}"
+            f"--budget {budget} is too little: one epoch of each of {n} networks, and the other {epochs - 1} of "
+            f"{pilot_count(n)} of them, take {least}"
         )
     return EPOCHS

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from blockfront.digest import digest
-from blockfront.errors import RunError
+from blockfront.errors import RunError, UsageError
 from blockfront.targets.quantization import Decibels, LayerNoise, Quantizer
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 INT8 = "int8"
 """The precision of a study whose networks are quantised once they are trained, and the adaptation that does it."""
-QUANTIZE = ("ptq", "qat")
+QAT = "qat"
+QUANTIZE = ("ptq", QAT)
 """After training: by ranges alone, or with an epoch of training that knows of the rounding."""
 LEAST_DB = 20
 """A network that keeps less is told: what int8 changes has a tenth of its outputs' amplitude, or more."""
@@ -32,6 +33,22 @@ _BATCH = 64
 _QAT_RATE = 3e-4
 _NOISE_IMAGES = 16
 _SENSITIVE_LAYERS = 3
+
+
+def check_quantize(method: str, precision: str, dataset: Dataset | None) -> str | None:
+    """How networks become int8 once they are trained on `dataset`, one of `QUANTIZE`; None where they do not.
+
+    Raises `UsageError` for a method that trains where it has nothing to do or cannot.
+    """
+    from blockfront.tasks import TASKS
+
+    if method == QAT and precision != INT8:
+        raise UsageError(f"--quantize {QAT} is for --precision int8, and these networks are {precision}")
+    if method == QAT and dataset is None:
+        raise UsageError(f"--quantize {QAT} trains for an epoch more, and there is no training; leave it out")
+    if method == QAT and dataset is not None and TASKS[dataset.task].places:
+        raise UsageError("detectors become int8 by ranges alone; take --quantize ptq")
+    return method if precision == INT8 and dataset else None
 
 
 @dataclass(frozen=True)
@@ -54,7 +71,7 @@ class Quantization:
     @property
     def origin(self) -> str:
         """Where the ranges come from, in words."""
-        more = ", and an epoch of training more" if self.method == "qat" else ""
+        more = ", and an epoch of training more" if self.method == QAT else ""
         kept = f"; {len(self.float_layers)} layers stay float32" if self.float_layers else ""
         return f"{self.images} training images ({self.hash}), {self.observer}{more}{kept}"
 
@@ -92,9 +109,7 @@ def quantize_trained(
         quantizer = calibrated(recorded, network.signature, batches, observer)
         if sensitive := _sensitive(quantizer, recorded, images[0]):
             quantizer = calibrated(recorded, network.signature, batches, observer, sensitive)
-        if method == "qat":
-            if places:
-                raise RunError("detectors become int8 by ranges alone: --quantize ptq")
+        if method == QAT:
             quantizer = _train_rounded(quantizer, plain, dataset, recipe, where)
         quantized = quantizer.network()
         both = _Both(dataset)

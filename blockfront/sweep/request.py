@@ -20,7 +20,7 @@ from blockfront.study.storage import DEFAULT_STORAGE, storage_exists
 from blockfront.sweep.aims import choose_objectives, choose_space, choose_training
 from blockfront.sweep.budget import check_budget
 from blockfront.sweep.keeping import KEEP
-from blockfront.sweep.quantizing import INT8, QUANTIZE
+from blockfront.sweep.quantizing import INT8, QAT, QUANTIZE, check_quantize
 from blockfront.sweep.samplers import SAMPLERS
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ def resolve(request: Request) -> SweepPlan:
         objectives=choose_objectives(request, dataset),
         scores=scored(TASKS[dataset.task].metrics) if dataset else (),
         train_seeds=request.train_seeds,
-        quantize=request.quantize if options.precision == INT8 and dataset else None,
+        quantize=check_quantize(request.quantize, options.precision, dataset),
         paired=request.pair,
         budget=_budget(request, options.precision, dataset, recipe),
     )
@@ -219,7 +219,7 @@ def resolve(request: Request) -> SweepPlan:
 
 def _study_name(space: str, target: str, form: str, request: Request) -> str:
     precision = "" if form == "float32" else f"-{form}"
-    precision += "-qat" if form == INT8 and request.quantize == "qat" else ""
+    precision += "-qat" if form == INT8 and request.quantize == QAT else ""
     threads = f"-t{request.threads}" if request.models and request.threads else ""
     pairs = "-pairs" if request.pair else ""
     return f"{space}-{target}{precision}{threads}{'-tuned' if request.tuned else ''}{pairs}"
@@ -267,10 +267,10 @@ def _check_numbers(request: Request) -> None:
             raise UsageError(f"--{option}-minutes must be above 0, not {minutes:g}")
     if request.device not in DEVICES:
         raise UsageError(f"unknown device {request.device!r}; known: {', '.join(DEVICES)}")
-    if request.keep not in KEEP:
-        raise unknown("choice of --keep", request.keep, KEEP)
     if request.quantize not in QUANTIZE:
         raise unknown("choice of --quantize", request.quantize, QUANTIZE)
+    if request.keep not in KEEP:
+        raise unknown("choice of --keep", request.keep, KEEP)
 
 
 def _workers(request: Request) -> int:

@@ -73,6 +73,8 @@ class QuantizedNetwork(nn.Module):
         """
         if any(one.dtype == torch.float64 for one in inputs):
             raise TypeError("a quantised network takes float32")
+        # torch's maximum pooling of int8 refuses images whose channels lie innermost.
+        inputs = tuple(one.contiguous() for one in inputs)
         if self._batched or len(inputs[0]) == 1:
             return as_returned(self.operators(*inputs), self._outputs)
         each = [self.operators(*(one[i : i + 1] for one in inputs)) for i in range(len(inputs[0]))]

@@ -19,6 +19,8 @@ from blockfront.targets.compiler.exporting import Trace, export_module
 from blockfront.targets.compiler.importing.rules import Node
 from blockfront.targets.compiler.importing.support import out_of_place
 
+_VIEWS = (torch.ops.aten.view.default, torch.ops.aten._unsafe_view.default)
+
 
 @dataclass(frozen=True)
 class Recorded:
@@ -65,9 +67,14 @@ def _of_two(module: nn.Module, signature: Signature) -> Trace:
 
 
 def _functional(target: Any) -> Any:
-    """The operator that gives what `target` writes over its first argument; others as they are."""
+    """The operator that gives what `target` writes over its first argument; a reshape for a view, others as they are.
+
+    What was recorded in one memory format is run in any.
+    """
     if not isinstance(target, torch._ops.OpOverload):
         return target
+    if target in _VIEWS:
+        return torch.ops.aten.reshape.default
     packet, _, overload = out_of_place(target.__name__).partition(".")
     return getattr(getattr(torch.ops.aten, packet, None), overload, target)
 
