@@ -146,7 +146,7 @@ def test_nobody_goes_on_without_an_epoch_left():
         (("front", 20, 1, 1, True), "the recipe has one; give more, such as --epochs 10"),
         (("front", 20, 10, 1, False), "leave --value out"),
         (("300", 20, 10, 2, True), "take --budget front"),
-        (("73", 20, 10, 1, True), "one epoch of each of 20 networks and all 10 of 6 take 74"),
+        (("73", 20, 10, 1, True), "one epoch of each of 20 networks, and the other 9 of 6 of them, take 74"),
     ],
 )
 def test_what_is_no_budget_says_why(call, reason):
