@@ -1,4 +1,4 @@
-"""A few dozen SIGKILLs, at moments that follow from a seed."""
+"""A few SIGKILLs, at moments that follow from a seed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KILLS = Path(__file__).parents[2] / "benchmarks/kills.py"
 @pytest.mark.long
 def test_studies_that_are_killed_end_with_the_rows_of_an_undisturbed_run():
     done = subprocess.run(
-        [sys.executable, KILLS, "--kills", "24", "--seed", "0"], capture_output=True, text=True, timeout=3600
+        [sys.executable, KILLS, "--kills", "3", "--seed", "0"], capture_output=True, text=True, timeout=1200
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("24 kills")
+    assert done.stdout.startswith("3 kills")
