@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,12 +13,14 @@ import torch
 
 from blockfront.digest import digest
 from blockfront.errors import UsageError, first_line
+from blockfront.tasks import DETECTION
 from blockfront.training.boxed_pictures import BoxedPicture, BoxedPictures, BoxReader, check_files, images_of_classes
 from blockfront.training.datasets import DATASETS, Dataset, Source, fingerprint
 from blockfront.training.splits import stratified_split
 from blockfront.training.survey import listed, look, printable
 
 TEST_SHARE = 0.2
+_RESOLUTION = 320
 LAYOUT = "annotations/instances_train*.json and instances_val*.json with their folders of pictures"
 
 
@@ -189,26 +191,35 @@ def in_memory(pictures: BoxedPictures) -> tuple[torch.Tensor, list[torch.Tensor]
     return stacked, [torch.from_numpy(picture.rows) for picture in pictures.pictures]
 
 
-def _describe(ref: str, data_dir: str | None) -> Dataset:
-    root = Path(ref.partition(":")[2]).expanduser().resolve()
-    return describe_parts(f"coco:{root}", root, read_coco(root), 320)
+def boxed_source(name: str, title: str, how: str, read: Callable[[Path], Parts]) -> Source:
+    """An entry of `DATASETS` for pictures with boxes in a folder of the user's, which `read` takes: `NAME:PATH`."""
 
+    def describe(ref: str, data_dir: str | None) -> Dataset:
+        root = Path(ref.partition(":")[2]).expanduser().resolve()
+        return describe_parts(f"{name}:{root}", root, read(root), _RESOLUTION)
 
-def _open(dataset: Dataset) -> tuple[BoxedPictures, BoxedPictures]:
-    return read_coco(Path(str(dataset.path)))[:2]
+    def open_parts(dataset: Dataset) -> tuple[BoxedPictures, BoxedPictures]:
+        return read(Path(str(dataset.path)))[:2]
+
+    return Source(
+        name=name,
+        title=title,
+        how=how,
+        open=open_parts,
+        describe=describe,
+        resolution=_RESOLUTION,
+        takes="PATH",
+        task=DETECTION,
+        moves=False,
+    )
 
 
 DATASETS.add(
     "coco",
-    Source(
-        name="coco",
-        title="Your own boxes, in COCO's format",
-        how=f"coco:PATH, a folder with {LAYOUT}; one file alone is split",
-        open=_open,
-        describe=_describe,
-        resolution=320,
-        takes="PATH",
-        task="detection",
-        moves=False,
+    boxed_source(
+        "coco",
+        "Your own boxes, in COCO's format",
+        f"coco:PATH, a folder with {LAYOUT}; one file alone is split",
+        read_coco,
     ),
 )

@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 from blockfront.digest import digest
 from blockfront.errors import UsageError, first_line
 from blockfront.training.boxed_pictures import BoxedPicture, BoxedPictures, BoxReader, check_files
-from blockfront.training.coco import Parts, describe_parts, split_off
-from blockfront.training.datasets import DATASETS, Dataset, Source, fingerprint
+from blockfront.training.coco import Parts, boxed_source, split_off
+from blockfront.training.datasets import DATASETS, fingerprint
 from blockfront.training.survey import listed, printable
 
 LAYOUT = "Annotations/, JPEGImages/ and ImageSets/Main/ with train.txt and val.txt, or trainval.txt and test.txt"
@@ -20,6 +20,8 @@ LAYOUT = "Annotations/, JPEGImages/ and ImageSets/Main/ with train.txt and val.t
 @lru_cache(maxsize=2)
 def read_voc(root: Path) -> Parts:
     """What a folder in PASCAL VOC's format holds; raises `UsageError` for what is missing, or contradicts itself."""
+    if not root.is_dir():
+        raise UsageError(f"no such folder: {root}; give one with {LAYOUT}")
     for name in ("Annotations", "JPEGImages"):
         if not (root / name).is_dir():
             raise UsageError(f"{root} has no folder {name}; give one with {LAYOUT}")
@@ -36,6 +38,8 @@ def read_voc(root: Path) -> Parts:
         train, test = split_off(root, pictures[0], notes)
     else:
         train, test = (BoxedPictures(root, part) for part in pictures)
+    if not classes:
+        raise UsageError(f"{root} has annotations of {listed([printable(root.name)])} without any object")
     marks = fingerprint([f"{name} {one.digest}" for name, one in found.items()] + [str(len(part)) for part in parts])
     return Parts(train, test, classes, (*notes, *reader.notes()), marks)
 
@@ -87,31 +91,7 @@ class _Annotation:
         return reader.picture(str(Path("JPEGImages", self.file)), self.width, self.height, objects)
 
 
-def _describe(ref: str, data_dir: str | None) -> Dataset:
-    root = Path(ref.partition(":")[2]).expanduser().resolve()
-    if not root.is_dir():
-        raise UsageError(f"no such folder: {root}; give one with {LAYOUT}")
-    parts = read_voc(root)
-    if not parts.classes:
-        raise UsageError(f"{root} has annotations of {listed([printable(root.name)])} without any object")
-    return describe_parts(f"voc:{root}", root, parts, 320)
-
-
-def _open(dataset: Dataset) -> tuple[BoxedPictures, BoxedPictures]:
-    return read_voc(Path(str(dataset.path)))[:2]
-
-
 DATASETS.add(
     "voc",
-    Source(
-        name="voc",
-        title="Your own boxes, in PASCAL VOC's format",
-        how=f"voc:PATH, a folder with {LAYOUT}",
-        open=_open,
-        describe=_describe,
-        resolution=320,
-        takes="PATH",
-        task="detection",
-        moves=False,
-    ),
+    boxed_source("voc", "Your own boxes, in PASCAL VOC's format", f"voc:PATH, a folder with {LAYOUT}", read_voc),
 )

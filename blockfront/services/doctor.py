@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
 from itertools import product
@@ -78,7 +78,7 @@ def _made_ready(toolchain: Toolchain[Any, Any], asked: Asked, chosen: list[Any])
     from blockfront.targets.latency.toolchain import packages
 
     module = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
-    options = toolchain.choose(replace(asked, precision=toolchain.precision(asked)))
+    options = toolchain.options_for(asked)
     toolchain.prepare(module, Signature.image(8), options, 0)
     chosen.append(options)
     return f"a small convolution is made ready for {asked.hardware.name} by {packages(toolchain)}"

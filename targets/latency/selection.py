@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
@@ -70,7 +70,7 @@ def choose(asked: Asked, toolchain: str = AUTO, runner: str = AUTO) -> Means:
     for option in asked.given:
         if option not in used:
             raise UsageError(f"nothing for {asked.hardware.name} has a use for --{option}; leave --{option} out")
-    options = chosen.choose(replace(asked, precision=chosen.precision(asked)))
+    options = chosen.options_for(asked)
     meter, notice = (meters[runner], None) if runner != AUTO else _automatic(meters, asked.hardware, options)
     meter.check(options)
     return Means(chosen, meter, options, notice)

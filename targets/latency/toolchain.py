@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from torch import nn
@@ -54,8 +55,12 @@ class Toolchain(ABC, Generic[Prepared, Chosen]):
     def choose(self, asked: Asked) -> Chosen:
         """Its options, for hardware that it accepts; raises `UsageError` with what to correct.
 
-        Whoever asks on a user's behalf has settled `asked.precision` by `precision`.
+        `asked.precision` is None where a caller did not go through `options_for`.
         """
+
+    def options_for(self, asked: Asked) -> Chosen:
+        """What `choose` makes of it with its number format settled; raises `UsageError` as both do."""
+        return self.choose(replace(asked, precision=self.precision(asked)))
 
     @abstractmethod
     def prepare(self, module: nn.Module, signature: Signature, options: Chosen, seed: int) -> Prepared:
