@@ -46,7 +46,7 @@ def check(
     from blockfront.console.tables import print_json, print_line
 
     if listed:
-        _list(json)
+        _list(npu or (), json)
         return
     if ref is None or not npu:
         raise UsageError("name a study, a network or a model, and an NPU with --npu; bench check --list has the NPUs")
@@ -78,17 +78,17 @@ def check(
         _print_named(checked)
 
 
-def _list(json: bool) -> None:
+def _list(npus: Sequence[str], json: bool) -> None:
     from blockfront.console.tables import print_json, print_line, print_table
     from blockfront.services.check import npu_rows
 
-    rows = npu_rows()
+    rows = npu_rows(npus)
     if json:
         print_json(rows)
         return
     print_table(
-        ["npu", "title", "vendor", "limits of sizes"],
-        [(row["npu"], row["title"], row["vendor"], row["sizes"]) for row in rows],
+        ["npu", "or", "title", "vendor", "limits of sizes"],
+        [(row["npu"], ", ".join(row["also"]), row["title"], row["vendor"], row["sizes"]) for row in rows],
     )
     documents = {
         (row["vendor"], one["where"], one["version"], one["date"], one["says"])

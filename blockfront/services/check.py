@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from blockfront.targets.npu.checking import Placed, Verdict
 
 
-def npu_rows() -> list[dict[str, Any]]:
-    """The NPUs that there is a list of, with the documents it is from."""
-    from blockfront.targets.npu import known_npus
+def npu_rows(names: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """The NPUs of these names, or all that there is a list of, with the documents it is from."""
+    from blockfront.targets.npu import get_npu, known_npus
 
     return [
         {
-            "npu": name,
+            "npu": npu.name,
+            "also": list(npu.also),
             "title": npu.title,
             "vendor": npu.vendor,
             "sizes": npu.sizes,
@@ -31,7 +32,7 @@ def npu_rows() -> list[dict[str, Any]]:
                 for one in npu.documents
             ],
         }
-        for name, npu in known_npus().items()
+        for npu in (map(get_npu, names) if names else known_npus().values())
     ]
 
 

@@ -74,7 +74,8 @@ class ListEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=
 class NpuList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An NPU's list: `operators` by torch's names of them (see `Use`), and `others` for every other kind.
 
-    `limits` hold for each operator; `one_piece`: why whatever reads from an operator that falls back does so too.
+    `limits` hold for each operator; `one_piece`: why whatever reads from an operator that falls back does so too;
+    `also`: names of other chips and configurations that the same list is for.
     """
 
     title: str
@@ -83,6 +84,7 @@ class NpuList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sizes: str
     limits: Bounds = {}
     one_piece: str | None = None
+    also: tuple[str, ...] = ()
     documents: tuple[Document, ...] = ()
     vendor: str = ""
     name: str = ""
@@ -112,11 +114,11 @@ def known_npus() -> Mapping[str, NpuList]:
 
 
 def get_npu(name: str) -> NpuList:
-    """The NPU of that name; raises UsageError with near names."""
-    npus = known_npus()
-    if name not in npus:
-        raise unknown("NPU", name, npus, otherwise="bench check --list has them all")
-    return npus[name]
+    """The list for the NPU of that name; raises UsageError with near names."""
+    lists = {named: one for one in known_npus().values() for named in (one.name, *one.also)}
+    if name not in lists:
+        raise unknown("NPU", name, lists, otherwise="bench check --list has them all")
+    return lists[name]
 
 
 def broken_bound(bounds: Bounds, use: Use) -> str | None:

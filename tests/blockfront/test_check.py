@@ -32,6 +32,9 @@ def test_the_npus_are_listed_with_their_documents(bench):
     assert "RK3566 and RK3568" in said.output
     assert "05_RKNN_Compiler_Support_Operator_List_V2.3.2.pdf (version 2.3.2, 2025-03-28)" in said.output
     listed = json.loads(bench("check", "--list", "--json").output)
+    assert json.loads(bench("check", "--list", "--npu", "rk3568", "--json").output) == [
+        one for one in listed if one["npu"] == "rk3566"
+    ]
     assert {one["vendor"] for one in listed} >= {"Arm", "Google", "Qualcomm", "Rockchip"}
 
 
@@ -41,6 +44,7 @@ def test_the_npus_are_listed_with_their_documents(bench):
         ((), "name a study, a network or a model, and an NPU with --npu"),
         (("resnet18",), "name a study, a network or a model, and an NPU with --npu"),
         (("resnet18", "--npu", "rk3589"), "did you mean rk3588"),
+        (("--list", "--npu", "rk3589"), "did you mean rk3588"),
         (("resnet81", "--npu", "rk3588"), "unknown model 'resnet81'"),
     ],
 )

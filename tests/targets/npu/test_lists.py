@@ -10,6 +10,7 @@ from torch import nn
 from blockfront.design_space.models import find_model
 from blockfront.errors import UsageError
 from blockfront.signature import Signature
+from blockfront.targets.hardware import HARDWARE, EthosU
 from blockfront.targets.npu import check_module, get_npu, known_npus
 from blockfront.targets.npu.checking import NpuCheck, check_uses
 from blockfront.targets.npu.published_lists import Bound, ListEntry
@@ -274,3 +275,9 @@ def test_no_limit_is_on_a_size_that_its_operator_does_not_have():
                 assert names <= sizes[kind], f"{npu.name}: {kind}"
                 checked += 1
     assert checked > 50
+
+
+def test_every_ethos_target_has_a_list_by_its_own_name():
+    targets = [name for name, target in HARDWARE.items() if isinstance(target, EthosU)]
+    assert len(targets) > 10
+    assert {get_npu(name).vendor for name in targets} == {"Arm"}
