@@ -27,7 +27,7 @@ class DetectionNetwork(ImageNetwork):
     Its text form is `det_96_d6/stem_.../<stages>/ssdlite_l3_f48_x64_s...`, the last segment a `DetectorHead`'s.
     """
 
-    places: ClassVar[bool] = True
+    places: ClassVar[str] = "boxes"
 
     stem: Stem
     stages: tuple[StageSpec, ...]

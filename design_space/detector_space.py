@@ -27,7 +27,7 @@ class DetectorSpace(DesignSpace):
     'ssdlite_l2_sabcdef.abcdef'
     """
 
-    places: ClassVar[bool] = True
+    places: ClassVar[str] = "boxes"
 
     detector: DetectorHead = field(kw_only=True)
     task: str | None = field(default=DETECTION, kw_only=True)

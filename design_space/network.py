@@ -115,7 +115,7 @@ class ImageNetwork(Network):
     picture things are; they give something else, which their task takes.
     """
 
-    places: ClassVar[bool] = False
+    places: ClassVar[str] = ""
 
     resolution: int
     num_classes: int

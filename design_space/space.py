@@ -32,8 +32,8 @@ class Space(ABC):
     (`parts`).
     """
 
-    places: ClassVar[bool] = False
-    """Whether its networks say where in a picture things are, as some tasks ask."""
+    places: ClassVar[str] = ""
+    """How its networks say where in a picture things are, as some tasks ask."""
 
     name: str
     resolution: Field = field(default=224, kw_only=True)
@@ -179,11 +179,12 @@ class Space(ABC):
         return digest(canonical, 12)
 
 
-def check_places(name: str, task: str, places: bool) -> None:
-    """Raise `UsageError` when a task asks for places in a picture and networks give none, or the reverse."""
-    if TASKS[task].places != places:
-        offered = "say where objects are" if places else "give one answer an image"
-        other = "mobile" if places else "detect"
+def check_places(name: str, task: str, places: str) -> None:
+    """Raise `UsageError` when a task asks for other places in a picture than networks give."""
+    wanted = TASKS[task].places
+    if wanted != places:
+        offered = f"say where things are by {places}" if places else "give one answer an image"
+        other = {"": "mobile", "boxes": "detect", "pixels": "segment"}.get(wanted, f"one with places by {wanted}")
         raise UsageError(
             f"networks of space {name} {offered}, which is not {task}; take another space, such as {other}"
         )

@@ -4,17 +4,22 @@ from blockfront.tasks.boxes import AnchorOutputs
 from blockfront.tasks.classification import CLASSIFICATION, Classification
 from blockfront.tasks.detection import DETECTION, Detection
 from blockfront.tasks.evaluators import ImageMeans
+from blockfront.tasks.masks import IGNORED
+from blockfront.tasks.segmentation import SEGMENTATION, Segmentation
 from blockfront.tasks.task import TASKS, Evaluator, Task, Tasks
 
 __all__ = [
     "CLASSIFICATION",
     "DETECTION",
+    "IGNORED",
+    "SEGMENTATION",
     "TASKS",
     "AnchorOutputs",
     "Classification",
     "Detection",
     "Evaluator",
     "ImageMeans",
+    "Segmentation",
     "Task",
     "Tasks",
 ]

@@ -32,7 +32,7 @@ class Detection(Task):
     title = "objects by class and box"
     tag = "d"
     metrics = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
-    places = True
+    places = "boxes"
 
     def target_shape(self, outputs: int) -> tuple[int, ...]:
         """Seven numbers of the picture itself; its objects have as many each."""

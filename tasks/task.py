@@ -31,7 +31,8 @@ class Task(ABC):
     are the columns that its evaluator fills (see `blockfront.results.score_columns`); the first of them is the value
     that networks are compared by. `dtype` is that of targets; `fewest` outputs make sense. A network of a task gives
     (N, outputs) float32 from (N, channels, height, width) images, unless its `check` says otherwise. Where targets say
-    `places` in the picture, pictures are stretched to the input whole, and mirrored only with their targets.
+    `places` in the picture, such as "boxes" or "pixels", pictures are stretched to the input whole, and mirrored only
+    with their targets; networks must name the same.
     """
 
     name: ClassVar[str]
@@ -40,7 +41,7 @@ class Task(ABC):
     metrics: ClassVar[tuple[str, ...]]
     dtype: ClassVar[torch.dtype] = torch.float32
     fewest: ClassVar[int] = 1
-    places: ClassVar[bool] = False
+    places: ClassVar[str] = ""
 
     @property
     def value(self) -> str:
@@ -69,6 +70,13 @@ class Task(ABC):
         except (TypeError, ValueError, RuntimeError) as error:
             wanted = f"{'×'.join(map(str, shape))} numbers" if shape else "one number"
             raise UsageError(f"{self.name} takes {wanted} an image ({self.dtype}): {first_line(error)}") from error
+
+    def fitted(self, values: Sequence[Any] | Tensor, resolution: int) -> Sequence[Any] | Tensor:
+        """What a data set says of some images, of these images stretched to so many pixels each way.
+
+        It is what `targets` takes; by default, which is for what does not depend on pixels, the same.
+        """
+        return values
 
     def check(self, outputs: Any, images: int, wanted: int) -> None:
         """Raise `UsageError` for outputs that no network with `wanted` outputs gives for so many images."""

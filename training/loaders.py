@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -19,7 +20,7 @@ from blockfront.training.datasets import Images, Pictures, Tensors
 from blockfront.training.decoding import Levels, to_rgb
 from blockfront.training.recipe import Recipe
 from blockfront.training.survey import complaint
-from blockfront.training.targets import Targets
+from blockfront.training.targets import Targets, fitted_targets
 from blockfront.training.tensor_batches import TensorBatches
 from blockfront.training.whole_pictures import ChangedBatches, stretched
 
@@ -87,6 +88,7 @@ def train_loader(
     Pictures in which a `task` says places are stretched to the input, and not moved. Raises `UsageError` for a recipe
     that would move them.
     """
+    targets = partial(fitted_targets, task, views.resolution, targets)
     statistics, images = images, evenly_spaced(images, recipe.images)
     batch_size = min(recipe.batch_size, len(images))
     if task.places and recipe.auto_augment is not None:
@@ -138,6 +140,7 @@ def evaluation_loader(
 
     Pictures in which a `task` says places are stretched to the input whole.
     """
+    targets = partial(fitted_targets, task, views.resolution, targets)
     if isinstance(images, Tensors):
         assert isinstance(train_images, Tensors)
         return TensorBatches(images, train_images, views.resolution, batch_size, targets, 0.0, False)

@@ -129,6 +129,26 @@ add_columns(
             Metric(key, short, "%", "maximize", scale=100, digits=1, fixed=True, superlative=f"highest {short}"),
         )
     ),
+    *score_columns(
+        "0 to 1",
+        "intersection over union of classes of pixels, the mean over classes",
+        Metric(
+            "miou",
+            "mean IoU",
+            "%",
+            "maximize",
+            scale=100,
+            digits=1,
+            fixed=True,
+            short="mIoU",
+            superlative="highest mIoU",
+        ),
+    ),
+    *score_columns(
+        "0 to 1",
+        "share of test images' pixels of the right class",
+        Metric("pixel_accuracy", "pixel accuracy", "%", "maximize", scale=100, digits=1, fixed=True),
+    ),
     *before_columns(
         "token_counts",
         "top1",

@@ -159,7 +159,7 @@ def test_networks_and_tasks_fit_each_other() -> None:
         Network.parse(f"det_96_n6/{BODY}/{HEADS[0]}")
     with pytest.raises(UsageError, match="space mobile give one answer an image, which is not detection"):
         mobile(96, 6).with_input(task="detection")
-    with pytest.raises(UsageError, match="say where objects are, which is not classification"):
+    with pytest.raises(UsageError, match="say where things are by boxes, which is not classification"):
         load_space("detect", task="classification")
 
 
