@@ -2,7 +2,8 @@
 
 A module after a block scores its tokens with a query, and the lowest go. While training, the module also attends to
 the tokens with those scores and classifies what it gets: that loss alone teaches the query. The tokens taken out come
-back before the last block.
+back before the last block. Of a backbone without pooling, which says something of every patch, a module has a query for
+each patch, and classifies each.
 """
 
 from __future__ import annotations
@@ -16,39 +17,36 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
+from blockfront.blocks.tokens.fusion import CONCAT, LAST, NO_FUSION, PruningReducer, check_fusion
 from blockfront.blocks.tokens.macs import TransformerMacs, solve_share
-from blockfront.blocks.tokens.reducer import (
-    METHODS,
-    Method,
-    Reducer,
-    check_count,
-    check_one_of,
-    check_target,
-    evenly,
-    with_prefix,
-)
+from blockfront.blocks.tokens.reducer import METHODS, Method, check_count, check_one_of, check_target, evenly
 from blockfront.blocks.tokens.selection import divide
 from blockfront.blocks.tokens.state import Run, Tokens
 from blockfront.errors import UsageError
 
 _MLP_RATIO = 4
+_SPELLINGS = {LAST: True, "true": True, "1": True, NO_FUSION: False, "false": False, "0": False}
 
 
 @dataclass(frozen=True)
 class Cropr:
     """Options of `cropr`: `target`, or `r` tokens pruned after every block, one more after the first.
 
-    `fusion`: the tokens taken out come back before the last block; `queries` of each module; `auxiliary`: False leaves
-    out what only training needs.
+    `fusion`: the tokens taken out come back before the last block (True or "last"), after it ("concat") or never
+    (False or "none"); `queries` of each module, where it classifies the image; `auxiliary`: False leaves out what only
+    training needs.
     """
 
     target: float | None = None
     r: int | None = None
-    fusion: bool = True
+    fusion: bool | str = True
     queries: int = 1
     auxiliary: bool = True
 
     def __post_init__(self) -> None:
+        # One network has one spelling, the one of networks from before there was a third way.
+        object.__setattr__(self, "fusion", _SPELLINGS.get(str(self.fusion).lower(), self.fusion))
+        check_fusion("cropr", self.fusion, (True, False, CONCAT))
         check_one_of("cropr", target=self.target, r=self.r)
         check_target(self.target)
         check_count("queries of cropr", self.queries, 1)
@@ -57,10 +55,14 @@ class Cropr:
 
 
 class AuxiliaryHead(nn.Module):
-    """Cross-attention to the tokens with the module's scores, an MLP and a classifier: tokens (B, n, D) to logits."""
+    """Cross-attention to the tokens with the module's scores, an MLP and a classifier.
 
-    def __init__(self, width: int, num_classes: int) -> None:
+    Tokens (B, n, D) to the mean logits of the queries (B, classes), or where it is `dense` to (B, queries, classes).
+    """
+
+    def __init__(self, width: int, num_classes: int, dense: bool = False) -> None:
         super().__init__()
+        self.dense = dense
         self.norm = nn.LayerNorm(width)
         self.mlp = nn.Sequential(nn.Linear(width, _MLP_RATIO * width), nn.GELU(), nn.Linear(_MLP_RATIO * width, width))
         self.head_norm = nn.LayerNorm(width)
@@ -72,17 +74,18 @@ class AuxiliaryHead(nn.Module):
         attention = (queries @ x.transpose(1, 2) / math.sqrt(x.shape[-1])).softmax(-1)
         mixed = attention @ x
         mixed = mixed + self.mlp(self.norm(mixed))
-        return self.head(self.head_norm(mixed)).mean(1)
+        logits = self.head(self.head_norm(mixed))
+        return logits if self.dense else logits.mean(1)
 
 
 class CroprModule(nn.Module):
     """Queries (queries, D), whose summed products with a token are its score, and the head that teaches them."""
 
-    def __init__(self, queries: int, width: int, num_classes: int | None) -> None:
+    def __init__(self, queries: int, width: int, num_classes: int | None, dense: bool = False) -> None:
         super().__init__()
         self.queries = nn.Parameter(torch.empty(queries, width))
         nn.init.trunc_normal_(self.queries, std=width**-0.5)
-        self.auxiliary = None if num_classes is None else AuxiliaryHead(width, num_classes)
+        self.auxiliary = None if num_classes is None else AuxiliaryHead(width, num_classes, dense)
 
     def score(self, x: Tensor) -> Tensor:
         """(B, n, D) to (B, n): Σ_q q·x = (Σ_q q)·x, so that many queries cost as much as one."""
@@ -94,26 +97,29 @@ class CroprModule(nn.Module):
         self.queries = nn.Parameter(self.queries.detach().sum(0, keepdim=True))
 
 
-class CroprReducer(Reducer):
+class CroprReducer(PruningReducer):
     """Modules after the first blocks, each of which takes out `removes` tokens (those left permitting)."""
 
     def __init__(
-        self, backbone: VisionTransformer, removes: tuple[int, ...], fusion: bool, queries: int, auxiliary: bool
+        self, backbone: VisionTransformer, removes: tuple[int, ...], fusion: str, queries: int, auxiliary: bool
     ) -> None:
-        super().__init__(backbone.num_prefix_tokens)
-        self.blocks = len(backbone.blocks)
+        super().__init__(backbone, fusion)
         self.width = backbone.embed_dim
         self.removes = removes
-        self.fusion = fusion
+        self.dense = backbone.global_pool == ""
+        self.part_in_training = 1.0
+        queries = backbone.patch_embed.num_patches if self.dense else queries
         classes = backbone.num_classes if auxiliary else None
-        self.scorers = nn.ModuleList(CroprModule(queries, self.width, classes) for _ in removes)
+        self.scorers = nn.ModuleList(CroprModule(queries, self.width, classes, self.dense) for _ in removes)
+
+    def begin_epoch(self, epoch: int, epochs: int) -> None:
+        """Where every patch is classified, the part of `removes` that training takes out rises from none in the first
+        epoch to all in the last one of the first half."""
+        half = epochs // 2
+        self.part_in_training = min(epoch / (half - 1), 1.0) if self.dense and half > 1 else 1.0
 
     def after(self, index: int, tokens: Tokens) -> Tokens:
-        if index < len(self.removes):
-            tokens = self._cropped(index, tokens)
-        if self.fusion and index == self.blocks - 2:
-            tokens = replace(tokens.followed_by(tokens.aside), aside=())
-        return tokens
+        return super().after(index, self._cropped(index, tokens) if index < len(self.removes) else tokens)
 
     def _cropped(self, index: int, tokens: Tokens) -> Tokens:
         module = self.scorers[index]
@@ -122,27 +128,26 @@ class CroprReducer(Reducer):
         auxiliary = tokens.auxiliary
         if self.training and module.auxiliary is not None:
             auxiliary = (*auxiliary, module.auxiliary(module.queries, features))
-        length = self._left(index, tokens.length)
+        tokens = replace(tokens, auxiliary=auxiliary)
+        removes = math.floor(self.removes[index] * self.part_in_training) if self.training else self.removes[index]
+        length = self._left(tokens.length, removes)
         if length == tokens.length:
-            return replace(tokens, auxiliary=auxiliary)
-        staying, going = divide(module.score(features)[:, self.prefix :].detach(), length - self.prefix)
-        aside = (*tokens.aside, tokens.at(going + self.prefix)) if self.fusion else ()
-        left = tokens.at(with_prefix(staying, self.prefix))
-        return replace(left, aside=aside, auxiliary=auxiliary)
+            return tokens
+        return self.parted(tokens, *divide(module.score(features)[:, self.prefix :].detach(), length - self.prefix))
 
-    def _left(self, index: int, length: int) -> int:
-        return max(length - self.removes[index], min(self.prefix + 1, length))
+    def _left(self, length: int, removes: int) -> int:
+        return max(length - removes, min(self.prefix + 1, length))
 
     def counts(self, tokens: int) -> tuple[list[int], list[int]]:
         lengths, everything = [tokens], tokens
         for index in range(self.blocks - 1):
-            tokens = self._left(index, tokens) if index < len(self.removes) else tokens
-            lengths.append(everything if self.fusion and index == self.blocks - 2 else tokens)
+            tokens = self._left(tokens, self.removes[index]) if index < len(self.removes) else tokens
+            lengths.append(everything if self.fusion == LAST and index == self.blocks - 2 else tokens)
         return lengths, lengths
 
     def overhead(self, tokens: int) -> int:
         before = self.counts(tokens)[0]
-        removing = (n for index, n in enumerate(before[: len(self.removes)]) if self._left(index, n) < n)
+        removing = (n for n, removes in zip(before, self.removes, strict=False) if self._left(n, removes) < n)
         return self.width * sum(removing)
 
     def outputs(self, tokens: int) -> int:
@@ -155,7 +160,8 @@ class CroprReducer(Reducer):
 
 
 def _make(backbone: VisionTransformer, options: Cropr) -> CroprReducer:
-    modules = len(backbone.blocks) - (2 if options.fusion else 1)
+    fusion = {True: LAST, False: NO_FUSION}.get(options.fusion, CONCAT)
+    modules = len(backbone.blocks) - (2 if fusion == LAST else 1)
     if modules < 1:
         raise UsageError(f"cropr needs more than {len(backbone.blocks)} blocks to take tokens out between them")
     if options.r is not None:
@@ -166,11 +172,11 @@ def _make(backbone: VisionTransformer, options: Cropr) -> CroprReducer:
 
         def share(rate: float) -> float:
             with torch.device("meta"):
-                trial = CroprReducer(backbone, tuple(evenly(rate, modules)), options.fusion, 1, auxiliary=False)
+                trial = CroprReducer(backbone, tuple(evenly(rate, modules)), fusion, 1, auxiliary=False)
             return macs.share(*trial.counts(macs.tokens))
 
         removes = evenly(solve_share(share, 0, macs.tokens, options.target, "cropr"), modules)
-    return CroprReducer(backbone, tuple(removes), options.fusion, options.queries, options.auxiliary)
+    return CroprReducer(backbone, tuple(removes), fusion, options.queries, options.auxiliary)
 
 
 METHODS.add(

@@ -13,7 +13,7 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
-from blockfront.blocks.tokens.selection import divide, gather
+from blockfront.blocks.tokens.selection import divide, gather, places_of
 from blockfront.blocks.tokens.state import Tokens
 
 _UNLIKE = -2.0  # below any cosine
@@ -73,6 +73,9 @@ def merge_masked(
     The result stands as prefix, sources, destinations, with the mask the tokens came with: whoever merges decides
     what becomes of merged sources' masks.
     """
+    if tokens.places is not None:
+        own = torch.arange(merged.shape[1], device=merged.device)
+        tokens = _followed(tokens, matches, torch.where(merged > 0, -1, own), merged.shape[1], prefix)
     parts = _Parts.of(tokens, importance, prefix)
     return parts.joined(parts.sources, matches.partner, merged, parts.sources)
 
@@ -81,14 +84,35 @@ def merge_most_alike(
     tokens: Tokens, importance: Tensor | None, matches: Matches, count: int, prefix: int
 ) -> tuple[Tokens, Tensor | None]:
     """Merge the `count` sources most like their destinations, and leave prefix, other sources, destinations."""
+    batch, sources = matches.cosine.shape
+    if 0 < count < sources:
+        going, staying = divide(matches.cosine, count)
+    else:
+        every = torch.arange(sources, device=matches.cosine.device).expand(batch, -1)
+        going, staying = every[:, :count], every[:, count:]
+    if tokens.places is not None:
+        tokens = _followed(tokens, matches, places_of(staying, sources), sources - count, prefix)
     parts = _Parts.of(tokens, importance, prefix)
     if count == 0:
         return parts.joined(parts.sources, None, None, None)
-    if count == matches.cosine.shape[1]:
+    if count == sources:
         return parts.joined(dict.fromkeys(parts.sources), matches.partner, None, parts.sources)
-    going, staying = divide(matches.cosine, count)
     kept = parts.picked(parts.sources, staying)
     return parts.joined(kept, gather(matches.partner, going), None, parts.picked(parts.sources, going))
+
+
+def _followed(tokens: Tokens, matches: Matches, among: Tensor, left: int, prefix: int) -> Tokens:
+    """`tokens`, whose places go where these are put: sources that stay to `among` (B, s), before the destinations, of
+    `left` sources, and those where that is -1 to their destination."""
+    assert tokens.places is not None
+    batch, sources = among.shape
+    destinations = torch.arange(tokens.length - prefix - sources, device=among.device).expand(batch, -1) + prefix + left
+    moved = torch.where(among < 0, matches.partner.long() + prefix + left, among + prefix)
+    pairs = torch.stack([destinations[:, :sources], moved], dim=2).flatten(1)
+    leading = torch.arange(prefix, device=among.device).expand(batch, -1)
+    to = _concatenated([leading, pairs, destinations[:, sources:]])
+    assert to is not None
+    return replace(tokens, places=tokens.places.moved(to, prefix + left + destinations.shape[1]))
 
 
 _Columns = dict[str, Tensor | None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import torch
@@ -11,18 +11,19 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
 from blockfront.blocks.tokens.attention import Attended
+from blockfront.blocks.tokens.fusion import FUSIONS, LAST, NO_FUSION, PruningReducer, check_fusion
 from blockfront.blocks.tokens.macs import TransformerMacs, solve_share
+from blockfront.blocks.tokens.places import Places
 from blockfront.blocks.tokens.reducer import (
     METHODS,
     Method,
-    Reducer,
     check_count,
     check_one_of,
     check_target,
     evenly,
     with_prefix,
 )
-from blockfront.blocks.tokens.selection import divide, gather, top
+from blockfront.blocks.tokens.selection import divide, gather, places_of, top
 from blockfront.blocks.tokens.state import Tokens
 from blockfront.errors import UsageError
 
@@ -31,14 +32,19 @@ from blockfront.errors import UsageError
 class EViT:
     """Options of `evit`: `target`, or the share of the patches to `keep` after each quarter of the blocks.
 
-    `fuse`: the patches taken out leave one token, their mean weighted by the attention they got.
+    `fuse`: the patches taken out leave one token, their mean weighted by the attention they got. `fusion`: they come
+    back whole (see `PruningReducer`), and leave none.
     """
 
     target: float | None = None
     keep: float | None = None
     fuse: bool = True
+    fusion: str | None = None
 
     def __post_init__(self) -> None:
+        _settle_fusion("evit", self)
+        if self.fusion is not None:
+            object.__setattr__(self, "fuse", False)
         check_one_of("evit", target=self.target, keep=self.keep)
         check_target(self.target)
         if self.keep is not None and not 0 < self.keep <= 1:
@@ -50,13 +56,16 @@ class Random:
     """Options of `random`: `target`, or `r` patches pruned in every block.
 
     While training each image loses others. Otherwise all images lose those at the same places, which `seed` decides.
+    `fusion`: they come back (see `PruningReducer`).
     """
 
     target: float | None = None
     r: int | None = None
     seed: int = 0
+    fusion: str | None = None
 
     def __post_init__(self) -> None:
+        _settle_fusion("random", self)
         check_one_of("random", target=self.target, r=self.r)
         check_target(self.target)
         check_count("seed of random", self.seed)
@@ -64,13 +73,20 @@ class Random:
             check_count("r of random", self.r)
 
 
-class EViTReducer(Reducer):
+def _settle_fusion(method: str, options: EViT | Random) -> None:
+    """No fusion has one spelling, None, so that a network without has the name that it always had."""
+    if options.fusion == NO_FUSION:
+        object.__setattr__(options, "fusion", None)
+    check_fusion(method, options.fusion, (None, *FUSIONS))
+
+
+class EViTReducer(PruningReducer):
     """Between attention and MLP of the blocks after each quarter, only the share `keep` of the patches stays."""
 
-    def __init__(self, backbone: VisionTransformer, keep: float, fuse: bool) -> None:
-        super().__init__(backbone.num_prefix_tokens)
-        self.blocks = len(backbone.blocks)
-        self.places = sorted({self.blocks * quarter // 4 for quarter in (1, 2, 3)})
+    def __init__(self, backbone: VisionTransformer, keep: float, fuse: bool, fusion: str = NO_FUSION) -> None:
+        super().__init__(backbone, fusion)
+        places = {self.blocks * quarter // 4 for quarter in (1, 2, 3)}
+        self.places = sorted(place for place in places if place < self.reducible)
         self.has_class_token = backbone.has_class_token
         self.keep = keep
         self.fuses = fuse
@@ -86,7 +102,7 @@ class EViTReducer(Reducer):
         scores = attended.of_class_token if self.has_class_token else attended.importance
         scores = scores[:, self.prefix :]
         staying, going = divide(scores, count)
-        left = tokens.at(with_prefix(staying, self.prefix))
+        left = self.parted(tokens, staying, going)
         if not self.fuses:
             return left
         weights = gather(scores, going)
@@ -94,39 +110,40 @@ class EViTReducer(Reducer):
         gone = tokens.at(going + self.prefix)
         mean = (gone.x * weights.unsqueeze(-1)).sum(1, keepdim=True)
         source = None if gone.source is None else gone.source.sum(1, keepdim=True)
-        return left.followed_by([Tokens(mean, source=source)])
+        fused = replace(left, places=None).followed_by([Tokens(mean, source=source)])
+        return replace(fused, places=tokens.places and _fused(tokens.places, staying, self.prefix))
 
     def _kept(self, patches: int) -> int:
         """Patches that stay; the fused token is one more, so that fusing a single one would gain nothing."""
         count = min(math.ceil(self.keep * patches), patches)
         return patches if self.fuses and patches - count <= 1 else count
 
-    def counts(self, tokens: int) -> tuple[list[int], list[int]]:
-        attended, kept = [], []
-        for index in range(self.blocks):
-            attended.append(tokens)
-            patches = tokens - self.prefix
-            count = self._kept(patches)
-            if self.needs_weights(index) and count < patches:
-                tokens = self.prefix + count + int(self.fuses)
-            kept.append(tokens)
-        return attended, kept
+    def left(self, index: int, length: int) -> int:
+        patches = length - self.prefix
+        count = self._kept(patches)
+        if not self.needs_weights(index) or count == patches:
+            return length
+        return self.prefix + count + int(self.fuses)
 
 
-class RandomReducer(Reducer):
+class RandomReducer(PruningReducer):
     """Between attention and MLP of block l, `removes[l]` patches go (one stays)."""
 
-    def __init__(self, prefix: int, removes: tuple[int, ...], seed: int) -> None:
-        super().__init__(prefix)
+    def __init__(
+        self, backbone: VisionTransformer, removes: tuple[int, ...], seed: int, fusion: str = NO_FUSION
+    ) -> None:
+        super().__init__(backbone, fusion)
         self.removes = removes
         self.seed = seed
 
     def between(self, index: int, tokens: Tokens, attended: Attended) -> Tokens:
-        left = self._left(index, tokens.length)
+        left = self.left(index, tokens.length)
         if left == tokens.length:
             return tokens
         scores = self._scores(index, tokens)
-        return tokens.at(with_prefix(top(scores, left - self.prefix), self.prefix))
+        if self.fusion == NO_FUSION:
+            return tokens.at(with_prefix(top(scores, left - self.prefix), self.prefix))
+        return self.parted(tokens, *divide(scores, left - self.prefix))
 
     def _scores(self, index: int, tokens: Tokens) -> Tensor:
         batch, patches = tokens.x.shape[0], tokens.length - self.prefix
@@ -135,16 +152,20 @@ class RandomReducer(Reducer):
         scores = _drawn(self.seed * len(self.removes) + index, int(patches))
         return scores.to(tokens.x.device).expand(batch, -1)
 
-    def _left(self, index: int, length: int) -> int:
+    def left(self, index: int, length: int) -> int:
+        if index >= self.reducible:
+            return length
         return max(length - self.removes[index], min(self.prefix + 1, length))
 
-    def counts(self, tokens: int) -> tuple[list[int], list[int]]:
-        attended, kept = [], []
-        for index in range(len(self.removes)):
-            attended.append(tokens)
-            tokens = self._left(index, tokens)
-            kept.append(tokens)
-        return attended, kept
+
+def _fused(places: Places, staying: Tensor, prefix: int) -> Places:
+    """Where the tokens are of which the patches `staying` are left, and all others in one token behind them."""
+    patches = places.length - prefix
+    among = places_of(staying, patches)
+    count = staying.shape[1]
+    to = torch.where(among < 0, count, among) + prefix
+    leading = torch.arange(prefix, device=to.device).expand(to.shape[0], -1)
+    return places.moved(torch.cat([leading, to], dim=1) if prefix else to, prefix + count + 1)
 
 
 @cache
@@ -155,29 +176,31 @@ def _drawn(seed: int, patches: int) -> Tensor:
 
 
 def _make_evit(backbone: VisionTransformer, options: EViT) -> EViTReducer:
+    fusion = options.fusion or NO_FUSION
     if options.keep is not None:
-        return EViTReducer(backbone, options.keep, options.fuse)
+        return EViTReducer(backbone, options.keep, options.fuse, fusion)
     assert options.target is not None
     macs = TransformerMacs.of(backbone)
 
     def share(pruned: float) -> float:
-        return macs.share(*EViTReducer(backbone, 1 - pruned, options.fuse).counts(macs.tokens))
+        return macs.share(*EViTReducer(backbone, 1 - pruned, options.fuse, fusion).counts(macs.tokens))
 
-    return EViTReducer(backbone, 1 - solve_share(share, 0, 0.999, options.target, "evit"), options.fuse)
+    return EViTReducer(backbone, 1 - solve_share(share, 0, 0.999, options.target, "evit"), options.fuse, fusion)
 
 
 def _make_random(backbone: VisionTransformer, options: Random) -> RandomReducer:
-    blocks, prefix = len(backbone.blocks), backbone.num_prefix_tokens
+    fusion = options.fusion or NO_FUSION
+    blocks = len(backbone.blocks) - (fusion == LAST)
     if options.r is not None:
-        return RandomReducer(prefix, (options.r,) * blocks, options.seed)
+        return RandomReducer(backbone, (options.r,) * blocks, options.seed, fusion)
     assert options.target is not None
     macs = TransformerMacs.of(backbone)
 
     def share(rate: float) -> float:
-        return macs.share(*RandomReducer(prefix, tuple(evenly(rate, blocks)), 0).counts(macs.tokens))
+        return macs.share(*RandomReducer(backbone, tuple(evenly(rate, blocks)), 0, fusion).counts(macs.tokens))
 
     removes = evenly(solve_share(share, 0, macs.tokens, options.target, "random"), blocks)
-    return RandomReducer(prefix, tuple(removes), options.seed)
+    return RandomReducer(backbone, tuple(removes), options.seed, fusion)
 
 
 METHODS.add(

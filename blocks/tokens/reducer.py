@@ -58,6 +58,9 @@ class Reducer(nn.Module):
         """Elements that the method's own convolutions and linear layers give for one image of `tokens`."""
         return 0
 
+    def begin_epoch(self, epoch: int, epochs: int) -> None:
+        """What a method changes in its training before epoch number `epoch` of `epochs`, counted from 0."""
+
     def loss(self, run: Run, labels: Tensor, criterion: Callable[[Any, Tensor], Tensor]) -> Tensor:
         """What training minimises: the criterion on the logits, and what the method adds to it."""
         return criterion(run.logits, labels)

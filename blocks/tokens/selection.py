@@ -38,6 +38,13 @@ def divide(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
     return _positions(places[0], count, length), _positions(places[1], length - count, length)
 
 
+def places_of(positions: Tensor, length: int) -> Tensor:
+    """(B, k) positions, each once, to where each of `length` tokens stands among them (B, length), -1 for nowhere."""
+    filled = F.pad(positions.float(), (0, -positions.shape[1] % _VECTOR), value=-1.0)
+    there = filled[:, None, :] == _arange(length, filled)[:, None]
+    return ((there.float() * (_arange(filled.shape[1], filled) + 1)).sum(-1) - 1).long()
+
+
 def gather(values: Tensor, positions: Tensor) -> Tensor:
     """(B, n) or (B, n, D) values at positions (B, k)."""
     if values.dim() == 2:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from blockfront.blocks.tokens.places import Places
 from blockfront.blocks.tokens.selection import gather
 
 
@@ -19,7 +20,8 @@ class Tokens:
     `x` (B, n, D); `size` (B, n): how many of the image's tokens each stands for, None where all stand for one;
     `mask` (B, n): 1 where a token is active and 0 where it only fills up, None where all are active;
     `source` (B, n, N): which of the image's N tokens each stands for, None unless asked for; `aside`: tokens taken
-    out that come back before the last block; `auxiliary`: logits (B, classes) of auxiliary heads.
+    out that come back later; `auxiliary`: logits (B, classes), or (B, patches, classes), of auxiliary heads; `places`:
+    where the image's tokens are, None unless asked for.
     """
 
     x: Tensor
@@ -28,6 +30,7 @@ class Tokens:
     source: Tensor | None = None
     aside: tuple[Tokens, ...] = ()
     auxiliary: tuple[Tensor, ...] = ()
+    places: Places | None = None
 
     @property
     def length(self) -> int:
@@ -48,13 +51,24 @@ class Tokens:
         """These tokens and then the others', all of size 1 and active."""
         x = torch.cat([self.x, *(other.x for other in others)], dim=1)
         sources = [part.source for part in (self, *others) if part.source is not None]
-        return replace(self, x=x, source=torch.cat(sources, dim=1) if sources else None)
+        places = self.places and self.places.followed_by([part.places for part in others if part.places is not None])
+        return replace(self, x=x, source=torch.cat(sources, dim=1) if sources else None, places=places)
 
     def at(self, positions: Tensor) -> Tokens:
         """The tokens at `positions` (B, k)."""
         parts = {name: getattr(self, name) for name in ("x", "size", "mask", "source")}
         taken: dict[str, Any] = {name: gather(part, positions) for name, part in parts.items() if part is not None}
-        return replace(self, **taken)
+        return replace(self, **taken, places=self.places and self.places.at(positions))
+
+    @property
+    def restored(self) -> Tensor:
+        """(B, N, D): the features of each of the image's tokens in the image's order, wherever they are now.
+
+        A merged token's are those of all it stands for; where a token was taken out and never came back, and where the
+        one it is in only fills up, there are zeros. `places` must have been asked for.
+        """
+        assert self.places is not None, "nobody asked for places"
+        return self.places.restore(self.x, self.mask)
 
 
 @dataclass(frozen=True)

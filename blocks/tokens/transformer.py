@@ -14,11 +14,12 @@ from torch import Tensor, nn
 
 from blockfront.blocks.tokens.attention import Attended, attention_branch, mlp_branch
 from blockfront.blocks.tokens.macs import TransformerMacs
+from blockfront.blocks.tokens.places import Places
 from blockfront.blocks.tokens.reducer import METHODS, Method, Reducer
 from blockfront.blocks.tokens.state import ActiveTokens, Run, Tokens
 from blockfront.errors import UsageError, unknown
 
-_POOLS = ("token", "avg", "avgmax", "max")
+_POOLS = ("token", "avg", "avgmax", "max", "")
 
 
 def reduce_tokens(model: nn.Module, method: str, **options: Any) -> ReducedTransformer:
@@ -47,7 +48,8 @@ def make_options(method: Method, given: Mapping[str, Any]) -> Any:
 class ReducedTransformer(nn.Module):
     """`backbone` with the tokens that `reducer` removes taken out, according to a `plan` where it follows one.
 
-    Called on images (B, 3, H, W), it gives the backbone's logits. `load_state_dict` also takes a plain backbone's
+    Called on images (B, 3, H, W), it gives the backbone's logits; of a backbone without pooling those of all tokens in
+    the image's order (B, N, classes), wherever these are in the end. `load_state_dict` also takes a plain backbone's
     state, which leaves the reducer as it is.
     """
 
@@ -82,6 +84,11 @@ class ReducedTransformer(nn.Module):
             return super().load_state_dict(state_dict, strict, assign)
         return self.backbone.load_state_dict(state_dict, strict, assign)
 
+    @property
+    def is_dense(self) -> bool:
+        """Whether the backbone says something of every token."""
+        return self.backbone.global_pool == ""
+
     def no_weight_decay(self) -> set[str]:
         """The backbone's parameters that training should not decay, by their names here; timm's optimisers ask."""
         return {f"backbone.{name}" for name in self.backbone.no_weight_decay()}
@@ -112,7 +119,8 @@ class ReducedTransformer(nn.Module):
         backbone = self.backbone
         x = backbone.norm_pre(backbone.patch_drop(backbone._pos_embed(backbone.patch_embed(images))))
         identity = torch.eye(x.shape[1], device=x.device, dtype=x.dtype).expand(x.shape[0], -1, -1)
-        return Tokens(x, source=identity if trace_sources else None)
+        places = Places(x.shape[1]) if self.is_dense else None
+        return Tokens(x, source=identity if trace_sources else None, places=places)
 
     def attend(self, index: int, tokens: Tokens) -> tuple[Tokens, Attended]:
         """The attention of block `index`, nothing removed."""
@@ -133,6 +141,8 @@ class ReducedTransformer(nn.Module):
     def _classify(self, tokens: Tokens) -> Tensor:
         """The backbone's head; pooled means weigh a token by its size, as its patches would have counted."""
         backbone = self.backbone
+        if self.is_dense:
+            return backbone.forward_head(backbone.norm(tokens.restored))
         x = backbone.norm(tokens.x)
         weighted = tokens.size is not None or tokens.mask is not None
         if backbone.global_pool == "token" or not weighted:
@@ -181,7 +191,9 @@ def _checked(model: nn.Module) -> VisionTransformer:
     if type(model).forward_features is not VisionTransformer.forward_features:
         raise UsageError(f"{name} runs its blocks in its own way, in which no tokens can be reduced")
     if model.global_pool not in _POOLS or model.attn_pool is not None:
-        raise UsageError(f"token reduction supports pooling by {', '.join(_POOLS)}, not {model.global_pool!r}")
+        raise UsageError(
+            f"token reduction supports pooling by {', '.join(_POOLS[:-1])} and none, not {model.global_pool!r}"
+        )
     for block in model.blocks:
         if type(block) not in (Block, ResPostBlock) or type(block.attn) is not Attention:
             kind = f"{type(block).__name__} with {type(getattr(block, 'attn', None)).__name__}"
