@@ -14,8 +14,11 @@ from blockfront.design_space.known import KnownNetwork, known_network
 from blockfront.design_space.listed_space import ListedSpace, list_networks
 from blockfront.design_space.loading import load_space
 from blockfront.design_space.network import Network
+from blockfront.design_space.pixel_decoder import PixelDecoder
 from blockfront.design_space.presets import SPACES, Preset
 from blockfront.design_space.reduction import Reduction, ReductionSpec
+from blockfront.design_space.seg import SegmentationNetwork
+from blockfront.design_space.segmenter_space import SegmenterSpace
 from blockfront.design_space.space import Space
 from blockfront.design_space.spec import Head, StageSpec, Stem
 from blockfront.design_space.stage import Stage
@@ -36,9 +39,12 @@ __all__ = [
     "KnownNetwork",
     "ListedSpace",
     "Network",
+    "PixelDecoder",
     "Preset",
     "Reduction",
     "ReductionSpec",
+    "SegmentationNetwork",
+    "SegmenterSpace",
     "Space",
     "Stage",
     "StageSpec",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from itertools import accumulate
 
 import torch
 from timm.layers import create_act_layer
@@ -33,6 +34,25 @@ class ConvolutionalNetwork(nn.Module):
     def group_matcher(self, coarse: bool = False) -> dict[str, str]:
         """The order of its layers as timm asks for it, such as for learning rates that fall from layer to layer."""
         return {"stem": r"^stem", "blocks": r"^blocks\.(\d+)"}
+
+
+class StagedBackbone(nn.Module):
+    """Stem and stages, of which the outputs of the last `count` stages are handed out; named as a classifier's."""
+
+    def __init__(self, stem: Stem, stages: tuple[StageSpec, ...], count: int) -> None:
+        super().__init__()
+        self.stem = build_stem(stem)
+        self.blocks = build_blocks(stem.width, stages)
+        self.ends = list(accumulate(stage.depth for stage in stages))[-count:]
+
+    def staged(self, image: torch.Tensor) -> list[torch.Tensor]:
+        """(N, 3, H, W) to the outputs of these stages, the finest first."""
+        x, found, start = self.stem(image), [], 0
+        for end in self.ends:
+            x = self.blocks[start:end](x)
+            found.append(x)
+            start = end
+        return found
 
 
 def family_of_stages(stages: tuple[StageSpec, ...]) -> str:

@@ -19,8 +19,6 @@ from torch.utils.flop_counter import flop_registry
 from blockfront.blocks import create_block
 from blockfront.blocks.deployment import deploy, fuse_branches
 from blockfront.design_space.build import build_head, build_stem
-from blockfront.design_space.detector import LevelHeads
-from blockfront.design_space.detector_head import DetectorHead
 from blockfront.design_space.spec import BlockOptions, Head, StageSpec, Stem
 from blockfront.results.cost import Cost
 from blockfront.signature import Input, Signature
@@ -43,7 +41,7 @@ def sum_cost(resolution: int, num_classes: int, stem: Stem, stages: Sequence[Sta
     """Cost of a whole network as the sum of its parts, each shape of a part counted once in a process."""
     total, sides = backbone_cost(resolution, stem, stages)
     width = stages[-1].width if stages else stem.width
-    return total + _head_cost(width, head, num_classes, sides[-1])[0]
+    return total + _classifier_cost(width, head, num_classes, sides[-1])[0]
 
 
 def backbone_cost(resolution: int, stem: Stem, stages: Sequence[StageSpec]) -> tuple[Cost, tuple[int, ...]]:
@@ -61,14 +59,20 @@ def backbone_cost(resolution: int, stem: Stem, stages: Sequence[StageSpec]) -> t
 
 
 @lru_cache(maxsize=4096)
-def detector_cost(head: DetectorHead, widths: tuple[int, ...], sides: tuple[int, ...], num_classes: int) -> Cost:
-    """Cost of what follows a detector's backbone, whose last stages have these widths and sides."""
+def head_cost(
+    build: Callable[[Any, tuple[int, ...], int], nn.Module],
+    spec: Any,
+    widths: tuple[int, ...],
+    sides: tuple[int, ...],
+    num_classes: int,
+) -> Cost:
+    """Cost of what `build(spec, widths, num_classes)` makes to follow stages of these widths and sides."""
     inputs = tuple(
         Input(f"stage{number}", (1, width, side, side))
         for number, (width, side) in enumerate(zip(widths, sides, strict=True))
     )
     with torch.device("meta"):
-        cost, _ = _run_counted(fuse_branches(LevelHeads(head, widths, num_classes)), Signature(inputs).zeros())
+        cost, _ = _run_counted(fuse_branches(build(spec, widths, num_classes)), Signature(inputs).zeros())
     return replace(cost, head_macs=cost.macs)
 
 
@@ -85,7 +89,7 @@ def _block_cost(
 
 
 @lru_cache(maxsize=4096)
-def _head_cost(in_chs: int, head: Head, num_classes: int, size: int) -> tuple[Cost, int]:
+def _classifier_cost(in_chs: int, head: Head, num_classes: int, size: int) -> tuple[Cost, int]:
     return _count_on_meta(lambda: build_head(in_chs, head, num_classes), in_chs, size)
 
 

@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Literal
 from torch import nn
 
 from blockfront.design_space.build import check_strides, family_of_stages
-from blockfront.design_space.cost import backbone_cost, detector_cost
-from blockfront.design_space.detector import AnchorsApart, Detector
+from blockfront.design_space.cost import backbone_cost, head_cost
+from blockfront.design_space.detector import AnchorsApart, Detector, LevelHeads
 from blockfront.design_space.detector_head import DetectorHead
 from blockfront.design_space.network import KINDS, ImageNetwork
 from blockfront.design_space.spec import StageSpec, Stem
@@ -65,7 +65,7 @@ class DetectionNetwork(ImageNetwork):
         backbone, sides = self._backbone
         attached = self.head.stages
         widths = tuple(stage.width for stage in self.stages[-attached:])
-        return backbone + detector_cost(self.head, widths, sides[-attached:], self.num_classes)
+        return backbone + head_cost(LevelHeads, self.head, widths, sides[-attached:], self.num_classes)
 
     def build(self) -> nn.Module:
         return Detector(self.stem, self.stages, self.head, self.num_classes, self._backbone[1])

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import accumulate
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from blockfront.design_space.build import build_blocks, build_stem, initialize
+from blockfront.design_space.build import StagedBackbone, initialize
 from blockfront.design_space.detector_head import DetectorHead
 from blockfront.design_space.spec import StageSpec, Stem
 from blockfront.tasks import AnchorOutputs
@@ -20,7 +19,7 @@ PRIOR = 0.01
 """How likely an anchor is thought to be an object's before anything is learned (Lin et al. 2017, section 4.1)."""
 
 
-class Detector(nn.Module):
+class Detector(StagedBackbone):
     """A backbone that hands out its stages, and a head; parameters of the backbone are named as a classifier's."""
 
     anchors: Tensor
@@ -28,10 +27,7 @@ class Detector(nn.Module):
     def __init__(
         self, stem: Stem, stages: tuple[StageSpec, ...], head: DetectorHead, num_classes: int, sides: tuple[int, ...]
     ) -> None:
-        super().__init__()
-        self.stem = build_stem(stem)
-        self.blocks = build_blocks(stem.width, stages)
-        self.ends = list(accumulate(stage.depth for stage in stages))[-head.stages :]
+        super().__init__(stem, stages, head.stages)
         self.head = LevelHeads(head, [stage.width for stage in stages[-head.stages :]], num_classes)
         self.background = head.background
         self.register_buffer("anchors", head.anchors(sides), persistent=False)
@@ -40,12 +36,7 @@ class Detector(nn.Module):
 
     def forward(self, image: Tensor) -> AnchorOutputs:
         """(N, 3, H, W) to the outputs of all anchors."""
-        x, found, start = self.stem(image), [], 0
-        for end in self.ends:
-            x = self.blocks[start:end](x)
-            found.append(x)
-            start = end
-        logits, deltas = self.head(*found)
+        logits, deltas = self.head(*self.staged(image))
         return AnchorOutputs(logits, deltas, self.anchors, self.background)
 
 
@@ -76,17 +67,17 @@ class LevelHeads(nn.Module):
         self.last = max(used)
         lateral = [level for level in range(stages) if head.fpn and level >= min(used[0], stages - 1)]
         smooth = [level for level in lateral if level in used or (level == stages - 1 and self.last >= stages)]
-        self.lateral = _by_level({level: conv(widths[level], head.fpn, 1, act=False) for level in lateral})
-        self.smooth = _by_level({level: three_by_three(head.fpn, head.fpn, dense, pointwise=False) for level in smooth})
+        self.lateral = by_level({level: conv(widths[level], head.fpn, 1, act=False) for level in lateral})
+        self.smooth = by_level({level: three_by_three(head.fpn, head.fpn, dense, pointwise=False) for level in smooth})
         width = [head.fpn or own for own in widths] + list(head.extras)
-        self.extra = _by_level(
+        self.extra = by_level(
             {level: _extra(width[level - 1], width[level], dense) for level in range(stages, self.last + 1)}
         )
         if head.kind == "retina":
             slots = len(head.slots[used[0]])
             self.shared = nn.ModuleList(_tower(head, slots * each) for each in (self.classes, 4))
         else:
-            self.own = _by_level(
+            self.own = by_level(
                 {
                     level: nn.ModuleList(
                         predictor(width[level], len(head.slots[level]) * each, dense) for each in (self.classes, 4)
@@ -113,14 +104,7 @@ class LevelHeads(nn.Module):
     def _levels(self, stages: Sequence[Tensor]) -> list[Tensor]:
         levels = list(stages)
         if self.spec.fpn:
-            above: Tensor | None = None
-            for level in reversed(range(len(stages))):
-                if str(level) not in self.lateral:
-                    break
-                own = self.lateral[str(level)](stages[level])
-                if above is not None:
-                    own = own + F.interpolate(above, size=own.shape[-2:], mode="nearest")
-                above = own
+            for level, own in top_down(self.lateral, stages).items():
                 levels[level] = self.smooth[str(level)](own) if str(level) in self.smooth else own
         for level in range(len(stages), self.last + 1):
             levels.append(self.extra[str(level)](levels[-1]))
@@ -139,6 +123,22 @@ class LevelHeads(nn.Module):
                     bias[:, -1] = math.log((1 - PRIOR) / PRIOR)
                 else:
                     bias.fill_(-math.log((1 - PRIOR) / PRIOR))
+
+
+def top_down(lateral: nn.ModuleDict, stages: Sequence[Tensor]) -> dict[int, Tensor]:
+    """A feature pyramid before its last layers: outputs of stages, the finest first, by level.
+
+    Each goes through its own module of `lateral` and has the level above it added, down to the last that has one.
+    """
+    found: dict[int, Tensor] = {}
+    for level in reversed(range(len(stages))):
+        if str(level) not in lateral:
+            break
+        own = lateral[str(level)](stages[level])
+        if level + 1 in found:
+            own = own + F.interpolate(found[level + 1], size=own.shape[-2:], mode="nearest")
+        found[level] = own
+    return found
 
 
 def conv(in_chs: int, out_chs: int, kernel: int, stride: int = 1, groups: int = 1, act: bool = True) -> nn.Sequential:
@@ -172,5 +172,6 @@ def _extra(in_chs: int, out_chs: int, dense: bool) -> nn.Sequential:
     return nn.Sequential(conv(in_chs, half, 1), three_by_three(half, out_chs, dense, stride=2))
 
 
-def _by_level(modules: dict[int, nn.Module]) -> nn.ModuleDict:
+def by_level(modules: dict[int, nn.Module]) -> nn.ModuleDict:
+    """Modules under the numbers of their levels."""
     return nn.ModuleDict({str(level): module for level, module in modules.items()})

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from blockfront.design_space.cnn_space import DesignSpace
 from blockfront.design_space.detector_head import DetectorHead
 from blockfront.design_space.detector_space import DetectorSpace
 from blockfront.design_space.dimension import Dimension, choice, integer
+from blockfront.design_space.pixel_decoder import Answer, PixelDecoder
 from blockfront.design_space.reduction import Reduction
+from blockfront.design_space.segmenter_space import SegmenterSpace
 from blockfront.design_space.space import Space
 from blockfront.design_space.stage import Stage
 from blockfront.design_space.vit_space import TransformerSpace
@@ -166,27 +169,52 @@ def detect(resolution: int = 96, num_classes: int = 6) -> DetectorSpace:
     """
     small, pixels = resolution <= 128, (resolution / 96) ** 2
     levels, extras = (3, (64,)) if small else (2, (256, 256, 128, 128))
-    kernel, expansion = choice(3, 5), choice(2, 3, 4)
-
-    def stage(depth: Dimension, width: Dimension) -> Stage:
-        return Stage(depth, width, stride=2, kernel=kernel, expansion=expansion)
-
     return DetectorSpace(
         "detect",
         resolution=resolution,
         num_classes=num_classes,
         stem=choice(16, 24),
         family=choice(*MOBILE_FAMILIES),
-        stages=[
-            stage(integer(1, 2), integer(16, 32, step=8)),
-            stage(integer(1, 3), integer(24, 48, step=8)),
-            stage(integer(1, 3), integer(48, 96, step=16)),
-            stage(integer(1, 3), integer(96, 160, step=16)),
-        ],
+        stages=_dense_stages(),
         multiplier=choice(0.25, 0.5, 1, 2, 4),
         detector=DetectorHead.of("ssdlite", stages=levels, extras=extras, fpn=48 if small else 96),
         constraints={"macs": (5e6 * pixels, 25e6 * pixels)},
     )
+
+
+def segment(resolution: int = 64, num_classes: int = 7, answer: Answer = "logits") -> SegmenterSpace:
+    """Segmenters on backbones of the twelve families of mobile blocks, with one decoder: a feature pyramid of stride 4.
+
+    Stages have strides of 4, 8, 16 and 32, and MACs are 2 to 12 M at 64 pixels, else in proportion to the pixels.
+    `answer` is the decoder's.
+    """
+    pixels = (resolution / 64) ** 2
+    return SegmenterSpace(
+        "segment" if answer == "logits" else "segment_labels",
+        resolution=resolution,
+        num_classes=num_classes,
+        stem=choice(16, 24),
+        family=choice(*MOBILE_FAMILIES),
+        stages=_dense_stages(),
+        multiplier=choice(0.25, 0.5, 1, 2, 4),
+        decoder=PixelDecoder("fpn", stages=4, width=48, answer=answer),
+        constraints={"macs": (2e6 * pixels, 12e6 * pixels)},
+    )
+
+
+def _dense_stages() -> list[Stage]:
+    """Four stages that each halve the map, for heads that take the outputs of several."""
+    kernel, expansion = choice(3, 5), choice(2, 3, 4)
+
+    def stage(depth: Dimension, width: Dimension) -> Stage:
+        return Stage(depth, width, stride=2, kernel=kernel, expansion=expansion)
+
+    return [
+        stage(integer(1, 2), integer(16, 32, step=8)),
+        stage(integer(1, 3), integer(24, 48, step=8)),
+        stage(integer(1, 3), integer(48, 96, step=16)),
+        stage(integer(1, 3), integer(96, 160, step=16)),
+    ]
 
 
 def _scaled(low: float, high: float, resolution: int) -> tuple[float, float]:
@@ -198,3 +226,16 @@ SPACES.add("mobile", Preset("twelve families of mobile blocks, 50 to 600 M MACs 
 SPACES.add("resnet", Preset("basic, bottleneck and ResNeXt blocks, 0.1 to 2 G MACs at 224 pixels", resnet))
 SPACES.add("vit", Preset("vision transformers, plain or with tokens reduced, 0.1 to 2.5 G MACs at 224 pixels", vit))
 SPACES.add("detect", Preset("detectors on mobile blocks, 5 to 25 M MACs at 96 pixels", detect, 96, 6, "scenes"))
+SPACES.add(
+    "segment", Preset("classes of pixels on mobile blocks, 2 to 12 M MACs at 64 pixels", segment, 64, 7, "scene_masks")
+)
+SPACES.add(
+    "segment_labels",
+    Preset(
+        "the same, deployed as labels a quarter as high and wide",
+        partial(segment, answer="labels"),
+        64,
+        7,
+        "scene_masks",
+    ),
+)

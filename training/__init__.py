@@ -8,6 +8,8 @@ from blockfront.training import (  # noqa: F401  (each registers its data sets)
     fashion_mnist,
     folders,
     hugging_face,
+    mask_folders,
+    scene_masks,
     scenes,
     torchvision_datasets,
     voc,

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import Image
 
 from blockfront.errors import UsageError
+from blockfront.training.stored_pictures import open_stored
 from blockfront.training.survey import ClassImages, listed, printable
 
 Row = tuple[float, float, float, float, float, float, float]
@@ -50,13 +51,12 @@ class BoxedPictures:
 
     def __getitem__(self, index: int) -> tuple[Image.Image, NDArray[np.float32]]:
         one = self.pictures[index]
-        image = Image.open(self.filename(index))
+        image = open_stored(self.filename(index))
         if image.size != (one.width, one.height):
             raise UsageError(
                 f"image {printable(one.file)} has {image.size[0]} × {image.size[1]} pixels, and its annotation says "
                 f"{one.width} × {one.height}; correct one of the two"
             )
-        image.getexif().pop(ExifTags.Base.Orientation, None)
         return image, one.rows
 
     def filename(self, index: int) -> str:

@@ -9,17 +9,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-
 from blockfront.digest import digest
 from blockfront.errors import UsageError, first_line
 from blockfront.tasks import DETECTION
 from blockfront.training.boxed_pictures import BoxedPicture, BoxedPictures, BoxReader, check_files, images_of_classes
 from blockfront.training.datasets import DATASETS, Dataset, Source, fingerprint
-from blockfront.training.splits import stratified_split
+from blockfront.training.splits import TEST_SHARE, stratified_split
 from blockfront.training.survey import listed, look, printable
 
-TEST_SHARE = 0.2
 _RESOLUTION = 320
 LAYOUT = "annotations/instances_train*.json and instances_val*.json with their folders of pictures"
 
@@ -180,15 +177,6 @@ def describe_parts(ref: str, root: Path, parts: Parts, resolution: int) -> Datas
         notes=parts.notes,
         levels=levels,
     )
-
-
-def in_memory(pictures: BoxedPictures) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """All images of one size (N, 3, H, W) as bytes, and their rows."""
-    import numpy as np
-
-    images = [np.asarray(pictures[index][0].convert("RGB")) for index in range(len(pictures))]
-    stacked = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
-    return stacked, [torch.from_numpy(picture.rows) for picture in pictures.pictures]
 
 
 def boxed_source(name: str, title: str, how: str, read: Callable[[Path], Parts]) -> Source:

@@ -52,7 +52,7 @@ class Dataset:
         kinds = f"{len(self.classes)} classes, " if self.classes else ""
         lines = [f"{printable(self.ref)}: {kinds}{self.train_images} training and {self.test_images} test images"]
         if self.classes and limit:
-            shown = listed([f"{one.name}: {one.train} + {one.test}" for one in self.classes], limit)
+            shown = listed([str(one) for one in self.classes], limit)
             lines.append(f"training + test images a class: {shown}")
         return [*lines, *self.notes]
 

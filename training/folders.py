@@ -14,10 +14,8 @@ from blockfront.training.decoding import Levels
 from blockfront.training.duplicates import duplicates
 from blockfront.training.layout import TEST_NAMES, TRAIN_NAMES, VAL_NAMES, Part, find_layout, natural_key
 from blockfront.training.scanning import scan
-from blockfront.training.splits import stratified_split
+from blockfront.training.splits import TEST_SHARE, stratified_split
 from blockfront.training.survey import count_classes, look, printable
-
-TEST_SHARE = 0.2
 
 
 @dataclass(frozen=True)

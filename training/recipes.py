@@ -24,6 +24,7 @@ class NamedRecipe:
 
 
 SCENES = Recipe(epochs=8, batch_size=16, label_smoothing=0.0, clip_grad=10.0)
+SCENE_MASKS = replace(SCENES, epochs=4)
 
 RECIPES: Registry[NamedRecipe] = Registry("recipe")
 RECIPES.add(
@@ -35,6 +36,7 @@ RECIPES.add(
         {
             "fashion_mnist": Recipe(images=15_000, epochs=1, batch_size=64, lr=0.02, augment=0.0),
             "scenes": SCENES,
+            "scene_masks": SCENE_MASKS,
         },
     ),
 )

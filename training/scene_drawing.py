@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from blockfront.tasks import IGNORED
+
 CLASSES = ("disc", "box", "triangle", "cross", "star", "ring")
 SIDE = 96
 """Pixels of a scene each way."""
@@ -38,11 +40,32 @@ class SceneObject:
 
 def draw_scene(part: int, index: int) -> tuple[NDArray[np.uint8], list[SceneObject]]:
     """Scene number `index` of a part (0 training, 1 testing): (SIDE, SIDE, 3), and its objects, in the order drawn."""
+    pixels, owner, drawn = _draw(part, index)
+    found = (_visible(owner == number, kind, size) for number, (kind, size) in enumerate(drawn))
+    return pixels, [one for one in found if one is not None]
+
+
+def draw_masked_scene(part: int, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The same scene, and the class of each pixel (SIDE, SIDE): 0 of the background, 1 of the first of `CLASSES`.
+
+    Pixels of objects of which too little is visible are of no class.
+    """
+    pixels, owner, drawn = _draw(part, index)
+    mask = np.zeros((SIDE, SIDE), dtype=np.uint8)
+    for number, (kind, size) in enumerate(drawn):
+        own = owner == number
+        found = _visible(own, kind, size)
+        mask[own] = IGNORED if found is not None and found.ignored else kind + 1
+    return pixels, mask
+
+
+def _draw(part: int, index: int) -> tuple[NDArray[np.uint8], NDArray[np.intp], list[tuple[int, int]]]:
+    """A scene, the number of the object that each pixel shows, -1 for none, and each object's class and pixels."""
     random = np.random.default_rng([part, index])
     scene = _background(random)
     owner = np.full((SIDE, SIDE), -1)
     placed: list[tuple[int, int, int, int]] = []
-    kinds, sizes = [], []
+    drawn = []
     wanted = 0 if random.random() < EMPTY else int(random.integers(1, MOST + 1))
     for number in range(wanted):
         left, top, right, bottom = box = _place(random, placed)
@@ -53,12 +76,10 @@ def draw_scene(part: int, index: int) -> tuple[NDArray[np.uint8], list[SceneObje
         part_of += shape[..., None] * (fill - part_of)
         owner[top:bottom, left:right][shape > 0.5] = number
         placed.append(box)
-        kinds.append(kind)
-        sizes.append(int((shape > 0.5).sum()))
+        drawn.append((kind, int((shape > 0.5).sum())))
     scene += random.normal(scale=0.02, size=scene.shape).astype(np.float32)
     pixels = (scene.clip(0, 1) * 255).round().astype(np.uint8)
-    found = (_visible(owner == number, kinds[number], sizes[number]) for number in range(wanted))
-    return pixels, [one for one in found if one is not None]
+    return pixels, owner, drawn
 
 
 def _visible(mask: NDArray[np.bool_], kind: int, size: int) -> SceneObject | None:

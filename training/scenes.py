@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,9 +17,10 @@ from blockfront.content_store import cache_folder
 from blockfront.digest import digest
 from blockfront.steps import publish
 from blockfront.tasks import DETECTION, TASKS
-from blockfront.training.coco import describe_parts, in_memory, read_coco
+from blockfront.training.coco import describe_parts, read_coco
 from blockfront.training.datasets import DATASETS, Dataset, Source, Tensors
 from blockfront.training.scene_drawing import CLASSES, SIDE, draw_scene
+from blockfront.training.stored_pictures import in_memory
 
 COUNTS = {"train": 2000, "val": 300}
 VERSION = 1
@@ -60,12 +62,17 @@ def write_scenes(folder: Path, counts: dict[str, int]) -> None:
 
 def find_scenes() -> Path:
     """The folder of the scenes, drawn where they are not here yet: 10 seconds, 40 MB."""
-    folder = cache_folder() / "datasets" / f"scenes-{VERSION}"
+    return drawn_once(f"scenes-{VERSION}", lambda folder: write_scenes(folder, COUNTS))
+
+
+def drawn_once(name: str, write: Callable[[Path], None]) -> Path:
+    """A data set's folder of this name, which `write` makes where it is not here yet."""
+    folder = cache_folder() / "datasets" / name
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as name:
-            made = Path(name, "scenes")
-            write_scenes(made, COUNTS)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as place:
+            made = Path(place, name)
+            write(made)
             publish(made, folder)
     return folder
 

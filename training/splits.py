@@ -7,6 +7,9 @@ from collections.abc import Sequence
 
 from blockfront.digest import digest
 
+TEST_SHARE = 0.2
+"""Of pictures that their folder does not part."""
+
 
 def stratified_split(
     keys: Sequence[bytes], labels: Sequence[int], test_share: float

@@ -19,11 +19,16 @@ DECODED_BEFORE_TRAINING = 1000
 
 
 class ClassImages(NamedTuple):
-    """A class, and how many images of it are for training and for testing."""
+    """A class, how many images of it are for training and for testing, and of classes of pixels its share of them."""
 
     name: str
     train: int
     test: int
+    pixels: float | None = None
+
+    def __str__(self) -> str:
+        share = "" if self.pixels is None else f" ({self.pixels:.1%} of the pixels)"
+        return f"{self.name}: {self.train} + {self.test}{share}"
 
 
 def count_classes(names: Sequence[Any], train: Iterable[int], test: Iterable[int]) -> tuple[ClassImages, ...]:

@@ -90,7 +90,12 @@ def datasets(
 def _show_dataset(dataset: Dataset, json: bool) -> None:
     from blockfront.console.tables import print_json, print_line, print_table
 
-    classes = [{"class": one.name, "train_images": one.train, "test_images": one.test} for one in dataset.classes]
+    classes: list[dict[str, object]] = [
+        {"class": one.name, "train_images": one.train, "test_images": one.test} for one in dataset.classes
+    ]
+    for row, one in zip(classes, dataset.classes, strict=True):
+        if one.pixels is not None:
+            row["pixels"] = one.pixels if json else f"{one.pixels:.2%}"
     if json:
         keys = ("path", "task", "num_classes", "resolution", "train_images", "test_images", "fingerprint", "notes")
         print_json({"dataset": dataset.ref, **{key: getattr(dataset, key) for key in keys}, "classes": classes})
