@@ -35,7 +35,7 @@ class TokenCounts(Adaptation[Plan]):
 
     def trained(self, module: nn.Module) -> nn.Module:
         """The transformer without its reduction."""
-        return _reduced(module).backbone
+        return _reduced(module).unreduced
 
     def fit(self, module: nn.Module, feed: Feed) -> Plan:
         """The counts. `module` keeps the thresholds, by which it is dynamic."""

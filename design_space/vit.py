@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from timm.models.vision_transformer import VisionTransformer
@@ -36,6 +36,7 @@ class VitNetwork(ImageNetwork):
     mlp_ratio: float = 4.0
     reduction: ReductionSpec | None = None
     kind: Literal["vit"] = "vit"
+    pooling: ClassVar[str] = "token"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -76,7 +77,7 @@ class VitNetwork(ImageNetwork):
         return Cost(
             macs=int(macs.total(attended, kept)) + overhead,
             params=_elements(skeleton) + (self.depth - 1) * _elements(block) + _elements(reducer),
-            activations=skeleton.patch_embed.num_patches * self.width + layers + outputs + self.num_classes,
+            activations=skeleton.patch_embed.num_patches * self.width + layers + outputs + self._logits(macs.tokens),
         )
 
     def build(self) -> nn.Module:
@@ -84,6 +85,10 @@ class VitNetwork(ImageNetwork):
         if self.reduction is None:
             return backbone
         return reduce_tokens(backbone, self.reduction.method, **dict(self.reduction.options))
+
+    def _logits(self, tokens: int) -> int:
+        """How many numbers the classifier gives."""
+        return self.num_classes * (1 if self.pooling else tokens)
 
     @cached_property
     def _skeleton(self) -> VisionTransformer:
@@ -115,6 +120,7 @@ class VitNetwork(ImageNetwork):
             depth=depth,
             num_heads=self.heads,
             mlp_ratio=self.mlp_ratio,
+            global_pool=self.pooling,  # type: ignore[arg-type]
         )
 
     def __str__(self) -> str:
@@ -123,12 +129,11 @@ class VitNetwork(ImageNetwork):
         return "/".join(segments if self.reduction is None else [*segments, str(self.reduction)])
 
     @classmethod
-    def from_segments(cls, segments: list[str]) -> VitNetwork:
+    def from_segments(cls, segments: list[str]) -> Self:
         if not 2 <= len(segments) <= 3:
-            raise UsageError(
-                f"network {'/'.join(segments)!r} is not vit_<resolution>_n<classes>/p..._d..._w..._h..._m...[/<method>]"
-            )
-        resolution, num_classes, task = parse_start("vit", segments[0])
+            form = f"{cls.kind}_<resolution>_n<classes>/p..._d..._w..._h..._m...[/<method>]"
+            raise UsageError(f"network {'/'.join(segments)!r} is not {form}")
+        resolution, num_classes, task = parse_start(cls.kind, segments[0])
         *sizes, ratio = match_segment(
             segments[1],
             r"p(\d+)_d(\d+)_w(\d+)_h(\d+)_m(\d+(?:\.\d+)?)",

@@ -57,6 +57,7 @@ def train(
     processes load pictures. `loss(images, targets, criterion)` gives what is minimised, where that is more than
     the task's `criterion(outputs, targets)`, such as losses of auxiliary heads. `on_epoch(epoch, epochs, value)` is
     called after each epoch, counted from 1, with the task's first metric, of `GLANCE` test images before the last one.
+    A module that has a `begin_epoch(epoch, epochs)` is told of each epoch before it, counted from 0.
     `checkpoint` is a file that has the training after each epoch: where it is there, training goes on from it, and on a
     CPU the result is what it would have been (with `workers` 0). Who has kept the result deletes it. `until` stops
     after that epoch: what is returned then has a curve and no scores, and goes on from its checkpoint. The process's
@@ -100,7 +101,10 @@ def train(
         value = task.value
         curve, spent = resume(checkpoint, module, optimizer, steps.average)
         end = recipe.epochs if until is None else min(until, recipe.epochs)
+        begin = getattr(module, "begin_epoch", None)
         for epoch in range(len(curve), end):
+            if begin is not None:
+                begin(epoch, recipe.epochs)
             with compiled(module, recipe):
                 mean = steps.epoch(batches, epoch * len(batches))
             if not math.isfinite(mean):

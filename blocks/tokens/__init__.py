@@ -19,6 +19,7 @@ from blockfront.blocks.tokens.planning import (
     make_static,
 )
 from blockfront.blocks.tokens.reducer import METHODS, Method, Reducer
+from blockfront.blocks.tokens.segmenter import Segmenter
 from blockfront.blocks.tokens.state import Run, Tokens
 from blockfront.blocks.tokens.transformer import ReducedTransformer, count_macs, reduce_tokens
 
@@ -30,6 +31,7 @@ __all__ = [
     "ReducedTransformer",
     "Reducer",
     "Run",
+    "Segmenter",
     "Tokens",
     "TransformerMacs",
     "TransformerScore",

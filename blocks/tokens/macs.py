@@ -32,7 +32,7 @@ class BlockMacs:
 class TransformerMacs:
     """The MACs of a whole network: `outside` its blocks (patches and classifier), and of `blocks` by tokens.
 
-    `tokens`: how many the image becomes, prefix included.
+    `tokens`: how many the image becomes, prefix included. Without pooling the classifier has all of them.
     """
 
     outside: int
@@ -46,12 +46,14 @@ class TransformerMacs:
         if not isinstance(convolution, nn.Conv2d):
             raise UsageError("MACs are known for patches embedded by one convolution, and these are not")
         patches = backbone.patch_embed.num_patches
+        tokens = patches + backbone.num_prefix_tokens
         heads = [backbone.head, getattr(backbone, "head_dist", None)]
         classifier = sum(head.weight.numel() for head in heads if isinstance(head, nn.Linear))
         blocks = tuple(
             BlockMacs(_linear(block.attn), 2 * block.attn.attn_dim, _linear(block.mlp)) for block in backbone.blocks
         )
-        return cls(patches * convolution.weight.numel() + classifier, patches + backbone.num_prefix_tokens, blocks)
+        outside = patches * convolution.weight.numel() + classifier * (tokens if backbone.global_pool == "" else 1)
+        return cls(outside, tokens, blocks)
 
     @property
     def plain(self) -> int:

@@ -40,9 +40,8 @@ def divide(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 def places_of(positions: Tensor, length: int) -> Tensor:
     """(B, k) positions, each once, to where each of `length` tokens stands among them (B, length), -1 for nowhere."""
-    filled = F.pad(positions.float(), (0, -positions.shape[1] % _VECTOR), value=-1.0)
-    there = filled[:, None, :] == _arange(length, filled)[:, None]
-    return ((there.float() * (_arange(filled.shape[1], filled) + 1)).sum(-1) - 1).long()
+    there = positions.float()[:, None, :] == _arange(length, positions)[:, None]
+    return ((there.float() * (_arange(positions.shape[1], positions) + 1)).sum(-1) - 1).long()
 
 
 def gather(values: Tensor, positions: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import torch
 from timm.layers import Attention
@@ -64,9 +64,14 @@ class ReducedTransformer(nn.Module):
         self.plan = plan
         self.train(backbone.training)
 
-    def with_reducer(self, reducer: Reducer, plan: Any = None) -> ReducedTransformer:
+    def with_reducer(self, reducer: Reducer, plan: Any = None) -> Self:
         """The same backbone, method and options with another reducer, and the plan it follows."""
-        return ReducedTransformer(self.backbone, self.method, self.options, reducer, plan)
+        return type(self)(self.backbone, self.method, self.options, reducer, plan)
+
+    @property
+    def unreduced(self) -> nn.Module:
+        """The same network without reduction; weights are shared."""
+        return self.backbone
 
     @property
     def macs(self) -> TransformerMacs:
@@ -99,6 +104,10 @@ class ReducedTransformer(nn.Module):
     def loss(self, images: Tensor, labels: Tensor, criterion: Callable[[Any, Tensor], Tensor]) -> Tensor:
         """What training minimises: the criterion on the logits and the method's own terms."""
         return self.reducer.loss(self.run(images), labels, criterion)
+
+    def begin_epoch(self, epoch: int, epochs: int) -> None:
+        """What the method changes in its training before epoch number `epoch` of `epochs`, counted from 0."""
+        self.reducer.begin_epoch(epoch, epochs)
 
     def run(self, images: Tensor, trace_sources: bool = False) -> Run:
         """One pass with a record of what each block worked on.

@@ -8,7 +8,16 @@ from torch import nn
 from torch.nn import functional as F
 
 from blockfront.blocks import deploy
-from blockfront.blocks.tokens import METHODS, Tokens, calibrate, calibrate_capacity, make_static, reduce_tokens
+from blockfront.blocks.tokens import (
+    METHODS,
+    Segmenter,
+    Tokens,
+    calibrate,
+    calibrate_capacity,
+    learn_thresholds,
+    make_static,
+    reduce_tokens,
+)
 from blockfront.blocks.tokens.places import Places
 from blockfront.blocks.tokens.selection import places_of
 from blockfront.errors import UsageError
@@ -178,3 +187,47 @@ def test_gradients_reach_thresholds_and_backbone_through_every_patch(make_vit, i
         reduced = reduce_tokens(make_vit(global_pool=""), method, **options).train()
         nn.functional.mse_loss(reduced(images), torch.ones(4, 65, 10)).backward()
         assert all(block.attn.qkv.weight.grad.abs().sum() > 0 for block in reduced.backbone.blocks), method
+
+
+@pytest.fixture
+def masks() -> torch.Tensor:
+    """Labels of 10 classes, (4, 32, 32), with some to be ignored."""
+    labels = torch.randint(10, (4, 32, 32), generator=torch.Generator().manual_seed(3))
+    labels[:, :3] = 255
+    return labels
+
+
+def test_a_segmenter_enlarges_the_logits_of_patches(make_vit, images):
+    vit = make_vit(global_pool="")
+    with torch.no_grad():
+        patches = vit(images)[:, 1:].transpose(1, 2).reshape(4, 10, 8, 8)
+        expected = F.interpolate(patches, scale_factor=4, mode="bilinear")
+        torch.testing.assert_close(Segmenter.of(vit)(images), expected)
+        segmenter = Segmenter.of(reduce_tokens(vit, "cropr", r=9))
+        assert segmenter(images).shape == (4, 10, 32, 32)
+        torch.testing.assert_close(segmenter.unreduced(images), expected)
+
+
+def test_auxiliary_heads_learn_the_labels_of_the_first_pixels_of_patches(make_vit, images, masks):
+    segmenter = Segmenter.of(reduce_tokens(make_vit(global_pool=""), "cropr", r=9)).train()
+
+    def criterion(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(logits, labels, ignore_index=255)
+
+    run = segmenter.run(images)
+    expected = F.cross_entropy(run.logits, masks, ignore_index=255)
+    for logits in run.auxiliary:
+        labels = torch.stack([masks[:, 4 * row, 4 * column] for row in range(8) for column in range(8)], dim=1)
+        expected = expected + F.cross_entropy(logits.flatten(2), labels, ignore_index=255)
+    assert len(run.auxiliary) == 2
+    torch.testing.assert_close(segmenter.loss(images, masks, criterion), expected)
+
+
+def test_thresholds_learn_from_every_pixel_and_become_counts(make_vit, images, masks):
+    segmenter = Segmenter.of(reduce_tokens(make_vit(global_pool=""), "ltmp", variant="merge", target=0.6))
+    before = segmenter.reducer.merge_thresholds.clone()
+    learn_thresholds(segmenter, [(images, masks)] * 2, criterion=nn.CrossEntropyLoss(ignore_index=255))
+    assert (segmenter.reducer.merge_thresholds != before).all()
+    static = make_static(segmenter, calibrate(segmenter, [images]))
+    assert isinstance(static, Segmenter)
+    assert static(images).shape == (4, 10, 32, 32)

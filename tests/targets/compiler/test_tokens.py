@@ -32,10 +32,10 @@ FIXED = {
 BANNED = ("scatter", "nonzero", "sort", "topk", "index_put", "masked_select", "_local_scalar", "unique", "bool")
 
 
-def _vit(depth: int) -> VisionTransformer:
+def _vit(depth: int, pool: str = "token") -> VisionTransformer:
     torch.manual_seed(0)
     size = {"img_size": 32, "patch_size": 4, "embed_dim": 32, "num_heads": 2, "num_classes": 10, "depth": depth}
-    model = VisionTransformer(**size, init_values=0.5, reg_tokens=1)
+    model = VisionTransformer(**size, init_values=0.5, reg_tokens=1, global_pool=pool)
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.dim() >= 2:
@@ -43,8 +43,8 @@ def _vit(depth: int) -> VisionTransformer:
     return model.eval()
 
 
-def _static(method: str) -> nn.Module:
-    vit = _vit(depth=3 if method == "cropr" else 2)
+def _static(method: str, pool: str = "token") -> nn.Module:
+    vit = _vit(depth=3 if method == "cropr" else 2, pool=pool)
     if method in FIXED:
         return reduce_tokens(vit, method, **FIXED[method])
     variant, kind = method.split()
@@ -55,9 +55,16 @@ def _static(method: str) -> nn.Module:
     return make_static(dynamic, (calibrate if kind == "counts" else calibrate_capacity)(dynamic, images))
 
 
-@pytest.mark.parametrize("method", [*FIXED, "merge-prune counts", "merge-prune capacity"])
-def test_every_static_network_compiles_with_all_kernels_scheduled(method):
-    model = _static(method)
+@pytest.mark.parametrize(
+    ("method", "pool"),
+    [
+        *((method, "token") for method in [*FIXED, "merge-prune counts", "merge-prune capacity"]),
+        # Of every patch: merged, brought back, lost where sequences are filled up.
+        *((method, "") for method in ("tome", "cropr", "merge-prune capacity")),
+    ],
+)
+def test_every_static_network_compiles_with_all_kernels_scheduled(method, pool):
+    model = _static(method, pool)
     program = compile_model(model, Signature.image(32), get_target("host"), threads=1)
     assert program.max_rel_error <= 1e-5
     assert program.unscheduled_kernels == ()
@@ -65,9 +72,10 @@ def test_every_static_network_compiles_with_all_kernels_scheduled(method):
     assert kernels >= count_macs(model).item()
 
 
+@pytest.mark.parametrize("pool", ["token", ""])
 @pytest.mark.parametrize("method", [*FIXED, "merge-prune counts", "merge-prune capacity"])
-def test_a_static_graph_has_no_operator_whose_result_has_a_shape_of_its_own(method):
-    nodes = export_module(_static(method), Signature.image(32)).graph.nodes
+def test_a_static_graph_has_no_operator_whose_result_has_a_shape_of_its_own(method, pool):
+    nodes = export_module(_static(method, pool), Signature.image(32)).graph.nodes
     names = {str(node.target) for node in nodes if node.op == "call_function"}
     assert not [name for name in names if any(word in name for word in BANNED)]
 

@@ -1,0 +1,59 @@
+"""Segmentation by a transformer's patches: each patch's logits, enlarged to the image."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from blockfront.blocks.tokens.reducer import Reducer
+from blockfront.blocks.tokens.state import Run, Tokens
+from blockfront.blocks.tokens.transformer import ReducedTransformer
+
+
+class Segmenter(ReducedTransformer):
+    """Images (B, 3, H, W) to logits (B, classes, H, W): the backbone's head on every patch, and bilinear enlargement.
+
+    The backbone is one without pooling. This is the linear decoder of Segmenter (arXiv:2105.05633), with
+    which Token Cropr segments (Bergner et al. 2025, CVPR, p. 9740).
+    """
+
+    @classmethod
+    def of(cls, model: Any) -> Segmenter:
+        """A segmenter of a transformer without pooling, reduced or not; weights are shared."""
+        if isinstance(model, ReducedTransformer):
+            return cls(model.backbone, model.method, model.options, model.reducer, model.plan)
+        return cls(model, "none", None, Reducer(model.num_prefix_tokens))
+
+    @property
+    def unreduced(self) -> Segmenter:
+        return Segmenter.of(self.backbone)
+
+    def loss(self, images: Tensor, labels: Tensor, criterion: Callable[[Any, Tensor], Tensor]) -> Tensor:
+        """The criterion on the logits, and the method's own terms.
+
+        Auxiliary heads give logits of patches, which are compared with the labels of the patches' first pixels.
+        """
+
+        def compared(logits: Tensor, labels: Tensor) -> Tensor:
+            step = labels.shape[-1] // logits.shape[-1]
+            return criterion(logits, labels[:, ::step, ::step])
+
+        return self.reducer.loss(self.run(images), labels, compared)
+
+    def run(self, images: Tensor, trace_sources: bool = False) -> Run:
+        """One pass; its logits are those of pixels, auxiliary ones (B, classes, rows, columns) of patches."""
+        run = super().run(images, trace_sources)
+        return dataclasses.replace(run, auxiliary=tuple(self._maps(logits) for logits in run.auxiliary))
+
+    def _classify(self, tokens: Tokens) -> Tensor:
+        maps = self._maps(super()._classify(tokens))
+        return F.interpolate(maps, size=self.backbone.patch_embed.img_size, mode="bilinear", align_corners=False)
+
+    def _maps(self, logits: Tensor) -> Tensor:
+        """(B, tokens, classes) to (B, classes, rows, columns) of the patches, which follow any prefix."""
+        rows, columns = self.backbone.patch_embed.grid_size
+        return logits[:, -rows * columns :].transpose(1, 2).unflatten(2, (rows, columns))
