@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from blockfront.design_space.dimension import Dimension, Field, check_whole, values_of
 from blockfront.design_space.reduction import NONE, Reduction
@@ -28,6 +28,8 @@ class TransformerSpace(Space):
     >>> str(space.sample(seed=0, index=0)).split("/")[0]
     'vit_32_n10'
     """
+
+    network_type: ClassVar[type[VitNetwork]] = VitNetwork
 
     patch: Field = field(default=16, kw_only=True)
     depth: Field = field(default=12, kw_only=True)
@@ -67,7 +69,7 @@ class TransformerSpace(Space):
         family = take("family", self.family)
         (reduction,) = (one for one in self.reductions if one.family == family)
         width = take("width", self.width)
-        return VitNetwork(
+        return self.network_type(
             resolution=take("resolution", self.resolution),
             num_classes=take("num_classes", self.num_classes),
             patch=take("patch", self.patch),

@@ -10,6 +10,7 @@ from blockfront.blocks.tokens.checkpoints import load_reduction, save_reduction
 from blockfront.blocks.tokens.evaluation import TransformerScore, score_transformers
 from blockfront.blocks.tokens.learning import LABEL_SMOOTHING, clamp_thresholds, learn_thresholds, threshold_groups
 from blockfront.blocks.tokens.macs import TransformerMacs
+from blockfront.blocks.tokens.patch_segmenter import PatchSegmenter
 from blockfront.blocks.tokens.planning import (
     Plan,
     assume_counts,
@@ -19,7 +20,6 @@ from blockfront.blocks.tokens.planning import (
     make_static,
 )
 from blockfront.blocks.tokens.reducer import METHODS, Method, Reducer
-from blockfront.blocks.tokens.segmenter import Segmenter
 from blockfront.blocks.tokens.state import Run, Tokens
 from blockfront.blocks.tokens.transformer import ReducedTransformer, count_macs, reduce_tokens
 
@@ -27,11 +27,11 @@ __all__ = [
     "LABEL_SMOOTHING",
     "METHODS",
     "Method",
+    "PatchSegmenter",
     "Plan",
     "ReducedTransformer",
     "Reducer",
     "Run",
-    "Segmenter",
     "Tokens",
     "TransformerMacs",
     "TransformerScore",

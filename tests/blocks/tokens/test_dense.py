@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from blockfront.blocks import deploy
 from blockfront.blocks.tokens import (
     METHODS,
-    Segmenter,
+    PatchSegmenter,
     Tokens,
     calibrate,
     calibrate_capacity,
@@ -202,14 +202,14 @@ def test_a_segmenter_enlarges_the_logits_of_patches(make_vit, images):
     with torch.no_grad():
         patches = vit(images)[:, 1:].transpose(1, 2).reshape(4, 10, 8, 8)
         expected = F.interpolate(patches, scale_factor=4, mode="bilinear")
-        torch.testing.assert_close(Segmenter.of(vit)(images), expected)
-        segmenter = Segmenter.of(reduce_tokens(vit, "cropr", r=9))
+        torch.testing.assert_close(PatchSegmenter.of(vit)(images), expected)
+        segmenter = PatchSegmenter.of(reduce_tokens(vit, "cropr", r=9))
         assert segmenter(images).shape == (4, 10, 32, 32)
         torch.testing.assert_close(segmenter.unreduced(images), expected)
 
 
 def test_auxiliary_heads_learn_the_labels_of_the_first_pixels_of_patches(make_vit, images, masks):
-    segmenter = Segmenter.of(reduce_tokens(make_vit(global_pool=""), "cropr", r=9)).train()
+    segmenter = PatchSegmenter.of(reduce_tokens(make_vit(global_pool=""), "cropr", r=9)).train()
 
     def criterion(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         return F.cross_entropy(logits, labels, ignore_index=255)
@@ -224,10 +224,10 @@ def test_auxiliary_heads_learn_the_labels_of_the_first_pixels_of_patches(make_vi
 
 
 def test_thresholds_learn_from_every_pixel_and_become_counts(make_vit, images, masks):
-    segmenter = Segmenter.of(reduce_tokens(make_vit(global_pool=""), "ltmp", variant="merge", target=0.6))
+    segmenter = PatchSegmenter.of(reduce_tokens(make_vit(global_pool=""), "ltmp", variant="merge", target=0.6))
     before = segmenter.reducer.merge_thresholds.clone()
     learn_thresholds(segmenter, [(images, masks)] * 2, criterion=nn.CrossEntropyLoss(ignore_index=255))
     assert (segmenter.reducer.merge_thresholds != before).all()
     static = make_static(segmenter, calibrate(segmenter, [images]))
-    assert isinstance(static, Segmenter)
+    assert isinstance(static, PatchSegmenter)
     assert static(images).shape == (4, 10, 32, 32)

@@ -14,7 +14,7 @@ from blockfront.blocks.tokens.state import Run, Tokens
 from blockfront.blocks.tokens.transformer import ReducedTransformer
 
 
-class Segmenter(ReducedTransformer):
+class PatchSegmenter(ReducedTransformer):
     """Images (B, 3, H, W) to logits (B, classes, H, W): the backbone's head on every patch, and bilinear enlargement.
 
     The backbone is one without pooling. This is the linear decoder of Segmenter (arXiv:2105.05633), with
@@ -22,15 +22,15 @@ class Segmenter(ReducedTransformer):
     """
 
     @classmethod
-    def of(cls, model: Any) -> Segmenter:
+    def of(cls, model: Any) -> PatchSegmenter:
         """A segmenter of a transformer without pooling, reduced or not; weights are shared."""
         if isinstance(model, ReducedTransformer):
             return cls(model.backbone, model.method, model.options, model.reducer, model.plan)
         return cls(model, "none", None, Reducer(model.num_prefix_tokens))
 
     @property
-    def unreduced(self) -> Segmenter:
-        return Segmenter.of(self.backbone)
+    def unreduced(self) -> PatchSegmenter:
+        return PatchSegmenter.of(self.backbone)
 
     def loss(self, images: Tensor, labels: Tensor, criterion: Callable[[Any, Tensor], Tensor]) -> Tensor:
         """The criterion on the logits, and the method's own terms.

@@ -1,0 +1,160 @@
+"""What token reduction costs a network that says of every patch what it shows, at half of the blocks' MACs.
+
+    python benchmarks/dense_tokens.py --save dense-tokens --seeds 3
+    python benchmarks/dense_tokens.py --save dense-tokens --devices rk3399 rpi5
+
+Scenes with masks at 64 pixels, 64 patches and a class token, eight blocks. For every seed a plain network is trained.
+Methods are put on it as it is, those that need no training ("off the shelf"), and each is trained on for some epochs
+from its weights ("tuned"), as is the plain network itself, for as long. Tokens that merged are un-merged, and those
+taken out come back before the last block (`last`), after it (`concat`), or not at all (`none`). Intervals are
+Student's over the seeds, 95 %, of the difference from the plain network of the same seed. Latencies are predicted.
+
+Whatever is done is kept in the folder `--save`, and the same command goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from scipy.stats import t as student
+
+PLAIN = "vitseg_64_s7/p8_d8_w64_h2_m4"
+SHARE = 0.5
+METHODS = {
+    "plain": "",
+    "tome": f"/tome_target{SHARE}",
+    "random none": f"/random_target{SHARE}",
+    "random last": f"/random_target{SHARE}_fusion=last",
+    "cropr none": f"/cropr_target{SHARE}_fusion=none",
+    "cropr concat": f"/cropr_target{SHARE}_fusion=concat",
+    "cropr last": f"/cropr_target{SHARE}",
+}
+OFF_THE_SHELF = ("plain", "tome", "random none", "random last")
+TUNED = ("plain", "tome", "random last", "cropr none", "cropr concat", "cropr last")
+DATA, RESOLUTION = "scene_masks", 64
+EPOCHS, TUNING = 6, 3
+
+Row = dict[str, Any]
+
+
+def scores(folder: Path, seed: int, epochs: int, tuning: int) -> Iterator[Row]:
+    """A row a network of this seed: its mean IoU and pixel accuracy."""
+    from blockfront.design_space import Network
+    from blockfront.training import Recipe, evaluate, get_dataset, seeded, train
+
+    dataset = get_dataset(DATA)
+    learned = Recipe(optimizer="adamw", lr=2e-3, weight_decay=0.05, epochs=epochs, batch_size=16, label_smoothing=0.0)
+    tuned = Recipe(optimizer="adamw", lr=5e-4, weight_decay=0.05, epochs=tuning, batch_size=16, label_smoothing=0.0)
+    weights = folder / f"plain-{seed}-{epochs}.pt"
+    done = {(row["form"], row["method"]) for row in kept(folder) if of_run(row, seed, epochs, tuning)}
+
+    def row(form: str, method: str, found: Any) -> Row:
+        values = {name: score.value for name, score in found.scores.items()}
+        return {"seed": seed, "epochs": epochs, "tuning": tuning, "form": form, "method": method, **values}
+
+    with seeded(seed, 1):
+        plain: Any = Network.parse(PLAIN).build()
+        if not weights.is_file():
+            train(plain, dataset, learned, resolution=RESOLUTION, seed=seed, checkpoint=folder / "training.pt")
+            torch.save(plain.state_dict(), weights)
+            (folder / "training.pt").unlink(missing_ok=True)
+    state = torch.load(weights, weights_only=True)
+    for form, methods in (("off the shelf", OFF_THE_SHELF), ("tuned", TUNED)):
+        for method in methods:
+            if (form, method) in done:
+                continue
+            with seeded(seed, 1):
+                module: Any = Network.parse(PLAIN + METHODS[method]).build()
+                module.load_state_dict(dict(state), strict=method == "plain")
+                if form == "tuned":
+                    found = train(module, dataset, tuned, resolution=RESOLUTION, seed=seed, loss=module.loss)
+                else:
+                    found = evaluate(module, dataset, resolution=RESOLUTION)
+            yield row(form, method, found)
+
+
+def latencies(folder: Path, device: str) -> Iterator[Row]:
+    """A row a method: MACs, and its latency on a board as predicted."""
+    from blockfront.design_space import Network
+    from blockfront.targets import METERS, RunOptions, compile_model, get_target
+
+    target = get_target(device)
+    done = {row["method"] for row in kept(folder) if row.get("device") == device}
+    for method, reduction in METHODS.items():
+        if method not in done:
+            network = Network.parse(PLAIN + reduction)
+            program = compile_model(network.deployed(), network.signature, target, threads=1)
+            latency = METERS["emulated"].latency(program, RunOptions(target=target, threads=1))
+            yield {"device": device, "method": method, "macs": network.cost.macs, "ms": latency.median_ms}
+
+
+def kept(folder: Path) -> list[Row]:
+    file = folder / "rows.jsonl"
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
+
+
+def of_run(row: Row, seed: int, epochs: int, tuning: int) -> bool:
+    return (row.get("seed"), row.get("epochs"), row.get("tuning")) == (seed, epochs, tuning)
+
+
+def table(rows: list[Row]) -> str:
+    devices = list(dict.fromkeys(row["device"] for row in rows if "device" in row))
+    found = {(row["form"], row["method"], row["seed"]): row for row in rows if "seed" in row}
+    times = {(row["device"], row["method"]): row for row in rows if "device" in row}
+    heads = [
+        "",
+        "method",
+        "mean IoU %",
+        "change, points",
+        "pixel accuracy %",
+        "M MACs",
+        *(f"{one} ms" for one in devices),
+    ]
+    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    for form, method in dict.fromkeys((form, method) for form, method, _ in found):
+        here = [row for key, row in found.items() if key[:2] == (form, method)]
+        changes = [100 * (row["miou"] - found[form, "plain", row["seed"]]["miou"]) for row in here]
+        cells = [form, method, f"{100 * statistics.mean(row['miou'] for row in here):.1f}", _interval(changes)]
+        cells.append(f"{100 * statistics.mean(row['pixel_accuracy'] for row in here):.1f}")
+        of_method = [times.get((device, method)) for device in devices]
+        cells.append(next((f"{row['macs'] / 1e6:.1f}" for row in of_method if row), ""))
+        cells += [f"{row['ms']:.2f}" if row else "" for row in of_method]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _interval(values: list[float]) -> str:
+    mean = statistics.mean(values)
+    if len(values) < 2 or not any(values):
+        return f"{mean:+.1f}"
+    half = student.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+    return f"{mean:+.1f} ({mean - half:+.1f} to {mean + half:+.1f})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--save", type=Path, required=True, help="folder of what is done")
+    parser.add_argument("--seeds", type=int, default=0)
+    parser.add_argument("--epochs", type=int, default=EPOCHS, help="of the plain networks")
+    parser.add_argument("--tuning", type=int, default=TUNING, help="epochs of every method, and of the plain network")
+    parser.add_argument("--devices", nargs="*", default=[], help="targets to predict latencies for")
+    arguments = parser.parse_args()
+    arguments.save.mkdir(parents=True, exist_ok=True)
+    found = [scores(arguments.save, seed, arguments.epochs, arguments.tuning) for seed in range(arguments.seeds)]
+    for rows in [*found, *(latencies(arguments.save, device) for device in arguments.devices)]:
+        for row in rows:
+            with (arguments.save / "rows.jsonl").open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            print(json.dumps(row), flush=True)
+    print(table(kept(arguments.save)))
+
+
+if __name__ == "__main__":
+    main()
