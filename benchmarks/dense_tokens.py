@@ -3,7 +3,7 @@
     python benchmarks/dense_tokens.py --save dense-tokens --seeds 3
     python benchmarks/dense_tokens.py --save dense-tokens --devices rk3399 rpi5
 
-Scenes with masks at 64 pixels, 64 patches and a class token, eight blocks. For every seed a plain network is trained.
+Scenes with masks at 96 pixels, 64 patches and a class token, eight blocks. For every seed a plain network is trained.
 Methods are put on it as it is, those that need no training ("off the shelf"), and each is trained on for some epochs
 from its weights ("tuned"), as is the plain network itself, for as long. Tokens that merged are un-merged, and those
 taken out come back before the last block (`last`), after it (`concat`), or not at all (`none`). Intervals are
@@ -25,7 +25,7 @@ from typing import Any
 import torch
 from scipy.stats import t as student
 
-PLAIN = "vitseg_64_s7/p8_d8_w64_h2_m4"
+PLAIN = "vitseg_96_s7/p12_d8_w64_h2_m4"
 SHARE = 0.5
 METHODS = {
     "plain": "",
@@ -38,7 +38,7 @@ METHODS = {
 }
 OFF_THE_SHELF = ("plain", "tome", "random none", "random last")
 TUNED = ("plain", "tome", "random last", "cropr none", "cropr concat", "cropr last")
-DATA, RESOLUTION = "scene_masks", 64
+DATA, RESOLUTION = "scene_masks", 96
 EPOCHS, TUNING = 6, 3
 
 Row = dict[str, Any]

@@ -18,8 +18,8 @@ from blockfront.tasks import SEGMENTATION
 class VitSegmentationNetwork(VitNetwork):
     """A vision transformer whose head, one linear layer, says of every patch what it shows, enlarged to the image.
 
-    Whatever is done with tokens, logits are of all patches; see `blockfront.blocks.tokens.PatchSegmenter`. Its text form
-    is that of a `VitNetwork` after another start: `vitseg_96_s7/p8_d6_w64_h2_m4/cropr_r12`.
+    Logits are of all patches whatever is done with tokens: `blockfront.blocks.tokens.PatchSegmenter`. Its text form
+    is that of a `VitNetwork` after another start, `vitseg_96_s7/p8_d6_w64_h2_m4/cropr_r12`.
     """
 
     places: ClassVar[str] = "pixels"
