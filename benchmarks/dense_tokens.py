@@ -39,7 +39,7 @@ METHODS = {
 OFF_THE_SHELF = ("plain", "tome", "random none", "random last")
 TUNED = ("plain", "tome", "random last", "cropr none", "cropr concat", "cropr last")
 DATA, RESOLUTION = "scene_masks", 96
-EPOCHS, TUNING = 6, 3
+EPOCHS, TUNING = 8, 3
 
 Row = dict[str, Any]
 

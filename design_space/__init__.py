@@ -23,6 +23,7 @@ from blockfront.design_space.space import Space
 from blockfront.design_space.spec import Head, StageSpec, Stem
 from blockfront.design_space.stage import Stage
 from blockfront.design_space.vit import VitNetwork
+from blockfront.design_space.vit_segmentation import VitSegmentationNetwork, VitSegmentationSpace
 from blockfront.design_space.vit_space import TransformerSpace
 from blockfront.results import Cost
 
@@ -51,6 +52,8 @@ __all__ = [
     "Stem",
     "TransformerSpace",
     "VitNetwork",
+    "VitSegmentationNetwork",
+    "VitSegmentationSpace",
     "choice",
     "count_cost",
     "integer",
