@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from blockfront.training import (  # noqa: F401  (each registers its data sets)
+from blockfront.training import (  # noqa: F401  (each registers its data sets or weights)
     coco,
     digits,
+    dinov2,
+    efficientnet_lite,
     fashion_mnist,
     folders,
     hugging_face,
@@ -17,6 +19,7 @@ from blockfront.training import (  # noqa: F401  (each registers its data sets)
 from blockfront.training.datasets import DATASETS, Dataset, Pictures, Source, Tensors, get_dataset
 from blockfront.training.loop import evaluate, score, train
 from blockfront.training.placing import Feed, fed
+from blockfront.training.pretrained import PRETRAINED, Pretrained, give_weights
 from blockfront.training.recipe import Recipe
 from blockfront.training.recipes import RECIPES, NamedRecipe, choose_recipe
 from blockfront.training.seeding import seeded
@@ -24,11 +27,13 @@ from blockfront.training.weights import load_weights, pack_weights
 
 __all__ = [
     "DATASETS",
+    "PRETRAINED",
     "RECIPES",
     "Dataset",
     "Feed",
     "NamedRecipe",
     "Pictures",
+    "Pretrained",
     "Recipe",
     "Source",
     "Tensors",
@@ -36,6 +41,7 @@ __all__ = [
     "evaluate",
     "fed",
     "get_dataset",
+    "give_weights",
     "load_weights",
     "pack_weights",
     "score",

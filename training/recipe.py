@@ -12,7 +12,7 @@ from timm.optim import list_optimizers
 from blockfront.digest import digest
 from blockfront.errors import UsageError, unknown
 
-_LATER = ("images", "mixup", "cutmix", "ema", "layer_decay", "channels_last", "compile")
+_LATER = ("images", "mixup", "cutmix", "ema", "layer_decay", "channels_last", "compile", "weights")
 
 Schedule = Literal["cosine", "linear", "constant"]
 
@@ -33,6 +33,7 @@ class Recipe:
     0 for none. `ema` is the decay of an average of the weights, which is what is scored and kept; None for none.
     `layer_decay` scales the learning rate down from each layer to the one before it. `channels_last` is the order of
     images in memory; `compile` has torch.compile make the network's code, which needs a C++ compiler on a processor.
+    `weights` are pretrained ones to start from, by a name of `PRETRAINED` or `timm:NAME`; None for random ones.
     A value out of range raises `UsageError`.
 
     The defaults suit some hundred steps on small images: LAMB's step, bounded layer by layer, serves networks
@@ -60,6 +61,7 @@ class Recipe:
     layer_decay: float | None = None
     channels_last: bool = True
     compile: bool = False
+    weights: str | None = None
 
     def __post_init__(self) -> None:
         for field in fields(self):

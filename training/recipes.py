@@ -45,6 +45,13 @@ RECIPES.add(
     NamedRecipe("30 epochs of small pictures, all of them", Recipe(epochs=30, batch_size=128, lr=0.02)),
 )
 RECIPES.add(
+    "finetune",
+    NamedRecipe(
+        "3 epochs from pretrained weights: add --weights NAME, of bench pretrained",
+        Recipe(optimizer="adamw", lr=1e-4, layer_decay=0.75, epochs=3, augment=0.5, clip_grad=1.0),
+    ),
+)
+RECIPES.add(
     "imagenet",
     NamedRecipe(
         # Procedure A3 of Wightman et al. 2021 (arXiv:2110.00476) with softmax's cross-entropy, and its learning rate by

@@ -34,17 +34,21 @@ def load_weights(module: nn.Module, path: Path) -> None:
     Raises UsageError for a file that is none of these or that does not fit the module.
     """
     given = _read(path)
-    own = module.state_dict()
+    check_state(given, module.state_dict(), str(path))
+    module.load_state_dict(given)
+
+
+def check_state(given: Mapping[str, torch.Tensor], own: Mapping[str, torch.Tensor], origin: str) -> None:
+    """Raises UsageError unless the tensors of `given`, which come from `origin`, are in name and shape a network's."""
     lacking, foreign = [name for name in own if name not in given], [name for name in given if name not in own]
     if lacking or foreign:
         wrong = [(lacking, "it lacks"), (foreign, "it has, and the network has not,")]
         parts = [f"{what} {len(names)} tensors such as {names[0]}" for names, what in wrong if names]
-        raise UsageError(f"{path} does not fit the network: {'; '.join(parts)}")
+        raise UsageError(f"{origin} does not fit the network: {'; '.join(parts)}")
     for name, tensor in own.items():
         if given[name].shape != tensor.shape:
             sizes = f"{list(given[name].shape)}, and {list(tensor.shape)} in the network"
-            raise UsageError(f"{path} does not fit the network: {name} is {sizes}")
-    module.load_state_dict(given)
+            raise UsageError(f"{origin} does not fit the network: {name} is {sizes}")
 
 
 def _read(path: Path) -> dict[str, torch.Tensor]:

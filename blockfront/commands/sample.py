@@ -48,6 +48,10 @@ def sample(
     changes: Annotated[
         list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Change a field of the recipe; repeatable.")
     ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Start from these: a name of `bench pretrained`, or timm:NAME."),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images (default: the recipe's).")] = None,
     train_seeds: Annotated[
         int, typer.Option(help="Trainings of each network, with --seed and the seeds after it.")
@@ -119,7 +123,7 @@ def sample(
         data_dir=data_dir,
         resolution=resolution,
         recipe=recipe,
-        changes=tuple(changes or ()),
+        changes=(*(changes or ()), *([] if weights is None else [f"weights={weights}"])),
         epochs=epochs,
         train_seeds=train_seeds,
         budget=budget,

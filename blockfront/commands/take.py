@@ -25,8 +25,12 @@ def take(
         int | None, typer.Option(help="Threads of the C library (default: all cores of the target).")
     ] = None,
     weights: Annotated[
-        Path | None,
-        typer.Option(help="Trained weights: safetensors, or torch.save's of a state_dict (default: random ones)."),
+        str | None,
+        typer.Option(
+            metavar="FILE|NAME",
+            help="Trained weights: safetensors, torch.save's of a state_dict, or a name of `bench pretrained` "
+            "(default: random ones).",
+        ),
     ] = None,
     name: Annotated[str, typer.Option(help="What the C library's names begin with.")] = "net",
     resolution: Resolution = None,
@@ -48,7 +52,8 @@ def take(
     from blockfront.targets import get_processor
 
     found = network_to_take(model, storage, ImageSize.asked(resolution, input_size, channels), space)
-    chosen = weights or weights_of(found, storage)
+    kept = None if weights else weights_of(found, storage)
+    chosen = weights or (None if kept is None else str(kept))
     taken = take_network(found, get_processor(target), threads, chosen, output, name, choose_progress(quiet=quiet))
     if json:
         print_json(taken)

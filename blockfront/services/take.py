@@ -77,16 +77,16 @@ def take_network(
     model: Model,
     target: Target,
     threads: int | None,
-    weights: Path | None,
+    weights: str | None,
     folder: Path,
     name: str,
     progress: Progress,
 ) -> dict[str, Any]:
     """Write a network to a new folder, whole or not at all, and tell what is there.
 
-    `weights` is a file for the module as it is trained; without one weights are random. Raises UsageError for a folder
-    that holds something, weights that do not fit, a target or a name without a C library, and RunError when something
-    fails or does not compute what torch does.
+    `weights` are a file for the module as it is trained, or a name of `bench pretrained`; without any they are random.
+    Raises UsageError for a folder that holds something, weights that do not fit, a target or a name without a C
+    library, and RunError when something fails or does not compute what torch does.
     """
     from blockfront.agreement.outputs import worst
     from blockfront.engines.onnx_file import write_onnx
@@ -125,7 +125,7 @@ def take_network(
         "model": model.name,
         "target": target.name,
         "threads": program.threads,
-        "weights": None if weights is None else str(weights),
+        "weights": weights,
         "folder": str(folder),
         "files": files,
         "code_bytes": library.code_bytes,
@@ -148,17 +148,17 @@ def build_lines(library: Library) -> list[str]:
     return [f"python -m ziglang cc -target {library.triple} {rest}", f"cc {rest}"]
 
 
-def _modules(model: Model, weights: Path | None) -> tuple[nn.Module, nn.Module]:
+def _modules(model: Model, weights: str | None) -> tuple[nn.Module, nn.Module]:
     """The module as it is trained, with its weights, and as it runs on a target."""
     from blockfront.design_space import Network
     from blockfront.services.profile import build_model
-    from blockfront.training import load_weights, seeded
+    from blockfront.training import give_weights, seeded
 
     network = None if model.network is None else Network.parse(model.network)
     with seeded(0):
         trained = (model if network is None else replace(model, build=network.build)).whole()
     if weights is not None:
-        load_weights(trained, weights)
+        give_weights(trained, weights)
     runs = trained if network is None else network.deploying(deepcopy(trained))
     return trained, build_model(replace(model, build=lambda: runs))[0]
 

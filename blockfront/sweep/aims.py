@@ -24,10 +24,12 @@ class OtherData(UserWarning):
 def choose_training(request: Request) -> tuple[Dataset | None, Recipe | None]:
     """The data set and the recipe; None for both without training.
 
-    Raises UsageError for an unknown data set or recipe, a value out of range, and a GPU to train on that is not there.
+    Raises UsageError for an unknown data set, recipe or weights, a value out of range, and a GPU to train on that is
+    not there, RunError for weights that cannot be had.
     """
     from blockfront.training import choose_recipe
     from blockfront.training.optimizing import make_mixing
+    from blockfront.training.pretrained import fetch_weights
 
     if not request.train:
         return None, None
@@ -40,6 +42,8 @@ def choose_training(request: Request) -> tuple[Dataset | None, Recipe | None]:
     changes = [*request.changes, *([] if request.epochs is None else [f"epochs={request.epochs}"])]
     recipe = choose_recipe(request.recipe, dataset.ref, changes)
     make_mixing(recipe, dataset)
+    if recipe.weights is not None:
+        fetch_weights(recipe.weights)
     return dataset, recipe
 
 

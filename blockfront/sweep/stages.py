@@ -93,13 +93,14 @@ class Trained:
 def train_network(
     job: Job, dataset: Dataset, recipe: Recipe, device: str, keep: bool = False, until: int | None = None
 ) -> Trained:
-    """Train a network from scratch and test it: its `trainings`, and its `adaptations` where it has one.
+    """Train a network from its recipe's weights, else from scratch, and test it: its `trainings`, and its
+    `adaptations` where it has one.
 
     The weights and the order of images have the job's seed. An interrupted training goes on from its last epoch, if it
     was on this machine. With `until` it stops after that epoch, without scores.
     """
     from blockfront.sweep.adapting import train_and_adapt
-    from blockfront.training import seeded, train
+    from blockfront.training import give_weights, seeded, train
     from blockfront.training.checkpoint import checkpoint_path
     from blockfront.training.weights import pack_weights
 
@@ -107,6 +108,8 @@ def train_network(
     with seeded(job.seed, job.threads):
         network = _network(job)
         module: Any = network.build()
+        if recipe.weights is not None:
+            give_weights(module, recipe.weights)
         where: dict[str, Any] = {"device": device, "threads": job.threads, "seed": job.seed}
         where["resolution"] = network.signature.resolution
         if network.adaptation is not None:

@@ -15,7 +15,7 @@ LEAVES = {
     f"blockfront.{name}"
     for name in (
         *("content_store", "cores", "debian", "digest", "errors", "evaluation", "files", "python_file", "registry"),
-        *("siblings", "signature", "steps"),
+        *("siblings", "signature", "steps", "wheels"),
     )
 }
 FRONT = "blockfront"

@@ -31,6 +31,7 @@ OTHER = {
     "layer_decay": 0.75,
     "channels_last": False,
     "compile": True,
+    "weights": "dinov2_small",
 }
 
 

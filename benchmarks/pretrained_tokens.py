@@ -1,0 +1,290 @@
+"""What token reduction costs a pretrained transformer in accuracy, and saves in time.
+
+    python benchmarks/pretrained_tokens.py accuracy --save tokens.jsonl
+    python benchmarks/pretrained_tokens.py latency --save tokens.jsonl --devices rk3399 rpi5
+    python benchmarks/pretrained_tokens.py table --save tokens.jsonl --figure docs/pretrained_tokens.png
+
+DINOv2's ViT-S/14 (`bench pretrained`) on Fashion-MNIST at 112 pixels: 64 patches and a class token. For every seed
+other training images; a linear classifier on the plain network's class token, and then every method with all weights as
+they are: ToMe, EViT and random pruning take tokens out, LTMP learns its thresholds and Cropr its queries in one pass.
+Fine-tuned networks start from those and train all weights for one pass with the tokens taken out. LTMP runs with
+calibrated counts, scaled to the target. Lines that are in the file are not computed again. Latencies are predicted, on
+one thread. Intervals are Student's over the seeds, 95 %, of differences from the plain network on the same images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from scipy.stats import t as student
+from torch import Tensor
+
+NETWORK = "vit_112_n10/p14_d12_w384_h6_m4"
+WEIGHTS = "dinov2_small"
+METHODS = ("tome", "ltmp", "cropr", "evit", "random")
+SEEDLESS = ("plain", "tome", "evit")
+"""What computes the same features for every seed while the transformer's weights are as they are."""
+FROZEN, TUNED = "as they are", "fine-tuned"
+BATCH = 32
+Row = dict[str, Any]
+
+
+class Rows:
+    """Lines of a file, each the result of one key; what is there is not computed again."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: list[Row] = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def find(self, **key: Any) -> Row | None:
+        return next((row for row in self.rows if all(row.get(name) == value for name, value in key.items())), None)
+
+    def add(self, row: Row) -> None:
+        self.rows.append(row)
+        with self.path.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        print(row, flush=True)
+
+
+class Study:
+    """A pretrained transformer with a linear classifier learned on `train` images, and `test` images."""
+
+    def __init__(self, seed: int, train: int, test: int) -> None:
+        from blockfront.design_space import Network
+        from blockfront.training import fed, get_dataset, give_weights, seeded
+
+        self.seed = seed
+        with seeded(seed, 1):
+            self.plain: Any = Network.parse(NETWORK).build().eval()
+        give_weights(self.plain, WEIGHTS)
+        with fed(self.plain, get_dataset("fashion_mnist"), resolution=112, seed=seed) as feed:
+            self.images, self.labels = next(feed.training(train, train))
+            self.test_images, self.test_labels = next(feed.test(test))
+        classify(self.plain, self.images, self.labels)
+
+    def batches(self, size: int, images: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        return zip(self.images[:images].split(size), self.labels[:images].split(size), strict=True)
+
+    def top1(self, model: Any, kept: Path | None = None) -> float:
+        """On the test images; what the classifier gets is read from the file `kept`, or written to it."""
+        backbone = getattr(model, "backbone", model)
+        if kept is not None and kept.exists():
+            features = torch.load(kept, weights_only=True)
+        else:
+            head, backbone.head = backbone.head, torch.nn.Identity()
+            with torch.no_grad():
+                features = torch.cat([model.eval()(images) for images in self.test_images.split(BATCH)])
+            backbone.head = head
+            if kept is not None:
+                torch.save(features, kept)
+        found = backbone.head(features).argmax(1)
+        return float((found == self.test_labels).double().mean())
+
+    def reduced(self, method: str, target: float) -> Any:
+        """The method with what it learns in one pass, the transformer's weights as they are."""
+        from blockfront.blocks.tokens import calibrate, learn_thresholds, make_static, reduce_tokens
+
+        options = {"seed": self.seed} if method == "random" else {}
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed)
+            model = reduce_tokens(deepcopy(self.plain), method, target=target, **options)
+        if method == "cropr":
+            self.train(model, model.reducer.parameters(), 1e-3)
+        if method != "ltmp":
+            return model.eval()
+        learn_thresholds(model, self.batches(4))
+        plan = calibrate(model, (images for images, _ in self.batches(BATCH, 128)))
+        return make_static(model, scaled(model, plan, target)).eval()
+
+    def train(self, model: Any, parameters: Any, rate: float) -> None:
+        """One pass over the training images in batches of 8, AdamW with a rate that falls to nothing."""
+        chosen = [one for one in parameters if one.numel()]
+        for one in model.parameters():
+            one.requires_grad_(False)
+        for one in chosen:
+            one.requires_grad_(True)
+        optimizer = torch.optim.AdamW(chosen, lr=rate)
+        batches = list(self.batches(8))
+        criterion = torch.nn.CrossEntropyLoss(label_smoothing=0.1)
+        model.train()
+        for step, (images, labels) in enumerate(batches):
+            optimizer.param_groups[0]["lr"] = rate * min(1, (step + 1) / 8) * (1 - step / len(batches))
+            loss = model.loss(images, labels, criterion) if hasattr(model, "loss") else criterion(model(images), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+
+def classify(model: Any, images: Tensor, labels: Tensor) -> None:
+    """Give the model's head the coefficients of a logistic regression on what it pools."""
+    from sklearn.linear_model import LogisticRegression
+
+    with torch.no_grad():
+        features = torch.cat(
+            [model.forward_head(model.forward_features(x), pre_logits=True) for x in images.split(BATCH)]
+        )
+    found = LogisticRegression(C=0.1, max_iter=2000).fit(features.numpy(), labels.numpy())
+    with torch.no_grad():
+        model.head.weight.copy_(torch.from_numpy(found.coef_))
+        model.head.bias.copy_(torch.from_numpy(found.intercept_))
+
+
+def scaled(model: Any, plan: Any, target: float) -> Any:
+    """The plan with as many tokens taken out, in the same proportions, as the target wants."""
+    from blockfront.blocks.tokens import make_static
+
+    macs, tokens = model.macs, model.macs.tokens
+
+    def at(factor: float) -> Any:
+        lengths = [max(round(tokens - factor * (tokens - length)), 2) for length in plan.lengths]
+        before = [tokens, *lengths[:-1]]
+        old = [tokens, *plan.lengths[:-1]]
+        merges = [
+            round((b - n) * (m / (o - k) if o > k else 0.0))
+            for b, n, o, k, m in zip(before, lengths, old, plan.lengths, plan.merges, strict=True)
+        ]
+        return replace(plan, lengths=tuple(lengths), merges=tuple(merges))
+
+    def off(candidate: Any) -> float:
+        return abs(macs.share(*make_static(model, candidate).reducer.counts(tokens)) - target)
+
+    return min((at(step / 200) for step in range(40, 400)), key=off)
+
+
+def accuracy(rows: Rows, seeds: int, targets: list[float], train: int, test: int, phases: list[str]) -> None:
+    torch.set_num_threads(1)
+    for seed in range(seeds):
+        study: Study | None = None
+        for phase in phases:
+            for target in targets:
+                for method in ("plain", *METHODS):
+                    key = {
+                        "phase": phase,
+                        "method": method,
+                        "target": 1.0 if method == "plain" else target,
+                        "seed": seed,
+                    }
+                    if rows.find(**key) is not None:
+                        continue
+                    study = study or Study(seed, train, test)
+                    model = study.plain if method == "plain" else study.reduced(method, target)
+                    if phase == TUNED:
+                        model = deepcopy(model)
+                        study.train(model, model.parameters(), 2e-5)
+                    kept = None
+                    if phase == FROZEN and method in SEEDLESS:
+                        kept = rows.path.with_name(f"{rows.path.stem}-{method}-{key['target']}-{test}.pt")
+                    rows.add(key | described(model) | {"top1": study.top1(model, kept), "train": train, "test": test})
+
+
+def described(model: Any) -> Row:
+    """The share of the blocks' MACs that it has, and LTMP's counts."""
+    from blockfront.blocks.tokens import count_macs
+
+    if not hasattr(model, "reducer"):
+        return {"share": 1.0}
+    plan = model.plan
+    counts = {} if plan is None else {"lengths": plan.lengths, "merges": plan.merges}
+    return {"share": model.macs.share_of(count_macs(model).item())} | counts
+
+
+def latency(rows: Rows, targets: list[float], devices: list[str]) -> None:
+    from blockfront.design_space import Network
+    from blockfront.targets import Asked, choose, find_hardware
+
+    signature = Network.parse(NETWORK).signature
+    for device in devices:
+        means = choose(Asked(find_hardware(device), 1, None, None, 0, None), "auto", "emulated")
+        for target in targets:
+            for method in ("plain", *METHODS):
+                key = {"device": device, "method": method, "target": 1.0 if method == "plain" else target}
+                if rows.find(**key) is not None:
+                    continue
+                module = timed(rows, method, target)
+                found = means.latency(means.prepare(module, signature, 0))
+                rows.add(key | {"ms": found.median_ms})
+
+
+def timed(rows: Rows, method: str, target: float) -> Any:
+    """The network whose latency stands for the method's: for LTMP that of the first seed's counts, where there are."""
+    from blockfront.blocks import deploy
+    from blockfront.blocks.tokens import Plan, make_static, reduce_tokens
+    from blockfront.design_space import Network
+
+    if method == "plain":
+        return Network.parse(NETWORK).deployed()
+    row = rows.find(phase=FROZEN, method=method, target=target)
+    if method == "ltmp" and row is not None:
+        plan = Plan(tuple(row["lengths"]), tuple(row["merges"]), {}, 0.0, 0, "")
+        return deploy(make_static(reduce_tokens(Network.parse(NETWORK).build(), "ltmp", target=target), plan).eval())
+    return Network.parse(f"{NETWORK}/{method}_target{target:g}").deployed()
+
+
+def summary(rows: Rows) -> list[Row]:
+    """A row a phase, target and method: mean top-1, the change from the plain network with its interval, times."""
+    found = []
+    scored = [row for row in rows.rows if "top1" in row]
+    for phase, target, method in sorted({(row["phase"], -row["target"], row["method"]) for row in scored}):
+        its = [row for row in scored if (row["phase"], -row["target"], row["method"]) == (phase, target, method)]
+        plain = {seed: rows.find(phase=phase, method="plain", seed=seed) for seed in (row["seed"] for row in its)}
+        changes = [100 * (row["top1"] - one["top1"]) for row in its if (one := plain[row["seed"]]) is not None]
+        key = {"method": method, "target": -target}
+        times = {row["device"]: row["ms"] for row in rows.rows if "ms" in row and key.items() <= row.items()}
+        found.append(
+            {"phase": phase, **key, "seeds": len(its), "ms": times, "change": interval(changes)}
+            | {name: statistics.mean(row[name] for row in its) for name in ("top1", "share")}
+        )
+    return found
+
+
+def interval(values: list[float]) -> str:
+    mean = statistics.mean(values)
+    if len(values) < 2 or not any(values):
+        return f"{mean:+.1f}"
+    half = student.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+    return f"{mean:+.1f} ({mean - half:+.1f} to {mean + half:+.1f})"
+
+
+def table(rows: Rows) -> str:
+    found = summary(rows)
+    devices = sorted({device for row in found for device in row["ms"]})
+    heads = ["weights", "method", "share of MACs", "seeds", "top-1 %", "change, points", *(f"ms, {d}" for d in devices)]
+    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    for row in found:
+        times = [f"{row['ms'][device]:.1f}" if device in row["ms"] else "" for device in devices]
+        cells = [row["phase"], row["method"], f"{row['share']:.3f}", row["seeds"], f"{100 * row['top1']:.1f}"]
+        lines.append(f"| {' | '.join(map(str, [*cells, row['change'], *times]))} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["accuracy", "latency", "table"])
+    parser.add_argument("--save", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--targets", type=float, nargs="+", default=[0.6, 0.75, 0.45])
+    parser.add_argument("--train", type=int, default=1000)
+    parser.add_argument("--test", type=int, default=2000)
+    parser.add_argument("--phases", nargs="+", default=[FROZEN, TUNED], choices=[FROZEN, TUNED])
+    parser.add_argument("--devices", nargs="+", default=["rk3399", "rpi5", "host"])
+    arguments = parser.parse_args()
+    rows = Rows(arguments.save)
+    if arguments.what == "accuracy":
+        accuracy(rows, arguments.seeds, arguments.targets, arguments.train, arguments.test, arguments.phases)
+    elif arguments.what == "latency":
+        latency(rows, arguments.targets, arguments.devices)
+    else:
+        print(table(rows))
+
+
+if __name__ == "__main__":
+    main()
