@@ -8,49 +8,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from blockfront.anchors.recorded import ImageBoxes, RecordedBoxes
+from blockfront.anchors.candidates import ALL, LEVELS, SHOWN, Bits, Candidates, as_bits
+from blockfront.anchors.recorded import RecordedBoxes
 from blockfront.anchors.slots import Removed
-from blockfront.tasks.average_precision import Matched, PooledClasses, match_class
-from blockfront.tasks.suppression import sides, strikes, within_capacity
+from blockfront.tasks.average_precision import precision_of_hits
+from blockfront.tasks.suppression import within_capacity
 
 REMEMBERED = 64
 """Configurations whose boxes are kept, to evaluate their children from."""
 
 
 @dataclass(frozen=True)
-class _Group:
-    """The boxes of one image and class, best first: their numbers in the image, and which of them each strikes out."""
+class _State:
+    """What stays of each image after suppression, and how all candidates are matched then: of each class by score. The
+    average precisions are (classes, overlaps)."""
 
-    order: NDArray[np.intp]
-    strikes: NDArray[np.bool_]
-
-    @classmethod
-    def of(cls, image: ImageBoxes, kind: int, overlap: float) -> _Group:
-        own = np.flatnonzero(image.classes == kind)
-        order = own[np.argsort(-image.scores[own], kind="stable")]
-        boxes = [one[:, None] for one in sides(image.boxes[order])]
-        return cls(order, strikes(boxes, sides(image.boxes[order]), overlap))
-
-    def survivors(self, left: NDArray[np.bool_]) -> tuple[int, ...]:
-        """What stays of the boxes of the image that are `left`, best first."""
-        alive = left[self.order]
-        stay = []
-        for place in range(len(self.order)):
-            if alive[place]:
-                stay.append(int(self.order[place]))
-                alive &= ~self.strikes[place]
-        return tuple(stay)
-
-
-@dataclass(frozen=True)
-class _Image:
-    """What stays of one image: for each class what its own suppression leaves, and the slots of that; those that are
-    among the best of the image; and these matched with its objects."""
-
-    kept: tuple[tuple[int, ...], ...]
-    slots: tuple[frozenset[int], ...]
-    best: tuple[tuple[int, ...], ...]
-    matched: tuple[Matched, ...]
+    kept: list[int]
+    matched: Bits
+    precisions: NDArray[np.float64]
 
 
 class SlotScores:
@@ -64,68 +39,107 @@ class SlotScores:
     def __init__(self, recorded: RecordedBoxes) -> None:
         self.recorded = recorded
         self.recomputed = 0
-        self._groups = [
-            [_Group.of(image, kind, recorded.limits.overlap) for kind in range(recorded.classes)]
-            for image in recorded.images
-        ]
-        self._states: OrderedDict[Removed, tuple[_Image, ...]] = OrderedDict()
+        classes = range(recorded.classes)
+        self._images = [Candidates.of(image, recorded.classes, recorded.limits.overlap) for image in recorded.images]
+        self._places, self._starts = _in_order(self._images, recorded.classes)
+        objects = np.concatenate([np.empty((0, 7)), *(image.objects for image in recorded.images)])
+        self._objects = [int(((objects[:, 0] == kind) & (objects[:, 6] == 0)).sum()) for kind in classes]
+        self._states: OrderedDict[Removed, _State] = OrderedDict()
 
     def __call__(self, removed: Removed, parent: Removed = frozenset()) -> tuple[float, float, float]:
-        """The metrics without the slots `removed`, which are more than those of `parent`, if that was evaluated."""
-        known = self._states.get(parent) if parent <= removed else None
-        before = known or [None] * len(self.recorded.images)
-        state = tuple(
-            self._image(image, groups, removed, one)
-            for image, groups, one in zip(self.recorded.images, self._groups, before, strict=True)
-        )
-        self._states[removed] = state
-        self._states.move_to_end(removed)
-        if len(self._states) > REMEMBERED:
-            self._states.popitem(last=False)
-        pooled = PooledClasses([[image.matched[kind] for image in state] for kind in range(self.recorded.classes)])
-        precisions = pooled.precisions()
+        """The metrics without the slots `removed`, of which `parent` lacks some: what it leaves is evaluated first,
+        unless it is remembered."""
+        counted = [kind for kind, objects in enumerate(self._objects) if objects]
+        if not counted:
+            return (float("nan"),) * 3
+        precisions = self._state(removed, parent).precisions[counted].mean(0)
         return float(precisions.mean()), float(precisions[0]), float(precisions[5])
 
-    def _image(self, image: ImageBoxes, groups: list[_Group], removed: Removed, before: _Image | None) -> _Image:
-        limits = self.recorded.limits
-        changed = list(range(len(groups)))
-        coupled = len(image.slots) > limits.candidates
-        if before is not None and not coupled:
-            changed = [kind for kind in changed if not removed.isdisjoint(before.slots[kind])]
-            if not changed:
-                return before
-        left = ~np.isin(image.slots, [*removed])
-        if coupled:
-            looked_at = np.flatnonzero(left)
-            left[:] = False
-            left[looked_at[within_capacity(image.scores[looked_at], limits)]] = True
-        self.recomputed += len(changed)
-        kept: list[tuple[int, ...]] = [()] * len(groups) if before is None else list(before.kept)
-        slots = [frozenset[int]() for _ in groups] if before is None else list(before.slots)
-        for kind in changed:
-            kept[kind] = groups[kind].survivors(left)
-            slots[kind] = frozenset(image.slots[[*kept[kind]]].tolist())
-        best = _best(image, kept, limits.kept)
-        matched = tuple(
-            before.matched[kind]
-            if before is not None and before.best[kind] == best[kind]
-            else _match(image, kind, best[kind])
-            for kind in range(len(groups))
+    def _state(self, removed: Removed, parent: Removed) -> _State:
+        if removed not in self._states:
+            if parent < removed:
+                self._states[removed] = self._changed(self._state(parent, parent), removed, removed - parent)
+            else:
+                self._states[removed] = self._changed(self._nothing(), removed, None)
+            if len(self._states) > REMEMBERED:
+                self._states.popitem(last=False)
+        self._states.move_to_end(removed)
+        return self._states[removed]
+
+    def _nothing(self) -> _State:
+        return _State(
+            [0] * len(self._images),
+            np.zeros(self._starts[-1], dtype=np.uint32),
+            np.zeros((self.recorded.classes, LEVELS)),
         )
-        return _Image(tuple(kept), tuple(slots), best, matched)
+
+    def _changed(self, before: _State, removed: Removed, lost: Removed | None) -> _State:
+        """What becomes of a state without the slots that it has `lost`; None for any state."""
+        limits = self.recorded.limits
+        kept, matched, precisions = before.kept.copy(), before.matched.copy(), before.precisions.copy()
+        touched: set[int] = set()
+        for number, image in enumerate(self._images):
+            was = before.kept[number]
+            coupled = len(image) > limits.candidates
+            if lost is None or coupled:
+                kinds = list(range(self.recorded.classes))
+            else:
+                gone = was & _of(image, lost)
+                kinds = [kind for kind, own in enumerate(image.classes) if gone & own] if gone else []
+            if not kinds:
+                continue
+            left = self._looked_at(image, removed) if coupled else ~_of(image, removed)
+            now = was
+            for kind in kinds:
+                own = image.classes[kind]
+                now = now & ~own | image.survivors(left & own)
+            self.recomputed += len(kinds)
+            kept[number] = now
+            old, new = (image.best(one, limits.kept) for one in (was, now))
+            if old != new:
+                matched[self._places[number]] = image.matched(new)
+                touched |= {kind for kind, own in enumerate(image.classes) if (old ^ new) & own}
+        for kind in touched:
+            own_boxes = matched[self._starts[kind] : self._starts[kind + 1]]
+            precisions[kind] = _precisions(own_boxes, self._objects[kind])
+        return _State(kept, matched, precisions)
+
+    def _looked_at(self, image: Candidates, removed: Removed) -> int:
+        """Of an image with more candidates than the capacity those that are looked at."""
+        own = image.image
+        left = np.flatnonzero(~np.isin(own.slots, [*removed]))
+        within = np.zeros(len(own.slots), dtype=bool)
+        within[left[within_capacity(own.scores[left], self.recorded.limits)]] = True
+        return as_bits(within[image.order])
 
 
-def _best(image: ImageBoxes, kept: list[tuple[int, ...]], most: int) -> tuple[tuple[int, ...], ...]:
-    """The best of an image over all classes: those that suppression would have given first."""
-    if sum(map(len, kept)) <= most:
-        return tuple(kept)
-    together = np.array(sorted(index for own in kept for index in own), dtype=np.intp)
-    best = set(together[np.argsort(-image.scores[together], kind="stable")[:most]].tolist())
-    return tuple(tuple(index for index in own if index in best) for own in kept)
+def _of(image: Candidates, slots: Removed) -> int:
+    found = 0
+    for slot in slots & image.slots.keys():
+        found |= image.slots[slot]
+    return found
 
 
-def _match(image: ImageBoxes, kind: int, best: tuple[int, ...]) -> Matched:
-    own = np.array(best, dtype=np.intp)
-    there = image.objects[image.objects[:, 0] == kind]
-    boxes = image.boxes[own].astype(np.float64) * image.side
-    return match_class(image.scores[own].astype(np.float64), boxes, there[:, 1:5], there[:, 6] > 0)
+def _in_order(images: list[Candidates], classes: int) -> tuple[list[NDArray[np.intp]], list[int]]:
+    """The places of each image's candidates among all, class by class by score, and where each class begins."""
+    scores = np.concatenate([np.empty(0, dtype=np.float32), *(one.image.scores[one.order] for one in images)])
+    kinds = np.concatenate([np.empty(0, dtype=np.intp), *(one.image.classes[one.order] for one in images)])
+    rank = np.empty(len(scores), dtype=np.intp)
+    # Equal scores stay in the order of the images.
+    rank[np.lexsort((-scores, kinds))] = np.arange(len(scores))
+    ends = np.cumsum([len(one) for one in images])
+    starts = np.concatenate([[0], np.cumsum(np.bincount(kinds, minlength=classes))])
+    return np.split(rank, ends[:-1]), starts.tolist()
+
+
+def _precisions(matched: Bits, objects: int) -> NDArray[np.float64]:
+    """Average precision of a class at each overlap, of its candidates by score."""
+    shown = matched[matched >= SHOWN]
+    right = np.flatnonzero(shown & np.uint32(ALL))
+    aside = np.flatnonzero(shown >> np.uint32(LEVELS) & np.uint32(ALL) ^ np.uint32(ALL))
+    found = np.zeros(LEVELS)
+    for level in range(LEVELS):
+        hits = right[shown[right] >> np.uint32(level) & np.uint32(1) == 1]
+        ignored = aside[shown[aside] >> np.uint32(LEVELS + level) & np.uint32(1) == 0]
+        found[level] = precision_of_hits(hits - np.searchsorted(ignored, hits), objects)
+    return found

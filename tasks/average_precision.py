@@ -40,8 +40,8 @@ def match_class(scores: Floats, boxes: Floats, objects: Floats, ignored: Flags) 
     """
     order = np.argsort(-scores, kind="stable")[:MOST]
     scores, boxes = scores[order], boxes[order]
-    found, regions = _shares(boxes, objects[~ignored], False), _shares(boxes, objects[ignored], True)
-    limits = np.minimum(OVERLAPS, 1 - 1e-10)
+    found, regions = box_shares(boxes, objects[~ignored]), box_shares(boxes, objects[ignored], of_box=True)
+    limits = overlap_limits()
     right = np.zeros((len(limits), len(scores)), dtype=bool)
     free = np.ones((len(limits), found.shape[1]), dtype=bool)
     every = np.arange(len(limits))
@@ -98,8 +98,28 @@ def _class_precisions(right: Floats, counted: Floats, objects: float) -> Floats:
     return found
 
 
-def _shares(boxes: Floats, objects: Floats, of_box: bool) -> Floats:
-    """Intersections over unions, or over the boxes (n, m)."""
+def precision_of_hits(hits: NDArray[np.intp], objects: int) -> float:
+    """Average precision of one class at one overlap: which of the boxes that count, best first and from 0, are right.
+
+    The same number as of `PooledClasses` where each image counts once. Only right boxes are looked at: before the next
+    one precision falls, and recall stays.
+    """
+    if not objects or not len(hits):
+        return 0.0
+    # How many must be found for a recall: the first has that of 0 as well.
+    needed = np.maximum(np.searchsorted(np.arange(objects + 1) / objects, RECALLS, side="left"), 1)
+    precisions = np.arange(1, len(hits) + 1) / (hits + 1)
+    best = np.append(np.maximum.accumulate(precisions[::-1])[::-1], 0.0)
+    return float(best[np.minimum(needed - 1, len(hits))].mean())
+
+
+def overlap_limits() -> Floats:
+    """The overlaps (10,) that a box must reach: `OVERLAPS`, of which the last may be 1 less an error of rounding."""
+    return np.minimum(OVERLAPS, 1 - 1e-10)
+
+
+def box_shares(boxes: Floats, objects: Floats, of_box: bool = False) -> Floats:
+    """Intersections of boxes (n, 4) with objects (m, 4) over their unions, or over the boxes: (n, m)."""
     low, high = (
         np.maximum(boxes[:, None, :2], objects[None, :, :2]),
         np.minimum(boxes[:, None, 2:], objects[None, :, 2:]),

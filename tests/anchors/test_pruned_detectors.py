@@ -100,7 +100,8 @@ def images(count: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
         start = torch.rand(2, 3, 2, generator=generator) * 0.6
         size = 0.2 + 0.2 * torch.rand(2, 3, 2, generator=generator)
         kinds = torch.randint(2, (2, 3, 1), generator=generator).float()
-        rows = torch.cat([kinds, start, start + size, (size.prod(-1, keepdim=True) * 1024), torch.zeros(2, 3, 1)], -1)
+        ignored = (torch.rand(2, 3, 1, generator=generator) < 0.3).float()
+        rows = torch.cat([kinds, start, start + size, (size.prod(-1, keepdim=True) * 1024), ignored], -1)
         picture = torch.tensor([-1, 0, 0, 1, 1, 1024.0, 0]).expand(2, 1, 7)
         batches.append((torch.randn(2, 3, 32, 32, generator=generator), torch.cat([picture, rows], 1)))
     return batches
