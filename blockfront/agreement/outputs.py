@@ -25,6 +25,9 @@ FLOOR, WINOGRAD_FLOOR = 5e-6, 3e-5
 CEILING = 1e-2
 """What no rounding excuses: torch's own errors are as large where a module is another one at every call."""
 
+HALF_ROUNDING, HALF_FLOOR, HALF_CEILING = 8, 2e-3, 0.25
+"""The same of float16."""
+
 _OTHERS = 4
 """How many other inputs are tried before an output counts as constant."""
 
@@ -97,12 +100,15 @@ def tensors(returned: Any) -> dict[str, torch.Tensor]:
     return dict(named)
 
 
-def torch_outputs(module: nn.Module, signature: Signature, seed: int = 0, floor: float = FLOOR) -> tuple[Output, ...]:
+def torch_outputs(
+    module: nn.Module, signature: Signature, seed: int = 0, floor: float = FLOOR, halved: nn.Module | None = None
+) -> tuple[Output, ...]:
     """What `module` gives for the inputs that `seed` draws, in float64 where it runs so.
 
     An output may be off by what the signature says; else, of floating-point numbers, by `ROUNDING` times what torch's
     own float32 is, or by `floor` if that is more, but not by a tenth of what it changes for other inputs. Without
-    float64 it is 1e-4. Raises `TypeError` for what is not made of tensors, `ValueError` for a tolerance whose output
+    float64 it is 1e-4. `halved` gives the same outputs, in order, by float16: then they may be off by `HALF_ROUNDING`
+    times what it is. Raises `TypeError` for what is not made of tensors, `ValueError` for a tolerance whose output
     does not exist, and `RunError` for what no comparison could say anything of: an output that is not finite, or
     outputs that are all the same for other inputs.
     """
@@ -118,25 +124,29 @@ def torch_outputs(module: nn.Module, signature: Signature, seed: int = 0, floor:
             )
     changes = _changes(module, signature, seed, samples, found)
     precise = _run_in_float64(module, samples)
+    own, bounds = found, (ROUNDING, floor, CEILING)
+    if halved is not None:
+        own, bounds = _run_in_float16(halved, samples, found), (HALF_ROUNDING, HALF_FLOOR, HALF_CEILING)
 
     def output(name: str, array: np.ndarray) -> Output:
         dtype, truth = str(array.dtype), precise.get(name, array)
-        error = compare(array, truth)[1] if dtype in FLOATS and truth.dtype == "float64" else None
+        known = dtype in FLOATS and (truth.dtype == "float64" or halved is not None)
+        error = compare(own[name], truth)[1] if known else None
+        times, least, most = bounds
         # Constant outputs aside, an error as large as a tenth of what the inputs change must be seen.
-        visible = min(floor, changes.get(name, inf) / 10 or floor)
-        allowed = signature.tolerances.get(name, _tolerance(array.dtype, error, visible))
-        reference = array if error is None else truth
-        return Output(name, array.shape, dtype, str(reference.dtype), reference.tobytes(), allowed, error)
+        visible = min(least, changes.get(name, inf) / 10 or least)
+        allowed = signature.tolerances.get(name, _tolerance(array.dtype, error, times, visible, most))
+        return Output(name, array.shape, dtype, str(truth.dtype), truth.tobytes(), allowed, error)
 
     return tuple(output(name, array) for name, array in found.items())
 
 
-def _tolerance(dtype: np.dtype, torch_error: float | None, floor: float) -> float:
+def _tolerance(dtype: np.dtype, torch_error: float | None, times: float, least: float, most: float) -> float:
     if str(dtype) not in FLOATS:
         return 0.0
     if torch_error is None:
         return max(TOLERANCE, 2 * float(np.finfo(dtype).eps))
-    return min(max(ROUNDING * torch_error, floor), CEILING)
+    return min(max(times * torch_error, least), most)
 
 
 def _run(module: nn.Module, samples: Sequence[torch.Tensor]) -> dict[str, np.ndarray]:
@@ -155,6 +165,17 @@ def _run_in_float64(module: nn.Module, samples: Sequence[torch.Tensor]) -> dict[
     except Exception:  # Whatever a module does that is tied to float32.
         return {}
     return {name: array for name, array in found.items() if array.dtype == "float64" and np.isfinite(array).all()}
+
+
+def _run_in_float16(
+    halved: nn.Module, samples: Sequence[torch.Tensor], found: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Its outputs by the names of `found`. Raises `RunError` where float16 holds them no longer."""
+    values = dict(zip(found, _run(halved, samples).values(), strict=True))
+    for name, array in values.items():
+        if not np.isfinite(array).all():
+            raise RunError(f"torch's {_called(name)} is not finite in float16, which ends at 65504: use float32")
+    return values
 
 
 def _changes(

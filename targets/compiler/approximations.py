@@ -76,7 +76,14 @@ def _rule(function: Callable[[te.Tensor], te.Tensor], name: str) -> Callable[...
 
 
 def _softmax(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
-    return builder.call_te(topi.nn.fast_softmax, call.args[0], call.attrs.axis, primfunc_name_hint="softmax")
+    return builder.call_te(_fast_softmax, call.args[0], call.attrs.axis, primfunc_name_hint="softmax")
+
+
+def _fast_softmax(x: te.Tensor, axis: int) -> te.Tensor:
+    """Of float16 by float32."""
+    if x.dtype != "float16":
+        return topi.nn.fast_softmax(x, axis)
+    return topi.cast(topi.nn.fast_softmax(topi.cast(x, "float32"), axis), x.dtype)
 
 
 LEGALIZATIONS: dict[str, Any] = {

@@ -17,6 +17,7 @@ from tvm.tirx import transform as lowering
 
 from blockfront.errors import CompilerTimeout
 from blockfront.targets.compiler.instructions import with_instructions
+from blockfront.targets.compiler.partial_sums import sum_in_parts
 from blockfront.targets.compiler.planning import ALIGNMENT
 from blockfront.targets.compiler.rewrites import forget_hints, keep_on_stack, parts, shuffle_lanes, skip_borders
 
@@ -40,6 +41,7 @@ _LOOPS = [
     lowering.FlattenBuffer(),
     skip_borders,
     _PARTITION,
+    sum_in_parts,
     lowering.NarrowDataType(32),
     lowering.VectorizeLoop(True),
     shuffle_lanes,

@@ -31,6 +31,7 @@ from blockfront.targets.compiler.addresses import Addresses, Contents, addressin
 from blockfront.targets.compiler.code import Code
 from blockfront.targets.compiler.exporting import export_module
 from blockfront.targets.compiler.gpu import code_for_gpu
+from blockfront.targets.compiler.halving import as_module, in_float16
 from blockfront.targets.compiler.kernel_cache import CompiledKernel, KernelCache
 from blockfront.targets.compiler.kernels import constant_arguments, kernel_calls, kernel_functions
 from blockfront.targets.compiler.lowering import lower
@@ -39,6 +40,7 @@ from blockfront.targets.compiler.program import Arguments, Kernel, Program
 from blockfront.targets.compiler.randomize import random_constants
 from blockfront.targets.compiler.schedules import kernel_macs
 from blockfront.targets.compiler.threads import use_threads
+from blockfront.targets.hardware.halves import require_float16
 from blockfront.targets.hardware.machine import Machine
 from blockfront.targets.hardware.target import Target
 
@@ -55,13 +57,15 @@ def compile_model(
     seed: int | None = None,
     tuned: Mapping[str, str] | None = None,
     alone: bool = False,
+    halves: bool = False,
 ) -> Program:
     """Compile `module` for inputs of `signature` on `threads` cores of `target`, or its GPU.
 
     The module may return one tensor, or tuples, lists and dicts of them, nested as it likes; it is left in evaluation
     mode. With a `seed`, whatever is constant in it has random values meanwhile (`randomize_constants`): a freshly
     initialised network hides errors behind zeros and ones. `tuned`: see `RunOptions`. `alone`: keep the weights, and
-    compile anew all kernels, so that the objects hold no kernel of another network. Raises `RunError` when a step
+    compile anew all kernels, so that the objects hold no kernel of another network. `halves`: in float16 inside, and
+    compared with torch's float16 as well. Raises `RunError` when a step
     fails, one of the outputs differs from torch's by more than it may (`torch_outputs`), or none depends on the inputs.
     """
     threads = target.check_threads(threads)
@@ -70,12 +74,15 @@ def compile_model(
     try:
         with constants:
             trace = export_module(module, signature)
+            if halves:
+                require_float16(target)
+                trace = in_float16(trace)
             lowered = lower(trace, target, threads)
             kernels = kernel_functions(lowered)
             if not kernels:
                 raise RunError("the module computes nothing from its inputs: there is nothing to compile or to time")
             floor = WINOGRAD_FLOOR if any("winograd" in name for name in kernels) else FLOOR
-            outputs = torch_outputs(module, signature, seed or 0, floor)
+            outputs = torch_outputs(module, signature, seed or 0, floor, as_module(trace) if halves else None)
             machine = target.machine(threads)
             if machine is None:
                 code = code_for_gpu(lowered, target)
@@ -146,7 +153,8 @@ def describe_kernels(
     kernels = []
     for name, function in kernel_functions(module).items():
         arguments = arguments_of(function)
-        of_bytes = any(dtype in ("int8", "uint8") for dtype, _ in arguments)
+        dtypes = {dtype for dtype, _ in arguments}
+        products = 2 if "float16" in dtypes else machine.products if machine and dtypes & {"int8", "uint8"} else 1
         kernels.append(
             Kernel(
                 name=name,
@@ -161,7 +169,7 @@ def describe_kernels(
                 addresses=addresses.get(compiled[name].symbol, ()),
                 code_bytes=compiled[name].code_bytes,
                 scratch_bytes=compiled[name].scratch_bytes,
-                products=machine.products if machine is not None and of_bytes else 1,
+                products=products,
             )
         )
     return tuple(kernels)

@@ -27,7 +27,8 @@ def grouped_legalization(machine: Machine) -> Legalize:
         groups = int(call.attrs.groups)
         *window, outputs = (int(extent) for extent in call.args[1].ty.shape)
         columns = outputs // groups
-        padded = 2 if outputs == 1 else padded_columns(columns, prod(window), machine)
+        used = machine.of_halves() if str(call.args[1].ty.dtype) == "float16" else machine
+        padded = 2 if outputs == 1 else padded_columns(columns, prod(window), used)
         if padded == columns or not isinstance(call.args[1], tvm.ir.GenericConst):
             return legalize(builder, call)
         weights = relax.const(_padded_weights(call.args[1].value.numpy(), groups, padded))

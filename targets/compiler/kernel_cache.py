@@ -79,9 +79,7 @@ class KernelCache:
 def rules_version() -> str:
     """A hash of TVM's version and of the sources that turn a kernel into code."""
     digest = hashlib.sha256(version("apache-tvm").encode())
-    alone = [
-        _FOLDER / f"{name}.py" for name in ("building", "byte_operations", "elf", "instructions", "kernels", "rewrites")
-    ]
-    for path in sorted([*_FOLDER.glob("schedules/*.py"), *alone]):
+    names = ("building", "byte_operations", "elf", "instructions", "kernels", "partial_sums", "rewrites")
+    for path in sorted([*_FOLDER.glob("schedules/*.py"), *(_FOLDER / f"{name}.py" for name in names)]):
         digest.update(path.read_bytes())
     return digest.hexdigest()

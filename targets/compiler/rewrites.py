@@ -30,7 +30,7 @@ def keep_on_stack(function: tirx.PrimFunc, _module: tvm.IRModule, _context: tvm.
 def _on_stack(statement: Any) -> Any:
     if isinstance(statement, tirx.AllocBuffer) and statement.buffer.scope() == "local":
         return tirx.AllocBuffer(statement.buffer, {"disable_lower_builtin": tirx.IntImm("int32", 1)})
-    return _rebuilt(statement, _on_stack)
+    return rebuilt(statement, _on_stack)
 
 
 @tirx.transform.prim_func_pass(opt_level=0, name="ForgetHints")
@@ -42,7 +42,7 @@ def forget_hints(function: tirx.PrimFunc, _module: tvm.IRModule, _context: tvm.t
 def _unmarked(statement: Any) -> Any:
     if isinstance(statement, tirx.AttrStmt) and str(statement.attr_key) == "pragma_loop_partition_hint":
         return _unmarked(statement.body)
-    return _rebuilt(statement, _unmarked)
+    return rebuilt(statement, _unmarked)
 
 
 @tirx.transform.prim_func_pass(opt_level=0, name="ShuffleLanes")
@@ -53,7 +53,7 @@ def shuffle_lanes(function: tirx.PrimFunc, _module: tvm.IRModule, _context: tvm.
 
 def _shuffled(statement: Any) -> Any:
     if not isinstance(statement, tirx.BufferStore):
-        return _rebuilt(statement, _shuffled)
+        return rebuilt(statement, _shuffled)
     load = statement.value
     if not (isinstance(load, ir.TensorLoad) and load.source.scope() == "local"):
         return statement
@@ -93,13 +93,13 @@ def skip_borders(function: tirx.PrimFunc, _module: tvm.IRModule, _context: tvm.t
 def _skip(statement: Any) -> Any:
     if isinstance(statement, tirx.BufferStore):
         return _guarded(statement)
-    statement = _rebuilt(statement, _skip)
+    statement = rebuilt(statement, _skip)
     return _hoisted(statement) if isinstance(statement, tirx.For) else statement
 
 
 def _guarded(store: Any) -> Any:
     value = store.value
-    if not isinstance(value, tirx.Add | tirx.Max) or not _is_element(value.a, store):
+    if not isinstance(value, tirx.Add | tirx.Max) or not is_element(value.a, store):
         return store
     product = isinstance(value, tirx.Add) and isinstance(value.b, tirx.Mul)
     factors = [value.b.a, value.b.b] if product else [value.b]
@@ -118,7 +118,8 @@ def _guarded(store: Any) -> Any:
     return guarded
 
 
-def _is_element(load: Any, store: Any) -> bool:
+def is_element(load: Any, store: Any) -> bool:
+    """Whether an expression reads the very element that a store writes."""
     return (
         isinstance(load, ir.TensorLoad)
         and load.source.same_as(store.buffer)
@@ -167,11 +168,11 @@ def parts(statement: Any) -> list[Any]:
         found.append(part)
         return part
 
-    _rebuilt(statement, note)
+    rebuilt(statement, note)
     return found
 
 
-def _rebuilt(statement: Any, visit: Callable[[Any], Any]) -> Any:
+def rebuilt(statement: Any, visit: Callable[[Any], Any]) -> Any:
     """`statement` with `visit` applied to the statements directly inside it."""
     if isinstance(statement, tirx.SeqStmt):
         return tirx.SeqStmt([visit(part) for part in statement.seq])

@@ -19,6 +19,7 @@ from blockfront.targets.compiler.legalizing import OUT_ELEMENTWISE_FUSIBLE, call
 from blockfront.targets.hardware.target import Target
 
 _Values = Sequence[Any]
+_BYTES = {"float32": 4, "float16": 2}
 # Relax's fusion folds nothing into the kernels before the last.
 _OPAQUE = {"op_pattern": 8}
 # Vector instructions for each tile and channel of the transforms below: arithmetic, loads and stores.
@@ -84,10 +85,10 @@ def _select(index: Any, values: _Values) -> Any:
 
 
 def transformed_weights(weights: np.ndarray, m: int) -> np.ndarray:
-    """G g Gᵀ of weights (3, 3, in, out), as ((m + 2)², in, out) float32."""
+    """G g Gᵀ of weights (3, 3, in, out), as ((m + 2)², in, out) of their type."""
     matrix = _WEIGHTS[m]
     transformed = np.einsum("ak,bl,klio->abio", matrix, matrix, weights.astype(np.float64))
-    return transformed.reshape(-1, *weights.shape[2:]).astype(np.float32)
+    return transformed.reshape(-1, *weights.shape[2:]).astype(weights.dtype)
 
 
 def _transformed_input(x: te.Tensor, m: int, high: int, wide: int, pads: Sequence[int]) -> te.Tensor:
@@ -166,32 +167,42 @@ def best_tile(call: relax.Call, target: Target, threads: int) -> int | None:
     if not (constant and plain and [int(extent) for extent in call.args[1].ty.shape][:2] == [3, 3]):
         return None
     high, wide, outputs = (int(call.ty.shape[axis]) for axis in (1, 2, 3))
-    return fastest_tile(high, wide, int(call.args[0].ty.shape[3]), outputs, target, threads)
+    image = call.args[0].ty
+    return fastest_tile(high, wide, int(image.shape[3]), outputs, target, threads, _BYTES[str(image.dtype)])
 
 
-def fastest_tile(high: int, wide: int, inputs: int, outputs: int, target: Target, threads: int) -> int | None:
-    """m for a 3 × 3 convolution from `inputs` to `outputs` channels of high × wide pixels; None for the direct one."""
+def fastest_tile(
+    high: int, wide: int, inputs: int, outputs: int, target: Target, threads: int, bytes_each: int = 4
+) -> int | None:
+    """m for a 3 × 3 convolution from `inputs` to `outputs` channels of high × wide pixels; None for the direct one.
+
+    Of values of two bytes m is 2 at most: F(4 × 4) has digits of float16 left in the single figures.
+    """
     seconds: dict[int | None, float] = {
-        m: _seconds(m, ceil(high / m) * ceil(wide / m), inputs, outputs, target, threads) for m in _WEIGHTS
+        m: _seconds(m, ceil(high / m) * ceil(wide / m), inputs, outputs, target, threads, bytes_each)
+        for m in _WEIGHTS
+        if m == 2 or bytes_each == 4
     }
-    seconds[None] = _product_seconds(9 * high * wide * inputs * outputs, 9 * inputs * outputs, target, threads)
+    direct = 9 * high * wide * inputs * outputs, 9 * inputs * outputs
+    seconds[None] = _product_seconds(*direct, target, threads, bytes_each)
     return min(seconds, key=lambda m: seconds[m])
 
 
-def _seconds(m: int, tiles: int, inputs: int, outputs: int, target: Target, threads: int) -> float:
+def _seconds(m: int, tiles: int, inputs: int, outputs: int, target: Target, threads: int, bytes_each: int) -> float:
     """The product, and its tiles' transforms and way through the caches, which the cores share."""
     elements = (m + 2) ** 2
     of_input, of_output = _TRANSFORM_COST[m]
     work = tiles * (elements * inputs * outputs + of_input * inputs + of_output * outputs)
-    between = 4 * tiles * elements * (inputs + outputs)
+    between = bytes_each * tiles * elements * (inputs + outputs)
     if between <= max(target.l2_bytes, target.l3_bytes):
         vectors = 8 * between / target.simd_bits
         moving = _MOVE_CYCLES * vectors / target.loads_per_cycle / (1e9 * target.clock_ghz)
     else:
         moving = _MOVE_COPIES * between / (1e9 * target.bandwidth_gbs)
-    return _product_seconds(work, elements * inputs * outputs, target, threads) + moving / threads
+    return _product_seconds(work, elements * inputs * outputs, target, threads, bytes_each) + moving / threads
 
 
-def _product_seconds(work: int, weights: int, target: Target, threads: int) -> float:
-    """Multiply-adds, and float32 weights from memory, which the cores do not get sooner than one does."""
-    return work / (_REACHED * target.peak_macs(threads)) + 4 * weights / (1e9 * target.traffic_gbs)
+def _product_seconds(work: int, weights: int, target: Target, threads: int, bytes_each: int) -> float:
+    """Multiply-adds, and weights from memory, which the cores do not get sooner than one does."""
+    peak = _REACHED * target.peak_macs(threads) * 4 / bytes_each
+    return work / peak + bytes_each * weights / (1e9 * target.traffic_gbs)

@@ -22,7 +22,8 @@ class Machine:
     `l1_bytes`, `l2_bytes`: data caches of one core; `lane_operands`: a multiply-add can take one lane of a register
     for its operand, as Arm's can, so that one load serves as many steps of a reduction as a register has lanes;
     `byte_products`: the instruction that multiplies bytes (`hardware/integer.py`), None without any; `stored_at_once`:
-    of how many columns a tile should have a multiple, because fewer are stored one by one.
+    of how many columns a tile should have a multiple, because fewer are stored one by one; `halves`: it computes in
+    float16, twice as many values at once.
     """
 
     lanes: int
@@ -36,6 +37,7 @@ class Machine:
     lane_operands: bool = False
     byte_products: str | None = None
     stored_at_once: int = 1
+    halves: bool = False
 
     @property
     def byte(self) -> str:
@@ -61,6 +63,10 @@ class Machine:
     def products(self) -> int:
         """Products of bytes that the units which multiply float32 do in the place of one, at most."""
         return _BYTE_PRODUCTS[self.byte_products][-1] if self.byte_products else 1
+
+    def of_halves(self) -> Machine:
+        """For float16: registers and caches hold twice as many values as of float32."""
+        return replace(self, lanes=2 * self.lanes, l1_bytes=2 * self.l1_bytes, l2_bytes=2 * self.l2_bytes)
 
     def of_dot_products(self) -> Machine:
         """For sums of four products of bytes a lane, in place of one of float32."""

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import tvm
 
 from blockfront.errors import UsageError
+from blockfront.targets.hardware.halves import has_halves
 from blockfront.targets.hardware.hardware import Hardware, find_hardware, require
 from blockfront.targets.hardware.integer import byte_products
 from blockfront.targets.hardware.machine import Machine
@@ -169,6 +170,7 @@ class Processor(Target):
             l2_bytes=self.l2_bytes,
             lane_operands=self.lane_operands,
             byte_products=byte_products(self.tvm_target),
+            halves=has_halves(self.tvm_target),
         )
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 FLOAT32 = "float32"
 """The number format that networks are defined and trained in."""
+FLOAT16 = "float16"
+"""That of networks whose values are rounded to 16 bits where a processor computes with such (docs/float16.md)."""
 INT8 = "int8"
 """That of networks whose convolutions and linear layers are quantised (`targets/quantization`)."""
 

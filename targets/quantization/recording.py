@@ -17,9 +17,7 @@ from blockfront.evaluation import in_evaluation
 from blockfront.signature import BARE, Signature
 from blockfront.targets.compiler.exporting import Trace, export_module
 from blockfront.targets.compiler.importing.rules import Node
-from blockfront.targets.compiler.importing.support import out_of_place
-
-_VIEWS = (torch.ops.aten.view.default, torch.ops.aten._unsafe_view.default)
+from blockfront.targets.compiler.importing.support import functional
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ def record(module: nn.Module, signature: Signature, several: bool = True) -> Rec
     batched = several and signature.is_image and _for_any_number(trace, _of_two(module, signature))
     for node in trace.graph.nodes:
         if node.op == "call_function":
-            node.target = _functional(node.target)
+            node.target = functional(node.target)
     return Recorded(trace.graph, trace.constants, outputs, batched)
 
 
@@ -64,19 +62,6 @@ def as_returned(outputs: tuple[Any, ...], names: tuple[str, ...]) -> Any:
 def _of_two(module: nn.Module, signature: Signature) -> Trace:
     (image,) = signature.inputs
     return export_module(module, Signature((replace(image, shape=(2, *image.shape[1:])),)))
-
-
-def _functional(target: Any) -> Any:
-    """The operator that gives what `target` writes over its first argument; a reshape for a view, others as they are.
-
-    What was recorded in one memory format is run in any.
-    """
-    if not isinstance(target, torch._ops.OpOverload):
-        return target
-    if target in _VIEWS:
-        return torch.ops.aten.reshape.default
-    packet, _, overload = out_of_place(target.__name__).partition(".")
-    return getattr(getattr(torch.ops.aten, packet, None), overload, target)
 
 
 def _for_any_number(one: Trace, two: Trace) -> bool:

@@ -75,8 +75,8 @@ def _clamp(importer: Importer, node: Node) -> None:
 @rule("hardswish.default", "hardsigmoid.default")
 def _hard(importer: Importer, node: Node) -> None:
     x = importer.env[node.args[0]]
-    inner = relax.op.add(relax.op.multiply(x, relax.const(1 / 6, "float32")), relax.const(0.5, "float32"))
-    zero, one = relax.const(0.0, "float32"), relax.const(1.0, "float32")
+    sixth, half, zero, one = (relax.const(value, dtype_of(node)) for value in (1 / 6, 0.5, 0.0, 1.0))
+    inner = relax.op.add(relax.op.multiply(x, sixth), half)
     gate = relax.op.minimum(relax.op.maximum(inner, zero), one)
     value = relax.op.multiply(x, gate) if "swish" in node.target.__name__ else gate
     importer.emit(node, value, importer.order_of(node.args[0]))

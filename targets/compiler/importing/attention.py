@@ -13,10 +13,10 @@ import numpy as np
 from tvm import relax
 
 from blockfront.targets.compiler.importing.importer import Importer
-from blockfront.targets.compiler.importing.rules import Node, argument, rule
+from blockfront.targets.compiler.importing.rules import Node, argument, dtype_of, rule
 
 _TOKENS = 16
-_IGNORED = -1e30
+_IGNORED = {"float32": -1e30, "float16": -6e4}
 
 
 @rule("scaled_dot_product_attention.default")
@@ -33,7 +33,7 @@ def _attention(importer: Importer, node: Node) -> None:
     transposed = relax.op.permute_dims(key, [*range(rank - 2), rank - 1, rank - 2])
     keys = _padded(importer, importer.block_builder.emit(transposed), -1)
     scores = importer.block_builder.emit(relax.op.matmul(query, keys))
-    scores = importer.block_builder.emit(relax.op.multiply(scores, relax.const(float(scale), "float32")))
+    scores = importer.block_builder.emit(relax.op.multiply(scores, relax.const(float(scale), dtype_of(node))))
     weights = _weights(importer, scores, tokens, None if mask is None else importer.env[mask])
     importer.emit(node, relax.op.matmul(weights, _padded(importer, value, -2)))
 
@@ -111,7 +111,8 @@ def _weights(importer: Importer, scores: relax.Expr, tokens: int, bias: relax.Ex
         wide = _padded(importer, bias, -1) if int(bias.ty.shape.values[-1]) == tokens else bias
         scores = importer.block_builder.emit(relax.op.add(scores, wide))
     if spare:
-        ignored = np.where(np.arange(tokens + spare) < tokens, 0.0, _IGNORED).astype("float32")
+        dtype = str(scores.ty.dtype)
+        ignored = np.where(np.arange(tokens + spare) < tokens, 0.0, _IGNORED[dtype]).astype(dtype)
         scores = importer.block_builder.emit(relax.op.add(scores, relax.const(ignored)))
     return importer.block_builder.emit(relax.op.nn.softmax(scores, axis=-1))
 

@@ -107,6 +107,8 @@ _MOVES = frozenset(
 }
 """Operators that give no value but such as they are given, in the same order of size."""
 
+_VIEWS = (torch.ops.aten.view.default, torch.ops.aten._unsafe_view.default)
+
 _COMPARISONS = 1 << 22
 
 Supports = Callable[..., bool]
@@ -146,6 +148,19 @@ def out_of_place(name: str) -> str:
     """
     packet, dot, overload = name.partition(".")
     return name if packet.endswith("__") else packet.removesuffix("_") + dot + overload
+
+
+def functional(target: Any) -> Any:
+    """The operator that gives what `target` writes over its first argument; a reshape for a view, others as they are.
+
+    What was recorded in one memory format is run in any.
+    """
+    if not isinstance(target, torch._ops.OpOverload):
+        return target
+    if target in _VIEWS:
+        return torch.ops.aten.reshape.default
+    packet, _, overload = out_of_place(target.__name__).partition(".")
+    return getattr(getattr(torch.ops.aten, packet, None), overload, target)
 
 
 def supported(operator: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:

@@ -6,7 +6,7 @@ from tvm import relax, te
 
 from blockfront.targets.compiler.importing.importer import Importer
 from blockfront.targets.compiler.importing.reshaping import identity
-from blockfront.targets.compiler.importing.rules import Node, argument, rule
+from blockfront.targets.compiler.importing.rules import Node, argument, dtype_of, rule
 from blockfront.targets.compiler.legalizing import OUT_ELEMENTWISE_FUSIBLE, call_te
 
 
@@ -41,7 +41,7 @@ def _layer_norm(importer: Importer, node: Node) -> None:
     count = len(shape)
     if importer.order_of(data)[-count:] != identity(rank)[-count:]:
         importer.restore(data)
-    dtype = "float32"
+    dtype = dtype_of(node)
     gamma = weight if weight is not None else relax.op.ones(shape, dtype)
     beta = bias if bias is not None else relax.op.zeros(shape, dtype)
     axes = list(range(rank - count, rank))

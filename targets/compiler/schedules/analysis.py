@@ -173,6 +173,11 @@ class KernelBlock:
         return any(str(region.source.ty.dtype) in ("int8", "uint8") for region in regions)
 
     @property
+    def has_halves(self) -> bool:
+        """Whether the block gives float16."""
+        return str(self.stmt.writes[0].source.ty.dtype) == "float16"
+
+    @property
     def widens(self) -> bool:
         """Whether the block computes with bytes as wider numbers; else it copies, compares or looks them up."""
         return self.is_dot or any(isinstance(node, tirx.Cast) for node in walk(self.stmt.body.value))

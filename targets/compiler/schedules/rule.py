@@ -30,7 +30,9 @@ class Rule:
 
 
 def suited(machine: Machine, block: KernelBlock) -> Machine:
-    """The machine as a block uses it: for dot products of bytes, for bytes that are widened, or for float32."""
+    """The machine as a block uses it: for float16, dot products of bytes, bytes that are widened, or float32."""
+    if block.has_halves:
+        return machine.of_halves()
     if block.is_dot and not block.zips:
         return machine.of_dot_products()
     return machine.of_bytes(block.widens) if block.has_bytes or block.zips else machine

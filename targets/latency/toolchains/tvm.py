@@ -12,12 +12,13 @@ from torch import nn
 from blockfront.signature import Signature
 from blockfront.targets.compiler.compiling import PACKAGES, compile_model
 from blockfront.targets.compiler.program import Program
+from blockfront.targets.hardware.halves import require_float16
 from blockfront.targets.hardware.hardware import Hardware, require
 from blockfront.targets.hardware.integer import require_int8
 from blockfront.targets.hardware.target import Target
 from blockfront.targets.latency.calibration import load_calibration
 from blockfront.targets.latency.meters.measure import LoadedProgram, Session
-from blockfront.targets.latency.options import FLOAT32, INT8, Asked, RunOptions
+from blockfront.targets.latency.options import FLOAT16, FLOAT32, INT8, Asked, RunOptions
 from blockfront.targets.latency.toolchain import Runs
 from blockfront.targets.quantization import QuantizedNetwork, quantize_untrained
 
@@ -28,7 +29,7 @@ class TvmToolchain(Runs[Program, RunOptions]):
     name = "tvm"
     title = "compiled by TVM: processors' kernels scheduled by our rules, GPUs' by dlight"
     makes = Program
-    precisions = (FLOAT32, INT8)
+    precisions = (FLOAT32, FLOAT16, INT8)
     options: ClassVar[tuple[str, ...]] = ("tuned",)
 
     def accepts(self, hardware: Hardware) -> bool:
@@ -38,13 +39,15 @@ class TvmToolchain(Runs[Program, RunOptions]):
     def choose(self, asked: Asked) -> RunOptions:
         """All cores of the target by default, and the newest calibration of it.
 
-        Raises `UsageError` for more threads than the target has cores, for int8 on a target without the arithmetic, and
-        for a database without kernels tuned against today's rules.
+        Raises `UsageError` for more threads than the target has cores, for int8 or float16 on a target without the
+        arithmetic, and for a database without kernels tuned against today's rules.
         """
         target = require(asked.hardware, Target)
         precision = self.precision(asked)
         if precision == INT8:
             require_int8(target)
+        if precision == FLOAT16:
+            require_float16(target)
         threads = target.check_threads(asked.threads)
         return RunOptions(
             target=target,
@@ -66,7 +69,15 @@ class TvmToolchain(Runs[Program, RunOptions]):
             module = quantize_untrained(module, signature, seed)
         if isinstance(module, QuantizedNetwork):
             signature = replace(signature, tolerances={**module.tolerances, **signature.tolerances})
-        return compile_model(module, signature, options.target, threads=options.threads, seed=seed, tuned=options.tuned)
+        return compile_model(
+            module,
+            signature,
+            options.target,
+            threads=options.threads,
+            seed=seed,
+            tuned=options.tuned,
+            halves=options.precision == FLOAT16,
+        )
 
     def load(self, prepared: Program, session: Session, threads: int) -> LoadedProgram:
         """A program in TVM's virtual machine on the device, whose session has set its threads."""

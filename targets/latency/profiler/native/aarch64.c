@@ -66,7 +66,8 @@ effect decode_aarch64(const uint8_t *bytes, size_t size) {
   if ((code & 0x9f3ffc00) == 0x0e206800) e.reads |= 1u << to; /* SADALP */
   if (constant || integer) e.reads = 0;
   /* Arm's optimization guides: 3 to 5 for floats, 2 to 3 for integers, more for quotients and roots. */
-  bool floats = (code & 0x9f20c400) == 0x0e20c400 || (code & 0x5f200c00) == 0x1e200800;
+  bool floats = (code & 0x9f20c400) == 0x0e20c400 || (code & 0x5f200c00) == 0x1e200800 ||
+                (code & 0x9f60c400) == 0x0e400400; /* by three registers, by scalars, by three registers of halves */
   e.latency = e.slow ? 12 : c == MULTIPLY_ADD || floats ? 4 : 2;
   return e;
 }
