@@ -86,19 +86,9 @@ def _median_of_all(self: Tensor) -> Tensor:
     return _median(self.flatten(), 0)[0]
 
 
-@decomposes("argmax.default")
-def _argmax(self: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """The first place of the largest value."""
-    if dim is None:
-        place = _argmax(self.flatten(), 0)
-        return place.reshape([1] * self.dim()) if keepdim else place
-    largest = self == self.amax(dim, keepdim=True)
-    return -torch.where(largest, -_positions_along(self, dim), -self.shape[dim]).amax(dim, keepdim=keepdim).long()
-
-
 @decomposes("argmin.default")
 def _argmin(self: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    return _argmax(-self, dim, keepdim)
+    return (-self).argmax(dim, keepdim)
 
 
 @decomposes("max.dim")

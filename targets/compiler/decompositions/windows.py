@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -98,30 +98,6 @@ def _fold(
     return F.conv_transpose2d(windows, weights, None, stride, padding, more, channels, dilation)
 
 
-def _smoothly(operator: Any) -> Callable[..., Tensor]:
-    """An antialiased resizing as two matrix products: it is linear, along each axis by itself."""
-
-    def matrix(size: int, count: int, align: bool) -> Tensor:
-        rows: Tensor = operator(torch.eye(size).reshape(1, 1, size, size), [count, size], align)
-        return rows[0, 0].T.contiguous()
-
-    def resize(
-        input: Tensor,
-        output_size: Sequence[int],
-        align_corners: bool,
-        scales_h: float | None = None,
-        scales_w: float | None = None,
-    ) -> Tensor:
-        rows, columns = input.shape[-2:]
-        wide = input @ matrix(columns, output_size[1], align_corners)
-        tall = wide.transpose(-1, -2) @ matrix(rows, output_size[0], align_corners)
-        return tall.transpose(-1, -2)
-
-    return resize
-
-
 _aten = torch.ops.aten
-for _name in ("bilinear", "bicubic"):
-    decomposes(f"_upsample_{_name}2d_aa.default")(_smoothly(getattr(_aten, f"_upsample_{_name}2d_aa").default))
-for _operator in (_aten.upsample_nearest2d.vec, _aten.upsample_bilinear2d.vec, _aten.grid_sampler_2d.default):
+for _operator in (_aten.upsample_nearest2d.vec, _aten.grid_sampler_2d.default):
     DECOMPOSITIONS[_operator] = decomposition_table[_operator]

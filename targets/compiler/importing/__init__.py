@@ -8,7 +8,28 @@ shuffles, ConvNeXt's permutes and flattening thereby cost what they must and not
 
 from __future__ import annotations
 
-from blockfront.targets.compiler.importing import arithmetic, attention, images, layout, quantized, selecting, tokens
+from blockfront.targets.compiler.importing import (
+    arithmetic,
+    attention,
+    images,
+    largest,
+    layout,
+    quantized,
+    resizing,
+    selecting,
+    tokens,
+)
 from blockfront.targets.compiler.importing.importer import Importer
 
-__all__ = ["Importer", "arithmetic", "attention", "images", "layout", "quantized", "selecting", "tokens"]
+__all__ = [
+    "Importer",
+    "arithmetic",
+    "attention",
+    "images",
+    "largest",
+    "layout",
+    "quantized",
+    "resizing",
+    "selecting",
+    "tokens",
+]

@@ -10,8 +10,8 @@ from blockfront.targets.compiler.importing.importer import Importer
 from blockfront.targets.compiler.importing.reshaping import Order
 from blockfront.targets.compiler.importing.rules import Node, argument, rule
 
-_NHWC: Order = (0, 2, 3, 1)
-_ORDERS: dict[int, Order] = {4: _NHWC, 5: (0, 2, 3, 4, 1)}
+NHWC: Order = (0, 2, 3, 1)
+_ORDERS: dict[int, Order] = {4: NHWC, 5: (0, 2, 3, 4, 1)}
 _CONVOLUTIONS = {4: (relax.op.nn.conv2d, "NHWC", "HWIO"), 5: (relax.op.nn.conv3d, "NDHWC", "DHWIO")}
 
 
@@ -87,5 +87,5 @@ def _pool(importer: Importer, node: Node) -> None:
 
 @rule("adaptive_avg_pool2d.default")
 def _mean_of_image(importer: Importer, node: Node) -> None:
-    data = importer.stored(node.args[0], _NHWC)
-    importer.emit(node, relax.op.mean(data, [1, 2], keepdims=True), _NHWC)
+    data = importer.stored(node.args[0], NHWC)
+    importer.emit(node, relax.op.mean(data, [1, 2], keepdims=True), NHWC)

@@ -33,7 +33,7 @@ class Importer(ExportedProgramImporter):
     `order`: how a node's value is stored, where that is not torch's own order; `padded`: attention weights and their
     means with spare columns of zeros, beside the value without; `words`: a quantised picture with its channels filled
     up to one word a pixel, beside its bytes; `byte`: the type that int8 values of torch are stored in, `shift` more
-    than they are; `word_bytes`, `zips` and `masks`: see `Machine`.
+    than they are; `word_bytes`, `zips` and `masks`: see `Machine`; `multiply_adds`: of float32, a cycle.
     """
 
     def __init__(self, rules: Mapping[str, Legalize], machine: Machine | None = None) -> None:
@@ -44,6 +44,7 @@ class Importer(ExportedProgramImporter):
         self.zips = machine is not None and machine.zips
         self.word_bytes = WORD if machine is None else machine.word_bytes
         self.masks = machine is not None and machine.masks
+        self.multiply_adds = 1 if machine is None else machine.lanes * machine.multiply_adds_a_cycle(machine.lanes)
         self.order: dict[Node, Order] = {}
         self.padded: dict[Node, relax.Expr] = {}
         self.words: dict[Node, relax.Expr] = {}

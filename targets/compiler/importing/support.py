@@ -6,7 +6,6 @@ that its converter does not read is decomposed or refused: it is never imported 
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -22,10 +21,10 @@ LEFT_OUT = frozenset(
     for name in (
         *("bernoulli", "celu", "clamp_max", "cross_entropy_loss", "exponential", "instance_norm", "mish"),
         *("narrow", "native_dropout", "native_group_norm", "pixel_shuffle", "randn_like", "grid_sampler_2d"),
-        *("_native_batch_norm_legit", "_native_batch_norm_legit_no_training", "_upsample_bilinear2d_aa", "as_strided"),
+        *("_native_batch_norm_legit", "_native_batch_norm_legit_no_training", "as_strided"),
         *("affine_grid_generator", "linalg_vector_norm", "to_sparse", "_sparse_addmm"),
         *("im2col", "col2im", "adaptive_max_pool2d"),
-        *("topk", "sort", "argsort", "cumsum", "cumprod", "argmax", "argmin", "median", "sinh", "cosh", "heaviside"),
+        *("topk", "sort", "argsort", "cumsum", "cumprod", "argmin", "median", "sinh", "cosh", "heaviside"),
         *("take", "conv1d", "max_pool1d", "avg_pool1d", "adaptive_avg_pool1d", "max_pool2d_with_indices", "mv"),
         *("index_put", "index_add", "scatter_add", "max_pool3d_with_indices", "adaptive_avg_pool3d", "roi_align"),
     )
@@ -51,7 +50,7 @@ READS: dict[str, frozenset[str]] = {
         "dim": "cat.default chunk.default concat.default "
         "split.Tensor split_with_sizes.default stack.default unbind.int",
         "dim correction keepdim": "var.correction",
-        "dim keepdim": "amax.default any.dims",
+        "dim keepdim": "amax.default any.dims argmax.default",
         "dim start end step": "slice.Tensor slice_scatter.default",
         "dims": "roll.default",
         "keepdim": "any.dim mean.dim sum.dim_IntList",
@@ -63,6 +62,8 @@ READS: dict[str, frozenset[str]] = {
         "negative_slope": "leaky_relu.default",
         "num_classes": "one_hot.default",
         "offset dim1 dim2": "diagonal.default",
+        "scales_h scales_w": "upsample_bilinear2d.default upsample_bicubic2d.default "
+        "_upsample_bilinear2d_aa.default _upsample_bicubic2d_aa.default",
         "size stride dtype": "_assert_tensor_metadata.default",
         "start_dim end_dim": "flatten.using_ints",
         "stride padding ceil_mode count_include_pad": "avg_pool2d.default avg_pool3d.default",
@@ -263,10 +264,3 @@ def _repeats_pixels(input: Tensor, output_size: Any, scale_factors: Any) -> bool
     if output_size is None:
         return all(scale == int(scale) for scale in scale_factors)
     return all(size % before == 0 for size, before in zip(output_size, sizes, strict=True))
-
-
-@supports("upsample_bilinear2d.vec", "upsample_bicubic2d.vec")
-def _maps_by_sizes(input: Tensor, output_size: Any, scale_factors: Any, **_: Any) -> bool:
-    return scale_factors is None or all(
-        math.floor(size * scale) == size * scale for size, scale in zip(input.shape[2:], scale_factors, strict=True)
-    )

@@ -64,7 +64,7 @@ def inline_elementwise(schedule: Schedule) -> None:
         if is_padding(block) and _reaches_reduction(schedule, block):
             continue
         often = len(consumers) > 1 or _loads(consumers[0], block.written) > 1
-        if often and (_costly(block) or _long(schedule, block)):
+        if often and (_costly(block) or is_interpolation(block) or _long(schedule, block)):
             continue
         if any(consumer.is_reduction for consumer in consumers) and _costly(block):
             continue
@@ -74,6 +74,11 @@ def inline_elementwise(schedule: Schedule) -> None:
 def is_padding(block: KernelBlock) -> bool:
     """Whether the block writes a border around a tensor."""
     return not block.is_reduction and block.chooses
+
+
+def is_interpolation(block: KernelBlock) -> bool:
+    """Whether the block adds up neighbours at places that another tensor says (`importing/resizing.py`)."""
+    return block.name.startswith("interpolated")
 
 
 def _reaches_reduction(schedule: Schedule, block: KernelBlock) -> bool:

@@ -7,7 +7,15 @@ from collections.abc import Collection
 from tvm import tirx
 from tvm.s_tir import Schedule
 
-from blockfront.targets.compiler.schedules import contraction, elementwise, rows, shuffle, transform, window
+from blockfront.targets.compiler.schedules import (
+    contraction,
+    elementwise,
+    largest,
+    rows,
+    shuffle,
+    transform,
+    window,
+)
 from blockfront.targets.compiler.schedules.analysis import KernelBlock
 from blockfront.targets.compiler.schedules.inlining import root_blocks
 from blockfront.targets.compiler.schedules.rule import NotScheduled, Rule, reported_as, suited
@@ -18,6 +26,7 @@ ELEMENTWISE = Rule("elementwise", elementwise.matches, elementwise.apply)
 
 RULES: tuple[Rule, ...] = (
     Rule("transform", transform.matches, transform.apply, whole=True),
+    Rule("largest", largest.matches, largest.apply, whole=True),
     Rule("contraction", contraction.matches, contraction.apply),
     Rule("rows", rows.matches, rows.apply, whole=True),
     Rule("window", window.matches, window.apply),

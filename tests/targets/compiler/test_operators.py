@@ -178,6 +178,14 @@ CASES: dict[str, Function] = {
     "nearest to any size": lambda x: F.interpolate(x, size=(17, 31)),
     "nearest by a fraction": lambda x: F.interpolate(x, scale_factor=1.6),
     "bilinear by a fraction": lambda x: F.interpolate(x, scale_factor=1.6, mode="bilinear"),
+    "bilinear with aligned corners, to labels": lambda x: F.interpolate(
+        x, size=(24, 32), mode="bilinear", align_corners=True
+    ).argmax(1),
+    "bilinear, channels innermost": lambda x: F.avg_pool2d(F.interpolate(x, size=(20, 31), mode="bilinear"), 2),
+    "bicubic": lambda x: F.interpolate(x, size=(31, 40), mode="bicubic"),
+    "bicubic by a fraction, to a convolution": lambda x: F.conv2d(
+        F.interpolate(x, scale_factor=(1.3, 0.7), mode="bicubic"), torch.linspace(-1, 1, 36).reshape(3, 12, 1, 1)
+    ),
     "antialiased": lambda x: F.interpolate(x, size=(7, 6), mode="bilinear", antialias=True),
     "antialiased bicubic": lambda x: F.interpolate(x, size=(7, 6), mode="bicubic", antialias=True),
     "causal attention": _causal,

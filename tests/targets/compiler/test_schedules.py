@@ -81,6 +81,18 @@ class Excite(nn.Module):
         return x * nn.functional.hardsigmoid(self.gate(x.mean((2, 3), keepdim=True)))
 
 
+class Labels(nn.Module):
+    """Scores of a few classes at full size, and which is the highest; `classes` of 12 stay innermost."""
+
+    def __init__(self, classes: int, labels: bool) -> None:
+        super().__init__()
+        self.head, self.labels = nn.Conv2d(3, classes, 1), labels
+
+    def forward(self, x):
+        scores = nn.functional.interpolate(self.head(x), (32, 48), mode="bilinear")
+        return scores.argmax(1).float() if self.labels else scores + 1
+
+
 MODULES = {
     "dense 3x3": nn.Sequential(nn.Conv2d(3, 24, 3, 2, 1), nn.ReLU6()),
     "stem 7x7": nn.Sequential(nn.Conv2d(3, 16, 7, 2, 3, bias=False), nn.ReLU()),
@@ -110,6 +122,9 @@ MODULES = {
     "shuffle by vectors": ShuffledParts(groups=4, parts=1),
     "shuffle of two parts": ShuffledParts(groups=2, parts=2),
     "excite": Excite(),
+    "resized": Labels(5, False),
+    "resized, channels innermost": Labels(12, False),
+    "labels of what is resized": Labels(5, True),
 }
 
 
