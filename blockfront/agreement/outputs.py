@@ -36,7 +36,8 @@ _OTHERS = 4
 class OutputError:
     """How far an output is from torch's: max|y - y_torch|, and that over max|y_torch|, which may be `tolerance`.
 
-    `torch` is how far torch's own output in float32 is from y_torch, which is in float64 then; else None.
+    `torch` is how far torch's own output in the number format `rounded_to` is from y_torch, which is in float64 where a
+    module runs so; None where there is nothing to compare it with.
     """
 
     name: str
@@ -44,6 +45,7 @@ class OutputError:
     relative: float
     tolerance: float
     torch: float | None = None
+    rounded_to: str = "float32"
 
     @property
     def agrees(self) -> bool:
@@ -56,8 +58,8 @@ class Output:
     """One tensor that a module gives, and what torch computes on the sample: in memory order, of type `reference`.
 
     That is float64 for floating-point numbers, computed in float64 throughout, and `torch_error` what torch's own
-    output in `dtype` is off by, as a share of the largest value. Where a module does not run so, it is `dtype`, and
-    `torch_error` None.
+    output in `dtype` is off by, or in float16 where inner values are, as a share of the largest value. Where a module
+    does not run so, it is `dtype`, and `torch_error` None but of float16.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Output:
     expected: bytes
     tolerance: float
     torch_error: float | None = None
+    rounded_to: str = "float32"
 
     @property
     def array(self) -> np.ndarray:
@@ -79,7 +82,8 @@ class Output:
             raise ValueError(
                 f"output {self.name} is {computed.shape} of {computed.dtype}, torch's is {self.shape} of {self.dtype}"
             )
-        return OutputError(self.name, *compare(computed, self.array), self.tolerance, self.torch_error)
+        errors = compare(computed, self.array)
+        return OutputError(self.name, *errors, self.tolerance, self.torch_error, self.rounded_to)
 
 
 def tensors(returned: Any) -> dict[str, torch.Tensor]:
@@ -124,9 +128,10 @@ def torch_outputs(
             )
     changes = _changes(module, signature, seed, samples, found)
     precise = _run_in_float64(module, samples)
-    own, bounds = found, (ROUNDING, floor, CEILING)
+    own, rounded_to, bounds = found, "float32", (ROUNDING, floor, CEILING)
     if halved is not None:
-        own, bounds = _run_in_float16(halved, samples, found), (HALF_ROUNDING, HALF_FLOOR, HALF_CEILING)
+        own, rounded_to = _run_in_float16(halved, samples, found), "float16"
+        bounds = HALF_ROUNDING, HALF_FLOOR, HALF_CEILING
 
     def output(name: str, array: np.ndarray) -> Output:
         dtype, truth = str(array.dtype), precise.get(name, array)
@@ -136,7 +141,7 @@ def torch_outputs(
         # Constant outputs aside, an error as large as a tenth of what the inputs change must be seen.
         visible = min(least, changes.get(name, inf) / 10 or least)
         allowed = signature.tolerances.get(name, _tolerance(array.dtype, error, times, visible, most))
-        return Output(name, array.shape, dtype, str(truth.dtype), truth.tobytes(), allowed, error)
+        return Output(name, array.shape, dtype, str(truth.dtype), truth.tobytes(), allowed, error, rounded_to)
 
     return tuple(output(name, array) for name, array in found.items())
 
@@ -232,7 +237,7 @@ def disagreement(errors: Sequence[OutputError], where: str) -> str | None:
     """What is wrong of the first output that is further from torch's than it may be, and `where`; None if none is."""
     for error in errors:
         if not error.agrees:
-            own = "" if error.torch is None else f"; torch's own in float32 is {error.torch:.1e}"
+            own = "" if error.torch is None else f"; torch's own in {error.rounded_to} is {error.torch:.1e}"
             return (
                 f"{_called(error.name)} {where} differs from torch: "
                 f"relative error {error.relative:.1e} > {error.tolerance:.1e}{own}"

@@ -23,7 +23,7 @@ class Machine:
     for its operand, as Arm's can, so that one load serves as many steps of a reduction as a register has lanes;
     `byte_products`: the instruction that multiplies bytes (`hardware/integer.py`), None without any; `stored_at_once`:
     of how many columns a tile should have a multiple, because fewer are stored one by one; `halves`: it computes in
-    float16, twice as many values at once.
+    float16, twice as many values at once; `line`: values in a line of a cache.
     """
 
     lanes: int
@@ -38,6 +38,7 @@ class Machine:
     byte_products: str | None = None
     stored_at_once: int = 1
     halves: bool = False
+    line: int = 16
 
     @property
     def byte(self) -> str:
@@ -65,8 +66,9 @@ class Machine:
         return _BYTE_PRODUCTS[self.byte_products][-1] if self.byte_products else 1
 
     def of_halves(self) -> Machine:
-        """For float16: registers and caches hold twice as many values as of float32."""
-        return replace(self, lanes=2 * self.lanes, l1_bytes=2 * self.l1_bytes, l2_bytes=2 * self.l2_bytes)
+        """For float16: registers, lines and caches hold twice as many values as of float32."""
+        caches = {"l1_bytes": 2 * self.l1_bytes, "l2_bytes": 2 * self.l2_bytes, "line": 2 * self.line}
+        return replace(self, lanes=2 * self.lanes, **caches)
 
     def of_dot_products(self) -> Machine:
         """For sums of four products of bytes a lane, in place of one of float32."""

@@ -22,10 +22,10 @@ def is_short(schedule: Schedule, machine: Machine) -> bool:
 
     A vector's worth of each operation is a cycle.
     """
-    operations = sum(
-        prod(block.extents.values()) * sum(1 for _ in walk(block.stmt.body.value)) for block in root_blocks(schedule)
-    )
-    return operations / machine.lanes * (1 - 1 / machine.threads) < _LAUNCH_CYCLES
+    blocks = root_blocks(schedule)
+    operations = sum(prod(block.extents.values()) * sum(1 for _ in walk(block.stmt.body.value)) for block in blocks)
+    lanes = machine.of_halves().lanes if all(block.has_halves for block in blocks) else machine.lanes
+    return operations / lanes * (1 - 1 / machine.threads) < _LAUNCH_CYCLES
 
 
 def on_one_core(function: tirx.PrimFunc) -> tirx.PrimFunc:

@@ -43,9 +43,6 @@ class Neighbours:
         return rows if self.apart is None else ceil(((rows - 1) * self.apart + self.steps) / lanes)
 
 
-LINE_FLOATS = 16
-"""float32 values in a line of a cache."""
-
 # A part of its own reads the rows again, and starts the cores again.
 _PART_CYCLES = 20_000
 

@@ -15,7 +15,7 @@ from blockfront.targets.compiler.schedules.epilogue import (
     schedule_accumulators,
     schedule_padding,
 )
-from blockfront.targets.compiler.schedules.tiles import LINE_FLOATS, balance, chunks, window_tile
+from blockfront.targets.compiler.schedules.tiles import balance, chunks, window_tile
 from blockfront.targets.hardware.machine import Machine
 
 _UNROLL = 32
@@ -55,7 +55,7 @@ def apply(schedule: Schedule, block: KernelBlock, machine: Machine, constants: C
     outer_loop = schedule.fuse(*outer) if outer else schedule.add_unit_loop(wide_outer)
     part = chunks(extent(schedule, outer_loop), machine.threads)
     chunk, within = schedule.split(outer_loop, [part, None])
-    neighbours = gcd(extent(schedule, column_outer), max(1, LINE_FLOATS // (tile.vectors * tile.lanes)))
+    neighbours = gcd(extent(schedule, column_outer), max(1, machine.line // (tile.vectors * tile.lanes)))
     column_outer, near = schedule.split(column_outer, [None, neighbours])
     schedule.reorder(chunk, column_outer, within, wide_outer, near, row, vector, lane)
     split_columns = balance(part, machine.threads) < balance(extent(schedule, column_outer), machine.threads)

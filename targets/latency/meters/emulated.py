@@ -13,7 +13,7 @@ from blockfront.targets.compiler.program import Program
 from blockfront.targets.hardware.target import Target
 from blockfront.targets.latency.meter import Reservation
 from blockfront.targets.latency.meters.predicting import Estimate, PredictsPrograms
-from blockfront.targets.latency.options import FLOAT32, RunOptions
+from blockfront.targets.latency.options import FLOAT16, FLOAT32, RunOptions
 from blockfront.targets.latency.prediction import CoreModel, core_model
 from blockfront.targets.latency.prediction.core_model import Error
 from blockfront.targets.latency.prediction.core_models import as_predicted
@@ -24,6 +24,9 @@ from blockfront.targets.latency.profiler import (
     find_emulator,
     profile_kernels,
 )
+
+_JUDGED = (FLOAT32, FLOAT16)
+"""Of the published times those on cores with float16 arithmetic are of ncnn's float16 code."""
 
 
 class EmulatedMeter(PredictsPrograms):
@@ -84,16 +87,16 @@ class EmulatedMeter(PredictsPrograms):
         model_digest = digest(msgspec.json.encode(figures), 12)
         error = _error(options)
         if error is None:
-            judged = "" if options.precision == FLOAT32 else f"; judged in {FLOAT32} alone"
+            judged = "" if options.precision in _JUDGED else f"; judged in {' and '.join(_JUDGED)} alone"
             return Prediction(model_digest, model.provenance + judged)
         basis = f"{error.domain}; {model.provenance}"
         return Prediction(model_digest, basis, error.median, error.p90, error.n, error.within_tenth)
 
 
 def _error(options: RunOptions) -> Error | None:
-    """How far the model was off elsewhere; nobody has judged it in another number format than float32."""
+    """How far the model was off elsewhere, in the number formats that somebody has judged it in."""
     model, board = _basis(options)
-    return model.error(board.name, options.threads) if options.precision == FLOAT32 else None
+    return model.error(board.name, options.threads) if options.precision in _JUDGED else None
 
 
 def _basis(options: RunOptions) -> tuple[CoreModel, Target]:

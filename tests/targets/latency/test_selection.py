@@ -78,7 +78,7 @@ def test_a_users_own_target_is_measured_here_if_it_says_that_it_is_here():
         ("edge_tpu_like", {"tracker": "a:1"}, "auto", "auto", "has a use for --tracker; leave --tracker out"),
         ("edge_tpu_like", {"cooldown_s": 1.0}, "auto", "auto", "has a use for --cooldown; leave --cooldown out"),
         ("edge_tpu_like", {"threads": 2}, "auto", "auto", "leave --threads out"),
-        ("rk3399", {"precision": "int4"}, "auto", "auto", "toolchain tvm prepares networks in float32, int8, not"),
+        ("rk3399", {"precision": "int4"}, "auto", "auto", "toolchain tvm prepares networks in float32, float16, int8,"),
         ("edge_tpu_like", {"precision": "int4"}, "auto", "auto", "toolchain zigzag prepares networks in float32, not"),
         ("rk3399", {"cooldown_s": -1.0}, "auto", "auto", "--cooldown must be 0 or more, not -1"),
         ("rk3399", {"threads": 3}, "auto", "auto", "has 2 cores; --threads must be 1 to 2"),
