@@ -82,8 +82,7 @@ def comparison_sentences(comparison: Comparison) -> list[str]:
         lost = [_penalty(other, family, best[other], comparison.speedups[other], label) for other in others]
         if any(lost):
             sentences.append(f"{family}, the best on {name}, takes {'; '.join(filter(None, lost))}.")
-    formats = compare_precisions(comparison.studies, comparison.objectives)
-    if formats is not None:
+    for formats in compare_precisions(comparison.studies, comparison.objectives):
         sentences += precision_sentences(formats, comparison.objectives)
     return sentences
 

@@ -44,13 +44,13 @@ class _Points:
 
 @dataclass(frozen=True)
 class _Group:
-    """One family's networks of one latency source and number format, and their own front; `pale` where the format is
-    that of training, beside another."""
+    """One family's networks of one latency source and number format, and their own front. `strength`: from 0 for the
+    format of training, beside others, to 1."""
 
     family: str
     source: str
     key: str
-    pale: bool
+    strength: float
     label: str
     look: Look
     points: _Points
@@ -85,7 +85,7 @@ def _get_front_info(df: pd.DataFrame, x: str, y: str, families: Iterable[str] | 
     sources = {name: usable(rows, x, y) for name, rows in _parts(df, timed or x).items()}
     sources = {name: rows for name, rows in sources.items() if len(rows)}
     formats = {name: set(rows["precision"]) for name, rows in sources.items()}
-    several = len(set().union(*formats.values())) > 1
+    order = sorted(set().union(*formats.values()), key=lambda form: (form != PLAIN, form))
     mixed = len(sources) > 1
     groups, merged = [], []
     for source, rows in sources.items():
@@ -95,9 +95,9 @@ def _get_front_info(df: pd.DataFrame, x: str, y: str, families: Iterable[str] | 
             own = rows[rows["family"] == family]
             label = safe(family + suffix)
             curves = (_points(own, x, y), _points(front(own, x, y), x, y))
-            pale = several and formats[source] == {PLAIN}
+            strength = max(map(order.index, formats[source])) / (len(order) - 1) if len(order) > 1 else 1.0
             made_by = str(rows["latency_source"].iloc[0])
-            groups.append(_Group(family, made_by, f"{family} {source}", pale, label, looks[family], *curves))
+            groups.append(_Group(family, made_by, f"{family} {source}", strength, label, looks[family], *curves))
         merged.append((f"merged front{suffix}", _points(front(rows, x, y), x, y)))
     title = "" if mixed or not sources else "family"
     if title and timed:
@@ -191,7 +191,7 @@ def _plot_front(info: _FrontInfo) -> go.Figure:
             y=group.front.y,
             mode="lines",
             line={"shape": "hv", "color": group.look.colour, "width": 1.4, "dash": group.look.dash},
-            opacity=0.3 if group.pale else 0.65,
+            opacity=0.3 + 0.35 * group.strength,
             name=group.label,
             legendgroup=group.key,
             hoverinfo="skip",
@@ -202,7 +202,7 @@ def _plot_front(info: _FrontInfo) -> go.Figure:
             y=group.points.y,
             mode="markers",
             marker=group.look.point(group.source),
-            opacity=0.35 if group.pale else 0.85,
+            opacity=0.35 + 0.5 * group.strength,
             name=group.label,
             legendgroup=group.key,
             hovertext=group.points.hover,
@@ -249,7 +249,7 @@ def plot_front(
 
     Rings mark the merged front, whiskers the 95 % intervals of `y` where it has some. Latency sources are never merged:
     each has its own fronts, legend entries and markers (filled: measured, open: predicted, dotted: simulated). Nor are
-    number formats: beside another one float32 is pale.
+    number formats: beside others float32 is pale, and a second of three between.
     `families` fixes which family gets which colour, so that several figures agree; by default the table's own. Rows
     without `x` or `y` are left out. Raises UsageError for an unknown metric or several targets.
     """

@@ -1,4 +1,4 @@
-"""The same networks in two number formats: what one saves at equal accuracy, and which families change places."""
+"""The same networks in several number formats: what one saves at equal accuracy, and which families change places."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from blockfront.analysis.statistics import MIN_NETWORKS, percentile95, present
 PLAIN = "float32"
 
 
-def precision_pair(studies: Mapping[str, pd.DataFrame], objectives: Objectives = OBJECTIVES) -> tuple[str, str] | None:
-    """The names of two studies alike in all but their number format, that in float32 first; None where there are none.
+def precision_pairs(studies: Mapping[str, pd.DataFrame], objectives: Objectives = OBJECTIVES) -> list[tuple[str, str]]:
+    """The names of studies alike in all but their number format, that in float32 with each other one; [] without any.
 
-    Alike means target, toolchain, threads, source and predictor of the latency, data set and recipe.
+    Of several such groups it is the first. Alike means target, toolchain, threads, source and predictor of the latency,
+    data set and recipe.
     """
     alike = [column for column, _ in APART if column != "precision"] + ["threads", "dataset", "recipe_hash"]
     found: dict[tuple[object, ...], dict[str, str]] = {}
@@ -34,8 +35,8 @@ def precision_pair(studies: Mapping[str, pd.DataFrame], objectives: Objectives =
     for names in found.values():
         others = [name for form, name in names.items() if form != PLAIN]
         if PLAIN in names and others:
-            return names[PLAIN], others[0]
-    return None
+            return [(names[PLAIN], other) for other in others]
+    return []
 
 
 @dataclass(frozen=True)
@@ -45,21 +46,19 @@ class TwoPrecisions:
 
     names: tuple[str, str]
     formats: tuple[str, str]
-    together: pd.DataFrame
+    tables: tuple[pd.DataFrame, pd.DataFrame]
     gains: pd.DataFrame
 
 
-def compare_precisions(
-    studies: Mapping[str, pd.DataFrame], objectives: Objectives = OBJECTIVES
-) -> TwoPrecisions | None:
-    """The first two of the studies that `precision_pair` names; None where there are none."""
-    names = precision_pair(studies, objectives)
-    if names is None:
-        return None
-    before, after = (tidy(studies[name]) for name in names)
-    gains = precision_gains(before, after, objectives)
-    form = str(usable(after, objectives.cost)["precision"].iloc[0])
-    return TwoPrecisions(names, (PLAIN, form), pd.concat([before, after], ignore_index=True), gains)
+def compare_precisions(studies: Mapping[str, pd.DataFrame], objectives: Objectives = OBJECTIVES) -> list[TwoPrecisions]:
+    """Each two of the studies that `precision_pairs` names."""
+    found = []
+    for names in precision_pairs(studies, objectives):
+        before, after = tidy(studies[names[0]]), tidy(studies[names[1]])
+        form = str(usable(after, objectives.cost)["precision"].iloc[0])
+        gains = precision_gains(before, after, objectives)
+        found.append(TwoPrecisions(names, (PLAIN, form), (before, after), gains))
+    return found
 
 
 def precision_gains(

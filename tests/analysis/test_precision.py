@@ -1,4 +1,4 @@
-"""Two number formats of the same networks, by hand."""
+"""Number formats of the same networks, by hand."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from blockfront.analysis import compare_targets, comparison_sentences, plot_fron
 from blockfront.analysis.precision import (
     compare_precisions,
     precision_gains,
-    precision_pair,
+    precision_pairs,
     precision_sentences,
 )
 
@@ -42,6 +42,7 @@ def study(precision: str, costs: dict[str, float], loss: float = 0.0, target: st
 
 PLAIN = study("float32", {"conv": 2.0, "vit": 1.5})
 INT8 = study("int8", {"conv": 1.0, "vit": 1.5})
+HALF = study("float16", {"conv": 1.6, "vit": 0.9})
 
 
 def test_a_family_that_takes_half_as_long_gains_two_and_one_that_takes_as_long_nothing():
@@ -63,18 +64,30 @@ def test_accuracy_that_int8_costs_is_paid_in_latency():
 
 def test_only_studies_alike_in_all_but_the_format_are_paired():
     studies = {"a": INT8, "b": PLAIN, "c": study("int8", {"conv": 1.0}, target="other")}
-    assert precision_pair(studies) == ("b", "a")
-    assert precision_pair({"b": PLAIN, "c": studies["c"]}) is None
-    assert precision_pair({"b": PLAIN, "again": PLAIN}) is None
+    assert precision_pairs(studies) == [("b", "a")]
+    assert precision_pairs({**studies, "d": HALF}) == [("b", "a"), ("b", "d")]
+    assert precision_pairs({"b": PLAIN, "c": studies["c"]}) == []
+    assert precision_pairs({"b": PLAIN, "again": PLAIN}) == []
 
 
 def test_the_words_say_who_gains_and_who_changes_places():
-    (gain, moves) = precision_sentences(compare_precisions({"plain": PLAIN, "small": INT8}))
+    (gain, moves) = precision_sentences(*compare_precisions({"plain": PLAIN, "small": INT8}))
     assert "most for conv, by 2.00" in gain
     assert "conv from 2 to 1" in moves
     assert "vit from 1 to 2" in moves
-    (only,) = precision_sentences(compare_precisions({"plain": PLAIN.head(3), "small": INT8}))
+    (only,) = precision_sentences(*compare_precisions({"plain": PLAIN.head(3), "small": INT8}))
     assert "Not enough networks" in only
+
+
+def test_a_third_format_is_drawn_between_the_two_and_compared_with_float32_by_itself():
+    figure = plot_front(pd.concat([PLAIN, INT8, HALF], ignore_index=True))
+    shown = {trace.name: trace.opacity for trace in figure.data if trace.mode == "markers"}
+    ways = [shown[f"conv (measured, {form})"] for form in ("float32", "float16", "int8")]
+    assert ways == sorted(set(ways))
+    page = render_report({"plain": PLAIN, "small": INT8, "half": HALF})
+    assert "float32 and int8 and float16: plain and small and half" in page
+    assert "What float16 saves" in page
+    assert "float16 divides latency by" in page
 
 
 def test_reports_and_comparisons_draw_both_on_one_front():
