@@ -5,24 +5,31 @@ After Bonnaerens, Freiberger and Dambre, "Anchor pruning for object detection" (
 
 from blockfront.anchors.front import Front, Node
 from blockfront.anchors.head_costs import RETINANET, SSD300, HeadCosts
-from blockfront.anchors.pruning import prune_detector
+from blockfront.anchors.memo import Memo
+from blockfront.anchors.pruning import prune_detector, pruned_network, slot_of_rows, slots_of
 from blockfront.anchors.recorded import RecordedBoxes, record_boxes
 from blockfront.anchors.scoring import SlotScores
-from blockfront.anchors.search import Rules, search_anchors
+from blockfront.anchors.search import Found, Price, Rules, search_anchors
 from blockfront.anchors.slots import Removed, Slots
 
 __all__ = [
     "RETINANET",
     "SSD300",
+    "Found",
     "Front",
     "HeadCosts",
+    "Memo",
     "Node",
+    "Price",
     "RecordedBoxes",
     "Removed",
     "Rules",
     "SlotScores",
     "Slots",
     "prune_detector",
+    "pruned_network",
     "record_boxes",
     "search_anchors",
+    "slot_of_rows",
+    "slots_of",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -39,6 +39,13 @@ class RecordedBoxes:
     classes: int
     limits: Limits
     images: tuple[ImageBoxes, ...]
+
+    def halves(self, seed: int = 0) -> tuple[RecordedBoxes, RecordedBoxes]:
+        """The images dealt to two halves by chance: one to search by, and one to say what was found."""
+        order = np.random.default_rng(seed).permutation(len(self.images))
+        parts = (np.sort(order[half::2]) for half in range(2))
+        first, second = (replace(self, images=tuple(self.images[place] for place in part)) for part in parts)
+        return first, second
 
 
 def record_boxes(

@@ -14,6 +14,7 @@ from typer.exceptions import TyperException
 
 import blockfront
 from blockfront.commands import (
+    anchors,
     board,
     calibrate,
     check,
@@ -79,6 +80,7 @@ for _command in (
 app.add_typer(board.app)
 app.add_typer(validate.app)
 app.add_typer(tokens.app)
+app.add_typer(anchors.app)
 
 
 def _show_version(wanted: bool) -> None:

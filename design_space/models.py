@@ -76,7 +76,8 @@ class Model:
     """A network to profile: its name, how to build it, and what it takes.
 
     `network` is its text, if it is one of a space; `source` the line of Python that imports what builds the module as
-    it is trained, and the expression that does, None where a file of tokens decides of it.
+    it is trained, and the expression that does, None where a file of tokens decides of it. `weights` is the file of
+    its weights, where they are not random.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Model:
     signature: Signature
     network: str | None = None
     source: tuple[str, str] | None = None
+    weights: Path | None = None
 
     def whole(self) -> nn.Module:
         """The model built, in evaluation mode, with lazy layers made for its inputs.
@@ -106,14 +108,16 @@ class Model:
 
 
 def find_model(ref: str, size: ImageSize = OWN_SIZE, reduction: Path | None = None) -> Model:
-    """The model `ref` means: a network's text, `file.onnx`, `file.py:factory`, `torchvision:NAME` or a timm name.
+    """The model `ref` means: a network's text, a file of its weights, `file.onnx`, `file.py:factory`,
+    `torchvision:NAME` or a timm name.
 
     A timm name may be written as on the Hub, `timm/NAME` or `hf_hub:timm/NAME`, and have a tag of weights, such as
     `resnet50.a1_in1k`: that network at the size those weights are for. Nothing is downloaded.
 
     What it takes is what `size` asks for and else its own; a module of a factory may say that in an attribute
     `signature`, and 224 pixels stand in for what is nowhere stated. timm's models are built for the channels asked for.
-    Weights are random, which does not change the latency. `reduction` is a file of `bench tokens`, and the model a
+    Weights are random, which does not change the latency, but those of a `file.safetensors` that names its network, as
+    sweeps, `bench take` and `bench anchors apply` write them. `reduction` is a file of `bench tokens`, and the model a
     transformer that it reduces. Raises UsageError for what is none of these, with near names.
     """
     if reduction is not None:
@@ -132,6 +136,8 @@ def find_model(ref: str, size: ImageSize = OWN_SIZE, reduction: Path | None = No
 
         module, signature = load_onnx(Path(ref), size)
         return Model(ref, lambda: module, signature)
+    if (text := _network_of_weights(ref)) is not None:
+        return _from_weights(Path(ref), text, size)
     _check_no_file(ref)
     if "/" in ref:
         return _from_text(ref, size)
@@ -162,6 +168,28 @@ def _from_text(text: str, size: ImageSize) -> Model:
     network = network_of_text(text, size)
     source = ("from blockfront.design_space import Network", f"Network.parse({str(network)!r}).build()")
     return Model(str(network), network.deployed, network.signature, str(network), source)
+
+
+def _network_of_weights(ref: str) -> str | None:
+    """The text of the network that a file of weights names in its header; None for any other reference."""
+    if not ref.lower().endswith(".safetensors"):
+        return None
+    from blockfront.training import weights_facts
+
+    return weights_facts(Path(ref)).get("network")
+
+
+def _from_weights(path: Path, text: str, size: ImageSize) -> Model:
+    from blockfront.training import load_weights
+
+    network = network_of_text(text, size)
+
+    def trained() -> nn.Module:
+        module = network.build()
+        load_weights(module, path)
+        return network.deploying(module)
+
+    return replace(_from_text(text, size), name=str(path), build=trained, weights=path)
 
 
 def network_of_text(text: str, size: ImageSize = OWN_SIZE) -> Network:

@@ -23,7 +23,7 @@ from blockfront.training.pretrained import PRETRAINED, Pretrained, give_weights
 from blockfront.training.recipe import Recipe
 from blockfront.training.recipes import RECIPES, NamedRecipe, choose_recipe
 from blockfront.training.seeding import seeded
-from blockfront.training.weights import load_weights, pack_weights
+from blockfront.training.weights import load_weights, pack_weights, weights_facts
 
 __all__ = [
     "DATASETS",
@@ -47,4 +47,5 @@ __all__ = [
     "score",
     "seeded",
     "train",
+    "weights_facts",
 ]

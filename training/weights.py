@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import safetensors
 import safetensors.torch
 import torch
 from torch import nn
@@ -26,6 +27,17 @@ def pack_weights(module: nn.Module, facts: Mapping[str, Any]) -> bytes:
         name: fact if isinstance(fact, str) else json.dumps(msgspec.to_builtins(fact)) for name, fact in facts.items()
     }
     return safetensors.torch.save(tensors, metadata=texts)
+
+
+def weights_facts(path: Path) -> dict[str, str]:
+    """What a safetensors file's header says of its weights, as texts; raises `UsageError` for a file that is none."""
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}")
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            return dict(file.metadata() or {})
+    except safetensors.SafetensorError as error:
+        raise UsageError(f"{path} cannot be read as safetensors: {first_line(error)}") from error
 
 
 def load_weights(module: nn.Module, path: Path) -> None:

@@ -52,7 +52,7 @@ def take(
     from blockfront.targets import get_processor
 
     found = network_to_take(model, storage, ImageSize.asked(resolution, input_size, channels), space)
-    kept = None if weights else weights_of(found, storage)
+    kept = None if weights else found.weights or weights_of(found, storage)
     chosen = weights or (None if kept is None else str(kept))
     taken = take_network(found, get_processor(target), threads, chosen, output, name, choose_progress(quiet=quiet))
     if json:

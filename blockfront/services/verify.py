@@ -51,9 +51,9 @@ def networks_to_verify(what: str, storage: str, size: ImageSize, space: str | No
             raise UsageError("an input's size is for a single model: the networks of a study have their own")
         return [NetworkToVerify(*row, file=file) for row in _networks(what, storage)]
     (model,) = find_models(what, storage, size)
-    if "/" not in model.name or is_file_reference(model.name):
+    if model.network is None:
         return [NetworkToVerify(model.name, size=size, file=file)]
-    network = Network.parse(model.name)
+    network = Network.parse(model.network)
     return [NetworkToVerify(model.name, network.id, network.family, file=file)]
 
 

@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "blockfront.tasks": {"results"},
     "blockfront.blocks": set(),
     "blockfront.adaptations": {"blocks", "training"},
-    "blockfront.design_space": {"adaptations", "agreement", "blocks", "engines", "tasks", "results"},
+    "blockfront.design_space": {"adaptations", "agreement", "blocks", "engines", "tasks", "training", "results"},
     "blockfront.anchors": {"design_space", "tasks", "results"},
     "blockfront.targets.hardware": set(),
     "blockfront.targets.compiler": {"targets.hardware", "agreement", "integer"},
@@ -53,12 +53,12 @@ MAY_IMPORT = {
     },
     "blockfront.services": {
         *("sweep", "study", "console", "board", "engines", "blocks", "design_space", "targets", "training", "tasks"),
-        *("agreement", "results"),
+        *("agreement", "anchors", "results"),
     },
     "blockfront.validation": {"services", "console", "design_space", "targets", "training", "analysis", "results"},
     "blockfront.commands": {
         *("services", "validation", "sweep", "study", "console", "board", "blocks", "design_space", "targets"),
-        *("training", "tasks", "analysis", "results"),
+        *("anchors", "training", "tasks", "analysis", "results"),
     },
     FRONT: {"commands", "services", "sweep", "study", "console", "targets", "blocks", "analysis"},
 }

@@ -1,0 +1,186 @@
+"""`bench anchors`: the anchors that a trained detector can do without."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from blockfront.commands.options import Debug, Json, Quiet, Storage
+from blockfront.commands.stopping import stoppable
+from blockfront.errors import UsageError
+from blockfront.study.storage import DEFAULT_STORAGE
+
+app = typer.Typer(
+    name="anchors",
+    help="Find the anchors that a trained detector can do without, and write it without them.",
+    no_args_is_help=True,
+)
+
+Weights = Annotated[
+    Path | None, typer.Option(help="File of the whole detector's weights (default: those that a sweep kept).")
+]
+
+
+@app.command()
+def search(
+    detector: Annotated[
+        str,
+        typer.Argument(
+            metavar="NETWORK|CHECKPOINT|STUDY:NUMBER",
+            help="A trained detector: its text or id, a .safetensors file that names it, or a network of a study.",
+        ),
+    ],
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="Images to search on: scenes, coco:PATH or voc:PATH (default: its study's, or scenes)."),
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="File for the front.")] = Path("anchors.json"),
+    weights: Weights = None,
+    cost: Annotated[
+        str, typer.Option(help="What to save: head_macs, boxes, or latency of the head on --target.")
+    ] = "head_macs",
+    drop: Annotated[float, typer.Option(help="AP that may be lost, 0 to 1: 0.02 is two points.")] = 0.02,
+    most: Annotated[
+        int | None,
+        typer.Option(
+            "--most",
+            metavar="N",
+            help="Bring levels down one after the other to N slots each, for detectors with more than they need.",
+        ),
+    ] = None,
+    shortcuts: Annotated[
+        bool,
+        typer.Option(help="Take the first configuration that is better or as good, without looking at its siblings."),
+    ] = True,
+    digits: Annotated[int, typer.Option(help="Decimals that APs are rounded to before they are compared.")] = 3,
+    held_out: Annotated[
+        bool,
+        typer.Option(
+            "--held-out/--same-images",
+            help="Search by one half of the test images and state the front on the other; or all by all, as published.",
+        ),
+    ] = True,
+    target: Annotated[
+        str | None, typer.Option(help="Hardware of --cost latency: a name of `bench targets`, or file.py:name.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads on the target (default: all of its cores).")] = None,
+    runner: Annotated[
+        str, typer.Option(help="How to predict that latency: auto, or a name of `bench runners`.")
+    ] = "auto",
+    device: Annotated[str, typer.Option(help="Where to run the detector: auto, cpu or cuda.")] = "auto",
+    data_dir: Annotated[str | None, typer.Option(help="Folder that holds the files of a named data set.")] = None,
+    storage: Storage = DEFAULT_STORAGE,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Search for configurations with fewer anchors: the front of AP against cost.
+
+    The detector runs once on the test images; a configuration is what is left of its boxes. What is evaluated is kept,
+    so that the same command goes on after an interrupt. `bench anchors apply` writes a row of the front.
+    """
+    from blockfront.anchors import Rules
+    from blockfront.console.progress import choose_progress
+    from blockfront.console.tables import print_json
+    from blockfront.services.anchor_costs import COSTS, HeadLatency, counted_price
+    from blockfront.services.anchors import Aim, search_front, write_front
+    from blockfront.services.trained_detector import find_detector
+    from blockfront.study.export import require_folder
+    from blockfront.targets import Asked, choose, find_hardware
+    from blockfront.training import get_dataset
+
+    if cost not in COSTS:
+        raise UsageError(f"--cost is one of {', '.join(COSTS)}, not {cost!r}")
+    if (cost == "latency") != (target is not None):
+        raise UsageError("--cost latency is of the head on a --target, and the other costs have none")
+    if not 0 <= drop < 1 or digits < 1:
+        raise UsageError("--drop is a share of 1, such as 0.02, and --digits 1 or more")
+    require_folder(output)
+    progress = choose_progress(quiet=quiet)
+    found = find_detector(detector, weights, storage)
+    data = get_dataset(dataset or found.dataset or "scenes", data_dir)
+    step = "shared" if found.network.head.kind == "retina" else "slot"
+    if target is None:
+        price = stated = counted_price(found.network, cost)
+    else:
+        means = choose(Asked(find_hardware(target), threads), runner=runner)
+        if means.notice:
+            progress.note(means.notice)
+        stated = HeadLatency(found.network, means)
+        price = stated.estimated
+
+    def rules(least: float) -> Rules:
+        return Rules(least=least, shortcuts=shortcuts, digits=digits, step=step, most=most, strict=True)
+
+    with stoppable():
+        if isinstance(stated, HeadLatency):
+            stated.prepare(progress)
+        front = search_front(found, data, Aim(cost, price, stated, drop, held_out), rules, device, progress)
+    write_front(front, output)
+    if json:
+        print_json(front)
+    else:
+        _print_front(front, output)
+
+
+def _print_front(front: dict[str, Any], output: Path) -> None:
+    from blockfront.console.tables import print_line, print_table
+
+    latency = ["head ms"] if front["cost"] == "latency" else []
+    print_table(
+        ["row", "AP %", "AP searched %", "head MACs M", "of the head", "boxes", *latency, "slots by level", "front"],
+        [
+            [
+                row["row"],
+                *(f"{100 * row[name]:.1f}" for name in ("ap", "search_ap")),
+                f"{row['head_macs'] / 1e6:.3f}",
+                f"{row['head_share']:.0%}",
+                row["boxes"],
+                *([f"{row['cost']:.4g}"] if latency else []),
+                row["slots"],
+                "yes" if row["front"] else "the whole detector",
+            ]
+            for row in front["rows"]
+        ],
+    )
+    print_line()
+    print_line(
+        f"{front['evaluated']} configurations, searched on {front['searched_on']}; AP on {front['stated_on']} of "
+        f"{front['dataset']}"
+    )
+    if len(front["rows"]) == 1 and not front["rows"][0]["front"]:
+        print_line("no configuration is left that may be: raise --drop, or --most")
+    print_line(f"{output}: bench anchors apply {output} ROW -o smaller.safetensors writes one")
+
+
+@app.command()
+def apply(
+    front: Annotated[Path, typer.Argument(metavar="FRONT", help="File that `bench anchors search` wrote.")],
+    row: Annotated[int, typer.Argument(metavar="ROW", help="Number of a row of it.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File for the weights.")] = Path("smaller.safetensors"),
+    weights: Annotated[
+        Path | None, typer.Option(help="The whole detector's weights (default: where they were in the search).")
+    ] = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Write a detector without the anchors that a row of a front lacks: weights, with the network's text in them.
+
+    `bench profile`, `verify`, `take` and `anchors search` take the file for the network.
+    """
+    from blockfront.console.tables import print_json, print_line
+    from blockfront.services.anchors import apply_row
+    from blockfront.study.export import require_folder
+
+    require_folder(output)
+    applied = apply_row(front, row, weights, output)
+    if json:
+        print_json(applied)
+        return
+    print_line(f"{output}: {applied['network']}")
+    print_line(
+        f"{applied['boxes']} boxes, {applied['head_macs'] / 1e6:.3f} M MACs in the head ({applied['head_share']:.0%}), "
+        f"AP {100 * applied['ap']:.1f} % without training anew"
+    )

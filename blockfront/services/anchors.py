@@ -1,0 +1,187 @@
+"""What `bench anchors` does: search for the anchors that a trained detector can do without, and leave them out."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blockfront.content_store import cache_folder
+from blockfront.digest import digest
+from blockfront.errors import UsageError, why_unreadable
+from blockfront.files import explaining, write_atomically
+from blockfront.services.trained_detector import TrainedDetector
+
+if TYPE_CHECKING:
+    from blockfront.anchors import Price, RecordedBoxes, Removed, Rules
+    from blockfront.console.progress import Progress
+    from blockfront.training import Dataset
+
+_NOTE_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What a search is for: a cost by name, the prices that it goes by and that its front states, and the AP to lose.
+
+    With `held_out` it decides by one half of the test images, and its front is stated on the other.
+    """
+
+    cost: str
+    price: Price
+    stated: Price
+    drop: float
+    held_out: bool = True
+
+
+def search_front(
+    detector: TrainedDetector,
+    dataset: Dataset,
+    aim: Aim,
+    rules: Callable[[float], Rules],
+    device: str,
+    progress: Progress,
+) -> dict[str, Any]:
+    """The front of a detector's configurations: rows by cost, and what they were found on.
+
+    `rules` are made from the least value. What was evaluated before, of the same weights and images, is known.
+    """
+    from blockfront.anchors import Front, Memo, SlotScores, record_boxes, search_anchors, slot_of_rows, slots_of
+    from blockfront.training import fed
+
+    network = detector.network
+    if dataset.task != network.task or dataset.num_classes != network.num_classes:
+        raise UsageError(
+            f"{dataset.ref} has {dataset.num_classes} classes for {dataset.task}, and the network is for "
+            f"{network.num_classes} for {network.task}"
+        )
+    module, slots = detector.build(), slots_of(network)
+    with (
+        fed(module, dataset, resolution=network.resolution, device=device) as feed,
+        progress.stage("detect", 1) as step,
+    ):
+        boxes = record_boxes(module, feed.test(), slot_of_rows(network), slots)
+        step()
+    ours, others = boxes.halves() if aim.held_out else (boxes, boxes)
+    scores = SlotScores(ours)
+    memo = Memo(_memo_path(detector, dataset, boxes, aim.held_out))
+    known = len(memo.known)
+    if known:
+        progress.note(f"{known} configurations are known from before")
+    last = time.monotonic()
+
+    def measure(removed: Removed, parent: Removed) -> tuple[float, ...]:
+        nonlocal last
+        if time.monotonic() - last > _NOTE_SECONDS:
+            last = time.monotonic()
+            progress.note(f"{len(memo.known)} configurations evaluated, now with {len(slots) - len(removed)} slots")
+        return memo.of(removed, lambda: scores(removed, parent))
+
+    whole = measure(frozenset(), frozenset())
+    found = search_anchors(slots, measure, aim.price, rules(whole[0] - aim.drop))
+    front = Front(strict=True)
+    for node in found.front:
+        front.add(replace(node, cost=aim.stated(node.removed)))
+    on_front = {node.removed for node in front}
+    # The whole detector, which need not be on the front, is what the others are compared with.
+    configurations = [frozenset[int](), *(node.removed for node in found.front if node.removed in on_front)]
+    others_scores = SlotScores(others)
+    rows = [
+        _row(detector, removed, memo.known[removed], others_scores(removed), aim.stated(removed), removed in on_front)
+        for removed in dict.fromkeys(configurations)
+    ]
+    return {
+        "network": str(network),
+        "weights": str(detector.weights.resolve()),
+        "weights_hash": _hash(detector.weights),
+        "dataset": dataset.ref,
+        "cost": aim.cost,
+        "searched_on": f"{len(ours.images)} test images",
+        "stated_on": f"the other {len(others.images)} test images" if aim.held_out else "the same images",
+        "candidates": sum(len(image.slots) for image in boxes.images) / len(boxes.images),
+        "evaluated": len(found.evaluated),
+        "rows": [{"row": place, **row} for place, row in enumerate(rows)],
+    }
+
+
+def _row(
+    detector: TrainedDetector,
+    removed: Removed,
+    searched: tuple[float, ...],
+    stated: tuple[float, ...],
+    price: float,
+    front: bool,
+) -> dict[str, Any]:
+    from blockfront.anchors import pruned_network
+
+    smaller, network = pruned_network(detector.network, removed), detector.network
+    return {
+        "ap": stated[0],
+        "ap50": stated[1],
+        "ap75": stated[2],
+        "search_ap": searched[0],
+        "cost": price,
+        "head_macs": smaller.cost.head_macs,
+        "head_share": (smaller.cost.head_macs or 0) / (network.cost.head_macs or 1),
+        "boxes": smaller.boxes,
+        "slots": ".".join(level or "0" for level in smaller.head.slots),
+        "removed": sorted(removed),
+        "front": front,
+        "network": str(smaller),
+    }
+
+
+def _memo_path(detector: TrainedDetector, dataset: Dataset, boxes: RecordedBoxes, held_out: bool) -> Path:
+    parts = detector.network.id, _hash(detector.weights), dataset.ref, dataset.fingerprint, boxes.limits, held_out
+    return cache_folder() / "anchors" / f"{digest(repr(parts), 20)}.jsonl"
+
+
+def _hash(path: Path) -> str:
+    return digest(path.read_bytes(), 20)
+
+
+def write_front(front: dict[str, Any], path: Path) -> None:
+    """Keep a front as JSON."""
+    with explaining(path):
+        write_atomically(path, json.dumps(front, indent=1) + "\n")
+
+
+def apply_row(path: Path, row: int, weights: Path | None, output: Path) -> dict[str, Any]:
+    """Write the weights of the detector that a row of a front's file is, with its network in their header.
+
+    `weights` are those of the whole detector, by default where they were when it was searched. Raises `UsageError` for
+    a file that is no front, a row that it has not, and weights that are none of the detector searched.
+    """
+    from blockfront.anchors import prune_detector
+    from blockfront.design_space import DetectionNetwork, Network
+    from blockfront.training import pack_weights
+
+    front = _read_front(path)
+    if not 0 <= row < len(front["rows"]):
+        raise UsageError(f"{path} has rows 0 to {len(front['rows']) - 1}, and no {row}")
+    network, source = Network.parse(front["network"]), weights or Path(front["weights"])
+    assert isinstance(network, DetectionNetwork)
+    if not source.is_file():
+        raise UsageError(f"the weights that were searched are no longer at {source}; say where with --weights")
+    if _hash(source) != front["weights_hash"]:
+        raise UsageError(f"{source} is not the file that {path} was found with; search again")
+    chosen = front["rows"][row]
+    smaller = prune_detector(network, TrainedDetector(network, source).build(), chosen["removed"])
+    facts = {"network": chosen["network"], "pruned_from": front["network"], "slots_removed": chosen["removed"]}
+    with explaining(output):
+        write_atomically(output, pack_weights(smaller, facts))
+    return {"file": str(output), **chosen}
+
+
+def _read_front(path: Path) -> dict[str, Any]:
+    try:
+        front = json.loads(path.read_text())
+        if not {"network", "weights", "weights_hash", "rows"} <= front.keys():
+            raise ValueError("it has no rows of a search")
+    except (OSError, ValueError, AttributeError) as error:
+        raise UsageError(f"{path} is no file of bench anchors search: {why_unreadable(error)}") from error
+    found: dict[str, Any] = front
+    return found

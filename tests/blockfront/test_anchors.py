@@ -1,0 +1,106 @@
+"""`bench anchors`: from a trained detector to a front, and to the detector without the anchors that went."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from blockfront.anchors import prune_detector
+from blockfront.design_space import Network
+from blockfront.design_space.models import find_model
+from blockfront.training import load_weights, pack_weights, seeded
+from blockfront.training.scenes import write_scenes
+
+BODY = "det_48_d6/stem_k3_s2_c8_nrelu/er_r1_s2_c8/er_r1_s2_c16"
+DETECTOR = f"{BODY}/ssdlite_l2_x8_sab.bf.a"
+
+
+@pytest.fixture
+def trained(tmp_path, monkeypatch):
+    """A folder with a detector's weights and a data set; the detector itself."""
+    monkeypatch.chdir(tmp_path)
+    write_scenes(tmp_path / "few", {"train": 2, "val": 6})
+    with seeded(0):
+        module = Network.parse(DETECTOR).build()
+        for name, parameter in module.named_parameters():
+            if name.startswith("head.own"):
+                torch.nn.init.normal_(parameter, std=0.3)
+    (tmp_path / "det.safetensors").write_bytes(pack_weights(module, {"network": DETECTOR}))
+    return module
+
+
+def search(bench, *options):
+    return bench("anchors", "search", *options, "--dataset", "coco:few", "--device", "cpu", "--quiet")
+
+
+def test_a_front_is_found_and_a_row_of_it_is_a_network_of_its_own(bench, trained, tmp_path):
+    said = search(bench, "det.safetensors", "--drop", "0.5", "--no-shortcuts")
+    assert said.code == 0, said.errors
+    assert "3 test images; AP on the other 3 test images" in said.output
+    front = json.loads((tmp_path / "anchors.json").read_text())
+    whole, *rows = front["rows"]
+    assert (whole["slots"], whole["removed"]) == ("ab.bf.a", [])
+    assert rows
+    assert all(row["front"] and row["head_macs"] < whole["head_macs"] for row in rows)
+    assert [row["search_ap"] for row in rows] == sorted((row["search_ap"] for row in rows), reverse=True)
+
+    said = bench("anchors", "apply", "anchors.json", str(len(rows)), "-o", "small.safetensors")
+    assert said.code == 0, said.errors
+    model, chosen = find_model("small.safetensors"), rows[-1]
+    assert model.network == chosen["network"]
+    assert chosen["network"] in said.output
+    applied = Network.parse(model.network).build()
+    load_weights(applied, tmp_path / "small.safetensors")
+    expected = prune_detector(Network.parse(DETECTOR), trained, chosen["removed"]).state_dict()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in applied.state_dict().items())
+    image = torch.randn(1, 3, 48, 48)
+    with torch.inference_mode():
+        outputs = model.whole()(image)
+        torch.testing.assert_close(outputs["logits"], applied.eval()(image).logits)
+
+    # What was found before is known, and the same.
+    again = search(bench, "det.safetensors", "--drop", "0.5", "--no-shortcuts", "--json")
+    assert json.loads(again.output) == front
+
+
+@pytest.mark.compiles
+def test_the_price_may_be_boxes_or_the_latency_of_the_head(bench, trained, tmp_path):
+    for options in (["boxes"], ["latency", "--target", "rk3399", "--runner", "roofline", "--threads", "1"]):
+        said = search(bench, "det.safetensors", "--drop", "0.5", "--same-images", "--json", "--cost", *options)
+        assert said.code == 0, said.errors
+        front = json.loads(said.output)
+        assert front["stated_on"] == "the same images"
+        costs = [row["cost"] for row in front["rows"] if row["front"]]
+        assert costs == sorted(costs, reverse=True)
+        assert all(row["ap"] == row["search_ap"] for row in front["rows"])
+        if options == ["boxes"]:
+            assert all(row["cost"] == row["boxes"] for row in front["rows"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["search", "bare.safetensors"], "does not say which network it is of"),
+        (["search", "none.safetensors"], "there is no file none.safetensors"),
+        (["search", DETECTOR], "no weights of network"),
+        (["search", "cnn_32_n10/stem_k3_s2_c8_nrelu/ds_r1_k3_s2_c16_nrelu/head"], "is no detector, and has no anchors"),
+        (["search", "det.safetensors", "--cost", "money"], "--cost is one of head_macs, boxes, latency"),
+        (["search", "det.safetensors", "--cost", "latency"], "--cost latency is of the head on a --target"),
+        (["search", "det.safetensors", "--drop", "2"], "--drop is a share of 1"),
+        (["search", "det.safetensors", "--dataset", "digits"], "has 10 classes for classification"),
+        (["apply", "bare.safetensors", "0"], "is no file of bench anchors search"),
+        (["apply", "moved.json", "0"], "are no longer at"),
+        (["apply", "moved.json", "3"], "has rows 0 to 0, and no 3"),
+        (["apply", "moved.json", "0", "--weights", "bare.safetensors"], "is not the file that"),
+    ],
+)
+def test_what_is_no_detector_or_no_front_is_refused_in_a_line(bench, trained, tmp_path, arguments, reason):
+    (tmp_path / "bare.safetensors").write_bytes(pack_weights(trained, {}))
+    moved = {"network": DETECTOR, "weights": "gone.safetensors", "weights_hash": "0", "rows": [{"removed": []}]}
+    (tmp_path / "moved.json").write_text(json.dumps(moved))
+    said = bench("anchors", *arguments)
+    assert said.code == 2
+    assert reason in said.errors
+    assert said.errors.count("\n") == 1
