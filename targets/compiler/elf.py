@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 _SYMTAB, _RELA, _REL, _GROUP = 2, 4, 9, 17
 _ALLOCATED = 2
+_FUNCTION = 2
 _LOCAL, _UNDEFINED = 0, 0
 
 
@@ -49,6 +50,7 @@ class _Symbol:
     name: str
     address: int
     size: int
+    kind: int
     binding: int
     section: int
     raw: bytes
@@ -87,6 +89,15 @@ class ObjectFile:
             if section.flags & _ALLOCATED:
                 found[section.name] = found.get(section.name, 0) + section.size
         return found
+
+    def functions(self) -> Iterator[slice]:
+        """Where in the file each function with a symbol is, and those without that follow it: bodies of loops."""
+        found = [s for s in self._symbols if s.kind == _FUNCTION and s.section != _UNDEFINED]
+        for section in {symbol.section for symbol in found}:
+            offset, size = self._sections[section].offset, self._sections[section].size
+            starts = sorted({symbol.address for symbol in found if symbol.section == section})
+            for start, end in zip(starts, [*starts[1:], size], strict=True):
+                yield slice(offset + start, offset + end)
 
     def undefined(self) -> set[str]:
         """Symbols that others must bring."""
@@ -141,7 +152,7 @@ class ObjectFile:
             raw = self.content[at : at + size]
             fields = self._format.symbol.unpack(raw)
             name, info, _, section, address, length = fields if size == 24 else [fields[i] for i in (0, 3, 4, 5, 1, 2)]
-            found.append(_Symbol(self._text(names + name), address, length, info >> 4, section, raw))
+            found.append(_Symbol(self._text(names + name), address, length, info & 15, info >> 4, section, raw))
         return found
 
     def _text(self, at: int) -> str:

@@ -17,6 +17,7 @@ from blockfront.targets.latency.profiler.caches import Caches
 from blockfront.targets.latency.profiler.counts import Profile
 from blockfront.targets.latency.profiler.emulators import Emulator
 from blockfront.targets.latency.profiler.native import harness, link
+from blockfront.targets.latency.profiler.quick import quick
 from blockfront.targets.latency.profiler.running import run_profiled
 
 # The harness's operations; see native/harness.c.
@@ -35,6 +36,7 @@ class HarnessPlan:
         self._memory = 0
         self._words: list[int] = []
         self._profiles = 0
+        self._addressed = False
 
     @property
     def words(self) -> bytes:
@@ -51,7 +53,8 @@ class HarnessPlan:
         self._memory = max(self._memory, sum(read), sum(written))
 
     def fill(self, offset: int, contents: bytes) -> None:
-        """Write bytes to memory."""
+        """Write bytes to memory, that say where kernels read or write."""
+        self._addressed = True
         words = array("q", contents + bytes(-len(contents) % 8))
         self._words += [_FILL, offset, len(contents), *words]
 
@@ -98,7 +101,7 @@ class HarnessPlan:
             folder = Path(name)
             paths = [folder / f"{i}.o" for i in range(len(objects))]
             for path, code in zip(paths, objects, strict=True):
-                path.write_bytes(code)
+                path.write_bytes(code if self._addressed else quick(emulator.architecture, code))
             table = " ".join(f"QUAD(__tvm_ffi_{symbol})" for symbol in self._symbols)
             script = folder / "kernels.ld"
             script.write_text(f"SECTIONS {{ .kernels : {{ kernels = .; {table} }} }} INSERT AFTER .rodata;\n")

@@ -19,9 +19,11 @@ from blockfront.targets.latency.profiler import (
     emulator_obstacle,
     find_emulator,
     kernels,
+    plan,
     profile_calls,
     profile_kernels,
 )
+from blockfront.targets.latency.profiler.quick import quick
 
 pytestmark = pytest.mark.usefixtures("emulators")
 
@@ -96,6 +98,14 @@ def test_the_sum_of_kernels_is_the_network_run_as_a_whole(program, profiles):
     for name in ("multiply_add", "vector", "load", "store", "load_bytes", "store_bytes", "branch", "integer"):
         assert getattr(alone, name) == getattr(whole, name), name
     assert alone.l1_misses == pytest.approx(whole.l1_misses, rel=0.2)
+
+
+def test_sums_of_integers_in_the_place_of_floats_change_no_count(program, monkeypatch):
+    changed = [quick("aarch64", code) != code for code in program.objects]
+    found = profile_calls(program, get_target("rk3399"))
+    monkeypatch.setattr(plan, "quick", lambda architecture, code: code)
+    assert any(changed)
+    assert found == profile_calls(program, get_target("rk3399"))
 
 
 class Two(nn.Module):

@@ -1,6 +1,9 @@
 """Which vector registers an instruction reads and writes, and whether it is slow; encodings are an assembler's."""
 
+import numpy as np
 import pytest
+
+from blockfront.targets.latency.profiler.quick import hands_on
 
 pytestmark = pytest.mark.compiles
 
@@ -106,3 +109,33 @@ def test_quotients_and_roots_are_slow(decoder, architecture, encoding, text, slo
 )
 def test_products_of_twice_the_width_are_told_from_others(decoder, encoding, text, widens):
     assert decoder("aarch64").effect(encoding).widens == widens, text
+
+
+@pytest.mark.parametrize(
+    ("floats", "integers"),
+    [
+        ("41cc224e", "4194a24e"),  # fmla v1.4s, v2.4s, v2.4s; mla v1.4s, v2.4s, v2.4s
+        ("4118bf4f", "4108bf6f"),  # fmla v1.4s, v2.4s, v31.s[3]; mla v1.4s, v2.4s, v31.s[3]
+    ],
+)
+def test_a_sum_of_integers_is_the_same_to_the_plugin_as_one_of_floats(decoder, floats, integers):
+    decode = decoder("aarch64")
+    assert bytes(decode.effect(floats)) == bytes(decode.effect(integers))
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "found"),
+    [
+        (0x1E260008, "fmov w8, s0", True),
+        (0x9EAE0000, "fmov x0, v0.d[1]", True),
+        (0x0E043C01, "mov w1, v0.s[0]", True),
+        (0x1E212000, "fcmp s0, s1", True),
+        (0x1E380000, "fcvtzs w0, s0", True),
+        (0x1E270100, "fmov s0, w8", False),
+        (0x1E220000, "scvtf s0, w0", False),
+        (0x4EA1B800, "fcvtzs v0.4s, v0.4s", False),
+        (0x4E22CC41, "fmla v1.4s, v2.4s, v2.4s", False),
+    ],
+)
+def test_numbers_that_leave_their_registers_are_seen(code, text, found):
+    assert hands_on(np.array([code], "uint32")) == found
