@@ -1,97 +1,132 @@
 """The table of predicted latencies that comes with the package: timm's networks on every Arm processor.
 
-    python benchmarks/shipped.py --storage shipped.db [--targets rpi5 rk3588] [--models 'mobilenet*'] [--max-gmacs 5]
+    python benchmarks/shipped.py [--targets rpi5 rk3588] [--models 'mobilenet*'] [--max-gmacs 5] [--minutes 60]
 
-Each processor and number of threads is a study of known networks, so the same command goes on where it was stopped, and
-the table is written after each. Processors with the same core and caches stand beside each other: kernels and their
-profiles are kept by what they are, so that each distinct code is compiled, and emulated on distinct caches, once.
+Makes the rows that the table lacks, and those that would come out otherwise today, and writes it after each: the same
+command goes on where it was stopped. Small networks that many ask for come first, then those of few parameters; of the
+processors the first of `--targets`, by default the Raspberry Pis. Kernels and their profiles are kept by what they are,
+so each distinct code is compiled, and emulated on distinct caches, once.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from functools import cache
+from itertools import islice, product
+from pathlib import Path
 
+import torch
 from zoo import macs_on_meta
 
-from blockfront.console.progress import choose_progress
+from blockfront.design_space import Network, known_network, published
 from blockfront.design_space.listing import expand
-from blockfront.errors import UsageError
-from blockfront.results.trial import read_parts
-from blockfront.study.storage import open_study, opened, own_studies
-from blockfront.study.trials import network_trials
-from blockfront.sweep.request import Request, SweepPlan, resolve
-from blockfront.sweep.run import run_sweep
-from blockfront.sweep.shipped import made_by, shipped_row, write_table
-from blockfront.targets import HARDWARE, Processor, find_hardware
+from blockfront.design_space.models import find_model
+from blockfront.errors import RunError, UsageError
+from blockfront.results.trial import write_part
+from blockfront.study.journal import facts_of
+from blockfront.sweep.shipped import KnownLatency, made_by, read_table, write_table
+from blockfront.sweep.stages import Job, profile_network
+from blockfront.targets import HARDWARE, Asked, Means, Processor, choose, find_hardware
+
+FIRST = ("rpi5", "rpi4")
+POPULAR = expand(["@" + str(Path(__file__).with_name("popular.txt"))])
+BLOCK = 64
+"""So many networks on each processor in turn."""
 
 
-def arm_processors() -> list[Processor]:
-    """Arm's of the catalogue, those of the same core and caches beside each other."""
+def arm_processors() -> list[str]:
+    """Arm's of the catalogue: the `FIRST`, then those of the same core and caches beside each other."""
     found = [HARDWARE[name] for name in HARDWARE]
     arm = [one for one in found if isinstance(one, Processor) and one.architecture == "aarch64"]
-    return sorted(arm, key=lambda one: (str(one.tvm_target["mcpu"]), one.l2_bytes, one.l3_bytes, one.name))
+    arm.sort(key=lambda one: (str(one.tvm_target["mcpu"]), one.l2_bytes, one.l3_bytes, one.name))
+    return [*FIRST, *(one.name for one in arm if one.name not in FIRST)]
 
 
-def networks_within(patterns: list[str], max_gmacs: float) -> Iterator[str]:
-    """Names of the models that fit the patterns and take at most so many MACs; one that torch cannot count is said."""
-    for name in expand(patterns):
-        macs = macs_on_meta(name)
-        if macs is None:
-            print(f"left out: {name} does not run on torch's meta device", flush=True)
-        elif macs <= max_gmacs * 1e9:
-            yield name
+def means_for(targets: list[str]) -> Iterator[Means]:
+    """All cores of each target, then one; a target without a model of its core is said."""
+    for threads in (None, 1):
+        for name in targets:
+            try:
+                means = choose(Asked(find_hardware(name), threads), runner="emulated")
+            except UsageError as error:
+                print(f"left out: {error}", flush=True)
+                continue
+            if threads is None or means.options.target.cores > 1:
+                yield means
+
+
+def names_in_order(patterns: list[str]) -> Iterator[str]:
+    """Names that fit the patterns: what is `POPULAR`, then what has few parameters."""
+    params = _params()
+    names = sorted(expand(patterns), key=lambda name: params.get(name, float("inf")))
+    return iter(sorted(names, key=lambda name: POPULAR.index(name) if name in POPULAR else len(POPULAR)))
+
+
+@cache
+def network_of(name: str) -> tuple[Network, int | None]:
+    """A network, and its MACs; None of one that does not run, which is said."""
+    network = known_network(name)
+    return network, macs_on_meta(find_model(name)) or _macs(network)
+
+
+def _macs(network: Network) -> int | None:
+    """Of a network that does not run on torch's meta device; what does not run at all is said."""
+    try:
+        return network.cost_of(network.deployed()).macs
+    except Exception as error:
+        print(f"left out: {network} does not run: {error}", flush=True)
+        return None
+
+
+def _params() -> dict[str, float]:
+    """Millions of parameters by architecture, as far as timm's results say."""
+    with (Path(published.__file__).with_name("timm_imagenet.csv")).open(encoding="utf-8", newline="") as lines:
+        return {
+            row["model"].partition(".")[0]: float(row["param_count"].replace(",", "")) for row in csv.DictReader(lines)
+        }
+
+
+def make(network: Network, means: Means, maker: str) -> KnownLatency:
+    """The row of a network. Raises RunError for one that does not compile."""
+    facts = write_part(facts_of(network))
+    parts = profile_network(Job(facts["id"], facts["text"], 0, 1), means)
+    return KnownLatency.of(facts, str(network.signature), parts["cost"], parts["latency"], maker)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--storage", default="shipped.db")
-    parser.add_argument("--targets", nargs="*", default=[one.name for one in arm_processors()])
+    parser.add_argument("--targets", nargs="*", default=arm_processors())
     parser.add_argument("--models", nargs="*", default=["*"])
     parser.add_argument("--max-gmacs", type=float, default=5)
-    parser.add_argument("--workers", type=int)
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no row after so many")
     asked = parser.parse_args()
-    names = tuple(networks_within(asked.models, asked.max_gmacs))
-    print(f"{len(names)} networks, {len(asked.targets)} processors", flush=True)
-    for target in asked.targets:
-        cores = find_hardware(target).check_threads(None)
-        for threads in sorted({1, cores or 1}):
-            start = time.monotonic()
-            try:
-                plan = _plan(asked, names, target, threads)
-            except UsageError as error:
-                print(f"left out: {error}", flush=True)
+    torch.set_num_threads(1)
+    end = time.monotonic() + 60 * asked.minutes
+    rows = {(row.network_id, row.target, row.threads): row for row in read_table()}
+    names = names_in_order(asked.models)
+    everywhere = [(means, str(made_by(means))) for means in means_for(asked.targets)]
+    while block := list(islice(names, BLOCK)):
+        for (means, maker), name in product(everywhere, block):
+            key = (known_network(name).id, means.options.target.name, means.options.threads)
+            if key in rows and rows[key].made_by == maker:
                 continue
-            done = run_sweep(plan, choose_progress(quiet=False), table=None)
-            print(f"{plan.study}: {done.worked_on} networks in {time.monotonic() - start:.0f} s", flush=True)
-            write_table(list(_rows(asked.storage)))
-
-
-def _plan(asked: argparse.Namespace, names: tuple[str, ...], target: str, threads: int) -> SweepPlan:
-    """Its study is named for what makes the latencies, so that none of older rules is in it."""
-    request = Request(
-        models=names,
-        target=target,
-        threads=threads,
-        runner="emulated",
-        train=False,
-        storage=asked.storage,
-        workers=asked.workers,
-    )
-    maker = made_by(resolve(request).means)
-    return resolve(replace(request, study=f"{target}-t{threads}-{maker}"))
-
-
-def _rows(storage: str) -> Iterator[dict[str, object]]:
-    """The rows of every finished network of the storage, whatever made them: what is stale is never quoted."""
-    with opened(storage) as found:
-        for name in own_studies(found):
-            for trial in network_trials(open_study(found, name)):
-                parts = read_parts(trial.user_attrs, "cost", "latency") if trial.state.name == "COMPLETE" else {}
-                if parts:
-                    yield shipped_row(trial.user_attrs["network"], **parts, maker=name.rpartition("-")[2])
+            if time.monotonic() > end:
+                return
+            start = time.process_time()
+            network, macs = network_of(name)
+            if macs is None or macs > asked.max_gmacs * 1e9:
+                continue
+            try:
+                rows[key] = make(network, means, maker)
+            except RunError as error:
+                print(f"failed: {network} on {key[1]}, {key[2]} threads: {error}", flush=True)
+                continue
+            write_table(rows.values())
+            spent = time.process_time() - start
+            print(f"{network} {key[1]} {key[2]}: {rows[key].latency_ms:.4g} ms, {spent:.1f} s here", flush=True)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -33,13 +34,16 @@ if TYPE_CHECKING:
 
 def rank(
     models: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
-            metavar="MODEL...",
+            metavar="[MODEL]...",
             help="timm names or patterns ('mobilenet*'), torchvision:NAME, file.py:factory, networks' texts, "
             "and lists of them: @FILE or FILE.txt.",
         ),
-    ],
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All whose latency comes with the package: their front, in seconds.")
+    ] = False,
     target: Annotated[str, typer.Option(help="Hardware: a name of `bench targets`, or file.py:name.")] = "host",
     within: Annotated[str | None, typer.Option(metavar="TIME", help="Budget of latency, such as 33ms or 0.5s.")] = None,
     fps: Annotated[float | None, typer.Option(help="The same as images a second.")] = None,
@@ -78,7 +82,7 @@ def rank(
     from blockfront.console.progress import choose_progress
     from blockfront.errors import UsageError
     from blockfront.services.accuracy import Accuracies
-    from blockfront.services.rank import budget_ms, rank_networks
+    from blockfront.services.rank import budget_ms, models_of_table, rank_networks
     from blockfront.sweep.request import Request, resolve
 
     if top < 0:
@@ -86,34 +90,37 @@ def rank(
     budget = budget_ms(within, fps)
     accuracies = Accuracies(accuracy)
     progress = choose_progress(quiet=quiet)
-    plan = resolve(
-        Request(
-            models=tuple(models),
-            input=input_size,
-            target=target,
-            train=False,
-            toolchain=toolchain,
-            precision=precision,
-            runner=runner,
-            tracker=tracker,
-            threads=threads,
-            cooldown=cooldown,
-            tuned=tuned,
-            database=database,
-            workers=workers,
-            scheduler=scheduler,
-            storage=storage,
-            study=study,
-            profile_minutes=profile_minutes,
-        )
+    request = Request(
+        models=tuple(models or ()),
+        input=input_size,
+        target=target,
+        train=False,
+        toolchain=toolchain,
+        precision=precision,
+        runner=runner,
+        tracker=tracker,
+        threads=threads,
+        cooldown=cooldown,
+        tuned=tuned,
+        database=database,
+        workers=workers,
+        scheduler=scheduler,
+        storage=storage,
+        study=study,
+        profile_minutes=profile_minutes,
     )
+    if everything:
+        request = replace(request, models=(*request.models, *models_of_table(request)))
+    elif not models:
+        raise UsageError("name at least one model, such as mobilenetv3_small_100 or 'mobilenet*', or give --all")
+    plan = resolve(request)
     with stoppable():
         ranked = rank_networks(plan, accuracies, progress, debug=debug)
     choice = choose_network(ranked.frame, float("inf") if budget is None else budget)
     if json:
         _print_document(plan, ranked, choice, budget)
     else:
-        _print(plan, ranked, choice, budget, top)
+        _print(plan, ranked, choice, budget, top, front_alone=everything)
     require_success(ranked.frame)
 
 
@@ -121,14 +128,14 @@ def _in_order(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.sort_values(["top1", "latency_ms"], ascending=[False, True], na_position="last")
 
 
-def _print(plan: SweepPlan, ranked: Ranked, choice: Choice, budget: float | None, top: int) -> None:
-    from blockfront.analysis import answer_lines, tidy
+def _print(plan: SweepPlan, ranked: Ranked, choice: Choice, budget: float | None, top: int, front_alone: bool) -> None:
+    from blockfront.analysis import answer_lines, front, tidy
     from blockfront.console import tables
     from blockfront.results.table import network_name
     from blockfront.study.storage import hide_password
 
     frame = tidy(ranked.frame)
-    complete = _in_order(frame[frame["state"] == "complete"])
+    complete = front(frame) if front_alone and choice.by_value else _in_order(frame[frame["state"] == "complete"])
     if len(complete):
         for line in answer_lines(choice, frame, budget):
             tables.print_line(line)
@@ -137,6 +144,8 @@ def _print(plan: SweepPlan, ranked: Ranked, choice: Choice, budget: float | None
         tables.print_table(list(rows[0]) if rows else [], [list(row.values()) for row in rows])
         if len(complete) > len(rows):
             tables.print_line(f"and {len(complete) - len(rows)} more: --top {len(complete)}")
+        if front_alone and choice.by_value:
+            tables.print_line("The front: each of the others is no faster and no more accurate than one of these.")
     for line in ranked.notes:
         tables.print_line(line)
     for _, row in frame[frame["state"] == "failed"].iterrows():

@@ -11,13 +11,17 @@ from blockfront.services.accuracy import PUBLISHED, Accuracies
 from blockfront.study.reading import give_accuracies
 from blockfront.study.storage import load, open_study, opened
 from blockfront.study.trials import network_trials
+from blockfront.sweep.request import means_of
 from blockfront.sweep.run import run_sweep
+from blockfront.sweep.shipped import TABLE, valid_rows
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
 
     from blockfront.console.progress import Progress
-    from blockfront.sweep.request import SweepPlan
+    from blockfront.sweep.request import Request, SweepPlan
 
 _MILLISECONDS = {"us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3}
 
@@ -39,6 +43,25 @@ def budget_ms(within: str | None, fps: float | None) -> float | None:
     if match is None or float(match[1]) == 0:
         raise UsageError(f"--within {within!r} is no budget: give a time with its unit, like 33ms or 0.5s")
     return float(match[1]) * _MILLISECONDS[match[2]]
+
+
+def models_of_table(request: Request, table: Path = TABLE) -> tuple[str, ...]:
+    """Texts of the networks whose latencies come with the package, for what is asked of hardware, as they would come
+    out today.
+
+    Raises UsageError where there are none, and for an input: they have their own.
+    """
+    if request.input is not None:
+        raise UsageError("--all takes networks at the sizes that their weights are for: leave --input out")
+    means = means_of(request)
+    rows = valid_rows(means, table, "network")
+    if not rows:
+        threads = means.options.threads
+        raise UsageError(
+            f"no latencies for {means.options.target.name}{'' if threads is None else f' on {threads} threads'} come "
+            "with this version, or they would come out otherwise today: name models, such as 'mobilenet*'"
+        )
+    return tuple(row["network"] for row in rows)
 
 
 @dataclass(frozen=True)
@@ -63,7 +86,8 @@ def rank_networks(plan: SweepPlan, accuracies: Accuracies, progress: Progress, *
         notes = (f"accuracies are those of float32, not of {precision}", *notes)
     done = run_sweep(plan, progress, debug=debug)
     if done.quoted:
-        notes = (f"{done.quoted} of these latencies were predicted before, by the same rules and models", *notes)
+        quoted = f"{done.quoted} of these latencies come with the package, made by the same rules and models"
+        notes = (f"{quoted}; {done.worked_on} made here now", *notes)
     _give(plan, accuracies)
     frame = load(plan.study, plan.request.storage).set_index("network_id", drop=False)
     return Ranked(frame.loc[[network.id for network in asked]].reset_index(drop=True), notes)

@@ -155,23 +155,15 @@ def make_request(**options: Any) -> Request:
 
 def resolve(request: Request) -> SweepPlan:
     """Check a request; raises UsageError, naming what to correct, for the first thing wrong in it."""
-    from blockfront.targets import Asked, choose, find_hardware
-    from blockfront.targets.tuning.database import find_traces, traces_hash
+    from blockfront.targets.tuning.database import traces_hash
     from blockfront.tasks import TASKS
 
     _check_numbers(request)
     SAMPLERS[request.sampler]
     storage_exists(request.storage)
-    asked = Asked(
-        find_hardware(request.target),
-        request.threads,
-        request.precision,
-        request.tracker,
-        request.cooldown,
-        find_traces(request.tuned, request.database),
-    )
-    means = choose(asked, request.toolchain, request.runner)
-    target, options = asked.hardware, means.options
+    means = means_of(request)
+    options = means.options
+    target = options.target
     # Last, because it may fetch data.
     dataset, recipe = choose_training(request)
     space, notes = choose_space(request, dataset)
@@ -215,6 +207,22 @@ def resolve(request: Request) -> SweepPlan:
         devices=means.measures.devices(options) if means.measures else 1,
         notes=notes,
     )
+
+
+def means_of(request: Request) -> Means:
+    """Who gives the latencies that are asked for. Raises UsageError as `choose` does."""
+    from blockfront.targets import Asked, choose, find_hardware
+    from blockfront.targets.tuning.database import find_traces
+
+    asked = Asked(
+        find_hardware(request.target),
+        request.threads,
+        request.precision,
+        request.tracker,
+        request.cooldown,
+        find_traces(request.tuned, request.database),
+    )
+    return choose(asked, request.toolchain, request.runner)
 
 
 def _study_name(space: str, target: str, form: str, request: Request) -> str:

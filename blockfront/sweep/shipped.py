@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -15,14 +15,18 @@ from blockfront.digest import digest
 from blockfront.files import fill_atomically
 from blockfront.results import Cost, Latency
 from blockfront.results.trial import write_part
+from blockfront.sweep.sources import plain_source
 
 if TYPE_CHECKING:
     from blockfront.study.journal import Entry, Journal
     from blockfront.targets import Means
 
 TABLE = Path(__file__).with_name("known_latencies.parquet")
-"""Rows of (network_id, network, target, threads, latency_ms, macs, made_by, parts), made by benchmarks/shipped.py."""
-_SOURCES = ("compiler", "latency/profiler", "latency/prediction")
+"""Rows of `KnownLatency`, made by benchmarks/shipped.py."""
+_FOLDERS = ("compiler", "latency/profiler", "latency/prediction")
+_FILES = ("latency/meters/emulated.py", "latency/meters/predicting.py", "hardware/machine.py", "hardware/integer.py")
+_OTHERS = ("compiler/gpu.py", "compiler/cuda_compiler.py", "compiler/traces.py")
+"""What makes code for GPUs, and what tuned kernels alone ask."""
 
 
 class _Parts(msgspec.Struct, frozen=True):
@@ -32,23 +36,68 @@ class _Parts(msgspec.Struct, frozen=True):
     latency: Latency
 
 
+@dataclass(frozen=True)
+class KnownLatency:
+    """A latency of the table: `latency_ms`, which lies between `low_ms` and `high_ms` nine times in ten.
+
+    `network` is its text; `parts` are cost and latency as a trial keeps them, without the latency's kernels; `made_by`
+    is what `made_by` gave.
+    """
+
+    network_id: str
+    network: str
+    input: str
+    target: str
+    threads: int
+    source: str
+    latency_ms: float
+    low_ms: float | None
+    high_ms: float | None
+    macs: int
+    params: int
+    made_by: str
+    parts: str
+
+    @classmethod
+    def of(cls, network: Mapping[str, Any], size: str, cost: Cost, latency: Latency, maker: str) -> KnownLatency:
+        """The row of a network as a trial keeps it, with its input."""
+        assert latency.threads is not None
+        latency = replace(latency, kernels=(), conditions={"from": "a table that was made before"})
+        low, high = (latency.prediction and latency.prediction.interval_ms) or (None, None)
+        return cls(
+            network_id=network["id"],
+            network=network["text"],
+            input=size,
+            target=latency.target,
+            threads=latency.threads,
+            source=latency.source,
+            latency_ms=latency.median_ms,
+            low_ms=low,
+            high_ms=high,
+            macs=cost.macs,
+            params=cost.params,
+            made_by=maker,
+            parts=msgspec.json.encode(write_part(_Parts(cost, latency))).decode(),
+        )
+
+
 def made_by(means: Means) -> str | None:
     """A hash of all that a prediction follows from but its network; None of what is not predicted from code, untuned.
 
-    It covers the sources that compile, emulate and predict, the versions of TVM, torch (without its last part) and
-    timm, the model of the core, the figures of the target, threads and number format.
+    It covers what the sources say that compile, emulate and predict, the versions of TVM, torch (without its last part)
+    and timm, the model of the core and its errors, the figures of the target, threads and number format.
     """
     options, prediction = means.options, means.prediction
     if means.meter.name != "emulated" or prediction is None or options.tuned is not None:
         return None
     figures = {name: value for name, value in options.target.definition().items() if name != "sources"}
-    parts = [_sources(), prediction.model, figures, options.threads, options.precision]
+    parts = [_sources(options.target.architecture), prediction, figures, options.threads, options.precision]
     return digest(msgspec.json.encode(parts, order="deterministic"), 16)
 
 
 def quote_latencies(means: Means, journal: Journal, entries: Sequence[Entry], table: Path = TABLE) -> list[Entry]:
     """Record the table's latencies of the entries that lack one and tell their trials; gives all other entries."""
-    rows = _rows(table, made_by(means))
+    rows = {row["network_id"]: row["parts"] for row in valid_rows(means, table, "network_id", "parts")}
     left = []
     for entry in entries:
         parts = rows.get(str(entry.network.id)) if entry.result.latency is None else None
@@ -61,51 +110,42 @@ def quote_latencies(means: Means, journal: Journal, entries: Sequence[Entry], ta
     return left
 
 
-def shipped_row(network: Mapping[str, Any], cost: Cost, latency: Latency, maker: str) -> dict[str, Any]:
-    """A row of the table: of a network as a trial keeps it, without the latency's kernels."""
-    latency = replace(latency, kernels=(), conditions={"from": "a table that was made before"})
-    return {
-        "network_id": network["id"],
-        "network": network["text"],
-        "target": latency.target,
-        "threads": latency.threads,
-        "latency_ms": latency.median_ms,
-        "macs": cost.macs,
-        "made_by": maker,
-        "parts": msgspec.json.encode(write_part(_Parts(cost, latency))).decode(),
-    }
+def valid_rows(means: Means, table: Path = TABLE, *columns: str) -> list[dict[str, Any]]:
+    """The table's rows for these means that would come out the same today; all columns, or those named."""
+    maker = made_by(means)
+    if maker is None or not table.is_file():
+        return []
+    from pyarrow import parquet
+
+    return parquet.read_table(table, columns=list(columns) or None, filters=[("made_by", "==", maker)]).to_pylist()
 
 
-def write_table(rows: Sequence[Mapping[str, Any]], table: Path = TABLE) -> None:
+def read_table(table: Path = TABLE) -> list[KnownLatency]:
+    """All rows, whatever made them; none of a table that is not there."""
+    from pyarrow import parquet
+
+    return msgspec.convert(parquet.read_table(table).to_pylist(), list[KnownLatency]) if table.is_file() else []
+
+
+def write_table(rows: Iterable[KnownLatency], table: Path = TABLE) -> None:
     """Write the table anew."""
     import pyarrow
     from pyarrow import parquet
 
-    content = pyarrow.Table.from_pylist(list(rows))
+    content = pyarrow.Table.from_pylist([write_part(row) for row in rows])
     fill_atomically(table, lambda path: parquet.write_table(content, path, compression="zstd"))
 
 
-def _rows(table: Path, maker: str | None) -> dict[str, str]:
-    """Network id to the parts of its row, of the rows that would come out the same today."""
-    if maker is None or not table.is_file():
-        return {}
-    from pyarrow import parquet
-
-    found = parquet.read_table(table, columns=["network_id", "parts"], filters=[("made_by", "==", maker)])
-    return dict(zip(found["network_id"].to_pylist(), found["parts"].to_pylist(), strict=True))
-
-
 @cache
-def _sources() -> str:
-    """A hash of the sources and of the versions of packages that make a prediction."""
+def _sources(architecture: str) -> str:
+    """A hash of what the sources say, and of the versions of packages, that make a prediction."""
     from blockfront import blocks, targets
+    from blockfront.targets.latency.profiler.native import harness_version, plugin_version
 
     folder = Path(targets.__file__).parent
-    files = [path for part in _SOURCES for path in sorted((folder / part).rglob("*")) if path.suffix in _KINDS]
-    files += [folder / "latency/meters/emulated.py", Path(blocks.__file__).with_name("deployment.py")]
+    files = {path for part in _FOLDERS for path in (folder / part).rglob("*.py")} - {folder / name for name in _OTHERS}
+    files |= {folder / name for name in _FILES} | {Path(blocks.__file__).with_name("deployment.py")}
     torch = version("torch").rpartition(".")[0]
-    versions = [torch, *(version(name) for name in ("apache-tvm", "timm"))]
-    return digest("".join([*versions, *(digest(path.read_bytes()) for path in files)]))
-
-
-_KINDS = (".py", ".c", ".h", ".json")
+    made_with = [torch, *(version(name) for name in ("apache-tvm", "timm"))]
+    made_with += [plugin_version(architecture), harness_version()]
+    return digest("\n".join([*made_with, *(plain_source(path.read_text("utf-8")) for path in sorted(files))]))
