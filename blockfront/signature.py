@@ -48,8 +48,9 @@ class Signature:
     """What a module takes, in the order it takes it, and the tolerances of what it gives.
 
     What a module gives is found by running it; see `leaves`. `tolerances` are by the names of outputs: what each may be
-    off by, as a share of its largest value. Where it has none, floating-point numbers may be off by a multiple of what
-    float32 costs torch (docs/method.md), and all others must be equal.
+    off by, as a share of its largest value, or of whole numbers the share which may be others. Where it has none,
+    floating-point numbers may be off by a multiple of what float32 costs torch (docs/method.md), and all others must be
+    equal.
 
     >>> str(Signature.image(224, 320, channels=1))
     '1x224x320'

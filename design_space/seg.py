@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from torch import nn
@@ -16,7 +17,11 @@ from blockfront.design_space.spec import StageSpec, Stem
 from blockfront.design_space.text import format_segments, format_start, parse_body, parse_start
 from blockfront.errors import UsageError
 from blockfront.results.cost import Cost
+from blockfront.signature import BARE, Signature
 from blockfront.tasks import SEGMENTATION
+
+TIED = 0.01
+"""Of the labels, how many may be others than torch's: where two classes are as likely but for rounding."""
 
 
 @dataclass(frozen=True)
@@ -48,17 +53,21 @@ class SegmentationNetwork(ImageNetwork):
     @property
     def answer(self) -> str:
         """What a target gives of an image: logits or labels, and of how many pixels."""
-        labels = self.decoder.answer == "labels"
-        side = (
-            backbone_cost(self.resolution, self.stem, self.stages)[1][-self.decoder.stages]
-            if labels
-            else self.resolution
-        )
+        side = self._backbone[1][-self.decoder.stages] if self.decoder.answer == "labels" else self.resolution
         return f"{self.decoder.answer} {side} × {side}"
 
     @property
+    def signature(self) -> Signature:
+        image = super().signature
+        return replace(image, tolerances={BARE: TIED}) if self.decoder.answer == "labels" else image
+
+    @cached_property
+    def _backbone(self) -> tuple[Cost, tuple[int, ...]]:
+        return backbone_cost(self.resolution, self.stem, self.stages)
+
+    @property
     def layers_cost(self) -> Cost:
-        backbone, sides = backbone_cost(self.resolution, self.stem, self.stages)
+        backbone, sides = self._backbone
         attached = self.decoder.stages
         widths = tuple(stage.width for stage in self.stages[-attached:])
         return backbone + head_cost(build_decoder, self.decoder, widths, sides[-attached:], self.num_classes)

@@ -36,8 +36,9 @@ _OTHERS = 4
 class OutputError:
     """How far an output is from torch's: max|y - y_torch|, and that over max|y_torch|, which may be `tolerance`.
 
-    `torch` is how far torch's own output in the number format `rounded_to` is from y_torch, which is in float64 where a
-    module runs so; None where there is nothing to compare it with.
+    Of whole numbers and booleans `relative` is the share of them that are others: labels have no distance. `torch` is
+    how far torch's own output in the number format `rounded_to` is from y_torch, which is in float64 where a module runs
+    so; None where there is nothing to compare it with.
     """
 
     name: str
@@ -82,8 +83,10 @@ class Output:
             raise ValueError(
                 f"output {self.name} is {computed.shape} of {computed.dtype}, torch's is {self.shape} of {self.dtype}"
             )
-        errors = compare(computed, self.array)
-        return OutputError(self.name, *errors, self.tolerance, self.torch_error, self.rounded_to)
+        absolute, relative = compare(computed, self.array)
+        if self.dtype not in FLOATS:
+            relative = float((computed != self.array).mean()) if computed.size else 0.0
+        return OutputError(self.name, absolute, relative, self.tolerance, self.torch_error, self.rounded_to)
 
 
 def tensors(returned: Any) -> dict[str, torch.Tensor]:

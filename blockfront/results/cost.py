@@ -11,7 +11,7 @@ class Cost:
 
     `macs`: multiply-accumulates, half of torch's FLOPs; `params`: elements of all parameters;
     `activations`: output elements of all convolutions and linear layers (Radosavovic et al. 2020,
-    arXiv:2003.13678). `head_macs` are those of the MACs that lie behind a detector's backbone, None of what is none.
+    arXiv:2003.13678). `head_macs` are those of the MACs that lie behind a backbone, None of what has no such part.
     """
 
     macs: int

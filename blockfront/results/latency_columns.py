@@ -193,7 +193,7 @@ LATENCY_COLUMNS = (
         "max_rel_error",
         "real",
         "",
-        "max_abs_error over torch's largest absolute output",
+        "max_abs_error over torch's largest absolute output; of whole numbers the share that differ",
         path("latency.max_rel_error"),
     ),
     Column(

@@ -15,7 +15,7 @@ class NetworkFacts:
     """Which network it is: its id and the text that builds it again, None of a model that has no text.
 
     `resolution` is None where the input is no square image. `adaptation` names what data decide after its training,
-    and `boxes` is how many anchors a detector has.
+    `boxes` is how many anchors a detector has, and `answer` what a segmenter gives of an image, and of how many pixels.
     """
 
     id: str | None
@@ -24,6 +24,7 @@ class NetworkFacts:
     resolution: int | None
     adaptation: str | None = None
     boxes: int | None = None
+    answer: str | None = None
 
 
 @dataclass(frozen=True)

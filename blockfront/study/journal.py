@@ -200,8 +200,10 @@ class Journal:
 def facts_of(network: Network) -> NetworkFacts:
     """A network as a trial keeps it."""
     adaptation = None if network.adaptation is None else network.adaptation.name
-    boxes = getattr(network, "boxes", None)
-    return NetworkFacts(network.id, str(network), network.family, network.signature.resolution, adaptation, boxes)
+    own = {name: getattr(network, name, None) for name in ("boxes", "answer")}
+    return NetworkFacts(
+        network.id, str(network), network.family, network.signature.resolution, adaptation=adaptation, **own
+    )
 
 
 def taken(study: Study) -> dict[str, int]:

@@ -46,7 +46,7 @@ def check_quantize(method: str, precision: str, dataset: Dataset | None) -> str 
         raise UsageError(f"--quantize {QAT} is for --precision int8, and these networks are {precision}")
     if method == QAT and dataset is None:
         raise UsageError(f"--quantize {QAT} trains for an epoch more, and there is no training; leave it out")
-    if method == QAT and dataset is not None and TASKS[dataset.task].places:
+    if method == QAT and dataset is not None and TASKS[dataset.task].places == "boxes":
         raise UsageError("detectors become int8 by ranges alone; take --quantize ptq")
     return method if precision == INT8 and dataset else None
 
@@ -101,8 +101,8 @@ def quantize_trained(
     start = time.perf_counter()
     (training,) = parts["trainings"]
     plain, observer = deploy(module), next(iter(OBSERVERS))
-    places = TASKS[network.task].places
-    recorded = AnchorsApart(plain).eval() if places else plain
+    boxes = TASKS[network.task].places == "boxes"
+    recorded = AnchorsApart(plain).eval() if boxes else plain
     with fed(plain, dataset, **{**where, "device": "cpu"}) as feed:
         images = [batch for batch, _ in feed.training(_BATCH, CALIBRATION_IMAGES)]
         batches = [(batch,) for batch in images]

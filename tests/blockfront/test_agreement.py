@@ -1,5 +1,7 @@
 """How far outputs may be from torch's: each by its own scale and tolerance, whatever the others are."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -76,6 +78,11 @@ def test_whole_numbers_must_be_equal():
     assert compare_all([output], [other])[0].agrees
     other.flat[0] += 1
     assert not compare_all([output], [other])[0].agrees
+    labels = replace(output, tolerance=1 / other.size)
+    assert compare_all([labels], [other])[0].relative == 1 / other.size
+    assert labels.compare(other).agrees
+    other.flat[1] += 1
+    assert not labels.compare(other).agrees
 
 
 def test_another_shape_or_type_is_no_answer():

@@ -12,6 +12,7 @@ from torchvision.models.segmentation.lraspp import LRASPPHead
 from blockfront.design_space import Network, PixelDecoder, SegmentationNetwork, count_cost, load_space
 from blockfront.design_space.segmenter import WeightedDecoder
 from blockfront.errors import UsageError
+from blockfront.targets import compile_model, get_target
 from blockfront.training import seeded
 
 BODY = "stem_k3_s2_c16_nrelu/ir_r1_s2_c24/ir_r2_s2_c32/ir_r1_s2_c64"
@@ -137,3 +138,13 @@ def test_a_preset_has_networks_of_every_family_within_its_macs(space: str, answe
         assert network.decoder.answer == answer
         assert network.cost.head_macs
     assert preset.definition()["decoder"] == str(networks[0].decoder)
+
+
+@pytest.mark.compiles
+@pytest.mark.parametrize("decoder", ["fpn_l2_f8", "fpn_l2_f8_labels", "lraspp_l2_f8"])
+def test_segmenters_are_compiled_and_compared_with_torch(decoder: str) -> None:
+    network = Network.parse(f"seg_32_s3/stem_k3_s2_c8_nrelu/er_r1_s2_c8/er_r1_s2_c8/{decoder}")
+    program = compile_model(network.deployed(), network.signature, get_target("rk3399"), threads=1, seed=0)
+    (output,) = program.outputs
+    assert output.shape == ((1, 8, 8) if decoder.endswith("labels") else (1, 3, 32, 32))
+    assert sum(kernel.macs * kernel.calls for kernel in program.kernels) == network.cost.macs
