@@ -15,6 +15,7 @@ from blockfront.design_space.reduction import Reduction
 from blockfront.design_space.segmenter_space import SegmenterSpace
 from blockfront.design_space.space import Space
 from blockfront.design_space.stage import Stage
+from blockfront.design_space.vit_segmentation import VitSegmentationSpace
 from blockfront.design_space.vit_space import TransformerSpace
 from blockfront.errors import UsageError
 from blockfront.registry import Registry
@@ -133,10 +134,7 @@ def vit(resolution: int = 224, num_classes: int = 1000) -> TransformerSpace:
     `UsageError` for a resolution that no such patch divides.
     """
     small = resolution < 96
-    sides = [side for side in (range(7, 11) if small else range(12, 17)) if resolution % side == 0]
-    if not sides:
-        wanted = "7 to 10" if small else "12 to 16"
-        raise UsageError(f"no patch divides {resolution} pixels into {wanted} a side; try 32, 64 or 224")
+    sides = _patches_a_side(resolution, 7 if small else 12, 10 if small else 16)
     step = max(1, min(sides) ** 2 // 48)
     removed = integer(step, min(sides) ** 2 // 12, step)
     return TransformerSpace(
@@ -202,6 +200,48 @@ def segment(resolution: int = 64, num_classes: int = 7, answer: Answer = "logits
     )
 
 
+def vit_segment(resolution: int = 64, num_classes: int = 7, labels: bool = False) -> VitSegmentationSpace:
+    """Vision transformers that segment, plain and with tokens reduced in five ways, 4 to 40 M MACs at 64 pixels.
+
+    MACs are in proportion to the pixels elsewhere. Patches cut the image into 8 to 16 a side up to 128 pixels, and 14
+    to 32 above. Tokens that are taken out come back before the last block; LTMP merges alone. `labels`: deployed for
+    those of patches. Raises `UsageError` for a resolution that no such patch divides.
+    """
+    small = resolution <= 128
+    sides = _patches_a_side(resolution, 8 if small else 14, 16 if small else 32)
+    step = max(1, min(sides) ** 2 // 48)
+    removed = integer(step, min(sides) ** 2 // 8, step)
+    share = choice(0.5, 0.6, 0.7, 0.8, 0.9)
+    pixels = (resolution / 64) ** 2
+    return VitSegmentationSpace(
+        "vit_segment_labels" if labels else "vit_segment",
+        resolution=resolution,
+        num_classes=num_classes,
+        patch=choice(*(resolution // side for side in sides)),
+        depth=integer(4, 8, step=2),
+        width=integer(32, 128, step=32) if small else integer(64, 256, step=64),
+        head_width=choice(16, 32),
+        mlp_ratio=choice(2, 3, 4),
+        reductions=[
+            Reduction("none"),
+            Reduction("ltmp", target=share, variant="merge"),
+            Reduction("tome", r=removed),
+            Reduction("cropr", r=removed),
+            Reduction("evit", keep=share, fusion="last"),
+            Reduction("random", r=removed, fusion="last"),
+        ],
+        labels=labels,
+        constraints={"macs": (4e6 * pixels, 40e6 * pixels)},
+    )
+
+
+def _patches_a_side(resolution: int, fewest: int, most: int) -> list[int]:
+    sides = [side for side in range(fewest, most + 1) if resolution % side == 0]
+    if not sides:
+        raise UsageError(f"no patch divides {resolution} pixels into {fewest} to {most} a side; try 32, 64 or 224")
+    return sides
+
+
 def _dense_stages() -> list[Stage]:
     """Four stages that each halve the map, for heads that take the outputs of several."""
     kernel, expansion = choice(3, 5), choice(2, 3, 4)
@@ -238,4 +278,18 @@ SPACES.add(
         7,
         "scene_masks",
     ),
+)
+SPACES.add(
+    "vit_segment",
+    Preset(
+        "classes of pixels by vision transformers, plain or with tokens reduced, 4 to 40 M MACs at 64 pixels",
+        vit_segment,
+        64,
+        7,
+        "scene_masks",
+    ),
+)
+SPACES.add(
+    "vit_segment_labels",
+    Preset("the same, deployed as labels of patches", partial(vit_segment, labels=True), 64, 7, "scene_masks"),
 )

@@ -2,39 +2,71 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal, Self
 
 from torch import nn
 
-from blockfront.blocks.tokens import PatchSegmenter
+from blockfront.blocks.tokens import PatchSegmenter, TransformerMacs
 from blockfront.design_space.network import KINDS
+from blockfront.design_space.segmenter import Labels
+from blockfront.design_space.space import Take
 from blockfront.design_space.vit import VitNetwork
 from blockfront.design_space.vit_space import TransformerSpace
+from blockfront.results.cost import Cost
 from blockfront.tasks import SEGMENTATION
 
 
 @dataclass(frozen=True)
 class VitSegmentationNetwork(VitNetwork):
-    """A vision transformer whose head, one linear layer, says of every patch what it shows, enlarged to the image.
+    """A vision transformer whose head, one linear layer, says of every patch what it shows.
 
-    Logits are of all patches whatever is done with tokens: `blockfront.blocks.tokens.PatchSegmenter`. Its text form
-    is that of a `VitNetwork` after another start, `vitseg_96_s7/p8_d6_w64_h2_m4/cropr_r12`.
+    Logits are of all patches whatever is done with tokens: `blockfront.blocks.tokens.PatchSegmenter`. A target gives
+    those of all pixels, bilinearly, or with `labels` the class with the largest one, of patches. The text form is that
+    of a `VitNetwork` with another start, and another end for labels: `vitseg_96_s7/p8_d6_w64_h2_m4/cropr_r12/labels`.
     """
 
     places: ClassVar[str] = "pixels"
     pooling: ClassVar[str] = ""
 
+    labels: bool = False
     task: str = field(default=SEGMENTATION, kw_only=True)
     kind: Literal["vitseg"] = "vitseg"  # type: ignore[assignment]
 
+    @property
+    def answer(self) -> str:
+        """What a target gives of an image: logits or labels, and of how many pixels."""
+        side = self.resolution // self.patch if self.labels else self.resolution
+        return f"{'labels' if self.labels else 'logits'} {side} × {side}"
+
+    @property
+    def layers_cost(self) -> Cost:
+        cost = super().layers_cost
+        return replace(cost, head_macs=self.width * self._logits(TransformerMacs.of(self._skeleton).tokens))
+
     def build(self) -> nn.Module:
-        return PatchSegmenter.of(super().build())
+        return PatchSegmenter.of(super().build(), by_patch=self.labels)  # type: ignore[arg-type]
+
+    def deploying(self, module: nn.Module, artefact: Any = None) -> nn.Module:
+        """As of every network; it gives logits of all pixels, or labels of patches."""
+        module = super().deploying(module, artefact)
+        return Labels(module).eval() if self.labels else module
+
+    def __str__(self) -> str:
+        return super().__str__() + ("/labels" if self.labels else "")
+
+    @classmethod
+    def from_segments(cls, segments: list[str]) -> Self:
+        if segments[-1] == "labels":
+            return replace(super().from_segments(segments[:-1]), labels=True)
+        return super().from_segments(segments)
 
 
 @dataclass(frozen=True)
 class VitSegmentationSpace(TransformerSpace):
-    """A `TransformerSpace` of networks that segment; `num_classes` are classes of pixels.
+    """A `TransformerSpace` of networks that segment, all deployed for `labels` or none.
+
+    `num_classes` are classes of pixels.
 
     >>> from blockfront.design_space import Reduction, integer
     >>> reductions = [Reduction("none"), Reduction("random", r=integer(1, 4), fusion="last")]
@@ -45,9 +77,15 @@ class VitSegmentationSpace(TransformerSpace):
     """
 
     places: ClassVar[str] = "pixels"
-    network_type: ClassVar[type[VitNetwork]] = VitSegmentationNetwork
 
+    labels: bool = field(default=False, kw_only=True)
     task: str | None = field(default=SEGMENTATION, kw_only=True)
+
+    def make(self, take: Take) -> VitSegmentationNetwork:
+        return replace(self.make_as(VitSegmentationNetwork, take), labels=self.labels)
+
+    def parts(self) -> dict[str, Any]:
+        return {**super().parts(), "labels": self.labels}
 
 
 KINDS.add("vitseg", VitSegmentationNetwork)

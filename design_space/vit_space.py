@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, TypeVar
 
 from blockfront.design_space.dimension import Dimension, Field, check_whole, values_of
 from blockfront.design_space.reduction import NONE, Reduction
 from blockfront.design_space.space import Space, Take, describe_field
 from blockfront.design_space.vit import VitNetwork
 from blockfront.errors import UsageError
+
+Made = TypeVar("Made", bound=VitNetwork)
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,6 @@ class TransformerSpace(Space):
     >>> str(space.sample(seed=0, index=0)).split("/")[0]
     'vit_32_n10'
     """
-
-    network_type: ClassVar[type[VitNetwork]] = VitNetwork
 
     patch: Field = field(default=16, kw_only=True)
     depth: Field = field(default=12, kw_only=True)
@@ -66,10 +66,14 @@ class TransformerSpace(Space):
         return Dimension(families) if len(families) > 1 else families[0]
 
     def make(self, take: Take) -> VitNetwork:
+        return self.make_as(VitNetwork, take)
+
+    def make_as(self, kind: type[Made], take: Take) -> Made:
+        """A network of a kind of transformers."""
         family = take("family", self.family)
         (reduction,) = (one for one in self.reductions if one.family == family)
         width = take("width", self.width)
-        return self.network_type(
+        return kind(
             resolution=take("resolution", self.resolution),
             num_classes=take("num_classes", self.num_classes),
             patch=take("patch", self.patch),

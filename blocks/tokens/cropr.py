@@ -116,7 +116,7 @@ class CroprReducer(PruningReducer):
         """Where every patch is classified, the part of `removes` that training takes out rises from none in the first
         epoch to all in the last one of the first half."""
         half = epochs // 2
-        self.part_in_training = min(epoch / (half - 1), 1.0) if self.dense and half > 1 else 1.0
+        self.part_in_training = min(epoch / max(half - 1, 1), 1.0) if self.dense and half else 1.0
 
     def after(self, index: int, tokens: Tokens) -> Tokens:
         return super().after(index, self._cropped(index, tokens) if index < len(self.removes) else tokens)

@@ -114,6 +114,13 @@ class ReducedTransformer(nn.Module):
 
         With `trace_sources`, the tokens also tell which of the image's tokens each stands for.
         """
+        tokens, attended, kept = self.encode(images, trace_sources)
+        return Run(self._classify(tokens), tokens, attended, kept, tokens.auxiliary)
+
+    def encode(
+        self, images: Tensor, trace_sources: bool = False
+    ) -> tuple[Tokens, tuple[ActiveTokens, ...], tuple[ActiveTokens, ...]]:
+        """The tokens after the last block, and what each block's attention and MLP worked on."""
         tokens = self.embed(images, trace_sources)
         attended, kept = [], []
         for index in range(len(self.backbone.blocks)):
@@ -121,7 +128,7 @@ class ReducedTransformer(nn.Module):
             tokens = self.reducer.between(index, *self.attend(index, tokens))
             kept.append(ActiveTokens(tokens.mask, tokens.length))
             tokens = self.finish(index, tokens)
-        return Run(self._classify(tokens), tokens, tuple(attended), tuple(kept), tokens.auxiliary)
+        return tokens, tuple(attended), tuple(kept)
 
     def embed(self, images: Tensor, trace_sources: bool = False) -> Tokens:
         """The tokens that go into the first block."""
