@@ -30,7 +30,17 @@ from torch import Tensor
 
 NETWORK = "vit_112_n10/p14_d12_w384_h6_m4"
 WEIGHTS = "dinov2_small"
-METHODS = ("tome", "ltmp", "cropr", "evit", "random")
+METHODS: dict[str, tuple[str, dict[str, Any]]] = {
+    "ltmp": ("ltmp", {"merge_threshold": 1.0}),
+    "ltmp from 0.9": ("ltmp", {}),
+    "tome": ("tome", {}),
+    "cropr": ("cropr", {"fusion": "none"}),
+    "cropr with fusion": ("cropr", {}),
+    "evit": ("evit", {}),
+    "random": ("random", {}),
+}
+"""Methods and their options. LTMP's thresholds begin where nothing merges, or where the paper has them: four fifths of
+the MACs go there, because patches of black background are alike."""
 SEEDLESS = ("plain", "tome", "evit")
 """What computes the same features for every seed while the transformer's weights are as they are."""
 FROZEN, TUNED = "as they are", "fine-tuned"
@@ -89,11 +99,12 @@ class Study:
         found = backbone.head(features).argmax(1)
         return float((found == self.test_labels).double().mean())
 
-    def reduced(self, method: str, target: float) -> Any:
+    def reduced(self, label: str, target: float) -> Any:
         """The method with what it learns in one pass, the transformer's weights as they are."""
         from blockfront.blocks.tokens import calibrate, learn_thresholds, make_static, reduce_tokens
 
-        options = {"seed": self.seed} if method == "random" else {}
+        method, options = METHODS[label]
+        options = options | ({"seed": self.seed} if method == "random" else {})
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
             model = reduce_tokens(deepcopy(self.plain), method, target=target, **options)
@@ -160,7 +171,9 @@ def scaled(model: Any, plan: Any, target: float) -> Any:
     return min((at(step / 200) for step in range(40, 400)), key=off)
 
 
-def accuracy(rows: Rows, seeds: int, targets: list[float], train: int, test: int, phases: list[str]) -> None:
+def accuracy(
+    rows: Rows, seeds: int, targets: list[float], methods: list[str], train: int, test: int, phases: list[str]
+) -> None:
     torch.set_num_threads(1)
     for seed in range(seeds):
         study: Study | None = None
@@ -197,7 +210,7 @@ def described(model: Any) -> Row:
     return {"share": model.macs.share_of(count_macs(model).item())} | counts
 
 
-def latency(rows: Rows, targets: list[float], devices: list[str]) -> None:
+def latency(rows: Rows, targets: list[float], methods: list[str], devices: list[str]) -> None:
     from blockfront.design_space import Network
     from blockfront.targets import Asked, choose, find_hardware
 
@@ -205,7 +218,7 @@ def latency(rows: Rows, targets: list[float], devices: list[str]) -> None:
     for device in devices:
         means = choose(Asked(find_hardware(device), 1, None, None, 0, None), "auto", "emulated")
         for target in targets:
-            for method in ("plain", *METHODS):
+            for method in ("plain", *methods):
                 key = {"device": device, "method": method, "target": 1.0 if method == "plain" else target}
                 if rows.find(**key) is not None:
                     continue
@@ -214,19 +227,22 @@ def latency(rows: Rows, targets: list[float], devices: list[str]) -> None:
                 rows.add(key | {"ms": found.median_ms})
 
 
-def timed(rows: Rows, method: str, target: float) -> Any:
+def timed(rows: Rows, label: str, target: float) -> Any:
     """The network whose latency stands for the method's: for LTMP that of the first seed's counts, where there are."""
     from blockfront.blocks import deploy
-    from blockfront.blocks.tokens import Plan, make_static, reduce_tokens
+    from blockfront.blocks.tokens import Plan, assume_counts, make_static, reduce_tokens
     from blockfront.design_space import Network
 
-    if method == "plain":
-        return Network.parse(NETWORK).deployed()
-    row = rows.find(phase=FROZEN, method=method, target=target)
-    if method == "ltmp" and row is not None:
-        plan = Plan(tuple(row["lengths"]), tuple(row["merges"]), {}, 0.0, 0, "")
-        return deploy(make_static(reduce_tokens(Network.parse(NETWORK).build(), "ltmp", target=target), plan).eval())
-    return Network.parse(f"{NETWORK}/{method}_target{target:g}").deployed()
+    plain: Any = Network.parse(NETWORK).build().eval()
+    if label == "plain":
+        return plain
+    method, options = METHODS[label]
+    model = reduce_tokens(plain, method, target=target, **options).eval()
+    if method == "ltmp":
+        row = rows.find(phase=FROZEN, method=label, target=target)
+        seen = row and Plan(tuple(row["lengths"]), tuple(row["merges"]), {}, 0.0, 0, "")
+        model = make_static(model, seen or assume_counts(model))
+    return deploy(model)
 
 
 def summary(rows: Rows) -> list[Row]:
@@ -272,6 +288,7 @@ def main() -> None:
     parser.add_argument("--save", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--targets", type=float, nargs="+", default=[0.6, 0.75, 0.45])
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     parser.add_argument("--train", type=int, default=1000)
     parser.add_argument("--test", type=int, default=2000)
     parser.add_argument("--phases", nargs="+", default=[FROZEN, TUNED], choices=[FROZEN, TUNED])
@@ -279,9 +296,10 @@ def main() -> None:
     arguments = parser.parse_args()
     rows = Rows(arguments.save)
     if arguments.what == "accuracy":
-        accuracy(rows, arguments.seeds, arguments.targets, arguments.train, arguments.test, arguments.phases)
+        size = arguments.train, arguments.test
+        accuracy(rows, arguments.seeds, arguments.targets, arguments.methods, *size, arguments.phases)
     elif arguments.what == "latency":
-        latency(rows, arguments.targets, arguments.devices)
+        latency(rows, arguments.targets, arguments.methods, arguments.devices)
     else:
         print(table(rows))
 

@@ -1,17 +1,21 @@
-"""The conformance suite of blocks, for this project's and for anybody's own.
+"""The conformance suites of blocks and of token reductions, for this project's and for anybody's own.
 
->>> from blockfront.testing import check_block
+>>> from blockfront.testing import check_block, check_reducer
 >>> check_block("ir")
+>>> check_reducer("random", target=0.7)
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
+from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
 from blockfront.blocks import BLOCKS, Scalar, deploy
+from blockfront.blocks.tokens import ReducedTransformer, count_macs, reduce_tokens
 from blockfront.errors import RunError
 from blockfront.signature import TOLERANCE, Signature
 
@@ -46,6 +50,79 @@ def check_block(
             _check_evaluation(module, images, where)
             _check_deployment(module, images, where)
             _check_compiled(module, case[0], resolution, where)
+
+
+_VITS: dict[str, dict[str, Any]] = {
+    "a class token": {},
+    "registers and layer scale": {"reg_tokens": 2, "init_values": 0.5},
+    "mean pooling": {"class_token": False, "global_pool": "avg"},
+}
+_SIZE = {"img_size": 24, "patch_size": 4, "embed_dim": 24, "depth": 4, "num_heads": 3, "num_classes": 5}
+
+
+def check_reducer(method: str, **options: Any) -> None:
+    """Check that a token reduction, a registered name, can be part of a network; silent when it can.
+
+    In small transformers with a class token, with registers and with mean pooling: outputs that are logits; as many
+    tokens in every block as `counts` says; a prefix that stays in front; MACs within 5 % of a `target`, and with a
+    target of 1 the plain network's outputs; gradients that reach the image and every parameter of the method;
+    evaluation that is deterministic, treats each image by itself and leaves state alone; `deploy` that agrees; and code
+    compiled for this machine that agrees as that of a network must. It is for methods whose shapes are fixed.
+
+    Raises `AssertionError` that names the case, and `UsageError` for an unknown name or option.
+    """
+    for kind, form in _VITS.items():
+        where = f"reduction {method} of a transformer with {kind}"
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            backbone = VisionTransformer(**_SIZE, **form)
+            for parameter in backbone.parameters():
+                # Attention that tells tokens apart, as that of a fresh network does not.
+                nn.init.normal_(parameter, std=0.2)
+            images = torch.randn(4, 3, _SIZE["img_size"], _SIZE["img_size"])
+            _check_tokens(reduce_tokens(backbone.eval(), method, **options), images, options, where)
+            _check_learning(reduce_tokens(backbone, method, **options), images, where)
+            module = reduce_tokens(backbone.eval(), method, **options)
+            _check_evaluation(module, images, where)
+            _check_deployment(module, images, where)
+            if not form:
+                _check_compiles(deploy(module), _SIZE["img_size"], where)
+
+
+def _check_tokens(module: ReducedTransformer, images: torch.Tensor, options: Mapping[str, Any], where: str) -> None:
+    prefix, tokens = module.backbone.num_prefix_tokens, module.macs.tokens
+    try:
+        with torch.no_grad():
+            run = module.run(images, trace_sources=True)
+    except Exception as error:
+        raise AssertionError(f"{where} fails on {tuple(images.shape)}: {_reason(error)}") from error
+    assert run.logits.shape == (len(images), module.backbone.num_classes), f"{where} gives {tuple(run.logits.shape)}"
+    assert run.logits.isfinite().all(), f"{where} gives values that are not finite"
+    found = tuple([int(count) for count in counts[:, 0]] for counts in run.counts())
+    counted = tuple(list(map(int, counts)) for counts in module.reducer.counts(tokens))
+    assert found == counted, f"{where} has {found} tokens before attention and MLP, and counts {counted}"
+    assert run.tokens.source is not None
+    leading = run.tokens.source[:, :prefix]
+    assert torch.equal(leading, torch.eye(prefix, tokens).expand_as(leading)), f"{where} moves or merges the prefix"
+    if "target" in options:
+        share = module.macs.share_of(count_macs(module).item())
+        assert abs(share / options["target"] - 1) <= 0.05, (
+            f"{where} has {share:.3f} of the MACs for {options['target']}"
+        )
+        whole = reduce_tokens(module.backbone, module.method, **{**options, "target": 1.0}).eval()
+        with torch.no_grad():
+            error = relative_error(whole(images), module.backbone(images))
+        assert error <= TOLERANCE, f"{where} changes outputs at a target of 1: relative error {error:.1e}"
+
+
+def _check_learning(module: ReducedTransformer, images: torch.Tensor, where: str) -> None:
+    source = images.clone().requires_grad_()
+    labels = torch.arange(len(images)) % module.backbone.num_classes
+    module.train().loss(source, labels, nn.functional.cross_entropy).backward()
+    gradients = {"its input": source.grad, **{key: one.grad for key, one in module.reducer.named_parameters()}}
+    for key, gradient in gradients.items():
+        assert gradient is not None, f"{where}: no gradient reaches {key}"
+        assert gradient.isfinite().all(), f"{where}: the gradient of {key} is not finite"
 
 
 def _build(cls: type[nn.Module], case: tuple[int, int, int], options: dict[str, Scalar], where: str) -> nn.Module:
@@ -115,10 +192,13 @@ def _check_deployment(module: nn.Module, images: torch.Tensor, where: str) -> No
 
 
 def _check_compiled(module: nn.Module, in_chs: int, resolution: int, where: str) -> None:
+    _check_compiles(nn.Sequential(nn.Conv2d(3, in_chs, 1), deploy(module)).eval(), resolution, where)
+
+
+def _check_compiles(network: nn.Module, resolution: int, where: str) -> None:
     # TVM takes seconds to import.
     from blockfront.targets import compile_model, get_target
 
-    network = nn.Sequential(nn.Conv2d(3, in_chs, 1), deploy(module)).eval()
     try:
         with torch.no_grad():
             torch.export.export(network, (torch.zeros(1, 3, resolution, resolution),))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -92,14 +92,20 @@ def _read_options(name: str, cls: type[nn.Module]) -> dict[str, Scalar]:
     parameters = list(inspect.signature(cls).parameters.values())
     if tuple(parameter.name for parameter in parameters[:3]) != SHAPE_PARAMETERS:
         raise UsageError(f"block {name!r}: __init__ must begin with (self, in_chs, out_chs, stride)")
-    options: dict[str, Scalar] = {}
     for parameter in parameters[3:]:
-        default = parameter.default
         if parameter.name in STAGE_FIELDS:
             raise UsageError(f"block {name!r}: option {parameter.name!r} is a field of every stage; rename it")
+    return defaults_of(f"block {name!r}", parameters[3:])
+
+
+def defaults_of(what: str, parameters: Sequence[inspect.Parameter]) -> dict[str, Scalar]:
+    """The options of `what` and their defaults; raises `UsageError` for a default whose type says no option's."""
+    options: dict[str, Scalar] = {}
+    for parameter in parameters:
+        default = parameter.default
         if type(default) not in (bool, int, float, str) or default in (math.inf, -math.inf) or default != default:
             raise UsageError(
-                f"block {name!r}: option {parameter.name!r} needs a default that is a bool, int, finite float or str"
+                f"{what}: option {parameter.name!r} needs a default that is a bool, int, finite float or str"
             )
         options[parameter.name] = default + 0.0 if isinstance(default, float) else default
     return options

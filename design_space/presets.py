@@ -158,6 +158,29 @@ def vit(resolution: int = 224, num_classes: int = 1000) -> TransformerSpace:
     )
 
 
+def dinov2(resolution: int = 224, num_classes: int = 1000) -> TransformerSpace:
+    """DINOv2's ViT-S/14, for weights of that shape, plain and with five ways to reduce tokens, by the MACs that stay.
+
+    Raises `UsageError` for a resolution that is no multiple of 14.
+    """
+    if resolution % 14:
+        raise UsageError(f"{resolution} pixels are no multiple of 14, DINOv2's patches; try --resolution 112 or 224")
+    shares = choice(0.45, 0.6, 0.75)
+    return TransformerSpace(
+        "dinov2",
+        resolution=resolution,
+        num_classes=num_classes,
+        patch=14,
+        depth=12,
+        width=384,
+        head_width=64,
+        reductions=[
+            Reduction("none"),
+            *(Reduction(method, target=shares) for method in ("ltmp", "tome", "cropr", "evit", "random")),
+        ],
+    )
+
+
 def detect(resolution: int = 96, num_classes: int = 6) -> DetectorSpace:
     """Detectors on backbones of the twelve families of mobile blocks, with one head: SSDLite's on a feature pyramid.
 
@@ -265,6 +288,7 @@ def _scaled(low: float, high: float, resolution: int) -> tuple[float, float]:
 SPACES.add("mobile", Preset("twelve families of mobile blocks, 50 to 600 M MACs at 224 pixels", mobile))
 SPACES.add("resnet", Preset("basic, bottleneck and ResNeXt blocks, 0.1 to 2 G MACs at 224 pixels", resnet))
 SPACES.add("vit", Preset("vision transformers, plain or with tokens reduced, 0.1 to 2.5 G MACs at 224 pixels", vit))
+SPACES.add("dinov2", Preset("DINOv2's ViT-S/14, plain or with tokens reduced, for pretrained weights", dinov2))
 SPACES.add("detect", Preset("detectors on mobile blocks, 5 to 25 M MACs at 96 pixels", detect, 96, 6, "scenes"))
 SPACES.add(
     "segment", Preset("classes of pixels on mobile blocks, 2 to 12 M MACs at 64 pixels", segment, 64, 7, "scene_masks")

@@ -67,6 +67,10 @@ def _transformers(folder: Path) -> None:
     assert _families(folder, "my_transformers.py", 3) == {"vit", "vit_tome", "vit_evit"}
 
 
+def _reducer(folder: Path) -> None:
+    assert _families(folder, "my_reducer.py", 2) == {"vit_norm", "vit_random"}
+
+
 def _board(folder: Path) -> None:
     said = _run(folder, "-m", "blockfront", "targets", f"{EXAMPLES / 'my_board.py'}:mine")
     rows = {line.split()[0]: line for line in said.splitlines() if line.strip()}
@@ -117,6 +121,7 @@ RUNS = {
     "my_board.py": _board,
     "my_model.py": _model,
     "my_metric.py": _metric,
+    "my_reducer.py": _reducer,
     "my_task.py": _task,
     "my_transformers.py": _transformers,
 }

@@ -20,6 +20,8 @@ from blockfront.blocks.tokens.planning import (
     make_static,
 )
 from blockfront.blocks.tokens.reducer import METHODS, Method, Reducer
+from blockfront.blocks.tokens.registering import register_reducer
+from blockfront.blocks.tokens.scored import ScoredReducer
 from blockfront.blocks.tokens.state import Run, Tokens
 from blockfront.blocks.tokens.transformer import ReducedTransformer, count_macs, reduce_tokens
 
@@ -32,6 +34,7 @@ __all__ = [
     "ReducedTransformer",
     "Reducer",
     "Run",
+    "ScoredReducer",
     "Tokens",
     "TransformerMacs",
     "TransformerScore",
@@ -48,6 +51,7 @@ __all__ = [
     "make_static",
     "pruning",
     "reduce_tokens",
+    "register_reducer",
     "save_reduction",
     "score_transformers",
     "threshold_groups",

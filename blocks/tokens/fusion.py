@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
@@ -64,3 +65,13 @@ def check_fusion(method: str, fusion: object, known: Sequence[object] = FUSIONS)
     """Raises `UsageError` unless `fusion` is one of those known."""
     if fusion not in known:
         raise UsageError(f"fusion of {method} is one of {', '.join(map(str, FUSIONS))}, not {fusion!r}")
+
+
+def settle_fusion(method: str, options: Any) -> None:
+    """`fusion` of frozen options as it is kept: "none" is None, so that a network without has its old name.
+
+    Raises `UsageError` for what is no fusion.
+    """
+    if options.fusion == NO_FUSION:
+        object.__setattr__(options, "fusion", None)
+    check_fusion(method, options.fusion, (None, *FUSIONS))

@@ -11,19 +11,12 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
 from blockfront.blocks.tokens.attention import Attended
-from blockfront.blocks.tokens.fusion import FUSIONS, LAST, NO_FUSION, PruningReducer, check_fusion
+from blockfront.blocks.tokens.fusion import NO_FUSION, PruningReducer, settle_fusion
 from blockfront.blocks.tokens.macs import TransformerMacs, solve_share
 from blockfront.blocks.tokens.places import Places
-from blockfront.blocks.tokens.reducer import (
-    METHODS,
-    Method,
-    check_count,
-    check_one_of,
-    check_target,
-    evenly,
-    with_prefix,
-)
-from blockfront.blocks.tokens.selection import divide, gather, places_of, top
+from blockfront.blocks.tokens.reducer import METHODS, Method, check_count, check_one_of, check_target
+from blockfront.blocks.tokens.scored import ScoredOptions, ScoredReducer, make_scored
+from blockfront.blocks.tokens.selection import divide, gather, places_of
 from blockfront.blocks.tokens.state import Tokens
 from blockfront.errors import UsageError
 
@@ -42,7 +35,7 @@ class EViT:
     fusion: str | None = None
 
     def __post_init__(self) -> None:
-        _settle_fusion("evit", self)
+        settle_fusion("evit", self)
         if self.fusion is not None:
             object.__setattr__(self, "fuse", False)
         check_one_of("evit", target=self.target, keep=self.keep)
@@ -52,32 +45,17 @@ class EViT:
 
 
 @dataclass(frozen=True)
-class Random:
-    """Options of `random`: `target`, or `r` patches pruned in every block.
+class Random(ScoredOptions):
+    """Options of `random`, those of `ScoredOptions` and a `seed`.
 
     While training each image loses others. Otherwise all images lose those at the same places, which `seed` decides.
-    `fusion`: they come back (see `PruningReducer`).
     """
 
-    target: float | None = None
-    r: int | None = None
     seed: int = 0
-    fusion: str | None = None
 
     def __post_init__(self) -> None:
-        _settle_fusion("random", self)
-        check_one_of("random", target=self.target, r=self.r)
-        check_target(self.target)
+        super().__post_init__()
         check_count("seed of random", self.seed)
-        if self.r is not None:
-            check_count("r of random", self.r)
-
-
-def _settle_fusion(method: str, options: EViT | Random) -> None:
-    """No fusion has one spelling, None, so that a network without has the name that it always had."""
-    if options.fusion == NO_FUSION:
-        object.__setattr__(options, "fusion", None)
-    check_fusion(method, options.fusion, (None, *FUSIONS))
 
 
 class EViTReducer(PruningReducer):
@@ -126,36 +104,21 @@ class EViTReducer(PruningReducer):
         return self.prefix + count + int(self.fuses)
 
 
-class RandomReducer(PruningReducer):
+class RandomReducer(ScoredReducer):
     """Between attention and MLP of block l, `removes[l]` patches go (one stays)."""
 
     def __init__(
-        self, backbone: VisionTransformer, removes: tuple[int, ...], seed: int, fusion: str = NO_FUSION
+        self, backbone: VisionTransformer, removes: tuple[int, ...], fusion: str = NO_FUSION, seed: int = 0
     ) -> None:
-        super().__init__(backbone, fusion)
-        self.removes = removes
+        super().__init__(backbone, removes, fusion)
         self.seed = seed
 
-    def between(self, index: int, tokens: Tokens, attended: Attended) -> Tokens:
-        left = self.left(index, tokens.length)
-        if left == tokens.length:
-            return tokens
-        scores = self._scores(index, tokens)
-        if self.fusion == NO_FUSION:
-            return tokens.at(with_prefix(top(scores, left - self.prefix), self.prefix))
-        return self.parted(tokens, *divide(scores, left - self.prefix))
-
-    def _scores(self, index: int, tokens: Tokens) -> Tensor:
+    def score(self, index: int, tokens: Tokens, attended: Attended) -> Tensor:
         batch, patches = tokens.x.shape[0], tokens.length - self.prefix
         if self.training:
             return torch.rand(batch, patches, device=tokens.x.device)
         scores = _drawn(self.seed * len(self.removes) + index, int(patches))
         return scores.to(tokens.x.device).expand(batch, -1)
-
-    def left(self, index: int, length: int) -> int:
-        if index >= self.reducible:
-            return length
-        return max(length - self.removes[index], min(self.prefix + 1, length))
 
 
 def _fused(places: Places, staying: Tensor, prefix: int) -> Places:
@@ -188,19 +151,8 @@ def _make_evit(backbone: VisionTransformer, options: EViT) -> EViTReducer:
     return EViTReducer(backbone, 1 - solve_share(share, 0, 0.999, options.target, "evit"), options.fuse, fusion)
 
 
-def _make_random(backbone: VisionTransformer, options: Random) -> RandomReducer:
-    fusion = options.fusion or NO_FUSION
-    blocks = len(backbone.blocks) - (fusion == LAST)
-    if options.r is not None:
-        return RandomReducer(backbone, (options.r,) * blocks, options.seed, fusion)
-    assert options.target is not None
-    macs = TransformerMacs.of(backbone)
-
-    def share(rate: float) -> float:
-        return macs.share(*RandomReducer(backbone, tuple(evenly(rate, blocks)), 0, fusion).counts(macs.tokens))
-
-    removes = evenly(solve_share(share, 0, macs.tokens, options.target, "random"), blocks)
-    return RandomReducer(backbone, tuple(removes), options.seed, fusion)
+def _make_random(backbone: VisionTransformer, options: Random) -> ScoredReducer:
+    return make_scored(RandomReducer, backbone, options, seed=options.seed)
 
 
 METHODS.add(

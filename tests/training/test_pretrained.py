@@ -14,7 +14,7 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
-from blockfront.design_space import Network
+from blockfront.design_space import Network, load_space
 from blockfront.errors import RunError, UsageError
 from blockfront.sweep.stages import Job, train_network
 from blockfront.training import PRETRAINED, Recipe, choose_recipe, dinov2, get_dataset, give_weights, pretrained
@@ -244,6 +244,19 @@ def test_a_sweep_trains_from_them(known: Path, encoder: VisionTransformer) -> No
     trained = train_network(job, get_dataset("digits"), recipe, "cpu", keep=True)
     name = "blocks.1.mlp.fc1.weight"
     assert torch.allclose(safetensors.torch.load(trained.weights)[name], encoder.state_dict()[name], atol=1e-6)
+
+
+def test_the_preset_has_the_shape_of_the_weights() -> None:
+    network = load_space("dinov2", 112, 10).sample(0, 0)
+    assert str(network).startswith("vit_112_n10/p14_d12_w384_h6_m4")
+    with torch.device("meta"):
+        theirs = timm.create_model("vit_small_patch14_dinov2", img_size=112, init_values=None, num_classes=10)
+    plain = network.build()
+    ours = getattr(plain, "backbone", plain).state_dict()
+    wanted = {name: one.shape for name, one in theirs.state_dict().items() if not name.endswith(".gamma")}
+    assert {name: one.shape for name, one in ours.items()} == wanted
+    with pytest.raises(UsageError, match="32 pixels are no multiple of 14"):
+        load_space("dinov2", 32, 10)
 
 
 def test_a_recipe_that_starts_from_weights_is_another_one() -> None:
