@@ -31,16 +31,15 @@ from torch import Tensor
 NETWORK = "vit_112_n10/p14_d12_w384_h6_m4"
 WEIGHTS = "dinov2_small"
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
-    "ltmp": ("ltmp", {"merge_threshold": 1.0}),
-    "ltmp from 0.9": ("ltmp", {}),
     "tome": ("tome", {}),
+    "ltmp": ("ltmp", {}),
     "cropr": ("cropr", {"fusion": "none"}),
     "cropr with fusion": ("cropr", {}),
     "evit": ("evit", {}),
     "random": ("random", {}),
 }
-"""Methods and their options. LTMP's thresholds begin where nothing merges, or where the paper has them: four fifths of
-the MACs go there, because patches of black background are alike."""
+"""Methods and their options. Cropr brings tokens back before the last block by default, to which they are strangers as
+long as it has not learned that."""
 SEEDLESS = ("plain", "tome", "evit")
 """What computes the same features for every seed while the transformer's weights are as they are."""
 FROZEN, TUNED = "as they are", "fine-tuned"
@@ -282,6 +281,22 @@ def table(rows: Rows) -> str:
     return "\n".join(lines)
 
 
+def draw(found: list[Row], device: str, path: Path) -> None:
+    """Top-1 against predicted latency: a line a method, from the plain network on."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.add_subplot(xlabel=f"predicted latency on {device}, 1 thread, ms", ylabel="top-1 accuracy, %")
+    shown = [row for row in found if row["phase"] == FROZEN and device in row["ms"]]
+    plain = [row for row in shown if row["method"] == "plain"]
+    for method in dict.fromkeys(row["method"] for row in shown if row["method"] != "plain"):
+        its = sorted([*plain, *(row for row in shown if row["method"] == method)], key=lambda row: row["ms"][device])
+        axes.plot([row["ms"][device] for row in its], [100 * row["top1"] for row in its], marker="o", label=method)
+    axes.legend(frameon=False)
+    axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=130)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["accuracy", "latency", "table"])
@@ -292,6 +307,7 @@ def main() -> None:
     parser.add_argument("--train", type=int, default=1000)
     parser.add_argument("--test", type=int, default=2000)
     parser.add_argument("--phases", nargs="+", default=[FROZEN, TUNED], choices=[FROZEN, TUNED])
+    parser.add_argument("--figure", type=Path, help="A PNG of accuracy against latency on the first device.")
     parser.add_argument("--devices", nargs="+", default=["rk3399", "rpi5", "host"])
     arguments = parser.parse_args()
     rows = Rows(arguments.save)
@@ -302,6 +318,8 @@ def main() -> None:
         latency(rows, arguments.targets, arguments.methods, arguments.devices)
     else:
         print(table(rows))
+        if arguments.figure is not None:
+            draw(summary(rows), arguments.devices[0], arguments.figure)
 
 
 if __name__ == "__main__":
