@@ -21,7 +21,7 @@ from blockfront.commands.options import (
     Tuned,
 )
 from blockfront.commands.stopping import stoppable
-from blockfront.errors import RunError
+from blockfront.errors import RunError, UsageError
 from blockfront.study.storage import DEFAULT_STORAGE
 from blockfront.sweep.samplers import SAMPLERS
 
@@ -115,6 +115,8 @@ def sample(
     from blockfront.sweep.fork_server import start_fork_server
     from blockfront.sweep.request import Request, resolve
 
+    if weights is not None and no_train:
+        raise UsageError("--weights is what trainings start from, and --no-train has none; leave one of the two out")
     request = Request(
         n=n,
         target=target,

@@ -64,6 +64,8 @@ def files(tmp_path: Path) -> set[str]:
         ("--keep some", ["unknown choice of --keep 'some'", "front, all, none"]),
         ("--quantize rounded", ["unknown choice of --quantize 'rounded'", "ptq, qat"]),
         ("--quantize qat", ["--quantize qat is for --precision int8", "float32"]),
+        ("--weights dinov2_smal", ["unknown weights 'dinov2_smal'", "did you mean dinov2_small"]),
+        ("--weights dinov2_small --no-train", ["trainings start from"]),
         ("--precision int8 --quantize qat --no-train", ["--quantize qat trains", "no training"]),
         ("--recipe quik", ["unknown recipe 'quik'", "quick"]),
         ("--set lr", ["--set lr: write FIELD=VALUE"]),
