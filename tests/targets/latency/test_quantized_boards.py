@@ -1,4 +1,5 @@
-"""The code for Arm boards that multiplies bytes gives torch's very bits where it runs, by dot products and without."""
+"""The code for Arm boards that multiplies bytes gives torch's very bits where it runs, by dot products and without, and
+that which computes in float16 about what torch's float16 does."""
 
 import pytest
 
@@ -6,6 +7,7 @@ from blockfront.board.sockets import format_address
 from blockfront.targets import METERS, RunOptions, compile_model, get_target
 from blockfront.targets.latency.emulation import emulated_boards, own_tracker, prepare_emulation
 from blockfront.targets.latency.meters.measure import run_program
+from tests.targets.compiler.test_halves import Parts
 from tests.targets.compiler.test_quantized import IMAGE, Network
 
 pytestmark = [pytest.mark.emulates, pytest.mark.long]
@@ -30,3 +32,11 @@ def test_a_board_computes_torchs_very_bits(board, target):
         errors = {error.name: error for error in run_program(program, session)[1]}
     assert max(errors.pop(name).relative for name in ("real", "logits")) < 1e-6
     assert {error.absolute for error in errors.values()} == {0.0}
+
+
+def test_a_board_computes_in_float16_what_torch_does(board):
+    program = compile_model(Parts(), IMAGE, board.target, seed=0, halves=True)
+    with RPC.session(board) as session:
+        errors = run_program(program, session)[1]
+    for error in errors:
+        assert 1e-5 < error.relative < max(4 * error.torch, 2e-3), error.name

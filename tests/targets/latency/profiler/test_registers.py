@@ -38,6 +38,11 @@ NONE = -1
         ("x86_64", "48f7f9", "idiv rcx", NONE, set()),
         ("aarch64", "20cc224e", "fmla v0.4s, v1.4s, v2.4s", 0, {0, 1, 2}),
         ("aarch64", "2010824f", "fmla v0.4s, v1.4s, v2.s[0]", 0, {0, 1, 2}),
+        ("aarch64", "200c424e", "fmla v0.8h, v1.8h, v2.8h", 0, {0, 1, 2}),
+        ("aarch64", "2010324f", "fmla v0.8h, v1.8h, v2.h[3]", 0, {0, 1, 2}),
+        ("aarch64", "2014424e", "fadd v0.8h, v1.8h, v2.8h", 0, {1, 2}),
+        ("aarch64", "2078214e", "fcvtl2 v0.4s, v1.8h", 0, {1}),
+        ("aarch64", "2068210e", "fcvtn v0.4h, v1.4s", 0, {1}),
         ("aarch64", "200c021f", "fmadd s0, s1, s2, s3", 0, {1, 2, 3}),
         ("aarch64", "2094824e", "sdot v0.4s, v1.16b, v2.16b", 0, {0, 1, 2}),
         ("aarch64", "20e8a24f", "sdot v0.4s, v1.16b, v2.4b[3]", 0, {0, 1, 2}),
@@ -82,6 +87,7 @@ def test_an_instruction_reads_and_writes_the_vectors_that_its_text_names(
         ("x86_64", "48f7e9", "imul rcx", False),
         ("aarch64", "20fc226e", "fdiv v0.4s, v1.4s, v2.4s", True),
         ("aarch64", "20f8a16e", "fsqrt v0.4s, v1.4s", True),
+        ("aarch64", "203c426e", "fdiv v0.8h, v1.8h, v2.8h", True),
         ("aarch64", "200cc29a", "sdiv x0, x1, x2", True),
         ("aarch64", "20cc224e", "fmla v0.4s, v1.4s, v2.4s", False),
         ("riscv64", "57902082", "vfdiv.vv v0, v2, v1", True),
@@ -139,3 +145,15 @@ def test_a_sum_of_integers_is_the_same_to_the_plugin_as_one_of_floats(decoder, f
 )
 def test_numbers_that_leave_their_registers_are_seen(code, text, found):
     assert hands_on(np.array([code], "uint32")) == found
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text", "latency"),
+    [
+        *(("2004424e", "fmaxnm v0.8h, v1.8h, v2.8h", 4), ("20c4224e", "fmaxnm v0.4s, v1.4s, v2.4s", 4)),
+        *(("2014424e", "fadd v0.8h, v1.8h, v2.8h", 4), ("200c424e", "fmla v0.8h, v1.8h, v2.8h", 4)),
+        ("2078214e", "fcvtl2 v0.4s, v1.8h", 2),
+    ],
+)
+def test_halves_take_as_long_as_floats(decoder, encoding, text, latency):
+    assert decoder("aarch64").effect(encoding).latency == latency, text
