@@ -43,9 +43,9 @@ def rank(
     """
     from blockfront.console.progress import choose_progress
     from blockfront.services.accuracy import Accuracies
-    from blockfront.services.rank import rank_networks
-    from blockfront.sweep.request import make_request, resolve
+    from blockfront.services.rank import plan_ranking, rank_networks
+    from blockfront.sweep.request import make_request
 
     accuracies = Accuracies(accuracy)
-    plan = resolve(make_request(models=tuple(models), target=target, train=False, **options))
+    plan = plan_ranking(make_request(models=tuple(models), target=target, train=False, **options))
     return rank_networks(plan, accuracies, choose_progress(quiet=quiet)).frame

@@ -82,8 +82,8 @@ def rank(
     from blockfront.console.progress import choose_progress
     from blockfront.errors import UsageError
     from blockfront.services.accuracy import Accuracies
-    from blockfront.services.rank import budget_ms, models_of_table, rank_networks
-    from blockfront.sweep.request import Request, resolve
+    from blockfront.services.rank import budget_ms, models_of_table, plan_ranking, rank_networks
+    from blockfront.sweep.request import Request
 
     if top < 0:
         raise UsageError(f"--top must be 0 or more, not {top}")
@@ -113,7 +113,7 @@ def rank(
         request = replace(request, models=(*request.models, *models_of_table(request)))
     elif not models:
         raise UsageError("name at least one model, such as mobilenetv3_small_100 or 'mobilenet*', or give --all")
-    plan = resolve(request)
+    plan = plan_ranking(request)
     with stoppable():
         ranked = rank_networks(plan, accuracies, progress, debug=debug)
     choice = choose_network(ranked.frame, float("inf") if budget is None else budget)

@@ -11,7 +11,7 @@ from blockfront.services.accuracy import PUBLISHED, Accuracies
 from blockfront.study.reading import give_accuracies
 from blockfront.study.storage import load, open_study, opened
 from blockfront.study.trials import network_trials
-from blockfront.sweep.request import means_of
+from blockfront.sweep.request import asked_of, resolve
 from blockfront.sweep.run import run_sweep
 from blockfront.sweep.shipped import TABLE, valid_rows
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from blockfront.console.progress import Progress
     from blockfront.sweep.request import Request, SweepPlan
+    from blockfront.targets import Means
 
 _MILLISECONDS = {"us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3}
 
@@ -53,15 +54,43 @@ def models_of_table(request: Request, table: Path = TABLE) -> tuple[str, ...]:
     """
     if request.input is not None:
         raise UsageError("--all takes networks at the sizes that their weights are for: leave --input out")
-    means = means_of(request)
-    rows = valid_rows(means, table, "network")
+    means = _means_of_table(request)
+    rows = [] if means is None else valid_rows(means, table, "network")
     if not rows:
-        threads = means.options.threads
+        threads = "" if request.threads is None else f" on {request.threads} threads"
         raise UsageError(
-            f"no latencies for {means.options.target.name}{'' if threads is None else f' on {threads} threads'} come "
-            "with this version, or they would come out otherwise today: name models, such as 'mobilenet*'"
+            f"no latencies for {request.target}{threads}, asked for in this way, come with this version, or they would "
+            "come out otherwise today: name models, such as 'mobilenet*'"
         )
     return tuple(row["network"] for row in rows)
+
+
+def plan_ranking(request: Request, table: Path = TABLE) -> SweepPlan:
+    """`resolve`, which neither looks for an emulator nor fetches one where the table has every network."""
+    means = _means_of_table(request)
+    known = set() if means is None else {row["network_id"] for row in valid_rows(means, table, "network_id")}
+    if known:
+        plan = resolve(request, means)
+        if all(network.id in known for _, network in plan.space.enumerate()):
+            return plan
+    return resolve(request)
+
+
+def _means_of_table(request: Request) -> Means | None:
+    """What `choose` finds for a request whose latencies are predicted from code; None for any other."""
+    from blockfront.targets import METERS, TOOLCHAINS, Means, Processor
+    from blockfront.targets.latency.selection import AUTO
+
+    asked, toolchain, meter = asked_of(request), TOOLCHAINS["tvm"], METERS["emulated"]
+    if request.toolchain not in (AUTO, toolchain.name) or request.runner not in (AUTO, meter.name) or asked.given:
+        return None
+    if not isinstance(asked.hardware, Processor) or (asked.hardware.local and request.runner == AUTO):
+        return None
+    means = Means(toolchain, meter, toolchain.options_for(asked))
+    try:
+        return means if means.prediction is not None else None
+    except UsageError:  # There is no model of its core.
+        return None
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from blockfront.sweep.samplers import SAMPLERS
 
 if TYPE_CHECKING:
     from blockfront.design_space import Space
-    from blockfront.targets import Means
+    from blockfront.targets import Asked, Means
     from blockfront.training import Dataset, Recipe
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -153,15 +153,19 @@ def make_request(**options: Any) -> Request:
     return Request(**options)
 
 
-def resolve(request: Request) -> SweepPlan:
-    """Check a request; raises UsageError, naming what to correct, for the first thing wrong in it."""
+def resolve(request: Request, means: Means | None = None) -> SweepPlan:
+    """Check a request; raises UsageError, naming what to correct, for the first thing wrong in it.
+
+    `means` are those that give the latencies, where they are known before; else `choose` finds them.
+    """
+    from blockfront.targets import choose
     from blockfront.targets.tuning.database import traces_hash
     from blockfront.tasks import TASKS
 
     _check_numbers(request)
     SAMPLERS[request.sampler]
     storage_exists(request.storage)
-    means = means_of(request)
+    means = means or choose(asked_of(request), request.toolchain, request.runner)
     options = means.options
     target = options.target
     # Last, because it may fetch data.
@@ -209,12 +213,12 @@ def resolve(request: Request) -> SweepPlan:
     )
 
 
-def means_of(request: Request) -> Means:
-    """Who gives the latencies that are asked for. Raises UsageError as `choose` does."""
-    from blockfront.targets import Asked, choose, find_hardware
+def asked_of(request: Request) -> Asked:
+    """What is asked for a latency. Raises UsageError for hardware that there is not, and for tuned kernels likewise."""
+    from blockfront.targets import Asked, find_hardware
     from blockfront.targets.tuning.database import find_traces
 
-    asked = Asked(
+    return Asked(
         find_hardware(request.target),
         request.threads,
         request.precision,
@@ -222,7 +226,6 @@ def means_of(request: Request) -> Means:
         request.cooldown,
         find_traces(request.tuned, request.database),
     )
-    return choose(asked, request.toolchain, request.runner)
 
 
 def _study_name(space: str, target: str, form: str, request: Request) -> str:

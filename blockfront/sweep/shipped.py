@@ -61,8 +61,8 @@ class KnownLatency:
     @classmethod
     def of(cls, network: Mapping[str, Any], size: str, cost: Cost, latency: Latency, maker: str) -> KnownLatency:
         """The row of a network as a trial keeps it, with its input."""
-        assert latency.threads is not None
         latency = replace(latency, kernels=(), conditions={"from": "a table that was made before"})
+        assert latency.threads is not None
         low, high = (latency.prediction and latency.prediction.interval_ms) or (None, None)
         return cls(
             network_id=network["id"],

@@ -9,8 +9,10 @@ import pytest
 import blockfront
 from blockfront.console.progress import Silent
 from blockfront.design_space import known_network
+from blockfront.errors import RunError, UsageError
 from blockfront.results import Cost, Latency
 from blockfront.results.trial import write_part
+from blockfront.services.rank import models_of_table, plan_ranking
 from blockfront.study.journal import facts_of
 from blockfront.sweep import run, shipped
 from blockfront.sweep.request import Request, resolve
@@ -18,6 +20,7 @@ from blockfront.sweep.shipped import TABLE, KnownLatency, made_by, read_table, v
 from blockfront.sweep.sources import plain_source
 from blockfront.sweep.stages import Job, profile_network
 from blockfront.targets import METERS, TOOLCHAINS, Means, RunOptions, get_processor
+from blockfront.targets.latency.meters import emulated
 from blockfront.targets.latency.profiler import emulator_obstacle
 
 COST = Cost(1_000_000, 2_000, 3_000)
@@ -78,6 +81,34 @@ def test_a_row_that_something_else_made_is_never_quoted(plan, tmp_path, no_worke
     assert blockfront.load(plan.study, plan.request.storage)["latency_ms"].isna().all()
 
 
+@pytest.fixture
+def no_emulator(monkeypatch):
+    def absent(target: object) -> None:
+        raise RunError("no emulator, and none to be had")
+
+    monkeypatch.setattr(emulated, "find_emulator", absent)
+
+
+def test_what_the_table_has_needs_no_emulator(tmp_path, no_emulator, no_workers):
+    table = _table(tmp_path / "table.parquet", made_by(_means()), "test_resnet", "test_vit")
+    request = Request(target="rpi5", threads=1, train=False, storage=str(tmp_path / "bench.db"))
+    models = models_of_table(request, table)
+    assert models == ("known_3x160x160/test_resnet.r160_in1k", "known_3x160x160/test_vit.r160_in1k")
+    quoted = plan_ranking(replace(request, models=models), table)
+    assert run.run_sweep(quoted, Silent(), table=table).quoted == 2
+    more = plan_ranking(replace(request, models=("test_resnet", "resnet18")), table)
+    assert (quoted.means.meter.name, more.means.meter.name) == ("emulated", "roofline")
+
+
+@pytest.mark.parametrize(
+    "asked", [{"target": "rk3588"}, {"threads": 2}, {"runner": "roofline"}, {"target": "host"}, {"input": "64x64"}]
+)
+def test_all_of_a_table_is_nothing_where_it_has_no_row(asked, tmp_path):
+    table = _table(tmp_path / "table.parquet", made_by(_means()), "test_resnet")
+    with pytest.raises(UsageError, match=r"name models|leave --input out"):
+        models_of_table(Request(**{"target": "rpi5", "threads": 1, **asked}), table)
+
+
 def test_whatever_a_prediction_follows_from_makes_another_row(monkeypatch):
     target = get_processor("rpi5")
     faster = replace(target, clock_ghz=2.8)
@@ -110,7 +141,7 @@ def test_what_is_not_predicted_from_untuned_code_has_no_rows():
 @pytest.mark.compiles
 @pytest.mark.emulates
 def test_rows_of_the_table_come_out_the_same_today():
-    means = _means()
+    means = _means(threads=4)
     if not TABLE.is_file() or emulator_obstacle(means.options.target):
         pytest.skip("no table comes with this version, or no QEMU can be had")
     rows = [KnownLatency(**row) for row in valid_rows(means)]
