@@ -53,7 +53,8 @@ class Dataset:
         lines = [f"{printable(self.ref)}: {kinds}{self.train_images} training and {self.test_images} test images"]
         if self.classes and limit:
             shown = listed([str(one) for one in self.classes], limit)
-            lines.append(f"training + test images a class: {shown}")
+            what = " (and its share of the pixels)" if self.classes[0].pixels is not None else ""
+            lines.append(f"training + test images a class{what}: {shown}")
         return [*lines, *self.notes]
 
     def targets(self, labels: Sequence[Any] | torch.Tensor) -> torch.Tensor:

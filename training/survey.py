@@ -27,7 +27,7 @@ class ClassImages(NamedTuple):
     pixels: float | None = None
 
     def __str__(self) -> str:
-        share = "" if self.pixels is None else f" ({self.pixels:.1%} of the pixels)"
+        share = "" if self.pixels is None else f" ({self.pixels:.1%})"
         return f"{self.name}: {self.train} + {self.test}{share}"
 
 

@@ -56,7 +56,7 @@ def test_classes_are_the_values_of_the_masks_with_their_shares_of_the_pixels(fol
         ("3", 2, 1, 0.5),
     ]
     said = "\n".join(dataset.summary())
-    assert "0: 2 + 1 (50.0% of the pixels)" in said
+    assert "images a class (and its share of the pixels): 0: 2 + 1 (50.0%), 1: 0 + 0 (0.0%)" in said
     assert "16.67% of the pixels are ignored" in said
     assert "no training images of 1, 2" in said
 
