@@ -19,6 +19,7 @@ import json
 import math
 import statistics
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ METHODS = {
     "cropr concat": f"/cropr_target{SHARE}_fusion=concat",
     "cropr last": f"/cropr_target{SHARE}",
 }
+ORDER = list(METHODS)
 OFF_THE_SHELF = ("plain", "tome", "random none", "random last")
 TUNED = ("plain", "tome", "random last", "cropr none", "cropr concat", "cropr last")
 DATA, RESOLUTION = "scene_masks", 96
@@ -50,15 +52,9 @@ def scores(folder: Path, seed: int, epochs: int, tuning: int) -> Iterator[Row]:
     from blockfront.training import Recipe, evaluate, get_dataset, seeded, train
 
     dataset = get_dataset(DATA)
-    learned = Recipe(optimizer="adamw", lr=2e-3, weight_decay=0.05, epochs=epochs, batch_size=16, label_smoothing=0.0)
-    tuned = Recipe(optimizer="adamw", lr=5e-4, weight_decay=0.05, epochs=tuning, batch_size=16, label_smoothing=0.0)
+    learned = Recipe("adamw", lr=2e-3, weight_decay=0.05, epochs=epochs, batch_size=16, label_smoothing=0.0)
     weights = folder / f"plain-{seed}-{epochs}.pt"
-    done = {(row["form"], row["method"]) for row in kept(folder) if of_run(row, seed, epochs, tuning)}
-
-    def row(form: str, method: str, found: Any) -> Row:
-        values = {name: score.value for name, score in found.scores.items()}
-        return {"seed": seed, "epochs": epochs, "tuning": tuning, "form": form, "method": method, **values}
-
+    done = [{name: row.get(name) for name in ("seed", "epochs", "tuning", "method")} for row in kept(folder)]
     with seeded(seed, 1):
         plain: Any = Network.parse(PLAIN).build()
         if not weights.is_file():
@@ -66,18 +62,20 @@ def scores(folder: Path, seed: int, epochs: int, tuning: int) -> Iterator[Row]:
             torch.save(plain.state_dict(), weights)
             (folder / "training.pt").unlink(missing_ok=True)
     state = torch.load(weights, weights_only=True)
-    for form, methods in (("off the shelf", OFF_THE_SHELF), ("tuned", TUNED)):
+    for more, methods in ((0, OFF_THE_SHELF), *([(tuning, TUNED)] if tuning else [])):
         for method in methods:
-            if (form, method) in done:
+            row = {"seed": seed, "epochs": epochs, "tuning": more, "method": method}
+            if row in done:
                 continue
             with seeded(seed, 1):
                 module: Any = Network.parse(PLAIN + METHODS[method]).build()
                 module.load_state_dict(dict(state), strict=method == "plain")
-                if form == "tuned":
-                    found = train(module, dataset, tuned, resolution=RESOLUTION, seed=seed, loss=module.loss)
+                if more:
+                    recipe = replace(learned, lr=5e-4, epochs=more)
+                    found = train(module, dataset, recipe, resolution=RESOLUTION, seed=seed, loss=module.loss)
                 else:
                     found = evaluate(module, dataset, resolution=RESOLUTION)
-            yield row(form, method, found)
+            yield row | {name: score.value for name, score in found.scores.items()}
 
 
 def latencies(folder: Path, device: str) -> Iterator[Row]:
@@ -100,28 +98,23 @@ def kept(folder: Path) -> list[Row]:
     return [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
 
 
-def of_run(row: Row, seed: int, epochs: int, tuning: int) -> bool:
-    return (row.get("seed"), row.get("epochs"), row.get("tuning")) == (seed, epochs, tuning)
-
-
 def table(rows: list[Row]) -> str:
     devices = list(dict.fromkeys(row["device"] for row in rows if "device" in row))
-    found = {(row["form"], row["method"], row["seed"]): row for row in rows if "seed" in row}
+    found = {(row["epochs"], row["tuning"], row["method"], row["seed"]): row for row in rows if "seed" in row}
     times = {(row["device"], row["method"]): row for row in rows if "device" in row}
-    heads = [
-        "",
-        "method",
-        "mean IoU %",
-        "change, points",
-        "pixel accuracy %",
-        "M MACs",
-        *(f"{one} ms" for one in devices),
-    ]
+    heads = ["epochs", "method", "seeds", "mean IoU %", "change, points", "pixel accuracy %", "M MACs"]
+    heads += [f"{device} ms" for device in devices]
     lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
-    for form, method in dict.fromkeys((form, method) for form, method, _ in found):
-        here = [row for key, row in found.items() if key[:2] == (form, method)]
-        changes = [100 * (row["miou"] - found[form, "plain", row["seed"]]["miou"]) for row in here]
-        cells = [form, method, f"{100 * statistics.mean(row['miou'] for row in here):.1f}", _interval(changes)]
+    for epochs, tuning, method in sorted({key[:3] for key in found}, key=lambda key: (*key[:2], ORDER.index(key[2]))):
+        here = [row for key, row in found.items() if key[:3] == (epochs, tuning, method)]
+        changes = [100 * (row["miou"] - found[epochs, tuning, "plain", row["seed"]]["miou"]) for row in here]
+        cells = [
+            f"{epochs} + {tuning}",
+            method,
+            str(len(here)),
+            f"{100 * statistics.mean(row['miou'] for row in here):.1f}",
+            _interval(changes),
+        ]
         cells.append(f"{100 * statistics.mean(row['pixel_accuracy'] for row in here):.1f}")
         of_method = [times.get((device, method)) for device in devices]
         cells.append(next((f"{row['macs'] / 1e6:.1f}" for row in of_method if row), ""))
@@ -143,7 +136,9 @@ def main() -> None:
     parser.add_argument("--save", type=Path, required=True, help="folder of what is done")
     parser.add_argument("--seeds", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=EPOCHS, help="of the plain networks")
-    parser.add_argument("--tuning", type=int, default=TUNING, help="epochs of every method, and of the plain network")
+    parser.add_argument(
+        "--tuning", type=int, default=TUNING, help="epochs of every method, and of the plain network; 0 for none"
+    )
     parser.add_argument("--devices", nargs="*", default=[], help="targets to predict latencies for")
     arguments = parser.parse_args()
     arguments.save.mkdir(parents=True, exist_ok=True)

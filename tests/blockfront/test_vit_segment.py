@@ -1,0 +1,73 @@
+"""Vision transformers that segment: trained with what their methods learn, and through a sweep to a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from blockfront import load
+from blockfront.design_space import Network
+from blockfront.sweep.stages import Job, train_network
+from blockfront.training import Recipe, get_dataset
+from blockfront.training.scene_masks import write_masked_scenes
+
+SPACE = """
+from blockfront.design_space import Reduction, VitSegmentationSpace
+
+space = VitSegmentationSpace(
+    "vits",
+    resolution=32,
+    num_classes=7,
+    patch=8,
+    depth=3,
+    width=16,
+    head_width=8,
+    mlp_ratio=2,
+    reductions=[
+        Reduction("none"),
+        Reduction("ltmp", target=0.8, variant="merge"),
+        Reduction("cropr", r=3),
+        Reduction("random", r=3, fusion="last"),
+    ],
+)
+"""
+
+
+@pytest.fixture
+def few(tmp_path: Path) -> Path:
+    write_masked_scenes(tmp_path / "few", {"train": 16, "val": 4})
+    return tmp_path / "few"
+
+
+@pytest.mark.parametrize("reduction", ["cropr_r3", "ltmp_target0.8_variant=merge"])
+def test_a_segmenter_is_trained_with_what_its_method_learns(reduction: str, few: Path) -> None:
+    network = Network.parse(f"vitseg_32_s7/p8_d3_w16_h2_m2/{reduction}")
+    job = Job(network.id, str(network), seed=0, threads=1)
+    parts = train_network(job, get_dataset(f"masks:{few}"), Recipe(epochs=2, batch_size=8), "cpu").parts
+    (training,) = parts["trainings"]
+    assert 0 < training.scores["miou"].value < training.scores["pixel_accuracy"].value
+    assert ("adaptations" in parts) == reduction.startswith("ltmp")
+    if "adaptations" in parts:
+        plan = parts["adaptations"]["token_counts"].artefact
+        assert plan["images"] == 16
+        assert plan["lengths"][-1] < 17
+
+
+@pytest.mark.long
+@pytest.mark.processes
+def test_a_sweep_of_transformers_that_segment_ends_in_a_report_of_mean_iou(few, commands_in):
+    commands = commands_in(few.parent)
+    (few.parent / "tiny.py").write_text(SPACE)
+    options = ("--target", "rk3399", "--runner", "roofline", "--epochs", "1", "--set", "batch_size=8", "--workers", "1")
+    done = commands.run("sample", "--n", "4", "--space", "tiny.py:space", "--dataset", "masks:few", *options)
+    assert done.returncode == 0, done.stderr
+    assert "front of mIoU on masks:" in done.stdout
+    assert "<h1>mean IoU against latency" in (few.parent / "report.html").read_text()
+    frame = load("vits-rk3399", commands.storage)
+    assert (frame["state"] == "complete").all()
+    assert set(frame["family"]) == {"vit", "vit_ltmp", "vit_cropr", "vit_random"}
+    assert (frame["answer"] == "logits 32 × 32").all()
+    assert (frame["unscheduled_kernels"] == 0).all()
+    assert frame["miou"].between(0, 1).all()
+    assert (frame["backbone_macs"] + frame["head_macs"] == frame["macs"]).all()
