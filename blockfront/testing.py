@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -67,7 +68,8 @@ def check_reducer(method: str, **options: Any) -> None:
     tokens in every block as `counts` says; a prefix that stays in front; MACs within 5 % of a `target`, and with a
     target of 1 the plain network's outputs; gradients that reach the image and every parameter of the method;
     evaluation that is deterministic, treats each image by itself and leaves state alone; `deploy` that agrees; and code
-    compiled for this machine that agrees as that of a network must. It is for methods whose shapes are fixed.
+    compiled for this machine that agrees as that of a network must. Without pooling, outputs of every patch that are
+    those of the token it is in. It is for methods whose shapes are fixed.
 
     Raises `AssertionError` that names the case, and `UsageError` for an unknown name or option.
     """
@@ -86,6 +88,7 @@ def check_reducer(method: str, **options: Any) -> None:
             _check_evaluation(module, images, where)
             _check_deployment(module, images, where)
             if not form:
+                _check_places(reduce_tokens(_without_pooling(backbone), method, **options), images, where)
                 _check_compiles(deploy(module), _SIZE["img_size"], where)
 
 
@@ -113,6 +116,25 @@ def _check_tokens(module: ReducedTransformer, images: torch.Tensor, options: Map
         with torch.no_grad():
             error = relative_error(whole(images), module.backbone(images))
         assert error <= TOLERANCE, f"{where} changes outputs at a target of 1: relative error {error:.1e}"
+
+
+def _without_pooling(backbone: VisionTransformer) -> VisionTransformer:
+    other = copy.deepcopy(backbone)
+    other.global_pool = ""
+    return other
+
+
+def _check_places(module: ReducedTransformer, images: torch.Tensor, where: str) -> None:
+    try:
+        with torch.no_grad():
+            run = module.run(images, trace_sources=True)
+    except Exception as error:
+        raise AssertionError(f"{where} fails without pooling: {_reason(error)}") from error
+    assert run.tokens.source is not None
+    with torch.no_grad():
+        restored = (run.tokens.source * run.tokens.active.unsqueeze(-1)).transpose(1, 2) @ run.tokens.x
+        error = relative_error(run.logits, module.backbone.head(module.backbone.norm(restored)))
+    assert error <= TOLERANCE, f"{where} loses which token is where: relative error {error:.1e} without pooling"
 
 
 def _check_learning(module: ReducedTransformer, images: torch.Tensor, where: str) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from blockfront.blocks.tokens.places import Places
 from blockfront.blocks.tokens.selection import gather
+from blockfront.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ class Tokens:
         A merged token's are those of all it stands for; where a token was taken out and never came back, and where the
         one it is in only fills up, there are zeros. `places` must have been asked for.
         """
-        assert self.places is not None, "nobody asked for places"
+        if self.places is None:
+            raise UsageError("it is not known where tokens are: a reducer makes its tokens of those given, by replace")
         return self.places.restore(self.x, self.mask)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 import torch
@@ -49,6 +50,11 @@ class Halved(Reducer):
 class TakesTheWrongCount(Halved):
     def counts(self, tokens):
         return [tokens] * self.blocks, [tokens] * self.blocks
+
+
+class ForgetsPlaces(Halved):
+    def after(self, index, tokens):
+        return replace(super().after(index, tokens), places=tokens.places)
 
 
 class MovesThePrefix(Sharpest):
@@ -128,6 +134,7 @@ def test_another_way_to_take_tokens_out_conforms(registered) -> None:
     ("broken", "options", "complaint"),
     [
         (TakesTheWrongCount, {}, "tokens before attention and MLP, and counts"),
+        (ForgetsPlaces, {}, "fails without pooling: .*there are 19 tokens and the places of 37"),
         (MovesThePrefix, {"target": 0.7}, "moves or merges the prefix"),
         (Changes, {"target": 0.7}, "changes outputs at a target of 1"),
         (LeavesAParameterOut, {"target": 0.7}, "no gradient reaches unused"),
