@@ -3,6 +3,7 @@
 After Bonnaerens, Freiberger and Dambre, "Anchor pruning for object detection" (2022, arXiv:2104.00432).
 """
 
+from blockfront.anchors.coverage import covered_shares
 from blockfront.anchors.front import Front, Node
 from blockfront.anchors.head_costs import RETINANET, SSD300, HeadCosts
 from blockfront.anchors.memo import Memo
@@ -26,6 +27,7 @@ __all__ = [
     "Rules",
     "SlotScores",
     "Slots",
+    "covered_shares",
     "prune_detector",
     "pruned_network",
     "record_boxes",

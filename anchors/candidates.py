@@ -20,7 +20,7 @@ SHOWN = 1 << 31
 
 
 @dataclass(frozen=True)
-class Candidates:
+class ImageCandidates:
     """Candidates of an image, best first.
 
     `order` are their numbers in the image, `strikes` which others of its class each strikes out if it stays, `classes`
@@ -39,7 +39,7 @@ class Candidates:
     shown: Bits
 
     @classmethod
-    def of(cls, image: ImageBoxes, classes: int, overlap: float) -> Candidates:
+    def of(cls, image: ImageBoxes, classes: int, overlap: float) -> ImageCandidates:
         """Those of an image, for suppression above `overlap`."""
         order = np.argsort(-image.scores, kind="stable")
         kinds = image.classes[order]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from blockfront.anchors.candidates import ALL, LEVELS, SHOWN, Bits, Candidates, as_bits
+from blockfront.anchors.candidates import ALL, LEVELS, SHOWN, Bits, ImageCandidates, as_bits
 from blockfront.anchors.recorded import RecordedBoxes
 from blockfront.anchors.slots import Removed
 from blockfront.tasks.average_precision import precision_of_hits
@@ -40,7 +40,9 @@ class SlotScores:
         self.recorded = recorded
         self.recomputed = 0
         classes = range(recorded.classes)
-        self._images = [Candidates.of(image, recorded.classes, recorded.limits.overlap) for image in recorded.images]
+        self._images = [
+            ImageCandidates.of(image, recorded.classes, recorded.limits.overlap) for image in recorded.images
+        ]
         self._places, self._starts = _in_order(self._images, recorded.classes)
         objects = np.concatenate([np.empty((0, 7)), *(image.objects for image in recorded.images)])
         self._objects = [int(((objects[:, 0] == kind) & (objects[:, 6] == 0)).sum()) for kind in classes]
@@ -104,7 +106,7 @@ class SlotScores:
             precisions[kind] = _precisions(own_boxes, self._objects[kind])
         return _State(kept, matched, precisions)
 
-    def _looked_at(self, image: Candidates, removed: Removed) -> int:
+    def _looked_at(self, image: ImageCandidates, removed: Removed) -> int:
         """Of an image with more candidates than the capacity those that are looked at."""
         own = image.image
         left = np.flatnonzero(~np.isin(own.slots, [*removed]))
@@ -113,14 +115,14 @@ class SlotScores:
         return as_bits(within[image.order])
 
 
-def _of(image: Candidates, slots: Removed) -> int:
+def _of(image: ImageCandidates, slots: Removed) -> int:
     found = 0
     for slot in slots & image.slots.keys():
         found |= image.slots[slot]
     return found
 
 
-def _in_order(images: list[Candidates], classes: int) -> tuple[list[NDArray[np.intp]], list[int]]:
+def _in_order(images: list[ImageCandidates], classes: int) -> tuple[list[NDArray[np.intp]], list[int]]:
     """The places of each image's candidates among all, class by class by score, and where each class begins."""
     scores = np.concatenate([np.empty(0, dtype=np.float32), *(one.image.scores[one.order] for one in images)])
     kinds = np.concatenate([np.empty(0, dtype=np.intp), *(one.image.classes[one.order] for one in images)])

@@ -42,6 +42,10 @@ def profile(
     reduction: Annotated[
         Path | None, typer.Option(help="File of `bench tokens` by which a transformer's tokens are reduced.")
     ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="Of a detector's .safetensors file: images to time its post-processing on, such as scenes."),
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -53,6 +57,7 @@ def profile(
     from blockfront.services.profile import profile_model
     from blockfront.targets import Asked, choose, find_hardware
     from blockfront.targets.tuning.database import find_traces
+    from blockfront.training import get_dataset
 
     progress = choose_progress(quiet=quiet)
     traces = find_traces(tuned, database)
@@ -60,7 +65,7 @@ def profile(
     found = find_model(model, ImageSize.asked(resolution, input_size, channels), reduction)
     if means.notice:
         progress.note(means.notice)
-    profiled = profile_model(found, means, progress)
+    profiled = profile_model(found, means, progress, None if dataset is None else get_dataset(dataset))
     if json:
         print_json(profiled)
     else:
@@ -78,6 +83,11 @@ def _print(profiled: dict[str, Any], size: str) -> None:
         interval = f", 95 % interval {low:.4g} to {high:.4g}"
     print_line(f"{profiled['model']} at {size} on {profiled['target']}")
     print_line(f"latency      {profiled['latency_ms']:.4g} ms ({profiled['latency_source']}, {made_by}){interval}")
+    if profiled["total_ms"] is not None:
+        print_line(
+            f"from image to boxes  {profiled['total_ms']:.4g} ms: the latency, and {profiled['postprocess_ms']:.4g} ms "
+            f"of decoding and suppression of {profiled['candidates']:.0f} candidates"
+        )
     if profiled["toolchain"] != "tvm":
         versions = ", ".join(f"{name} {version}" for name, version in profiled["versions"].items())
         print_line(f"toolchain    {profiled['toolchain']} ({versions})")

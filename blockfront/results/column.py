@@ -148,6 +148,13 @@ def latency_end(result: Result, end: int) -> float | None:
     return result.latency.ci95_ms[end] if result.latency and result.latency.ci95_ms else None
 
 
+def total_ms(result: Result) -> float | None:
+    """A latency with what follows it; None where one of the two is not known."""
+    if result.latency is None or result.postprocess is None:
+        return None
+    return result.latency.median_ms + result.postprocess.ms
+
+
 def sample_percentile(result: Result, percent: int) -> float | None:
     """The least sample that so many per cent of a latency's samples do not exceed; None where it has none."""
     samples = sorted(result.latency.samples_ms) if result.latency else []

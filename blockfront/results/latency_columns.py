@@ -11,6 +11,7 @@ from blockfront.results.column import (
     path,
     predicted_end,
     sample_percentile,
+    total_ms,
 )
 from blockfront.results.metric import Metric
 
@@ -108,6 +109,30 @@ LATENCY_COLUMNS = (
         lambda r: sample_percentile(r, 90),
     ),
     Column("latency_p99_ms", "real", "ms", "99th percentile of the same", lambda r: sample_percentile(r, 99)),
+    Column(
+        "postprocess_ms",
+        "real",
+        "ms",
+        "of a trained detector, decoding and suppression on outputs of a test image, which latency_ms is without",
+        path("postprocess.ms"),
+        Metric("postprocess_ms", "post-processing", "ms", "minimize", depends_on="target"),
+    ),
+    Column(
+        "total_ms",
+        "real",
+        "ms",
+        "latency_ms and postprocess_ms together: from the image to boxes",
+        total_ms,
+        Metric("total_ms", "latency with post-processing", "ms", "minimize", depends_on="target"),
+    ),
+    Column(
+        "candidates",
+        "real",
+        "",
+        "of a trained detector, scores of an image that are above the threshold: the mean over the test images",
+        path("postprocess.candidates"),
+    ),
+    Column("candidates_p95", "real", "", "95th percentile of the same", path("postprocess.candidates_p95")),
     Column(
         "energy_mj",
         "real",

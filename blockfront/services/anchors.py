@@ -53,11 +53,7 @@ def search_front(
     from blockfront.training import fed
 
     network = detector.network
-    if dataset.task != network.task or dataset.num_classes != network.num_classes:
-        raise UsageError(
-            f"{dataset.ref} has {dataset.num_classes} classes for {dataset.task}, and the network is for "
-            f"{network.num_classes} for {network.task}"
-        )
+    detector.check_dataset(dataset)
     module, slots = detector.build(), slots_of(network)
     with (
         fed(module, dataset, resolution=network.resolution, device=device) as feed,

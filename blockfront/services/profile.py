@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     from blockfront.console.progress import Advance, Progress
     from blockfront.design_space.models import Model
+    from blockfront.results.postprocess import Postprocess
     from blockfront.targets import Means, Toolchain
+    from blockfront.training import Dataset
 
 
 def build_model(model: Model) -> tuple[nn.Module, Cost]:
@@ -68,11 +70,15 @@ def prepare(model: Model, toolchain: Toolchain[Any, Any], options: Any, advance:
     return Ready(module, cost, prepared)
 
 
-def profile_model(model: Model, means: Means, progress: Progress) -> dict[str, Any]:
-    """Prepare and time a model: a row's columns as far as they apply, with samples and kernels."""
+def profile_model(model: Model, means: Means, progress: Progress, dataset: Dataset | None = None) -> dict[str, Any]:
+    """Prepare and time a model: a row's columns as far as they apply, with samples and kernels.
+
+    On a `dataset` a trained detector's post-processing is timed as well. Raises `UsageError` for anything else.
+    """
     from blockfront.targets.latency.options import INT8
     from blockfront.targets.quantization import RANDOM_INPUTS
 
+    postprocess = None if dataset is None else _postprocess(model, means, dataset, progress)
     with progress.stage("profile", 3) as advance:
         ready = prepare(model, means.toolchain, means.options, advance)
         latency = means.latency(ready.prepared)
@@ -83,5 +89,39 @@ def profile_model(model: Model, means: Means, progress: Progress) -> dict[str, A
     adapted = {} if plan is None else {"token_counts": plan.origin}
     if means.options.precision == INT8:
         adapted["int8"] = RANDOM_INPUTS
-    result = Result(origin, "complete", network=network, cost=ready.cost, latency=latency, adapted=adapted)
+    result = Result(
+        origin,
+        "complete",
+        network=network,
+        cost=ready.cost,
+        latency=latency,
+        adapted=adapted,
+        postprocess=postprocess,
+    )
     return {"model": model.name, "input": str(model.signature), **described(result)}
+
+
+def _postprocess(model: Model, means: Means, dataset: Dataset, progress: Progress) -> Postprocess:
+    from blockfront.design_space import DetectionNetwork, Network
+    from blockfront.services.trained_detector import TrainedDetector
+    from blockfront.sweep.postprocessing import is_timed, time_postprocess
+    from blockfront.training import fed
+
+    network = None if model.network is None else Network.parse(model.network)
+    if not isinstance(network, DetectionNetwork) or model.weights is None:
+        raise UsageError(
+            "--dataset is for a trained detector, whose post-processing depends on what it finds: give "
+            "the .safetensors file of its weights"
+        )
+    if not is_timed(means):
+        raise UsageError(f"post-processing is compiled by tvm for processors, not for {means.options.target.name}")
+    detector = TrainedDetector(network, model.weights)
+    detector.check_dataset(dataset)
+    module = detector.build()
+    with (
+        progress.stage("detect", 1) as advance,
+        fed(module, dataset, resolution=network.resolution, device="cpu") as feed,
+    ):
+        found = time_postprocess(module, feed.test(), means)
+        advance()
+    return found

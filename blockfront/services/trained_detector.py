@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from blockfront.design_space import DetectionNetwork, Network
+    from blockfront.training import Dataset
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,15 @@ class TrainedDetector:
         module = self.network.build()
         load_weights(module, self.weights)
         return module.eval()
+
+    def check_dataset(self, dataset: Dataset) -> None:
+        """Raise `UsageError` for a data set of another task, or of another number of classes."""
+        network = self.network
+        if dataset.task != network.task or dataset.num_classes != network.num_classes:
+            raise UsageError(
+                f"{dataset.ref} has {dataset.num_classes} classes for {dataset.task}, and the network is for "
+                f"{network.num_classes} for {network.task}"
+            )
 
 
 def find_detector(ref: str, weights: Path | None, storage: str) -> TrainedDetector:

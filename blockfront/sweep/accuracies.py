@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from blockfront.study.journal import known_trainings
 from blockfront.sweep.latencies import job
 from blockfront.sweep.pool import Pool, WorkerCall
+from blockfront.sweep.postprocessing import is_timed
 from blockfront.sweep.stages import Trained, train_network
 
 if TYPE_CHECKING:
@@ -104,12 +105,19 @@ def _train(
     by_number = {call.entry.number: call.entry for call in wanted}
     if not wanted:
         return
+    predicting = plan.means if plan.means.measures is None and is_timed(plan.means) else None
     arguments = (plan.dataset, plan.recipe, plan.request.device, keeper.wanted)
     calls = [
         WorkerCall(
             call.entry.number,
             train_network,
-            (replace(job(plan, call.entry), seed=call.seed), *arguments, call.until),
+            (
+                replace(job(plan, call.entry), seed=call.seed),
+                *arguments,
+                # What is timed is of the weights that are deployed, which are the first seed's.
+                predicting if call.seed == journal.settings.seed else None,
+                call.until,
+            ),
         )
         for call in wanted
     ]

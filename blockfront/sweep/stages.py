@@ -91,16 +91,25 @@ class Trained:
 
 
 def train_network(
-    job: Job, dataset: Dataset, recipe: Recipe, device: str, keep: bool = False, until: int | None = None
+    job: Job,
+    dataset: Dataset,
+    recipe: Recipe,
+    device: str,
+    keep: bool = False,
+    means: Means | None = None,
+    until: int | None = None,
 ) -> Trained:
     """Train a network from its recipe's weights, else from scratch, and test it: its `trainings`, and its
     `adaptations` where it has one.
 
     The weights and the order of images have the job's seed. An interrupted training goes on from its last epoch, if it
-    was on this machine. With `until` it stops after that epoch, without scores.
+    was on this machine. With `until` it stops after that epoch, without scores. A detector's `postprocess` is found by
+    `means` that predict.
     """
     from blockfront.sweep.adapting import train_and_adapt
-    from blockfront.training import give_weights, seeded, train
+    from blockfront.sweep.postprocessing import time_postprocess
+    from blockfront.tasks import DETECTION
+    from blockfront.training import fed, give_weights, seeded, train
     from blockfront.training.checkpoint import checkpoint_path
     from blockfront.training.weights import pack_weights
 
@@ -123,6 +132,9 @@ def train_network(
         if job.quantize is not None and until is None:
             scored = _scored(network, module, parts)
             parts = quantize_trained(scored, network, dataset, recipe, job.quantize, where, parts)
+        if network.task == DETECTION and means is not None and until is None:
+            with fed(module, dataset, **{**where, "device": "cpu"}) as feed:
+                parts["postprocess"] = time_postprocess(module, feed.test(), means)
     facts = {"network": job.network, "network_id": job.network_id, "recipe": recipe, **parts}
     return Trained(parts, pack_weights(module, facts) if keep and until is None else None, checkpoint)
 

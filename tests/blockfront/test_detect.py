@@ -41,6 +41,9 @@ def test_a_sweep_of_detectors_ends_in_a_report_of_ap(tmp_path, commands_in):
     assert (frame["backbone_macs"] + frame["head_macs"] == frame["macs"]).all()
     assert (frame["boxes"] == 6 * (12**2 + 6**2)).all()
     assert (frame["unscheduled_kernels"] == 0).all()
+    assert (frame["total_ms"] == frame["latency_ms"] + frame["postprocess_ms"]).all()
+    assert (frame["postprocess_ms"] > 0).all()
+    assert (frame["candidates"] <= frame["candidates_p95"]).all()
 
 
 def test_a_space_of_classifiers_is_no_space_for_boxes(bench, tmp_path):

@@ -11,6 +11,7 @@ from __future__ import annotations
 from blockfront.targets.compiler.importing import (
     arithmetic,
     attention,
+    boxes,
     images,
     largest,
     layout,
@@ -25,6 +26,7 @@ __all__ = [
     "Importer",
     "arithmetic",
     "attention",
+    "boxes",
     "images",
     "largest",
     "layout",

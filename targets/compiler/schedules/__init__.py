@@ -14,6 +14,7 @@ from blockfront.targets.compiler.schedules.rule import NotScheduled, reported_as
 from blockfront.targets.compiler.schedules.rules import apply_rules
 from blockfront.targets.compiler.schedules.tiles import Packing
 from blockfront.targets.compiler.schedules.unchecked import UncheckedSchedule
+from blockfront.targets.compiler.suppressing import SCHEDULED
 from blockfront.targets.hardware.machine import Machine
 
 __all__ = ["Machine", "ScheduledKernel", "kernel_macs", "schedule_kernel"]
@@ -36,8 +37,11 @@ class ScheduledKernel:
 def schedule_kernel(function: tirx.PrimFunc, machine: Machine, constants: Collection[int] = ()) -> ScheduledKernel:
     """Apply to each block of `function` the first of `rules.RULES` that matches it.
 
-    `constants` are the positions of arguments known when compiling: a rule may ask for another layout of them.
+    `constants` are the positions of arguments known when compiling: a rule may ask for another layout of them. A kernel
+    with loops of its own stays as it is.
     """
+    if (own := _own_rule(function)) is not None:
+        return ScheduledKernel(function, own)
     names = [str(parameter.name) for parameter in function.params]
     try:
         with reported_as("scheduling"):
@@ -87,4 +91,11 @@ def _prepared(function: tirx.PrimFunc, bias_last: bool = False) -> Schedule:
 
 def kernel_macs(function: tirx.PrimFunc) -> int:
     """Multiply-accumulates of one execution of an unscheduled kernel."""
+    if _own_rule(function) is not None:
+        return 0
     return sum(block.macs for block in root_blocks(UncheckedSchedule(function)) if block.is_reduction)
+
+
+def _own_rule(function: tirx.PrimFunc) -> str | None:
+    """The name that stands for a schedule where a kernel is written with its loops."""
+    return None if function.attrs is None or SCHEDULED not in function.attrs else str(function.attrs[SCHEDULED])

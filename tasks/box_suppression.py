@@ -1,0 +1,69 @@
+"""Post-processing of a detector as modules that are compiled: decoding, and suppression as one operator."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from blockfront.tasks.boxes import AnchorOutputs, decode
+from blockfront.tasks.suppression import BINS, Limits, suppress
+
+_LIBRARY = torch.library.Library("blockfront_boxes", "DEF")
+FIELDS = 6
+"""Of a box that is given: class, score, left, top, right, bottom."""
+
+_LIBRARY.define(
+    "suppress_boxes(Tensor scores, Tensor boxes, float threshold, int candidates, float overlap, int kept, int bins) "
+    "-> Tensor"
+)
+
+
+def _suppress_boxes(
+    scores: Tensor, boxes: Tensor, threshold: float, candidates: int, overlap: float, kept: int, bins: int
+) -> Tensor:
+    """The boxes (1, kept, 6) that `suppress` gives of scores (1, B, C) and corners (1, B, 4), best first.
+
+    Rows are filled up with class -1. It computes in float32, whatever type it is given and gives.
+    """
+    found = torch.zeros(1, kept, FIELDS, dtype=scores.dtype, device=scores.device)
+    found[..., 0] = -1
+    if scores.is_meta:
+        return found
+    values, places = (one[0].float().cpu().numpy() for one in (scores, boxes))
+    rows, kinds = suppress(values, places, Limits(threshold, candidates, overlap, kept))
+    given = torch.from_numpy(values[rows, kinds])[:, None], torch.from_numpy(places[rows])
+    found[0, : len(rows)] = torch.cat([torch.from_numpy(kinds)[:, None].float(), *given], dim=1).to(found)
+    return found
+
+
+_LIBRARY.impl("suppress_boxes", _suppress_boxes, "CompositeExplicitAutograd")
+
+
+class BoxDecoding(nn.Module):
+    """From a detector's logits (1, B, C') and deltas (1, B, 4) to `scores` (1, B, C) of each class and `boxes`
+    (1, B, 4), corners as shares of the picture."""
+
+    anchors: Tensor
+
+    def __init__(self, anchors: Tensor, background: bool) -> None:
+        super().__init__()
+        self.background = background
+        self.register_buffer("anchors", anchors)
+
+    def forward(self, logits: Tensor, deltas: Tensor) -> dict[str, Tensor]:
+        outputs = AnchorOutputs(logits, deltas, self.anchors, self.background)
+        return {"scores": outputs.probabilities(), "boxes": decode(deltas, self.anchors)}
+
+
+class BoxSuppression(nn.Module):
+    """From scores (1, B, C) and boxes (1, B, 4) to (1, kept, 6): what is given of an image, best first."""
+
+    def __init__(self, limits: Limits) -> None:
+        super().__init__()
+        self.limits = limits
+
+    def forward(self, scores: Tensor, boxes: Tensor) -> Tensor:
+        of = self.limits
+        return torch.ops.blockfront_boxes.suppress_boxes(
+            scores, boxes, of.threshold, of.candidates, of.overlap, of.kept, BINS
+        )
