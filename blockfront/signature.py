@@ -50,8 +50,8 @@ class Signature:
     What a module gives is found by running it; see `leaves`. `tolerances` are by the names of outputs: what each may be
     off by, as a share of its largest value, or of whole numbers the share which may be others. Where it has none,
     floating-point numbers may be off by a multiple of what float32 costs torch (docs/method.md), and all others must be
-    equal. `recorded` are inputs as they occur, which are taken in turn where others would be drawn: of what takes another
-    time for each.
+    equal. `recorded` are inputs as they occur, which are taken in turn where others would be drawn: of what takes
+    another time for each.
 
     >>> str(Signature.image(224, 320, channels=1))
     '1x224x320'

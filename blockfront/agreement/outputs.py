@@ -37,8 +37,8 @@ class OutputError:
     """How far an output is from torch's: max|y - y_torch|, and that over max|y_torch|, which may be `tolerance`.
 
     Of whole numbers and booleans `relative` is the share of them that are others: labels have no distance. `torch` is
-    how far torch's own output in the number format `rounded_to` is from y_torch, which is in float64 where a module runs
-    so; None where there is nothing to compare it with.
+    how far torch's own output in the number format `rounded_to` is from y_torch, which is in float64 where a module
+    runs so; None where there is nothing to compare it with.
     """
 
     name: str

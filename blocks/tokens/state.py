@@ -35,8 +35,8 @@ class Tokens:
 
     @property
     def length(self) -> int:
-        """Tokens of the sequence, active or not."""
-        return self.x.shape[1]
+        """Tokens of the sequence, active or not; a number also while torch traces, where a share of it would round."""
+        return int(self.x.shape[1])
 
     @property
     def sizes(self) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from blockfront.blocks.tokens import reduce_tokens
@@ -32,6 +33,16 @@ def test_evit_at_the_papers_places_and_rates_leaves_its_tokens(make_vit):
     reduced = reduce_tokens(vit, "evit", keep=0.7, fuse=False)
     assert reduced.reducer.places == [3, 6, 9]
     assert sorted(set(reduced.reducer.counts(197)[1])) == [1 + 68, 1 + 97, 1 + 138, 197]
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::DeprecationWarning")
+def test_a_traced_network_keeps_as_many_tokens_where_float32_would_round_their_number(vit, images):
+    # 32 patches and a little are 33; what exports to ONNX traces.
+    reduced = reduce_tokens(vit, "evit", keep=0.5 + 1e-12)
+    assert reduced.reducer.counts(65)[1][1] == 1 + 33 + 1
+    with torch.no_grad():
+        traced = torch.jit.trace(reduced, images, check_trace=False)
+        torch.testing.assert_close(traced(images), reduced(images))
 
 
 def test_random_pruning_differs_by_image_in_training_and_by_seed_otherwise(vit, images):
