@@ -173,6 +173,8 @@ def resolve(request: Request, means: Means | None = None) -> SweepPlan:
     space, notes = choose_space(request, dataset)
     if request.pair:
         request, notes = _whole_groups(request, space, notes)
+    if dataset and options.precision == "float16":
+        notes = (*notes, "accuracies are those of float32: what float16 rounds is compared with torch, and not scored")
     settings = Settings(
         space=space.name,
         space_hash=space.hash,

@@ -111,18 +111,38 @@ def test_a_study_in_int8_is_one_of_its_own(bench):
     assert precision_of("tiny-rk3399-int8", "sqlite:///bench.db") == "int8"
 
 
+@pytest.mark.compiles
+@pytest.mark.processes
+@pytest.mark.long
+def test_a_study_in_float16_is_one_of_its_own_with_the_accuracies_of_float32(bench):
+    options = ("rk3588" if option == "rk3399" else option for option in OPTIONS)
+    said = bench("sample", "--n", "1", *options, "--precision", "float16", "--workers", "1")
+    assert said.code == 0, said.errors
+    assert "accuracies are those of float32" in said.errors
+    (row,) = blockfront.load("tiny-rk3588-float16").to_dict("records")
+    assert (row["state"], row["precision"], row["unscheduled_kernels"]) == ("complete", "float16", 0)
+    assert 1e-5 < row["max_rel_error"] < 0.05
+    assert row["torch_rel_error"] > 1e-5
+
+
 @pytest.mark.parametrize(
-    ("command", "target", "more", "reason"),
+    ("command", "target", "precision", "more", "reason"),
     [
-        ("profile", "edge_tpu_like", (), "toolchain zigzag prepares networks in float32, not in int8"),
-        ("profile", "host", ("--toolchain", "onnxruntime"), "toolchain onnxruntime prepares networks in float32"),
-        ("profile", "visionfive2", (), "visionfive2 has no instruction that int8 kernels use"),
-        ("profile", "rk3399_gpu", (), "int8 networks are compiled for processors"),
-        ("verify", "rk3399", (), "not in int4"),
+        ("profile", "edge_tpu_like", "int8", (), "toolchain zigzag prepares networks in float32, not in int8"),
+        (
+            "profile",
+            "host",
+            "int8",
+            ("--toolchain", "onnxruntime"),
+            "toolchain onnxruntime prepares networks in float32",
+        ),
+        ("profile", "visionfive2", "int8", (), "visionfive2 has no instruction that int8 kernels use"),
+        ("profile", "rk3399_gpu", "int8", (), "int8 networks are compiled for processors"),
+        ("profile", "rk3399", "float16", (), "rk3399 has no arithmetic that float16 kernels use"),
+        ("verify", "rk3399", "int4", (), "not in int4"),
     ],
 )
-def test_formats_that_nothing_is_prepared_in_are_refused_in_a_line(bench, command, target, more, reason):
-    precision = "int4" if command == "verify" else "int8"
+def test_formats_that_nothing_is_prepared_in_are_refused_in_a_line(bench, command, target, precision, more, reason):
     said = bench(command, "resnet18", "--target", target, "--precision", precision, *more)
     assert said.code == 2
     assert reason in said.errors

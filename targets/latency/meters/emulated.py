@@ -87,7 +87,7 @@ class EmulatedMeter(PredictsPrograms):
         model_digest = digest(msgspec.json.encode(figures), 12)
         error = _error(options)
         if error is None:
-            judged = "" if options.precision in _JUDGED else f"; judged in {' and '.join(_JUDGED)} alone"
+            judged = "" if options.precision in _JUDGED else f"; judged in {FLOAT32} alone"
             return Prediction(model_digest, model.provenance + judged)
         basis = f"{error.domain}; {model.provenance}"
         return Prediction(model_digest, basis, error.median, error.p90, error.n, error.within_tenth)

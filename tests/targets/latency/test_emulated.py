@@ -46,6 +46,16 @@ def test_errors_known_of_float32_are_not_those_of_int8():
     assert str(found).endswith("judged in float32 alone")
 
 
+def test_errors_known_of_cores_with_float16_are_of_float16_too():
+    target = get_target("rk3588")
+    by_format = (
+        METERS["emulated"].prediction(RunOptions(target, 1, precision=form)) for form in ("float32", "float16")
+    )
+    single, half = ((found.median_error, found.n) for found in by_format)
+    assert single == half
+    assert half[1] > 0
+
+
 def test_a_latency_has_an_interval_that_is_no_measurements_and_says_why_it_is_wide(board_program):
     latency = METER.latency(board_program, options())
     low, high = latency.prediction.interval_ms
