@@ -11,7 +11,16 @@ from torch import nn
 
 from blockfront.design_space.cost import count_cost
 from blockfront.design_space.families import family_of_model
-from blockfront.design_space.models import MODEL_FILES, OWN_SIZE, ImageSize, Model, find_model, network_of_text
+from blockfront.design_space.models import (
+    DEFAULT_RESOLUTION,
+    MODEL_FILES,
+    OWN_SIZE,
+    FactoryError,
+    ImageSize,
+    Model,
+    find_model,
+    network_of_text,
+)
 from blockfront.design_space.network import KINDS, Network
 from blockfront.design_space.published import default_checkpoint
 from blockfront.digest import digest
@@ -38,7 +47,11 @@ class KnownNetwork(Network):
     @property
     def model(self) -> Model:
         """What the name means now. Raises UsageError for a name that is nobody's."""
-        return find_model(self.name, OWN_SIZE if self.size is None else ImageSize.asked(None, self.size, None))
+        return find_model(self.name, self._asked)
+
+    @property
+    def _asked(self) -> ImageSize:
+        return OWN_SIZE if self.size is None else ImageSize.asked(None, self.size, None)
 
     @property
     def family(self) -> str:
@@ -47,7 +60,11 @@ class KnownNetwork(Network):
 
     @property
     def signature(self) -> Signature:
-        return self.model.signature
+        """What it takes; the size alone of one whose factory raises."""
+        try:
+            return self.model.signature
+        except FactoryError:
+            return self._asked.of(Signature.image(DEFAULT_RESOLUTION))
 
     @property
     def cost(self) -> Cost:
@@ -74,11 +91,15 @@ class KnownNetwork(Network):
 def known_network(ref: str, size: ImageSize = OWN_SIZE) -> Network:
     """The network that `ref` means, whatever `find_model` takes, for images of `size`, else of its own.
 
-    A name of timm's without a tag means the weights of `default_checkpoint`. Raises UsageError as `find_model` does.
+    A name of timm's without a tag means the weights of `default_checkpoint`. A factory that raises is a network all the
+    same, which cannot be built. Raises UsageError as `find_model` does for anything else.
     """
     if "/" in ref and ref.partition("/")[0].partition("_")[0] in KINDS:
         return network_of_text(ref, size)
-    model = find_model(ref, size)
+    try:
+        model = find_model(ref, size)
+    except FactoryError:
+        return KnownNetwork(ref, str(size.of(Signature.image(DEFAULT_RESOLUTION))), _content(ref))
     model = find_model(default_checkpoint(model.name), size)
     return KnownNetwork(model.name, str(model.signature) if model.signature.is_image else None, _content(model.name))
 

@@ -26,6 +26,10 @@ _OF_TIMM = re.compile(r"(hf[-_]hub:)?timm/")
 MODEL_FILES = (".onnx", ".pt", ".pth", ".pt2", ".ckpt", ".safetensors", ".tflite", ".pb", ".h5", ".keras")
 
 
+class FactoryError(UsageError):
+    """A function of the user's file raises, instead of giving a network."""
+
+
 @dataclass(frozen=True)
 class ImageSize:
     """The image that a model is asked to take; what is None is as the model has it of its own."""
@@ -118,7 +122,8 @@ def find_model(ref: str, size: ImageSize = OWN_SIZE, reduction: Path | None = No
     `signature`, and 224 pixels stand in for what is nowhere stated. timm's models are built for the channels asked for.
     Weights are random, which does not change the latency, but those of a `file.safetensors` that names its network, as
     sweeps, `bench take` and `bench anchors apply` write them. `reduction` is a file of `bench tokens`, and the model a
-    transformer that it reduces. Raises UsageError for what is none of these, with near names.
+    transformer that it reduces. Raises UsageError for what is none of these, with near names, and FactoryError for a
+    factory that raises.
     """
     if reduction is not None:
         plain = find_model(ref, size)
@@ -255,7 +260,7 @@ def _from_file(ref: str, size: ImageSize) -> Model:
     try:
         module = built()
     except Exception as error:
-        raise UsageError(f"{ref}() fails: {type(error).__name__}: {' '.join(str(error).split())}") from error
+        raise FactoryError(f"{ref}() fails: {type(error).__name__}: {' '.join(str(error).split())}") from error
     if isinstance(module, torch.export.ExportedProgram):
         return Model(ref, module.module, size.of(_exported_for(ref, module)))
     if not isinstance(module, nn.Module):

@@ -22,8 +22,11 @@ def net():
 
 def refused():
     return nn.Conv2d(4, 8, 3)
+
+def raising():
+    raise FileNotFoundError("no weights here")
 """
-MODELS = ("test_resnet", "mine.py:net", "mine.py:refused", "timm/test_resnet")
+MODELS = ("test_resnet", "mine.py:net", "mine.py:refused", "mine.py:raising", "timm/test_resnet")
 WHERE = ("--target", "rk3399", "--runner", "roofline", "--workers", "1")
 
 
@@ -57,7 +60,7 @@ pytestmark = pytest.mark.processes
 def test_the_first_line_is_the_answer_with_the_sources_of_both_numbers(ranked):
     _, printed = ranked
     first = printed.stdout.splitlines()[0]
-    assert first.startswith("test_resnet.r160_in1k is the most accurate of 3 networks within 1000 ms on rk3399")
+    assert first.startswith("test_resnet.r160_in1k is the most accurate of 4 networks within 1000 ms on rk3399")
     assert "% top-1 (published: ImageNet-1k validation, 95 % interval" in first
     assert "ms (predicted by roofline" in first
 
@@ -65,9 +68,11 @@ def test_the_first_line_is_the_answer_with_the_sources_of_both_numbers(ranked):
 def test_a_model_that_does_not_run_costs_one_row_with_its_reason(ranked):
     commands, printed = ranked
     frame = blockfront.load("known-rk3399", commands.storage)
-    assert list(frame["state"]) == ["complete", "complete", "failed"]
+    assert list(frame["state"]) == ["complete", "complete", "failed", "failed"]
     assert frame["error"][2].startswith("profile: ")
-    assert f"failed   mine.py:refused: {frame['error'][2]}" in printed.stdout
+    assert frame["error"][3] == "profile: mine.py:raising() fails: FileNotFoundError: no weights here"
+    for name, reason in zip(("refused", "raising"), frame["error"][2:], strict=True):
+        assert f"failed   mine.py:{name}: {reason}" in printed.stdout
 
 
 def test_a_row_has_the_checkpoint_its_image_size_and_where_its_accuracy_is_from(ranked):
@@ -88,7 +93,7 @@ def test_the_same_command_computes_nothing_and_prints_json(again):
     assert (code, errors) == (0, "")
     assert document["best"] == known_network("test_resnet").id
     assert (document["ranked_by"], document["budget_ms"]) == ("top1", None)
-    assert [row["state"] for row in document["networks"]] == ["complete", "complete", "failed"]
+    assert [row["state"] for row in document["networks"]] == ["complete", "complete", "failed", "failed"]
 
 
 def test_a_budget_that_nothing_meets_is_said_with_the_nearest(again):
@@ -103,13 +108,13 @@ def test_accuracies_of_a_file_replace_published_ones_and_are_named_so(again, ran
     (commands.folder / "own.csv").write_text("model,top1\nmine.py:net,71.5\ntest_resnet,60\nabsent,2\n")
     _, output, _ = again("rank", *MODELS, *WHERE, "--accuracy", "own.csv")
     assert output.startswith(
-        "mine.py:net is the most accurate of 3 networks on rk3399, 2 threads: 71.5 % top-1 (file: "
+        "mine.py:net is the most accurate of 4 networks on rk3399, 2 threads: 71.5 % top-1 (file: "
     )
     assert "1 of 3 rows of own.csv name none of these networks: absent" in output
     frame = blockfront.load("known-rk3399", commands.storage)
     assert list(frame["accuracy_source"].dropna().unique()) == ["file"]
     _, output, _ = again("rank", *MODELS, *WHERE, "--accuracy", "none")
-    assert "is the fastest of 3 networks" in output.splitlines()[0]
+    assert "is the fastest of 4 networks" in output.splitlines()[0]
     assert "Ranked by latency, because no accuracy is known" in output
     _, output, _ = again("rank", *MODELS, *WHERE)
     assert output.startswith("test_resnet")
