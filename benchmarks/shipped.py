@@ -1,11 +1,16 @@
 """The table of predicted latencies that comes with the package: timm's networks on every Arm processor.
 
     python benchmarks/shipped.py [--targets rpi5 rk3588] [--models 'mobilenet*'] [--max-gmacs 5] [--minutes 60]
+    python benchmarks/shipped.py --confirm 12
 
 Makes the rows that the table lacks, and those that would come out otherwise today, and writes it after each: the same
 command goes on where it was stopped. Small networks that many ask for come first, then those of few parameters; of the
 processors the first of `--targets`, by default the Raspberry Pis. Kernels and their profiles are kept by what they are,
 so each distinct code is compiled, and emulated on distinct caches, once.
+
+`--confirm N` is for a change of sources that is to change no latency, such as a new operator or number format. It makes
+N stale rows anew, drawn at random for each processor and number of threads. Where all come out as they were, the other
+stale ones are taken over, with that number in their column `confirmed`; where one does not, none is.
 """
 
 from __future__ import annotations
@@ -14,9 +19,11 @@ import argparse
 import csv
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from itertools import islice, product
 from pathlib import Path
+from random import Random
 
 import torch
 from zoo import macs_on_meta
@@ -35,6 +42,7 @@ FIRST = ("rpi5", "rpi4")
 POPULAR = expand(["@" + str(Path(__file__).with_name("popular.txt"))])
 BLOCK = 64
 """So many networks on each processor in turn."""
+Rows = dict[tuple[str, str, int], KnownLatency]
 
 
 def arm_processors() -> list[str]:
@@ -96,18 +104,41 @@ def make(network: Network, means: Means, maker: str) -> KnownLatency:
     return KnownLatency.of(facts, str(network.signature), parts["cost"], parts["latency"], maker)
 
 
+def confirm(rows: Rows, everywhere: list[tuple[Means, str]], count: int) -> None:
+    """Take stale rows over, as it is said above; those made anew are written in any case."""
+    for means, maker in everywhere:
+        place = (means.options.target.name, means.options.threads)
+        stale = [row for row in rows.values() if (row.target, row.threads) == place and row.made_by != maker]
+        drawn = Random(maker).sample(stale, min(count, len(stale)))
+        anew = [make(Network.parse(row.network), means, maker) for row in drawn]
+        other = [old for old, new in zip(drawn, anew, strict=True) if not old.agrees(new)]
+        taken = [] if other else [replace(row, made_by=maker, confirmed=len(drawn)) for row in stale]
+        rows |= {_key(row): row for row in (*taken, *anew)}
+        write_table(rows.values())
+        what = f"{other[0].network} is another now" if other else f"{len(taken)} rows taken over"
+        print(f"{place[0]} {place[1]}: {len(drawn)} of {len(stale)} stale rows made anew, {what}", flush=True)
+
+
+def _key(row: KnownLatency) -> tuple[str, str, int]:
+    return row.network_id, row.target, row.threads
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--targets", nargs="*", default=arm_processors())
     parser.add_argument("--models", nargs="*", default=["*"])
     parser.add_argument("--max-gmacs", type=float, default=5)
+    parser.add_argument("--confirm", type=int, help="take stale rows over where so many of them come out the same")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no row after so many")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     end = time.monotonic() + 60 * asked.minutes
-    rows = {(row.network_id, row.target, row.threads): row for row in read_table()}
-    names = names_in_order(asked.models)
+    rows: Rows = {_key(row): row for row in read_table()}
     everywhere = [(means, str(made_by(means))) for means in means_for(asked.targets)]
+    if asked.confirm is not None:
+        confirm(rows, everywhere, asked.confirm)
+        return
+    names = names_in_order(asked.models)
     while block := list(islice(names, BLOCK)):
         for (means, maker), name in product(everywhere, block):
             key = (known_network(name).id, means.options.target.name, means.options.threads)

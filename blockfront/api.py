@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -32,20 +33,27 @@ def sample(n: int = 20, target: str = "host", *, quiet: bool = False, **options:
 
 
 def rank(
-    models: Iterable[str], target: str = "host", *, accuracy: str = "imagenet", quiet: bool = False, **options: Any
+    models: Iterable[str] | None = None,
+    target: str = "host",
+    *,
+    accuracy: str = "imagenet",
+    quiet: bool = False,
+    **options: Any,
 ) -> pd.DataFrame:
     """Profile known networks as `bench rank` does; gives a row for each, in their order, with its accuracy.
 
-    `models` are names, patterns, lists or texts as that command takes them, `accuracy` is `imagenet`, a CSV file or
+    `models` are names, patterns, lists or texts as that command takes them, or None for all whose latency comes with
+    the package, as its `--all`. `accuracy` is `imagenet`, a CSV file or
     `none`; `options` are the fields of `blockfront.sweep.request.Request`, such as `input`, `threads`, `storage`. What
     to take of them says `blockfront.analysis.choose_network`. Call it under `if __name__ == "__main__":`, too. Raises
     UsageError for a wrong option and RunError when the sweep cannot go on.
     """
     from blockfront.console.progress import choose_progress
     from blockfront.services.accuracy import Accuracies
-    from blockfront.services.rank import plan_ranking, rank_networks
+    from blockfront.services.rank import models_of_table, plan_ranking, rank_networks
     from blockfront.sweep.request import make_request
 
     accuracies = Accuracies(accuracy)
-    plan = plan_ranking(make_request(models=tuple(models), target=target, train=False, **options))
+    request = make_request(target=target, train=False, **options)
+    plan = plan_ranking(replace(request, models=models_of_table(request) if models is None else tuple(models)))
     return rank_networks(plan, accuracies, choose_progress(quiet=quiet)).frame

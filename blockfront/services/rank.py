@@ -13,7 +13,7 @@ from blockfront.study.storage import load, open_study, opened
 from blockfront.study.trials import network_trials
 from blockfront.sweep.request import asked_of, resolve
 from blockfront.sweep.run import run_sweep
-from blockfront.sweep.shipped import TABLE, valid_rows
+from blockfront.sweep.shipped import TABLE, rows_made, valid_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,7 +115,7 @@ def rank_networks(plan: SweepPlan, accuracies: Accuracies, progress: Progress, *
         notes = (f"accuracies are those of float32, not of {precision}", *notes)
     done = run_sweep(plan, progress, debug=debug)
     if done.quoted:
-        quoted = f"{done.quoted} of these latencies come with the package, made by the same rules and models"
+        quoted = f"{done.quoted} of these latencies come with the package, {rows_made(plan.means)}"
         notes = (f"{quoted}; {done.worked_on} made here now", *notes)
     _give(plan, accuracies)
     frame = load(plan.study, plan.request.storage).set_index("network_id", drop=False)

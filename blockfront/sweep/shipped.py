@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
+from math import isclose
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,8 @@ class KnownLatency:
     """A latency of the table: `latency_ms`, which lies between `low_ms` and `high_ms` nine times in ten.
 
     `network` is its text; `parts` are cost and latency as a trial keeps them, without the latency's kernels; `made_by`
-    is what `made_by` gave.
+    is what `made_by` gave. `confirmed` is 0 of what was made so; else the row was made by others, and so many rows
+    beside it, drawn at random, came out the same by these.
     """
 
     network_id: str
@@ -57,6 +59,7 @@ class KnownLatency:
     params: int
     made_by: str
     parts: str
+    confirmed: int = 0
 
     @classmethod
     def of(cls, network: Mapping[str, Any], size: str, cost: Cost, latency: Latency, maker: str) -> KnownLatency:
@@ -78,6 +81,14 @@ class KnownLatency:
             params=cost.params,
             made_by=maker,
             parts=msgspec.json.encode(write_part(_Parts(cost, latency))).decode(),
+        )
+
+    def agrees(self, other: KnownLatency) -> bool:
+        """Whether another row of the network says the same: which kernels are counted in one run of the emulator
+        decides where their constants lie, and so a thousandth of a latency at most."""
+        times = ((self.latency_ms, other.latency_ms), (self.low_ms, other.low_ms), (self.high_ms, other.high_ms))
+        return (self.macs, self.params, self.source) == (other.macs, other.params, other.source) and all(
+            a == b or (a is not None and b is not None and isclose(a, b, rel_tol=1e-3)) for a, b in times
         )
 
 
@@ -108,6 +119,14 @@ def quote_latencies(means: Means, journal: Journal, entries: Sequence[Entry], ta
         journal.record(entry, {"cost": found.cost, "latency": found.latency})
         journal.complete(entry)
     return left
+
+
+def rows_made(means: Means, table: Path = TABLE) -> str:
+    """By what the table's rows for these means were made, in words."""
+    confirmed = max((row["confirmed"] for row in valid_rows(means, table, "confirmed")), default=0)
+    if not confirmed:
+        return "made by the same rules and models"
+    return f"some made by earlier rules or models, of which {confirmed} drawn at random came out the same today"
 
 
 def valid_rows(means: Means, table: Path = TABLE, *columns: str) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from blockfront.services.rank import models_of_table, plan_ranking
 from blockfront.study.journal import facts_of
 from blockfront.sweep import run, shipped
 from blockfront.sweep.request import Request, resolve
-from blockfront.sweep.shipped import TABLE, KnownLatency, made_by, read_table, valid_rows, write_table
+from blockfront.sweep.shipped import TABLE, KnownLatency, made_by, read_table, rows_made, valid_rows, write_table
 from blockfront.sweep.sources import plain_source
 from blockfront.sweep.stages import Job, profile_network
 from blockfront.targets import METERS, TOOLCHAINS, Means, RunOptions, get_processor
@@ -152,6 +152,22 @@ def test_rows_of_the_table_come_out_the_same_today():
         # Which kernels are counted in one run of the emulator decides where their constants lie.
         assert found["latency"].median_ms == pytest.approx(row.latency_ms, rel=1e-3)
         assert (found["cost"].macs, found["cost"].params) == (row.macs, row.params)
+
+
+@pytest.mark.parametrize(("ratio", "agrees"), [(1.0, True), (1.0009, True), (0.99, False)])
+def test_rows_agree_up_to_a_thousandth(ratio, agrees, tmp_path):
+    (row,) = read_table(_table(tmp_path / "table.parquet", "somebody", "test_resnet"))
+    assert row.agrees(replace(row, latency_ms=ratio * row.latency_ms)) == agrees
+    assert not row.agrees(replace(row, macs=row.macs + 1))
+    assert not row.agrees(replace(row, high_ms=20.0))
+
+
+def test_it_is_said_where_rows_were_taken_over(tmp_path):
+    table, means = tmp_path / "table.parquet", _means()
+    _table(table, made_by(means), "test_resnet")
+    assert rows_made(means, table) == "made by the same rules and models"
+    write_table([replace(row, confirmed=5) for row in read_table(table)], table)
+    assert "of which 5 drawn at random came out the same" in rows_made(means, table)
 
 
 def test_a_table_is_read_as_it_was_written(tmp_path):
