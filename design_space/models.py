@@ -206,7 +206,7 @@ def network_of_text(text: str, size: ImageSize = OWN_SIZE) -> Network:
     wanted = size.of(network.signature)
     if isinstance(network, KnownNetwork):
         return replace(network, size=None if wanted == network.signature and network.size is None else str(wanted))
-    if wanted.resolution is None or wanted != Signature.image(wanted.resolution):
+    if wanted.resolution is None or wanted.inputs != Signature.image(wanted.resolution).inputs:
         raise UsageError(f"a network of a space takes square images with 3 channels, not {wanted}")
     assert isinstance(network, ImageNetwork)
     return replace(network, resolution=wanted.resolution)
