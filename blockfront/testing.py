@@ -114,8 +114,8 @@ def _check_tokens(module: ReducedTransformer, images: torch.Tensor, options: Map
         )
         whole = reduce_tokens(module.backbone, module.method, **{**options, "target": 1.0}).eval()
         with torch.no_grad():
-            error = relative_error(whole(images), module.backbone(images))
-        assert error <= TOLERANCE, f"{where} changes outputs at a target of 1: relative error {error:.1e}"
+            off = relative_error(whole(images), module.backbone(images))
+        assert off <= TOLERANCE, f"{where} changes outputs at a target of 1: relative error {off:.1e}"
 
 
 def _without_pooling(backbone: VisionTransformer) -> VisionTransformer:
@@ -133,8 +133,8 @@ def _check_places(module: ReducedTransformer, images: torch.Tensor, where: str) 
     assert run.tokens.source is not None
     with torch.no_grad():
         restored = (run.tokens.source * run.tokens.active.unsqueeze(-1)).transpose(1, 2) @ run.tokens.x
-        error = relative_error(run.logits, module.backbone.head(module.backbone.norm(restored)))
-    assert error <= TOLERANCE, f"{where} loses which token is where: relative error {error:.1e} without pooling"
+        off = relative_error(run.logits, module.backbone.head(module.backbone.norm(restored)))
+    assert off <= TOLERANCE, f"{where} loses which token is where: relative error {off:.1e} without pooling"
 
 
 def _check_learning(module: ReducedTransformer, images: torch.Tensor, where: str) -> None:

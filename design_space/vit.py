@@ -120,7 +120,7 @@ class VitNetwork(ImageNetwork):
             depth=depth,
             num_heads=self.heads,
             mlp_ratio=self.mlp_ratio,
-            global_pool=self.pooling,  # type: ignore[arg-type]
+            global_pool=self.pooling,
         )
 
     def __str__(self) -> str:

@@ -45,7 +45,7 @@ class VitSegmentationNetwork(VitNetwork):
         return replace(cost, head_macs=self.width * self._logits(TransformerMacs.of(self._skeleton).tokens))
 
     def build(self) -> nn.Module:
-        return PatchSegmenter.of(super().build(), by_patch=self.labels)  # type: ignore[arg-type]
+        return PatchSegmenter.of(super().build(), by_patch=self.labels)
 
     def deploying(self, module: nn.Module, artefact: Any = None) -> nn.Module:
         """As of every network; it gives logits of all pixels, or labels of patches."""

@@ -160,7 +160,7 @@ class CroprReducer(PruningReducer):
 
 
 def _make(backbone: VisionTransformer, options: Cropr) -> CroprReducer:
-    fusion = {True: LAST, False: NO_FUSION}.get(options.fusion, CONCAT)
+    fusion = CONCAT if options.fusion == CONCAT else LAST if options.fusion else NO_FUSION
     modules = len(backbone.blocks) - (2 if fusion == LAST else 1)
     if modules < 1:
         raise UsageError(f"cropr needs more than {len(backbone.blocks)} blocks to take tokens out between them")

@@ -24,12 +24,7 @@ space = VitSegmentationSpace(
     width=16,
     head_width=8,
     mlp_ratio=2,
-    reductions=[
-        Reduction("none"),
-        Reduction("ltmp", target=0.8, variant="merge"),
-        Reduction("cropr", r=3),
-        Reduction("random", r=3, fusion="last"),
-    ],
+    reductions=[Reduction("ltmp", target=0.8, variant="merge"), Reduction("cropr", r=3)],
 )
 """
 
@@ -60,13 +55,13 @@ def test_a_sweep_of_transformers_that_segment_ends_in_a_report_of_mean_iou(few, 
     commands = commands_in(few.parent)
     (few.parent / "tiny.py").write_text(SPACE)
     options = ("--target", "rk3399", "--runner", "roofline", "--epochs", "1", "--set", "batch_size=8", "--workers", "1")
-    done = commands.run("sample", "--n", "4", "--space", "tiny.py:space", "--dataset", "masks:few", *options)
+    done = commands.run("sample", "--n", "2", "--space", "tiny.py:space", "--dataset", "masks:few", *options)
     assert done.returncode == 0, done.stderr
     assert "front of mIoU on masks:" in done.stdout
     assert "<h1>mean IoU against latency" in (few.parent / "report.html").read_text()
     frame = load("vits-rk3399", commands.storage)
     assert (frame["state"] == "complete").all()
-    assert set(frame["family"]) == {"vit", "vit_ltmp", "vit_cropr", "vit_random"}
+    assert set(frame["family"]) == {"vit_ltmp", "vit_cropr"}
     assert (frame["answer"] == "logits 32 × 32").all()
     assert (frame["unscheduled_kernels"] == 0).all()
     assert frame["miou"].between(0, 1).all()
