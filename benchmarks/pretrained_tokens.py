@@ -57,6 +57,10 @@ class Rows:
     def find(self, **key: Any) -> Row | None:
         return next((row for row in self.rows if all(row.get(name) == value for name, value in key.items())), None)
 
+    def beside(self, name: str) -> Path:
+        """A file of tensors that goes with the lines."""
+        return self.path.with_name(f"{self.path.stem}-{name}.pt")
+
     def add(self, row: Row) -> None:
         self.rows.append(row)
         with self.path.open("a") as file:
@@ -65,9 +69,12 @@ class Rows:
 
 
 class Study:
-    """A pretrained transformer with a linear classifier learned on `train` images, and `test` images."""
+    """A pretrained transformer with a linear classifier learned on `train` images, and `test` images.
 
-    def __init__(self, seed: int, train: int, test: int) -> None:
+    The classifier is read from the file `kept`, or written to it.
+    """
+
+    def __init__(self, seed: int, train: int, test: int, kept: Path) -> None:
         from blockfront.design_space import Network
         from blockfront.training import fed, get_dataset, give_weights, seeded
 
@@ -78,7 +85,11 @@ class Study:
         with fed(self.plain, get_dataset("fashion_mnist"), resolution=112, seed=seed) as feed:
             self.images, self.labels = next(feed.training(train, train))
             self.test_images, self.test_labels = next(feed.test(test))
-        classify(self.plain, self.images, self.labels)
+        if kept.exists():
+            self.plain.head.load_state_dict(torch.load(kept, weights_only=True))
+        else:
+            classify(self.plain, self.images, self.labels)
+            torch.save(self.plain.head.state_dict(), kept)
 
     def batches(self, size: int, images: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         return zip(self.images[:images].split(size), self.labels[:images].split(size), strict=True)
@@ -187,14 +198,14 @@ def accuracy(
                     }
                     if rows.find(**key) is not None:
                         continue
-                    study = study or Study(seed, train, test)
+                    study = study or Study(seed, train, test, rows.beside(f"classifier-{seed}-{train}"))
                     model = study.plain if method == "plain" else study.reduced(method, target)
                     if phase == TUNED:
                         model = deepcopy(model)
                         study.train(model, model.parameters(), 2e-5)
                     kept = None
                     if phase == FROZEN and method in SEEDLESS:
-                        kept = rows.path.with_name(f"{rows.path.stem}-{method}-{key['target']}-{test}.pt")
+                        kept = rows.beside(f"{method}-{key['target']}-{test}")
                     rows.add(key | described(model) | {"top1": study.top1(model, kept), "train": train, "test": test})
 
 
