@@ -7,7 +7,7 @@ configuration of the front that lost nothing there is taken: stated on the other
 of what the search left of it, and of the same network trained anew from scratch by the same recipe and seed. `ssdlite`
 has the six slots of SSD300's larger levels and is searched all at once; `over` has all fifteen a level, and each level
 is brought down to four. Intervals are Student's over the detectors, 95 %. `--save` keeps what is done, and the same
-command goes on. `--figure FILE` draws which slots' boxes others cover.
+command goes on. `--figure FILE.html` draws which slots' boxes others cover.
 """
 
 from __future__ import annotations
@@ -137,22 +137,17 @@ def _interval(values: Sequence[float]) -> str:
 
 
 def draw(rows: Sequence[dict[str, Any]], file: Path) -> None:
-    """Which slots' boxes others cover, mean over the detectors with the usual slots."""
-    from matplotlib.figure import Figure
+    """A page that shows which slots' boxes others cover, the mean over the detectors with the usual slots."""
+    import plotly.graph_objects as go
 
     own = [row for row in rows if row["head"] == "ssdlite"]
+    names = [f"level {level} {slot}" for level in range(4) for slot in SLOTS["ssdlite"]]
     mean = 100 * np.mean([row["covered"] for row in own], axis=0)
-    names = [f"{level}{slot}" for level in range(4) for slot in SLOTS["ssdlite"]]
-    figure = Figure(figsize=(8, 7), layout="constrained")
-    axes = figure.subplots()
-    picture = axes.imshow(mean, cmap="viridis", vmin=0, vmax=100)
-    for ticks in (axes.set_xticks, axes.set_yticks):
-        ticks(range(len(names)), names, fontsize=7)
-    axes.set_xlabel("covered by a box of this slot (level, letter)")
-    axes.set_ylabel("boxes that this slot gives")
-    axes.set_title(f"Boxes given that another slot covers, IoU 0.5; {len(own)} detectors")
-    figure.colorbar(picture, label="%")
-    figure.savefig(file, dpi=110)
+    figure = go.Figure(go.Heatmap(z=mean, x=names, y=names, zmin=0, zmax=100, colorbar={"title": "%"}))
+    figure.update_yaxes(autorange="reversed", title="boxes that this slot gives")
+    figure.update_xaxes(title="covered by a candidate of this slot")
+    figure.update_layout(title=f"Boxes that another slot covers by half of their union, {len(own)} detectors")
+    figure.write_html(file)
 
 
 def main() -> None:
