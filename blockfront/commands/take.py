@@ -24,6 +24,7 @@ def take(
     threads: Annotated[
         int | None, typer.Option(help="Threads of the C library (default: all cores of the target).")
     ] = None,
+    precision: Annotated[str, typer.Option(help="Number format of the C library: float32 or float16.")] = "float32",
     weights: Annotated[
         str | None,
         typer.Option(
@@ -54,7 +55,8 @@ def take(
     found = network_to_take(model, storage, ImageSize.asked(resolution, input_size, channels), space)
     kept = None if weights else found.weights or weights_of(found, storage)
     chosen = weights or (None if kept is None else str(kept))
-    taken = take_network(found, get_processor(target), threads, chosen, output, name, choose_progress(quiet=quiet))
+    progress = choose_progress(quiet=quiet)
+    taken = take_network(found, get_processor(target), threads, chosen, output, name, progress, precision)
     if json:
         print_json(taken)
     else:

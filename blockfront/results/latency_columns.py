@@ -225,7 +225,8 @@ LATENCY_COLUMNS = (
         "torch_rel_error",
         "real",
         "",
-        "the same of torch's own float32 output from its float64 one; none where torch does not run in float64",
+        "the same of torch's own float32 output from its float64 one (float16 in a row of float16); none where torch "
+        "does not run in float64",
         path("latency.torch_rel_error"),
     ),
     Column(

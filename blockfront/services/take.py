@@ -81,22 +81,30 @@ def take_network(
     folder: Path,
     name: str,
     progress: Progress,
+    precision: str = "float32",
 ) -> dict[str, Any]:
     """Write a network to a new folder, whole or not at all, and tell what is there.
 
     `weights` are a file for the module as it is trained, or a name of `bench pretrained`; without any they are random.
-    Raises UsageError for a folder that holds something, weights that do not fit, a target or a name without a C
-    library, and RunError when something fails or does not compute what torch does.
+    `precision` is the C library's, float32 or float16. Raises UsageError for a folder that holds something, weights
+    that do not fit, a target, a name or a number format without a C library, and RunError when something fails or does
+    not compute what torch does.
     """
     from blockfront.agreement.outputs import worst
     from blockfront.engines.onnx_file import write_onnx
     from blockfront.services.onnx_file import compare_onnx
     from blockfront.targets.compiler.compiling import compile_model
+    from blockfront.targets.hardware.halves import require_float16
     from blockfront.targets.library import c_triple, make_library, run_library
     from blockfront.training import pack_weights
 
     check_folder(folder)
     c_triple(target)
+    halves = precision == "float16"
+    if halves:
+        require_float16(target)
+    elif precision != "float32":
+        raise UsageError(f"C libraries are made in float32 or float16, not in {precision}")
     if model.source is None:
         raise UsageError(f"{model.name} cannot be taken: give the network without its file of tokens")
     with progress.stage("take", 4) as advance, _whole_folder(folder) as made:
@@ -107,7 +115,7 @@ def take_network(
         if model.network is not None:
             (made / "network.txt").write_text(f"{model.network}\n")
         advance()
-        program = compile_model(deployed, model.signature, target, threads=threads, alone=True)
+        program = compile_model(deployed, model.signature, target, threads=threads, alone=True, halves=halves)
         advance()
         library = make_library(program, target, made, name)
         ran = run_library(library, program, target, made)

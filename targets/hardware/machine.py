@@ -67,8 +67,13 @@ class Machine:
 
     def of_halves(self) -> Machine:
         """For float16: registers, lines and caches hold twice as many values as of float32."""
-        caches = {"l1_bytes": 2 * self.l1_bytes, "l2_bytes": 2 * self.l2_bytes, "line": 2 * self.line}
-        return replace(self, lanes=2 * self.lanes, **caches)
+        return replace(
+            self,
+            lanes=2 * self.lanes,
+            l1_bytes=2 * self.l1_bytes,
+            l2_bytes=2 * self.l2_bytes,
+            line=2 * self.line,
+        )
 
     def of_dot_products(self) -> Machine:
         """For sums of four products of bytes a lane, in place of one of float32."""

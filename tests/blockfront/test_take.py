@@ -65,6 +65,8 @@ def test_a_network_of_a_space_is_handed_over_with_its_weights(quietly, tmp_path)
         ("-o full", "full is not empty", 2),
         ("-o full/file", "full/file is a file", 2),
         ("-o no/such/folder", "cannot write no/such/folder", 1),
+        ("--precision int8", "C libraries are made in float32 or float16, not in int8", 2),
+        ("--target rpi4 --precision float16", "rpi4 has no arithmetic that float16 kernels use", 2),
         ("--name 2nd", "cannot begin the names of a C library", 2),
         ("--threads 0", "--threads must be 1 to", 2),
         ("--weights absent.pt", "there is no file absent.pt", 2),
