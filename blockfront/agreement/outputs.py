@@ -115,7 +115,7 @@ def torch_outputs(
     An output may be off by what the signature says; else, of floating-point numbers, by `ROUNDING` times what torch's
     own float32 is, or by `floor` if that is more, but not by a tenth of what it changes for other inputs. Without
     float64 it is 1e-4. `halved` gives the same outputs, in order, by float16: then they may be off by `HALF_ROUNDING`
-    times what it is. Raises `TypeError` for what is not made of tensors, `ValueError` for a tolerance whose output
+    times what it is, at least. Raises `TypeError` for what is not made of tensors, `ValueError` for a tolerance whose output
     does not exist, and `RunError` for what no comparison could say anything of: an output that is not finite, or
     outputs that are all the same for other inputs.
     """
@@ -138,22 +138,22 @@ def torch_outputs(
 
     def output(name: str, array: np.ndarray) -> Output:
         dtype, truth = str(array.dtype), precise.get(name, array)
-        known = dtype in FLOATS and (truth.dtype == "float64" or halved is not None)
+        known = halved is not None or (dtype in FLOATS and truth.dtype == "float64")
         error = compare(own[name], truth)[1] if known else None
         times, least, most = bounds
         # Constant outputs aside, an error as large as a tenth of what the inputs change must be seen.
         visible = min(least, changes.get(name, inf) / 10 or least)
-        allowed = signature.tolerances.get(name, _tolerance(array.dtype, error, times, visible, most))
+        rounding = _tolerance(array.dtype, error, times, visible, most)
+        asked = signature.tolerances.get(name, rounding)
+        allowed = asked if halved is None else max(asked, rounding)
         return Output(name, array.shape, dtype, str(truth.dtype), truth.tobytes(), allowed, error, rounded_to)
 
     return tuple(output(name, array) for name, array in found.items())
 
 
 def _tolerance(dtype: np.dtype, torch_error: float | None, times: float, least: float, most: float) -> float:
-    if str(dtype) not in FLOATS:
-        return 0.0
     if torch_error is None:
-        return max(TOLERANCE, 2 * float(np.finfo(dtype).eps))
+        return max(TOLERANCE, 2 * float(np.finfo(dtype).eps)) if str(dtype) in FLOATS else 0.0
     return min(max(times * torch_error, least), most)
 
 
