@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from blockfront.commands.options import Debug, Json, Quiet, Storage
+from blockfront.commands.options import DataDir, Debug, Json, Quiet, Storage, Threads
 from blockfront.commands.stopping import stoppable
 from blockfront.errors import UsageError
 from blockfront.study.storage import DEFAULT_STORAGE
@@ -65,12 +65,12 @@ def search(
     target: Annotated[
         str | None, typer.Option(help="Hardware of --cost latency: a name of `bench targets`, or file.py:name.")
     ] = None,
-    threads: Annotated[int | None, typer.Option(help="Threads on the target (default: all of its cores).")] = None,
+    threads: Threads = None,
     runner: Annotated[
         str, typer.Option(help="How to predict that latency: auto, or a name of `bench runners`.")
     ] = "auto",
     device: Annotated[str, typer.Option(help="Where to run the detector: auto, cpu or cuda.")] = "auto",
-    data_dir: Annotated[str | None, typer.Option(help="Folder that holds the files of a named data set.")] = None,
+    data_dir: DataDir = None,
     storage: Storage = DEFAULT_STORAGE,
     json: Json = False,
     quiet: Quiet = False,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from blockfront.commands.options import Debug, Json, Quiet, Tracker
+from blockfront.commands.options import Debug, Hardware, Json, Measuring, Quiet, Threads, Tracker
 from blockfront.commands.stopping import stoppable
 from blockfront.errors import UsageError
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def calibrate(
-    target: Annotated[str, typer.Option(help="Hardware: a name of `bench targets`, or file.py:name.")],
-    runner: Annotated[str, typer.Option(help="How to measure: auto, local or rpc.")] = "auto",
+    target: Hardware,
+    runner: Measuring = "auto",
     tracker: Tracker = None,
-    threads: Annotated[int | None, typer.Option(help="Threads on the target (default: all of its cores).")] = None,
+    threads: Threads = None,
     repeats: Annotated[int, typer.Option(help="How often each micro-kernel is measured.")] = 15,
     output: Annotated[
         Path | None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from blockfront.commands.options import Debug, Json
+from blockfront.commands.options import DataDir, Debug, Json
 
 if TYPE_CHECKING:
     from blockfront.training import Dataset
@@ -60,7 +60,7 @@ def datasets(
     ref: Annotated[
         str | None, typer.Argument(help="A data set, such as folder:PATH, to see what would be read of it.")
     ] = None,
-    data_dir: Annotated[str | None, typer.Option(help="Folder that holds the files of a named data set.")] = None,
+    data_dir: DataDir = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:

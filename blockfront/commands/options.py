@@ -18,6 +18,16 @@ Storage = Annotated[
     str,
     typer.Option(help=f"Where studies are kept: an SQLite file or a database URL (default {DEFAULT_STORAGE})."),
 ]
+Threads = Annotated[int | None, typer.Option(help="Threads on the target (default: all of its cores).")]
+DataDir = Annotated[str | None, typer.Option(help="Folder that holds the files of a named data set.")]
+Hardware = Annotated[str, typer.Option(help="Hardware: a name of `bench targets`, or file.py:name.")]
+Measuring = Annotated[str, typer.Option(help="How to measure: auto, local or rpc.")]
+Runner = Annotated[str, typer.Option(help="How to get latencies: auto, or a name of `bench runners`.")]
+Workers = Annotated[int | None, typer.Option(help="Worker processes here (default: one a core).")]
+Scheduler = Annotated[str | None, typer.Option(metavar="ADDRESS", help="Use the Dask cluster at tcp://HOST:PORT.")]
+ProfileMinutes = Annotated[float, typer.Option(help="Limit for compiling and timing one network.")]
+SpaceName = Annotated[str, typer.Option(help="Design space: a name of `bench spaces`, or file.py:name.")]
+TrainingDevice = Annotated[str, typer.Option(help="Where to train: auto, cpu or cuda.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]

@@ -12,14 +12,20 @@ from blockfront.commands.options import (
     Cooldown,
     Database,
     Debug,
+    Hardware,
     InputSize,
     Json,
     Precision,
+    ProfileMinutes,
     Quiet,
+    Runner,
+    Scheduler,
     Storage,
+    Threads,
     Toolchain,
     Tracker,
     Tuned,
+    Workers,
 )
 from blockfront.commands.stopping import stoppable
 from blockfront.study.storage import DEFAULT_STORAGE
@@ -44,31 +50,29 @@ def rank(
     everything: Annotated[
         bool, typer.Option("--all", help="All whose latency comes with the package: their front, in seconds.")
     ] = False,
-    target: Annotated[str, typer.Option(help="Hardware: a name of `bench targets`, or file.py:name.")] = "host",
+    target: Hardware = "host",
     within: Annotated[str | None, typer.Option(metavar="TIME", help="Budget of latency, such as 33ms or 0.5s.")] = None,
     fps: Annotated[float | None, typer.Option(help="The same as images a second.")] = None,
     accuracy: Annotated[
         str, typer.Option(help="imagenet (timm's published results), none, or a CSV file of name and accuracy.")
     ] = "imagenet",
     input_size: InputSize = None,
-    threads: Annotated[int | None, typer.Option(help="Threads on the target (default: all of its cores).")] = None,
+    threads: Threads = None,
     top: Annotated[int, typer.Option(help="Rows of the table to print.")] = 20,
     toolchain: Toolchain = "auto",
     precision: Precision = None,
-    runner: Annotated[str, typer.Option(help="How to get latencies: auto, or a name of `bench runners`.")] = "auto",
+    runner: Runner = "auto",
     tracker: Tracker = None,
     cooldown: Cooldown = 0,
     tuned: Tuned = False,
     database: Database = None,
-    workers: Annotated[int | None, typer.Option(help="Worker processes here (default: one a core).")] = None,
-    scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Use the Dask cluster at tcp://HOST:PORT.")
-    ] = None,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
     storage: Storage = DEFAULT_STORAGE,
     study: Annotated[
         str | None, typer.Option(help="Name of it (default: known-TARGET[-PRECISION][-tTHREADS][-tuned]).")
     ] = None,
-    profile_minutes: Annotated[float, typer.Option(help="Limit for compiling and timing one network.")] = 20,
+    profile_minutes: ProfileMinutes = 20,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,

@@ -11,14 +11,23 @@ import typer
 from blockfront.commands.options import (
     Cooldown,
     Database,
+    DataDir,
     Debug,
+    Hardware,
     Json,
     Precision,
+    ProfileMinutes,
     Quiet,
+    Runner,
+    Scheduler,
+    SpaceName,
     Storage,
+    Threads,
     Toolchain,
     Tracker,
+    TrainingDevice,
     Tuned,
+    Workers,
 )
 from blockfront.commands.stopping import stoppable
 from blockfront.errors import RunError, UsageError
@@ -36,13 +45,13 @@ _SAMPLERS = "; ".join(f"{name}: {sampler.description}" for name, sampler in SAMP
 
 def sample(
     n: Annotated[int, typer.Option("--n", "-n", help="Networks in the study, in all.")] = 20,
-    target: Annotated[str, typer.Option(help="Hardware: a name of `bench targets`, or file.py:name.")] = "host",
-    space: Annotated[str, typer.Option(help="Design space: a name of `bench spaces`, or file.py:name.")] = "mobile",
+    target: Hardware = "host",
+    space: SpaceName = "mobile",
     dataset: Annotated[
         str | None,
         typer.Option(help="Data to train on: a name of `bench datasets`, or folder:PATH (default: fashion_mnist)."),
     ] = None,
-    data_dir: Annotated[str | None, typer.Option(help="Folder that holds the files of a named data set.")] = None,
+    data_dir: DataDir = None,
     resolution: Annotated[int | None, typer.Option(help="Input size in pixels (default: the data set's).")] = None,
     recipe: Annotated[str, typer.Option(help="How to train: a name of `bench recipes`, or file.py:NAME.")] = "quick",
     changes: Annotated[
@@ -69,7 +78,7 @@ def sample(
     value: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="What they are to be good at (default: their task's first).")
     ] = None,
-    device: Annotated[str, typer.Option(help="Where to train: auto, cpu or cuda.")] = "auto",
+    device: TrainingDevice = "auto",
     no_train: Annotated[bool, typer.Option("--no-train", help="Latency alone.")] = False,
     toolchain: Toolchain = "auto",
     precision: Precision = None,
@@ -77,16 +86,14 @@ def sample(
         str,
         typer.Option(help="How trained networks become int8: ptq (ranges alone), or qat (an epoch of training more)."),
     ] = "ptq",
-    runner: Annotated[str, typer.Option(help="How to get latencies: auto, or a name of `bench runners`.")] = "auto",
+    runner: Runner = "auto",
     tracker: Tracker = None,
-    threads: Annotated[int | None, typer.Option(help="Threads on the target (default: all of its cores).")] = None,
+    threads: Threads = None,
     cooldown: Cooldown = 0,
     tuned: Tuned = False,
     database: Database = None,
-    workers: Annotated[int | None, typer.Option(help="Worker processes here (default: one a core).")] = None,
-    scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Use the Dask cluster at tcp://HOST:PORT.")
-    ] = None,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
     storage: Storage = DEFAULT_STORAGE,
     study: Annotated[
         str | None, typer.Option(help="Name of it (default: SPACE-TARGET[-PRECISION][-qat][-tuned]).")
@@ -96,7 +103,7 @@ def sample(
     pair: Annotated[
         bool, typer.Option("--pair", help="Draw a skeleton at a time, each family's block in it: families in pairs.")
     ] = False,
-    profile_minutes: Annotated[float, typer.Option(help="Limit for compiling and timing one network.")] = 20,
+    profile_minutes: ProfileMinutes = 20,
     train_minutes: Annotated[float, typer.Option(help="Limit for training one network.")] = 24 * 60,
     report: Annotated[Path, typer.Option(help="The report to write.")] = Path("report.html"),
     json: Json = False,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from blockfront.commands.options import Debug, Json, Quiet
+from blockfront.commands.options import DataDir, Debug, Json, Quiet
 from blockfront.commands.stopping import stoppable
 from blockfront.errors import UsageError
 
@@ -27,7 +27,7 @@ def _setup(
     model: Annotated[str, typer.Argument(help="A timm name, file.py:factory, or the text of a network.")],
     dataset: Annotated[str, typer.Option(help="A name of `bench datasets`, or folder:PATH.")],
     batch_size: Annotated[int, typer.Option(help="Images in a batch.")] = 128,
-    data_dir: Annotated[str | None, typer.Option(help="Folder that holds the files of a named data set.")] = None,
+    data_dir: DataDir = None,
     checkpoint: Annotated[
         Path | None, typer.Option(help="Weights of the model (default: timm's pretrained ones).")
     ] = None,

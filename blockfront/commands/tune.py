@@ -6,7 +6,20 @@ from typing import Annotated, Any
 
 import typer
 
-from blockfront.commands.options import Channels, Database, Debug, InputSize, Json, Quiet, Resolution, Storage, Tracker
+from blockfront.commands.options import (
+    Channels,
+    Database,
+    Debug,
+    Hardware,
+    InputSize,
+    Json,
+    Measuring,
+    Quiet,
+    Resolution,
+    Storage,
+    Threads,
+    Tracker,
+)
 from blockfront.commands.stopping import stoppable
 from blockfront.errors import RunError, UsageError
 from blockfront.study.storage import DEFAULT_STORAGE
@@ -20,11 +33,11 @@ def tune(
             help="A study (all its complete networks), a network's id or text, or a model as `bench profile` takes it.",
         ),
     ],
-    target: Annotated[str, typer.Option(help="Hardware: a name of `bench targets`, or file.py:name.")] = "host",
+    target: Hardware = "host",
     trials: Annotated[int, typer.Option(help="Schedules to try for each kernel, in all.")] = 64,
     kernels: Annotated[int, typer.Option(help="Kernels to tune: those that take most time.")] = 8,
-    threads: Annotated[int | None, typer.Option(help="Threads on the target (default: all of its cores).")] = None,
-    runner: Annotated[str, typer.Option(help="How to measure: auto, local or rpc.")] = "auto",
+    threads: Threads = None,
+    runner: Measuring = "auto",
     tracker: Tracker = None,
     resolution: Resolution = None,
     input_size: InputSize = None,

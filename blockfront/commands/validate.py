@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from blockfront.commands.options import Debug, Json, Quiet
+from blockfront.commands.options import DataDir, Debug, Json, Quiet, SpaceName, TrainingDevice
 from blockfront.commands.stopping import stoppable
 from blockfront.errors import UsageError
 from blockfront.files import explaining, write_atomically
@@ -160,9 +160,9 @@ def accuracy(
             help="Train so many by the cheap recipe, and choose --n of them evenly over the accuracies of their front."
         ),
     ] = None,
-    space: Annotated[str, typer.Option(help="Design space: a name of `bench spaces`, or file.py:name.")] = "mobile",
+    space: SpaceName = "mobile",
     dataset: Annotated[str, typer.Option(help="Data to train on.")] = "fashion_mnist",
-    data_dir: Annotated[str | None, typer.Option(help="Folder that holds the files of a named data set.")] = None,
+    data_dir: DataDir = None,
     recipe: Annotated[
         str, typer.Option(help="The cheap recipe: a name of `bench recipes`, or file.py:NAME.")
     ] = "quick",
@@ -172,7 +172,7 @@ def accuracy(
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of sampling and training.")] = 0,
     workers: Annotated[int | None, typer.Option(help="Trainings at once (default: one a core).")] = None,
-    device: Annotated[str, typer.Option(help="Where to train: auto, cpu or cuda.")] = "auto",
+    device: TrainingDevice = "auto",
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,

@@ -11,11 +11,13 @@ from blockfront.commands.options import (
     Channels,
     Database,
     Debug,
+    Hardware,
     InputSize,
     Json,
     Quiet,
     Resolution,
     Storage,
+    Threads,
     Tracker,
     Tuned,
 )
@@ -31,8 +33,8 @@ def verify(
             help="A study (all its networks), a network's id or text, or a model as `bench profile` takes it.",
         ),
     ],
-    target: Annotated[str, typer.Option(help="Hardware: a name of `bench targets`, or file.py:name.")],
-    threads: Annotated[int | None, typer.Option(help="Threads on the target (default: all of its cores).")] = None,
+    target: Hardware,
+    threads: Threads = None,
     precision: Annotated[
         str | None, typer.Option(help="Number format to verify (default: the study's; float32 of a single network).")
     ] = None,

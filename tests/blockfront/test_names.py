@@ -2,7 +2,7 @@
 
 import ast
 import importlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,3 +86,15 @@ def test_packages_export_one_thing_under_one_name():
                 thing = getattr(package, name)
                 assert exported.setdefault(name, thing) is thing, f"{package.__name__}.{name}"
     assert len(exported) > 100
+
+
+def test_an_option_that_several_commands_have_is_declared_once():
+    declared = Counter(
+        ast.unparse(argument.annotation)
+        for file in sorted((ROOT / "blockfront/commands").glob("*.py"))
+        for function in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(function, ast.FunctionDef)
+        for argument in function.args.args
+        if argument.annotation is not None and "typer.Option" in ast.unparse(argument.annotation)
+    )
+    assert [option for option, times in declared.items() if times > 1] == []
