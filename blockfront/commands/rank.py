@@ -42,7 +42,7 @@ def rank(
     models: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[MODEL]...",
+            metavar="MODEL",
             help="timm names or patterns ('mobilenet*'), torchvision:NAME, file.py:factory, networks' texts, "
             "and lists of them: @FILE or FILE.txt.",
         ),
