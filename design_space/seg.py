@@ -12,16 +12,13 @@ from blockfront.design_space.build import check_strides, family_of_stages
 from blockfront.design_space.cost import backbone_cost, head_cost
 from blockfront.design_space.network import KINDS, ImageNetwork
 from blockfront.design_space.pixel_decoder import PixelDecoder
-from blockfront.design_space.segmenter import Labels, Segmenter, build_decoder
+from blockfront.design_space.segmenter import LABELS_MAY_DIFFER, Labels, Segmenter, build_decoder
 from blockfront.design_space.spec import StageSpec, Stem
 from blockfront.design_space.text import format_segments, format_start, parse_body, parse_start
 from blockfront.errors import UsageError
 from blockfront.results.cost import Cost
-from blockfront.signature import BARE, Signature
+from blockfront.signature import Signature
 from blockfront.tasks import SEGMENTATION
-
-TIED = 0.01
-"""Of the labels, how many may be others than torch's: where two classes are as likely but for rounding."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,7 @@ class SegmentationNetwork(ImageNetwork):
     @property
     def signature(self) -> Signature:
         image = super().signature
-        return replace(image, tolerances={BARE: TIED}) if self.decoder.answer == "labels" else image
+        return replace(image, tolerances=LABELS_MAY_DIFFER) if self.decoder.answer == "labels" else image
 
     @cached_property
     def _backbone(self) -> tuple[Cost, tuple[int, ...]]:

@@ -11,6 +11,10 @@ from blockfront.design_space.build import StagedBackbone, initialize
 from blockfront.design_space.detector import by_level, conv, predictor, top_down
 from blockfront.design_space.pixel_decoder import PixelDecoder
 from blockfront.design_space.spec import StageSpec, Stem
+from blockfront.signature import BARE
+
+LABELS_MAY_DIFFER = {BARE: 0.01}
+"""A signature's tolerance: the share of labels that may be others, where two classes are as likely but for rounding."""
 
 
 class Segmenter(StagedBackbone):

@@ -9,11 +9,12 @@ from torch import nn
 
 from blockfront.blocks.tokens import PatchSegmenter, TransformerMacs
 from blockfront.design_space.network import KINDS
-from blockfront.design_space.segmenter import Labels
+from blockfront.design_space.segmenter import LABELS_MAY_DIFFER, Labels
 from blockfront.design_space.space import Take
 from blockfront.design_space.vit import VitNetwork
 from blockfront.design_space.vit_space import TransformerSpace
 from blockfront.results.cost import Cost
+from blockfront.signature import Signature
 from blockfront.tasks import SEGMENTATION
 
 
@@ -38,6 +39,11 @@ class VitSegmentationNetwork(VitNetwork):
         """What a target gives of an image: logits or labels, and of how many pixels."""
         side = self.resolution // self.patch if self.labels else self.resolution
         return f"{'labels' if self.labels else 'logits'} {side} × {side}"
+
+    @property
+    def signature(self) -> Signature:
+        image = super().signature
+        return replace(image, tolerances=LABELS_MAY_DIFFER) if self.labels else image
 
     @property
     def layers_cost(self) -> Cost:
