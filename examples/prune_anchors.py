@@ -1,6 +1,6 @@
 """A trained detector without the anchors that it can do without: the front, and what both find in a few pictures.
 
-python examples/prune_anchors.py detector.safetensors --dataset scenes -o detections.png
+python examples/prune_anchors.py detector.safetensors --dataset scenes -o detections.jpg
 """
 
 import argparse
@@ -24,7 +24,7 @@ from blockfront.tasks.box_suppression import BoxDecoding, BoxSuppression
 from blockfront.tasks.suppression import Limits
 from blockfront.training import fed, get_dataset
 
-SHOWN, SCALE = 0.4, 3
+SHOWN, SCALE = 0.25, 3
 COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#9a6324", "#808000")
 
 
@@ -46,7 +46,7 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("detector", help="what bench anchors search takes")
 parser.add_argument("--dataset", default="scenes")
 parser.add_argument("--pictures", type=int, default=4)
-parser.add_argument("-o", "--output", type=Path, default=Path("detections.png"))
+parser.add_argument("-o", "--output", type=Path, default=Path("detections.jpg"))
 arguments = parser.parse_args()
 
 detector = find_detector(arguments.detector, None, "bench.db")

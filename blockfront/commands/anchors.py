@@ -82,6 +82,7 @@ def search(
     so that the same command goes on after an interrupt. `bench anchors apply` writes a row of the front.
     """
     from blockfront.anchors import Rules
+    from blockfront.anchors.slots import Step
     from blockfront.console.progress import choose_progress
     from blockfront.console.tables import print_json
     from blockfront.services.anchor_costs import COSTS, HeadLatency, counted_price
@@ -101,7 +102,7 @@ def search(
     progress = choose_progress(quiet=quiet)
     found = find_detector(detector, weights, storage)
     data = get_dataset(dataset or found.dataset or "scenes", data_dir)
-    step = "shared" if found.network.head.kind == "retina" else "slot"
+    step: Step = "shared" if found.network.head.kind == "retina" else "slot"
     if target is None:
         price = stated = counted_price(found.network, cost)
     else:

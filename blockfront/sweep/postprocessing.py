@@ -24,7 +24,7 @@ def is_timed(means: Means) -> bool:
     return means.toolchain.name == "tvm" and isinstance(means.options.target, Processor)
 
 
-def time_postprocess(detector: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], means: Means) -> Postprocess:
+def time_postprocess(detector: Any, batches: Iterable[tuple[Tensor, Tensor]], means: Means) -> Postprocess:
     """Of a detector that gives `AnchorOutputs`, on the image of some with as many candidates as their mean.
 
     In float32, whatever the network is in. What suppression gives must equal what torch gives. Raises `RunError` where
