@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from blockfront import load
+from blockfront.errors import UsageError
+from blockfront.services.trained_detector import find_detector
+from blockfront.study.weights import kept_weights
 from blockfront.training.scenes import write_scenes
 
 SPACE = """
@@ -44,6 +47,13 @@ def test_a_sweep_of_detectors_ends_in_a_report_of_ap(tmp_path, commands_in):
     assert (frame["total_ms"] == frame["latency_ms"] + frame["postprocess_ms"]).all()
     assert (frame["postprocess_ms"] > 0).all()
     assert (frame["candidates"] <= frame["candidates_p95"]).all()
+    kept = kept_weights(commands.storage)[0]
+    (number,) = frame.loc[frame["network_id"] == kept.network_id, "trial"]
+    found = find_detector(f"detectors-rk3399:{number}", None, commands.storage)
+    assert (found.network.id, found.weights) == (kept.network_id, kept.path)
+    assert (found.dataset or "").startswith("coco:")
+    with pytest.raises(UsageError, match="has no network number 9"):
+        find_detector("detectors-rk3399:9", None, commands.storage)
 
 
 def test_a_space_of_classifiers_is_no_space_for_boxes(bench, tmp_path):
