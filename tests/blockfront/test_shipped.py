@@ -138,6 +138,7 @@ def test_what_is_not_predicted_from_untuned_code_has_no_rows():
     assert made_by(_means(tuned={"kernel": "trace"})) is None
 
 
+@pytest.mark.long
 @pytest.mark.compiles
 @pytest.mark.emulates
 def test_rows_of_the_table_come_out_the_same_today():
@@ -147,7 +148,7 @@ def test_rows_of_the_table_come_out_the_same_today():
     rows = [KnownLatency(**row) for row in valid_rows(means)]
     if not rows:
         pytest.skip("the table is of other rules and models: benchmarks/shipped.py makes it anew")
-    for row in sorted(rows, key=lambda row: row.macs)[:2]:
+    for row in sorted(rows, key=lambda row: row.macs)[:3]:
         found = profile_network(Job(row.network_id, row.network, 0, 1), means)
         # Which kernels are counted in one run of the emulator decides where their constants lie.
         assert found["latency"].median_ms == pytest.approx(row.latency_ms, rel=1e-3)

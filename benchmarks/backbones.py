@@ -1,7 +1,7 @@
 """The front of backbones that have names: ImageNet accuracy against latency, of all whose latency comes with bench.
 
-    python examples/front_of_backbones.py --target rpi5 -o front.html
-    chromium --headless --window-size=1480,760 --screenshot=docs/backbones.png front.html   # the README's picture
+    python benchmarks/backbones.py --target rpi5 -o front.html
+    chromium --headless --window-size=1480,760 --hide-scrollbars --screenshot=backbones.png front.html
 
 Takes seconds: nothing is compiled, downloaded or measured.
 """
