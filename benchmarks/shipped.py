@@ -10,7 +10,8 @@ so each distinct code is compiled, and emulated on distinct caches, once.
 
 `--confirm N` is for a change of sources that is to change no latency, such as a new operator or number format. It makes
 N stale rows anew, drawn at random for each processor and number of threads. Where all come out as they were, the other
-stale ones are taken over, with that number in their column `confirmed`; where one does not, none is.
+stale ones are taken over, with that number in their column `confirmed`; where one does not, they all go, so that no
+later draw takes them over.
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ def make(network: Network, means: Means, maker: str) -> KnownLatency:
 
 
 def confirm(rows: Rows, everywhere: list[tuple[Means, str]], count: int) -> None:
-    """Take stale rows over, as it is said above; those made anew are written in any case."""
+    """Take stale rows over or leave them out, as it is said above; those made anew stay in any case."""
     for means, maker in everywhere:
         place = (means.options.target.name, means.options.threads)
         stale = [row for row in rows.values() if (row.target, row.threads) == place and row.made_by != maker]
@@ -113,9 +114,12 @@ def confirm(rows: Rows, everywhere: list[tuple[Means, str]], count: int) -> None
         anew = [make(Network.parse(row.network), means, maker) for row in drawn]
         other = [old for old, new in zip(drawn, anew, strict=True) if not old.agrees(new)]
         taken = [] if other else [replace(row, made_by=maker, confirmed=len(drawn)) for row in stale]
+        for row in stale:
+            del rows[_key(row)]
         rows |= {_key(row): row for row in (*taken, *anew)}
         write_table(rows.values())
-        what = f"{other[0].network} is another now" if other else f"{len(taken)} rows taken over"
+        rest = len(stale) - len(drawn)
+        what = f"{rest} left out, {other[0].network} is another now" if other else f"{rest} taken over"
         print(f"{place[0]} {place[1]}: {len(drawn)} of {len(stale)} stale rows made anew, {what}", flush=True)
 
 

@@ -126,7 +126,7 @@ def rows_made(means: Means, table: Path = TABLE) -> str:
     confirmed = max((row["confirmed"] for row in valid_rows(means, table, "confirmed")), default=0)
     if not confirmed:
         return "made by the same rules and models"
-    return f"some made by earlier rules or models, of which {confirmed} drawn at random came out the same today"
+    return f"some of them by earlier rules or models, and kept because {confirmed} drawn at random came out the same"
 
 
 def valid_rows(means: Means, table: Path = TABLE, *columns: str) -> list[dict[str, Any]]:

@@ -168,7 +168,7 @@ def test_it_is_said_where_rows_were_taken_over(tmp_path):
     _table(table, made_by(means), "test_resnet")
     assert rows_made(means, table) == "made by the same rules and models"
     write_table([replace(row, confirmed=5) for row in read_table(table)], table)
-    assert "of which 5 drawn at random came out the same" in rows_made(means, table)
+    assert "because 5 drawn at random came out the same" in rows_made(means, table)
 
 
 def test_a_table_is_read_as_it_was_written(tmp_path):
