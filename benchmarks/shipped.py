@@ -20,7 +20,6 @@ import argparse
 import csv
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import cache
 from itertools import islice, product
 from pathlib import Path
@@ -35,7 +34,7 @@ from blockfront.design_space.models import find_model
 from blockfront.errors import RunError, UsageError
 from blockfront.results.trial import write_part
 from blockfront.study.journal import facts_of
-from blockfront.sweep.shipped import KnownLatency, made_by, read_table, write_table
+from blockfront.sweep.shipped import KnownLatency, made_by, read_table, taken_over, write_table
 from blockfront.sweep.stages import Job, profile_network
 from blockfront.targets import HARDWARE, Asked, Means, Processor, choose, find_hardware
 
@@ -112,15 +111,12 @@ def confirm(rows: Rows, everywhere: list[tuple[Means, str]], count: int) -> None
         stale = [row for row in rows.values() if (row.target, row.threads) == place and row.made_by != maker]
         drawn = Random(maker).sample(stale, min(count, len(stale)))
         anew = [make(Network.parse(row.network), means, maker) for row in drawn]
-        other = [old for old, new in zip(drawn, anew, strict=True) if not old.agrees(new)]
-        taken = [] if other else [replace(row, made_by=maker, confirmed=len(drawn)) for row in stale]
+        kept = taken_over(stale, anew, maker)
         for row in stale:
             del rows[_key(row)]
-        rows |= {_key(row): row for row in (*taken, *anew)}
+        rows |= {_key(row): row for row in kept}
         write_table(rows.values())
-        rest = len(stale) - len(drawn)
-        what = f"{rest} left out, {other[0].network} is another now" if other else f"{rest} taken over"
-        print(f"{place[0]} {place[1]}: {len(drawn)} of {len(stale)} stale rows made anew, {what}", flush=True)
+        print(f"{place[0]} {place[1]}: {len(drawn)} of {len(stale)} stale rows made anew, {len(kept)} kept", flush=True)
 
 
 def _key(row: KnownLatency) -> tuple[str, str, int]:

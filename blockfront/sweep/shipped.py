@@ -146,6 +146,14 @@ def read_table(table: Path = TABLE) -> list[KnownLatency]:
     return msgspec.convert(parquet.read_table(table).to_pylist(), list[KnownLatency]) if table.is_file() else []
 
 
+def taken_over(stale: Sequence[KnownLatency], anew: Sequence[KnownLatency], maker: str) -> list[KnownLatency]:
+    """What stays of stale rows of which some, drawn at random, were made anew: these, and the others if all agree."""
+    made = {row.network_id: row for row in anew}
+    agree = all(row.agrees(made[row.network_id]) for row in stale if row.network_id in made)
+    others = [row for row in stale if agree and row.network_id not in made]
+    return [*anew, *(replace(row, made_by=maker, confirmed=len(anew)) for row in others)]
+
+
 def write_table(rows: Iterable[KnownLatency], table: Path = TABLE) -> None:
     """Write the table anew."""
     import pyarrow

@@ -16,7 +16,16 @@ from blockfront.services.rank import models_of_table, plan_ranking
 from blockfront.study.journal import facts_of
 from blockfront.sweep import run, shipped
 from blockfront.sweep.request import Request, resolve
-from blockfront.sweep.shipped import TABLE, KnownLatency, made_by, read_table, rows_made, valid_rows, write_table
+from blockfront.sweep.shipped import (
+    TABLE,
+    KnownLatency,
+    made_by,
+    read_table,
+    rows_made,
+    taken_over,
+    valid_rows,
+    write_table,
+)
 from blockfront.sweep.sources import plain_source
 from blockfront.sweep.stages import Job, profile_network
 from blockfront.targets import METERS, TOOLCHAINS, Means, RunOptions, get_processor
@@ -161,6 +170,19 @@ def test_rows_agree_up_to_a_thousandth(ratio, agrees, tmp_path):
     assert row.agrees(replace(row, latency_ms=ratio * row.latency_ms)) == agrees
     assert not row.agrees(replace(row, macs=row.macs + 1))
     assert not row.agrees(replace(row, high_ms=20.0))
+
+
+def test_stale_rows_are_taken_over_where_those_made_anew_agree_and_else_go(tmp_path):
+    stale = read_table(_table(tmp_path / "table.parquet", "before", "test_resnet", "test_vit", "resnet18"))
+    anew = [replace(stale[1], made_by="now")]
+    kept = taken_over(stale, anew, "now")
+    assert {row.network_id: (row.made_by, row.confirmed) for row in kept} == {
+        stale[0].network_id: ("now", 1),
+        stale[1].network_id: ("now", 0),
+        stale[2].network_id: ("now", 1),
+    }
+    other = [replace(anew[0], latency_ms=1.01 * anew[0].latency_ms)]
+    assert taken_over(stale, other, "now") == other
 
 
 def test_it_is_said_where_rows_were_taken_over(tmp_path):
