@@ -82,6 +82,15 @@ def test_networks_of_the_table_are_there_at_once_and_no_worker_starts(plan, tmp_
     assert list(frame["macs"]) == [COST.macs] * 2
 
 
+def test_what_the_table_lacks_is_left_to_workers(plan, tmp_path, no_workers):
+    table = _table(tmp_path / "table.parquet", made_by(plan.means), "test_vit")
+    with pytest.raises(AssertionError, match="a worker was started"):
+        run.run_sweep(plan, Silent(), table=table)
+    frame = blockfront.load(plan.study, plan.request.storage)
+    assert list(frame["state"]) == ["running", "complete"]
+    assert frame["latency_ms"].isna().tolist() == [True, False]
+
+
 @pytest.mark.parametrize("maker", ["of other rules", ""])
 def test_a_row_that_something_else_made_is_never_quoted(plan, tmp_path, no_workers, maker):
     table = _table(tmp_path / "table.parquet", maker, "test_resnet", "test_vit")
