@@ -47,10 +47,10 @@ def read_masks(root: Path, zero_ignored: bool = False) -> MaskFolder:
         raise UsageError(f"no such folder: {root}; give one with {LAYOUT}")
     tree = scan(root)
     pictures, masks, elsewhere = _sort(root, tree.pictures)
-    other = {
+    skipped = {
         reason: [path for path in paths if Path(path).name not in TABLES] for reason, paths in tree.skipped.items()
     }
-    tree.skipped = {reason: paths for reason, paths in other.items() if paths}
+    tree.skipped = {reason: paths for reason, paths in skipped.items() if paths}
     notes = tree.notes()
     if elsewhere:
         notes.append(f"skipped as neither in images/ nor in masks/: {len(elsewhere)} ({listed(elsewhere)})")
@@ -97,7 +97,7 @@ def _sort(root: Path, files: Sequence[str]) -> tuple[dict[str, str], dict[str, s
 def _split(root: Path, keys: list[str], notes: list[str]) -> tuple[list[str], list[str]]:
     """What is for training and what for testing."""
     parts: list[list[str]] = [[], [], []]
-    rest = []
+    rest: list[str] = []
     for key in keys:
         folders = [folder.casefold() for folder in PurePosixPath(key).parts[:-1]]
         part = next((number for number, names in enumerate(_PARTS) if names.intersection(folders)), None)
