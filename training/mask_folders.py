@@ -47,10 +47,8 @@ def read_masks(root: Path, zero_ignored: bool = False) -> MaskFolder:
         raise UsageError(f"no such folder: {root}; give one with {LAYOUT}")
     tree = scan(root)
     pictures, masks, elsewhere = _sort(root, tree.pictures)
-    skipped = {
-        reason: [path for path in paths if Path(path).name not in TABLES] for reason, paths in tree.skipped.items()
-    }
-    tree.skipped = {reason: paths for reason, paths in skipped.items() if paths}
+    odd = {reason: [path for path in paths if Path(path).name not in TABLES] for reason, paths in tree.skipped.items()}
+    tree.skipped = {reason: paths for reason, paths in odd.items() if paths}
     notes = tree.notes()
     if elsewhere:
         notes.append(f"skipped as neither in images/ nor in masks/: {len(elsewhere)} ({listed(elsewhere)})")
