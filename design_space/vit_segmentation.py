@@ -51,7 +51,11 @@ class VitSegmentationNetwork(VitNetwork):
         return replace(cost, head_macs=self.width * self._logits(TransformerMacs.of(self._skeleton).tokens))
 
     def build(self) -> nn.Module:
-        return PatchSegmenter.of(super().build(), by_patch=self.labels)
+        segmenter = PatchSegmenter.of(super().build(), by_patch=self.labels)
+        if self.labels:
+            # Patches of a new network must differ by their labels, or code that gives these cannot be checked.
+            nn.init.normal_(segmenter.backbone.head.weight, std=self.width**-0.5)
+        return segmenter
 
     def deploying(self, module: nn.Module, artefact: Any = None) -> nn.Module:
         """As of every network; it gives logits of all pixels, or labels of patches."""

@@ -9,6 +9,7 @@ import pytest
 from blockfront import load
 from blockfront.design_space import Network
 from blockfront.sweep.stages import Job, train_network
+from blockfront.targets import compile_model, get_target
 from blockfront.training import Recipe, get_dataset
 from blockfront.training.scene_masks import write_masked_scenes
 
@@ -47,6 +48,15 @@ def test_a_segmenter_is_trained_with_what_its_method_learns(reduction: str, few:
         plan = parts["adaptations"]["token_counts"].artefact
         assert plan["images"] == 16
         assert plan["lengths"][-1] < 17
+
+
+@pytest.mark.compiles
+@pytest.mark.parametrize("end", ["cropr_r3", "tome_r3/labels"])
+def test_logits_of_pixels_and_labels_of_patches_compile_with_every_kernel_scheduled(end: str) -> None:
+    network = Network.parse(f"vitseg_32_s7/p8_d3_w16_h2_m2/{end}")
+    program = compile_model(network.deployed(), network.signature, get_target("rk3399"), seed=0)
+    assert program.unscheduled_kernels == ()
+    assert program.max_rel_error <= 1e-4
 
 
 @pytest.mark.long
