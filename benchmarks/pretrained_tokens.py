@@ -9,7 +9,8 @@ other training images; a linear classifier on the plain network's class token, a
 they are: ToMe, EViT and random pruning take tokens out, LTMP learns its thresholds and Cropr its queries in one pass.
 Fine-tuned networks start from those and train all weights for one pass with the tokens taken out. LTMP runs with
 calibrated counts, scaled to the target. Lines that are in the file are not computed again. Latencies are predicted, on
-one thread. Intervals are Student's over the seeds, 95 %, of differences from the plain network on the same images.
+one thread. Intervals are Student's over three seeds or more, 95 %, of differences from the plain network on the same
+images.
 """
 
 from __future__ import annotations
@@ -273,8 +274,9 @@ def summary(rows: Rows) -> list[Row]:
 
 
 def interval(values: list[float]) -> str:
+    """The mean, and from three values on its interval."""
     mean = statistics.mean(values)
-    if len(values) < 2 or not any(values):
+    if len(values) < 3 or not any(values):
         return f"{mean:+.1f}"
     half = student.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
     return f"{mean:+.1f} ({mean - half:+.1f} to {mean + half:+.1f})"
