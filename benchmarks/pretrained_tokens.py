@@ -267,7 +267,14 @@ def summary(rows: Rows) -> list[Row]:
         key = {"method": method, "target": -target}
         times = {row["device"]: row["ms"] for row in rows.rows if "ms" in row and key.items() <= row.items()}
         found.append(
-            {"phase": phase, **key, "seeds": len(its), "ms": times, "change": interval(changes)}
+            {
+                "phase": phase,
+                **key,
+                "seeds": len(its),
+                "ms": times,
+                "change": interval(changes),
+                "points": statistics.mean(changes),
+            }
             | {name: statistics.mean(row[name] for row in its) for name in ("top1", "share")}
         )
     return found
@@ -295,16 +302,18 @@ def table(rows: Rows) -> str:
 
 
 def draw(found: list[Row], device: str, path: Path) -> None:
-    """Top-1 against predicted latency: a line a method, from the plain network on."""
+    """What methods cost in points against predicted latency: a line a method, from the plain network on."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.add_subplot(xlabel=f"predicted latency on {device}, 1 thread, ms", ylabel="top-1 accuracy, %")
+    axes = figure.add_subplot(
+        xlabel=f"predicted latency on {device}, 1 thread, ms", ylabel="top-1 less the plain network's, points"
+    )
     shown = [row for row in found if row["phase"] == FROZEN and device in row["ms"]]
     plain = [row for row in shown if row["method"] == "plain"]
     for method in dict.fromkeys(row["method"] for row in shown if row["method"] != "plain"):
         its = sorted([*plain, *(row for row in shown if row["method"] == method)], key=lambda row: row["ms"][device])
-        axes.plot([row["ms"][device] for row in its], [100 * row["top1"] for row in its], marker="o", label=method)
+        axes.plot([row["ms"][device] for row in its], [row["points"] for row in its], marker="o", label=method)
     axes.legend(frameon=False)
     axes.grid(alpha=0.3)
     figure.savefig(path, dpi=130)
