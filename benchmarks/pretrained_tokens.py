@@ -190,7 +190,7 @@ def accuracy(
         study: Study | None = None
         for phase in phases:
             for target in targets:
-                for method in ("plain", *METHODS):
+                for method in ("plain", *methods):
                     key = {
                         "phase": phase,
                         "method": method,
