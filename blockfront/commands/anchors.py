@@ -104,7 +104,7 @@ def search(
     data = get_dataset(dataset or found.dataset or "scenes", data_dir)
     step: Step = "shared" if found.network.head.kind == "retina" else "slot"
     if target is None:
-        price = stated = counted_price(found.network, cost)
+        means, price = None, (stated := counted_price(found.network, cost))
     else:
         means = choose(Asked(find_hardware(target), threads), runner=runner)
         if means.notice:
@@ -118,7 +118,7 @@ def search(
     with stoppable():
         if isinstance(stated, HeadLatency):
             stated.prepare(progress)
-        front = search_front(found, data, Aim(cost, price, stated, drop, held_out), rules, device, progress)
+        front = search_front(found, data, Aim(cost, price, stated, drop, held_out, means), rules, device, progress)
     write_front(front, output)
     if json:
         print_json(front)
@@ -129,7 +129,7 @@ def search(
 def _print_front(front: dict[str, Any], output: Path) -> None:
     from blockfront.console.tables import print_line, print_table
 
-    latency = ["head ms"] if front["cost"] == "latency" else []
+    latency = ["head ms", "post-processing ms"] if front["cost"] == "latency" else []
     print_table(
         ["row", "AP %", "AP searched %", "head MACs M", "of the head", "boxes", *latency, "slots by level", "front"],
         [
@@ -139,7 +139,7 @@ def _print_front(front: dict[str, Any], output: Path) -> None:
                 f"{row['head_macs'] / 1e6:.3f}",
                 f"{row['head_share']:.0%}",
                 row["boxes"],
-                *([f"{row['cost']:.4g}"] if latency else []),
+                *([_milliseconds(row["cost"]), _milliseconds(row.get("postprocess_ms"))] if latency else []),
                 row["slots"],
                 "yes" if row["front"] else "the whole detector",
             ]
@@ -154,6 +154,10 @@ def _print_front(front: dict[str, Any], output: Path) -> None:
     if len(front["rows"]) == 1 and not front["rows"][0]["front"]:
         print_line("no configuration is left that may be: raise --drop, or --most")
     print_line(f"{output}: bench anchors apply {output} ROW -o smaller.safetensors writes one")
+
+
+def _milliseconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
 
 
 @app.command()

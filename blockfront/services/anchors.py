@@ -18,6 +18,7 @@ from blockfront.services.trained_detector import TrainedDetector
 if TYPE_CHECKING:
     from blockfront.anchors import Price, RecordedBoxes, Removed, Rules
     from blockfront.console.progress import Progress
+    from blockfront.targets import Means
     from blockfront.training import Dataset
 
 _NOTE_SECONDS = 5.0
@@ -27,7 +28,8 @@ _NOTE_SECONDS = 5.0
 class Aim:
     """What a search is for: a cost by name, the prices that it goes by and that its front states, and the AP to lose.
 
-    With `held_out` it decides by one half of the test images, and its front is stated on the other.
+    With `held_out` it decides by one half of the test images, and its front is stated on the other. By `means` the
+    front states what follows the head as well, where it can be timed.
     """
 
     cost: str
@@ -35,6 +37,7 @@ class Aim:
     stated: Price
     drop: float
     held_out: bool = True
+    means: Means | None = None
 
 
 def search_front(
@@ -49,7 +52,17 @@ def search_front(
 
     `rules` are made from the least value. What was evaluated before, of the same weights and images, is known.
     """
-    from blockfront.anchors import Front, Memo, SlotScores, record_boxes, search_anchors, slot_of_rows, slots_of
+    from blockfront.anchors import (
+        Front,
+        Memo,
+        SlotScores,
+        prune_detector,
+        record_boxes,
+        search_anchors,
+        slot_of_rows,
+        slots_of,
+    )
+    from blockfront.sweep.postprocessing import is_timed, time_postprocess
     from blockfront.training import fed
 
     network = detector.network
@@ -89,6 +102,13 @@ def search_front(
         _row(detector, removed, memo.known[removed], others_scores(removed), aim.stated(removed), removed in on_front)
         for removed in dict.fromkeys(configurations)
     ]
+    if aim.means is not None and is_timed(aim.means):
+        with progress.stage("boxes", len(rows)) as advance:
+            for row in rows:
+                smaller = prune_detector(network, module, row["removed"])
+                with fed(smaller, dataset, resolution=network.resolution, device=device) as feed:
+                    row["postprocess_ms"] = time_postprocess(smaller, feed.test(), aim.means).ms
+                advance()
     return {
         "network": str(network),
         "weights": str(detector.weights.resolve()),
