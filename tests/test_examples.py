@@ -15,6 +15,10 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from blockfront.design_space import Network
+from blockfront.training import pack_weights
+from blockfront.training.scenes import write_scenes
+
 pytestmark = pytest.mark.compiles
 
 ROOT = Path(__file__).parents[1]
@@ -115,6 +119,16 @@ def _metric(folder: Path) -> None:
         assert float(rate) == pytest.approx(rates[network_id], rel=1e-3)
 
 
+def _prune_anchors(folder: Path) -> None:
+    text = "det_48_d6/stem_k3_s2_c8_nrelu/er_r1_s2_c8/er_r1_s2_c16/ssdlite_l2_x8_sab.bf.a"
+    write_scenes(folder / "few", {"train": 2, "val": 6})
+    weights = pack_weights(Network.parse(text).build(), {"network": text})
+    (folder / "detector.safetensors").write_bytes(weights)
+    said = _run(folder, str(EXAMPLES / "prune_anchors.py"), "detector.safetensors", "--dataset", "coco:few")
+    assert "M multiply-adds: ssdlite_l2_x8_s" in said
+    assert (folder / "detections.jpg").is_file()
+
+
 RUNS = {
     "blocks_across_targets.py": _comparison,
     "my_block.py": _block_and_rival,
@@ -124,6 +138,7 @@ RUNS = {
     "my_reducer.py": _reducer,
     "my_task.py": _task,
     "my_transformers.py": _transformers,
+    "prune_anchors.py": _prune_anchors,
 }
 
 
