@@ -176,7 +176,7 @@ def fastest_tile(
 ) -> int | None:
     """m for a 3 × 3 convolution from `inputs` to `outputs` channels of high × wide pixels; None for the direct one.
 
-    Of values of two bytes m is 2 at most: F(4 × 4) has digits of float16 left in the single figures.
+    Of values of two bytes m is 2 at most: the transforms of F(4 × 4) round more, and float16 has few digits.
     """
     seconds: dict[int | None, float] = {
         m: _seconds(m, ceil(high / m) * ceil(wide / m), inputs, outputs, target, threads, bytes_each)
