@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from math import isclose
@@ -159,7 +159,7 @@ def write_table(rows: Iterable[KnownLatency], table: Path = TABLE) -> None:
     import pyarrow
     from pyarrow import parquet
 
-    content = pyarrow.Table.from_pylist([write_part(row) for row in rows])
+    content = pyarrow.Table.from_pylist([asdict(row) for row in rows])
     fill_atomically(table, lambda path: parquet.write_table(content, path, compression="zstd"))
 
 
