@@ -39,4 +39,4 @@ def test_a_board_computes_in_float16_what_torch_does(board):
     with RPC.session(board) as session:
         errors = run_program(program, session)[1]
     for error in errors:
-        assert 1e-5 < error.relative < max(4 * error.torch, 2e-3), error.name
+        assert error.agrees and error.relative > 1e-5, error
