@@ -39,4 +39,5 @@ def test_a_board_computes_in_float16_what_torch_does(board):
     with RPC.session(board) as session:
         errors = run_program(program, session)[1]
     for error in errors:
-        assert error.agrees and error.relative > 1e-5, error
+        assert error.agrees, error
+        assert error.relative > 1e-5, error.name
