@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from blockfront.errors import UsageError
@@ -65,6 +65,24 @@ class Signature:
     def image(cls, height: int, width: int | None = None, channels: int = 3) -> Signature:
         """One float32 image (1, channels, height, width), square without a `width`."""
         return cls((Input("image", (1, channels, height, height if width is None else width)),))
+
+    def batched(self, images: int) -> Signature:
+        """The same for so many images at once: as often as much of the first dimension of every input.
+
+        Raises `UsageError` where an input has no dimensions, or there are less than one.
+
+        >>> Signature.image(32).batched(8).inputs[0].shape
+        (8, 3, 32, 32)
+        """
+        if images < 1:
+            raise UsageError(f"--batch must be 1 or more, not {images}")
+        scalars = [one.name for one in self.inputs if not one.shape]
+        if scalars and images > 1:
+            raise UsageError(f"input {scalars[0]} is a single number, which has no batch: leave --batch out")
+        inputs = (
+            replace(one, shape=(images * one.shape[0], *one.shape[1:])) if one.shape else one for one in self.inputs
+        )
+        return replace(self, inputs=tuple(inputs))
 
     @property
     def is_image(self) -> bool:

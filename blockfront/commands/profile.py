@@ -48,6 +48,7 @@ def profile(
         str | None,
         typer.Option(help="Of a detector's .safetensors file: images to time its post-processing on, such as scenes."),
     ] = None,
+    batch: Annotated[int, typer.Option(help="Images in one inference; above 1 only where it is measured.")] = 1,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -67,7 +68,7 @@ def profile(
     found = find_model(model, ImageSize.asked(resolution, input_size, channels), reduction)
     if means.notice:
         progress.note(means.notice)
-    profiled = profile_model(found, means, progress, None if dataset is None else get_dataset(dataset))
+    profiled = profile_model(found, means, progress, None if dataset is None else get_dataset(dataset), batch)
     if json:
         print_json(profiled)
     else:
@@ -90,6 +91,8 @@ def _print(profiled: dict[str, Any], size: str) -> None:
             f"from image to boxes  {profiled['total_ms']:.4g} ms: the latency, and {profiled['postprocess_ms']:.4g} ms "
             f"of decoding and suppression of {profiled['candidates']:.0f} candidates"
         )
+    if profiled["batch"] != 1:
+        print_line(f"throughput   {profiled['images_per_s']:.4g} images a second, {profiled['batch']} at once")
     if profiled["toolchain"] != "tvm":
         versions = ", ".join(f"{name} {version}" for name, version in profiled["versions"].items())
         print_line(f"toolchain    {profiled['toolchain']} ({versions})")

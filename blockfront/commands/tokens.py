@@ -109,7 +109,9 @@ def calibrate(
     reduction: Reduction,
     output: Output = Path("static.pt"),
     images: Annotated[int, typer.Option(help="Training images to count tokens on.")] = 1024,
-    multiple: Annotated[int, typer.Option(help="Number that every count is a multiple of.")] = 1,
+    multiple: Annotated[
+        int | None, typer.Option(help="Number that every count is a multiple of (default: 7 of 128 tokens or more).")
+    ] = None,
     capacity: Annotated[
         float | None,
         typer.Option(help="Let thresholds decide within lengths that hold this share of the images."),

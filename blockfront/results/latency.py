@@ -125,7 +125,8 @@ class Visit:
 
 @dataclass(frozen=True)
 class Latency:
-    """Time of one inference at batch 1, in milliseconds, with every raw sample it came from.
+    """Time of one inference, in milliseconds, with every raw sample it came from; of `batch` images, one but where a
+    batch was asked for.
 
     `visits` hold the samples as they were taken, and `conditions` what they say of the device, together; `device` names
     all devices they are from. `ci95_ms` is the 95 % confidence interval of the median; a prediction has no samples and
@@ -168,6 +169,12 @@ class Latency:
     flash_bytes: int | None = None
     ram_bytes: int | None = None
     npu: NpuEstimate | None = None
+    batch: int = 1
+
+    @property
+    def images_per_s(self) -> float:
+        """Throughput: images a second, one inference after the other."""
+        return 1e3 * self.batch / self.median_ms
 
     @property
     def samples_ms(self) -> tuple[float, ...]:

@@ -85,7 +85,7 @@ LATENCY_COLUMNS = (
         "latency_ms",
         "real",
         "ms",
-        "median time of one inference at batch 1",
+        "median time of one inference, of one image but in a batch",
         path("latency.median_ms"),
         Metric(
             "latency_ms",
@@ -96,6 +96,16 @@ LATENCY_COLUMNS = (
             depends_on="target",
             superlative="fastest",
         ),
+    ),
+    Column(
+        "batch", "whole", "images", "images in one inference; more than one only where asked for", path("latency.batch")
+    ),
+    Column(
+        "images_per_s",
+        "real",
+        "images a second",
+        "throughput, one inference after the other",
+        path("latency.images_per_s"),
     ),
     Column("latency_ci95_low_ms", "real", "ms", "lower end of the median's 95 % interval", lambda r: latency_end(r, 0)),
     Column(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from blockfront.errors import RunError, UsageError, first_line
@@ -55,33 +55,43 @@ class Ready:
     prepared: Any
 
 
-def prepare(model: Model, toolchain: Toolchain[Any, Any], options: Any, advance: Advance = lambda: None) -> Ready:
-    """Build a model with the weights of seed 0, count it and make it ready, each of which advances.
+def prepare(
+    model: Model, toolchain: Toolchain[Any, Any], options: Any, advance: Advance = lambda: None, batch: int = 1
+) -> Ready:
+    """Build a model with the weights of seed 0, count it and make it ready for `batch` images at once; each advances.
 
-    Raises RunError for one that does not run on its inputs, and as the toolchain does.
+    The cost is an image's. Raises RunError for one that does not run on its inputs, and as the toolchain does.
     """
     from blockfront.training import seeded
 
     with seeded(0):
         module, cost = build_model(model)
         advance()
-        prepared = toolchain.prepare(module, model.signature, options, 0)
+        prepared = toolchain.prepare(module, model.signature.batched(batch), options, 0)
         advance()
     return Ready(module, cost, prepared)
 
 
-def profile_model(model: Model, means: Means, progress: Progress, dataset: Dataset | None = None) -> dict[str, Any]:
+def profile_model(
+    model: Model, means: Means, progress: Progress, dataset: Dataset | None = None, batch: int = 1
+) -> dict[str, Any]:
     """Prepare and time a model: a row's columns as far as they apply, with samples and kernels.
 
-    On a `dataset` a trained detector's post-processing is timed as well. Raises `UsageError` for anything else.
+    On a `dataset` a trained detector's post-processing is timed as well. Raises `UsageError` for anything else, and for
+    a batch that is not measured: models of cores are judged on single images.
     """
     from blockfront.targets.latency.options import INT8
     from blockfront.targets.quantization import RANDOM_INPUTS
 
+    if batch != 1 and means.measures is None:
+        raise UsageError(
+            f"--batch is for what is measured, and runner {means.meter.name} finds the time of one image without "
+            "running it: leave --batch out, or measure on this machine or a board"
+        )
     postprocess = None if dataset is None else _postprocess(model, means, dataset, progress)
     with progress.stage("profile", 3) as advance:
-        ready = prepare(model, means.toolchain, means.options, advance)
-        latency = means.latency(ready.prepared)
+        ready = prepare(model, means.toolchain, means.options, advance, batch)
+        latency = replace(means.latency(ready.prepared), batch=batch)
         advance()
     plan = getattr(ready.module, "plan", None)
     network = NetworkFacts(None, None, "", model.signature.resolution)

@@ -85,7 +85,7 @@ def fix_counts(
     setup: TransformerSetup,
     reduction: Path,
     images: int,
-    multiple: int,
+    multiple: int | None,
     quantile: float | None,
     output: Path,
     progress: Progress,
@@ -109,7 +109,7 @@ def fix_counts(
         if quantile is None:
             plan = calibrate(model, batches, multiple)
         else:
-            plan = calibrate_capacity(model, batches, quantile, multiple)
+            plan = calibrate_capacity(model, batches, quantile, 1 if multiple is None else multiple)
     static = make_static(model, plan)
     save_reduction(static, output)
     macs = count_macs(static).item()

@@ -39,16 +39,19 @@ class CountedReducer(Reducer):
         self.reorders = reorders
 
     def needs_weights(self, index: int) -> bool:
-        return PRUNE in self.steps
+        """Where a block prunes, which none does whose tokens are as few already."""
+        if PRUNE not in self.steps or self.keeps is None:
+            return False
+        merging = index if self.steps[0] == MERGE else index - 1
+        return index == 0 or self.keeps[index - 1] - (MERGE in self.steps) * self.merges[merging] > self.keeps[index]
 
     def between(self, index: int, tokens: Tokens, attended: Attended) -> Tokens:
-        importance = attended.importance if PRUNE in self.steps else None
+        importance = attended.importance if self.needs_weights(index) else None
         keys = attended.keys
         for step in self.steps:
             if step == MERGE:
                 tokens, importance = self._merged(index, tokens, importance, keys)
-            else:
-                assert importance is not None
+            elif importance is not None:
                 tokens, importance, keys = self._pruned(index, tokens, importance, keys)
         return tokens
 

@@ -172,10 +172,10 @@ def _make(backbone: VisionTransformer, options: Cropr) -> CroprReducer:
 
         def share(rate: float) -> float:
             with torch.device("meta"):
-                trial = CroprReducer(backbone, tuple(evenly(rate, modules)), fusion, 1, auxiliary=False)
+                trial = CroprReducer(backbone, tuple(evenly(rate, modules, macs.tokens)), fusion, 1, auxiliary=False)
             return macs.share(*trial.counts(macs.tokens))
 
-        removes = evenly(solve_share(share, 0, macs.tokens, options.target, "cropr"), modules)
+        removes = evenly(solve_share(share, 0, macs.tokens, options.target, "cropr"), modules, macs.tokens)
     return CroprReducer(backbone, tuple(removes), fusion, options.queries, options.auxiliary)
 
 

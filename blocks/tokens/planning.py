@@ -21,6 +21,7 @@ from blockfront.blocks.tokens.counted import MERGE, PRUNE, CountedReducer
 from blockfront.blocks.tokens.ltmp import LTMPReducer, learned_thresholds
 from blockfront.blocks.tokens.macs import solve_share
 from blockfront.blocks.tokens.matching import sources_of
+from blockfront.blocks.tokens.reducer import in_tiles, tile_of
 from blockfront.blocks.tokens.state import Tokens
 from blockfront.blocks.tokens.transformer import ReducedTransformer, evaluating
 from blockfront.errors import UsageError
@@ -96,15 +97,16 @@ def make_dynamic(model: ReducedTransformer) -> ReducedTransformer:
     return model.with_reducer(reducer)
 
 
-def calibrate(model: ReducedTransformer, batches: Iterable[Tensor], multiple: int = 1) -> Plan:
+def calibrate(model: ReducedTransformer, batches: Iterable[Tensor], multiple: int | None = None) -> Plan:
     """Counts that cost what the dynamic network costs on average, from batches (B, 3, H, W) of images.
 
     Block after block: the images go through the blocks before with the counts already fixed, since those change the
     scores of later blocks. All counts are then scaled together until their MACs are the dynamic mean. `multiple`: what
-    every length is a multiple of. Holds the tokens of all images at once. Raises `UsageError` for a model without
-    learned thresholds and for no images.
+    every length is a multiple of, `tile_of` by default. Holds the tokens of all images at once. Raises `UsageError` for
+    a model without learned thresholds and for no images.
     """
     reducer = _dynamic(model)
+    multiple = tile_of(model.macs.tokens) if multiple is None else multiple
     if multiple < 1:
         raise UsageError(f"multiple must be at least 1, not {multiple}")
     with evaluating(model), torch.no_grad():
@@ -149,7 +151,7 @@ def assume_counts(model: ReducedTransformer) -> Plan:
     def evenly(rate: float) -> _Scaled:
         lengths = [max(macs.tokens - rate * block, reducer.prefix, 1) for block in blocks]
         merges = [part * (before - left) for before, left in pairwise([macs.tokens, *lengths])]
-        return _Scaled(model, reducer, lengths, merges, multiple=1)
+        return _Scaled(model, reducer, lengths, merges, tile_of(macs.tokens))
 
     target = reducer.options.target
     rate = solve_share(lambda rate: evenly(rate).share(), 0, macs.tokens, target, model.method)
@@ -205,7 +207,7 @@ def _sequential(
         length = states[0].length
         merged = min(round(merges[-1]), sources_of(length, reducer.prefix))
         left = max(min(round(lengths[-1]), length - merged), 1)
-        counted = _counted(model.backbone, reducer, (0,) * index + (left,), (0,) * index + (merged,))
+        counted = _counted(model.backbone, reducer, (length,) * index + (left,), (0,) * index + (merged,))
         states = [model.finish(index, counted.between(index, *each)) for each in attended]
     return lengths, merges
 
@@ -250,11 +252,14 @@ class _Scaled:
     def _possible(self, wanted: Sequence[float]) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Whole numbers next to the lengths `wanted`, and merges that take their part of what is removed."""
         length, prefix = self.model.macs.tokens, self.reducer.prefix
-        mean_before = float(length)
+        mean_before, tile = float(length), tile_of(length)
         lengths, merges = [], []
         for want, mean, merged in zip(wanted, self.lengths, self.merges, strict=True):
             removed = mean_before - mean
-            left = min(max(self.multiple * round(want / self.multiple), prefix, 1), length)
+            left = (
+                in_tiles(want, length, tile) if tile == self.multiple else self.multiple * round(want / self.multiple)
+            )
+            left = min(max(left, prefix, 1), length)
             most = sources_of(length, prefix)
             merge = min(round((length - left) * merged / removed) if removed > 0 else 0, most)
             if PRUNE not in self.reducer.steps:

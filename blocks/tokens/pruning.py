@@ -14,7 +14,7 @@ from blockfront.blocks.tokens.attention import Attended
 from blockfront.blocks.tokens.fusion import NO_FUSION, PruningReducer, settle_fusion
 from blockfront.blocks.tokens.macs import TransformerMacs, solve_share
 from blockfront.blocks.tokens.places import Places
-from blockfront.blocks.tokens.reducer import METHODS, Method, check_count, check_one_of, check_target
+from blockfront.blocks.tokens.reducer import METHODS, Method, check_count, check_one_of, check_target, in_tiles, tile_of
 from blockfront.blocks.tokens.scored import ScoredOptions, ScoredReducer, make_scored
 from blockfront.blocks.tokens.selection import divide, gather, places_of
 from blockfront.blocks.tokens.state import Tokens
@@ -59,10 +59,22 @@ class Random(ScoredOptions):
 
 
 class EViTReducer(PruningReducer):
-    """Between attention and MLP of the blocks after each quarter, only the share `keep` of the patches stays."""
+    """Between attention and MLP of the blocks after each quarter, only the share `keep` of the patches stays.
 
-    def __init__(self, backbone: VisionTransformer, keep: float, fuse: bool, fusion: str = NO_FUSION) -> None:
+    Lengths are multiples of `tile`; at the last place `last` patches stay, where it is given.
+    """
+
+    def __init__(
+        self,
+        backbone: VisionTransformer,
+        keep: float,
+        fuse: bool,
+        fusion: str = NO_FUSION,
+        tile: int = 1,
+        last: int | None = None,
+    ) -> None:
         super().__init__(backbone, fusion)
+        self.tile, self.last = tile, last
         places = {self.blocks * quarter // 4 for quarter in (1, 2, 3)}
         self.places = sorted(place for place in places if place < self.reducible)
         self.has_class_token = backbone.has_class_token
@@ -74,7 +86,7 @@ class EViTReducer(PruningReducer):
 
     def between(self, index: int, tokens: Tokens, attended: Attended) -> Tokens:
         patches = tokens.length - self.prefix
-        count = self._kept(patches)
+        count = self._kept(index, patches)
         if not self.needs_weights(index) or count == patches:
             return tokens
         scores = attended.of_class_token if self.has_class_token else attended.importance
@@ -91,14 +103,19 @@ class EViTReducer(PruningReducer):
         fused = replace(left, places=None).followed_by([Tokens(mean, source=source)])
         return replace(fused, places=tokens.places and _fused(tokens.places, staying, self.prefix))
 
-    def _kept(self, patches: int) -> int:
+    def _kept(self, index: int, patches: int) -> int:
         """Patches that stay; the fused token is one more, so that fusing a single one would gain nothing."""
         count = min(math.ceil(self.keep * patches), patches)
+        if self.last is not None and index == max(self.places, default=None):
+            count = min(self.last, patches)
+        elif self.tile > 1 and count < patches:
+            others = self.prefix + int(self.fuses)
+            count = max(in_tiles(count + others, self.prefix + patches, self.tile) - others, 1)
         return patches if self.fuses and patches - count <= 1 else count
 
     def left(self, index: int, length: int) -> int:
         patches = length - self.prefix
-        count = self._kept(patches)
+        count = self._kept(index, patches)
         if not self.needs_weights(index) or count == patches:
             return length
         return self.prefix + count + int(self.fuses)
@@ -145,10 +162,20 @@ def _make_evit(backbone: VisionTransformer, options: EViT) -> EViTReducer:
     assert options.target is not None
     macs = TransformerMacs.of(backbone)
 
-    def share(pruned: float) -> float:
-        return macs.share(*EViTReducer(backbone, 1 - pruned, options.fuse, fusion).counts(macs.tokens))
+    tile = tile_of(macs.tokens)
 
-    return EViTReducer(backbone, 1 - solve_share(share, 0, 0.999, options.target, "evit"), options.fuse, fusion)
+    def reducer(pruned: float, last: int | None = None) -> EViTReducer:
+        return EViTReducer(backbone, 1 - pruned, options.fuse, fusion, tile, last)
+
+    def share(pruned: float, last: int | None = None) -> float:
+        return macs.share(*reducer(pruned, last).counts(macs.tokens))
+
+    pruned = solve_share(share, 0, 0.999, options.target, "evit")
+    if tile == 1:
+        return reducer(pruned)
+    # The last place makes up for what tiles are off the target.
+    target = options.target
+    return reducer(pruned, min(range(1, macs.tokens), key=lambda last: abs(share(pruned, last) - target)))
 
 
 def _make_random(backbone: VisionTransformer, options: Random) -> ScoredReducer:

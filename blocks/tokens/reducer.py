@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -77,6 +78,8 @@ class Method:
     make: Callable[[VisionTransformer, Any], Reducer] = field(repr=False)
 
 
+_TILE, _LONG = 7, 128
+
 METHODS: Registry[Method] = Registry("token reduction method")
 
 
@@ -100,9 +103,27 @@ def check_count(name: str, value: object, lowest: int = 0) -> None:
         raise UsageError(f"{name} must be an integer of at least {lowest}, not {value!r}")
 
 
-def evenly(rate: float, blocks: int) -> list[int]:
-    """`rate` tokens a block as integers that add up: 12.5 is 12, 13, 12, …"""
-    return [math.floor(rate * (block + 1)) - math.floor(rate * block) for block in range(blocks)]
+def tile_of(tokens: int) -> int:
+    """What the lengths of a sequence of so many tokens are multiples of where a method chooses them by a target.
+
+    Schedules tile tokens by 7, 6 or 4, and the first serves Arm's cores best: 189 tokens take 2 % less time a token
+    than 184 do (docs/tokens.md). Short sequences have no tokens to spare for that.
+    """
+    return _TILE if tokens >= _LONG else 1
+
+
+def in_tiles(length: float, before: int, tile: int) -> int:
+    """The multiple of `tile` next to `length`; `before` where that would take less than half a tile from so many."""
+    tiled = tile * round(length / tile)
+    return tiled if before - tiled >= tile / 2 else before
+
+
+def evenly(rate: float, blocks: int, tokens: int) -> list[int]:
+    """`rate` of `tokens` a block as integers that add up: 12.5 is 12, 13, 12, …; of long sequences in tiles."""
+    removed = [math.floor(rate * block) for block in range(blocks + 1)]
+    if (tile := tile_of(tokens)) > 1:
+        removed = [tokens - in_tiles(max(tokens - rate * block, 0), tokens, tile) for block in range(blocks + 1)]
+    return [after - before for before, after in pairwise(removed)]
 
 
 def with_prefix(positions: Tensor, prefix: int) -> Tensor:

@@ -77,7 +77,10 @@ def make_scored(
     macs = TransformerMacs.of(backbone)
 
     def share(rate: float) -> float:
-        return macs.share(*ScoredReducer(backbone, tuple(evenly(rate, blocks)), fusion).counts(macs.tokens))
+        return macs.share(
+            *ScoredReducer(backbone, tuple(evenly(rate, blocks, macs.tokens)), fusion).counts(macs.tokens)
+        )
 
-    removes = evenly(solve_share(share, 0, macs.tokens, options.target, type(options).__name__.lower()), blocks)
+    rate = solve_share(share, 0, macs.tokens, options.target, type(options).__name__.lower())
+    removes = evenly(rate, blocks, macs.tokens)
     return cls(backbone, tuple(removes), fusion, **own)

@@ -61,9 +61,9 @@ def _make(backbone: VisionTransformer, options: ToMe) -> CountedReducer:
     macs = TransformerMacs.of(backbone)
 
     def share(rate: float) -> float:
-        return macs.share(*reducer(evenly(rate, blocks)).counts(macs.tokens))
+        return macs.share(*reducer(evenly(rate, blocks, macs.tokens)).counts(macs.tokens))
 
-    return reducer(evenly(solve_share(share, 0, macs.tokens / 2, options.target, "tome"), blocks))
+    return reducer(evenly(solve_share(share, 0, macs.tokens / 2, options.target, "tome"), blocks, macs.tokens))
 
 
 METHODS.add(

@@ -163,7 +163,8 @@ def best_tile(call: relax.Call, target: Target, threads: int) -> int | None:
     """m, or None for the direct convolution."""
     attrs = call.attrs
     constant = isinstance(call.args[1], tvm.ir.GenericConst)
-    plain = all(int(value) == 1 for value in (*attrs.strides, *attrs.dilation, attrs.groups))
+    # The transforms are of one image.
+    plain = all(int(value) == 1 for value in (*attrs.strides, *attrs.dilation, attrs.groups, call.ty.shape[0]))
     if not (constant and plain and [int(extent) for extent in call.args[1].ty.shape][:2] == [3, 3]):
         return None
     high, wide, outputs = (int(call.ty.shape[axis]) for axis in (1, 2, 3))

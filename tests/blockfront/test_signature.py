@@ -111,3 +111,13 @@ def test_what_is_no_image_has_no_other_size():
     assert ImageSize().of(WORDS) == WORDS
     with pytest.raises(UsageError, match="the model takes ids 1x7 int64, mask 1x7 bool"):
         ImageSize(channels=1).of(WORDS)
+
+
+def test_a_batch_is_as_often_as_much_of_every_input():
+    pair = Signature((Input("image", (1, 3, 8, 8)), Input("tokens", (2, 5), "int64")))
+    assert [one.shape for one in pair.batched(4).inputs] == [(4, 3, 8, 8), (8, 5)]
+    assert pair.batched(1) is pair
+    with pytest.raises(UsageError, match="1 or more, not 0"):
+        pair.batched(0)
+    with pytest.raises(UsageError, match="input step is a single number"):
+        Signature((Input("step", ()),)).batched(2)

@@ -42,7 +42,7 @@ def test_with_an_images_own_counts_the_static_network_is_the_dynamic_one(dynamic
             run = dynamic.run(image[None])
             plan = calibrate(dynamic, [image[None]])
             assert list(plan.lengths) == run.counts()[1][:, 0].tolist()
-            torch.testing.assert_close(make_static(dynamic, plan)(image[None]), run.logits, rtol=0, atol=1e-6)
+            torch.testing.assert_close(make_static(dynamic, plan)(image[None]), run.logits, rtol=0, atol=3e-6)
 
 
 @pytest.mark.parametrize("multiple", [1, 8])

@@ -1,8 +1,10 @@
 """Which way a dense 3 × 3 convolution is computed."""
 
 import pytest
+from torch import nn
 
-from blockfront.targets import get_target
+from blockfront.signature import Signature
+from blockfront.targets import compile_model, get_target
 from blockfront.targets.compiler.winograd import fastest_tile
 
 # Milliseconds by the direct convolution, F(2 × 2) and F(4 × 4), predicted by emulation for an RK3399 on one thread.
@@ -22,3 +24,11 @@ PREDICTED = {
 def test_the_way_that_emulation_finds_fastest_is_taken(channels, pixels):
     ways = dict(zip((None, 2, 4), PREDICTED[channels, pixels], strict=True))
     assert fastest_tile(pixels, pixels, channels, channels, get_target("rk3399"), 1) == min(ways, key=ways.get)
+
+
+@pytest.mark.compiles
+def test_a_batch_is_convolved_image_by_image():
+    model = nn.Conv2d(64, 64, 3, padding=1).eval()
+    program = compile_model(model, Signature.image(14, channels=64).batched(2), get_target("host"), threads=1)
+    assert {kernel.rule for kernel in program.kernels} >= {"contraction"}
+    assert program.max_rel_error < 1e-5
