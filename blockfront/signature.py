@@ -76,12 +76,12 @@ class Signature:
         """
         if images < 1:
             raise UsageError(f"--batch must be 1 or more, not {images}")
+        if images == 1:
+            return self
         scalars = [one.name for one in self.inputs if not one.shape]
-        if scalars and images > 1:
+        if scalars:
             raise UsageError(f"input {scalars[0]} is a single number, which has no batch: leave --batch out")
-        inputs = (
-            replace(one, shape=(images * one.shape[0], *one.shape[1:])) if one.shape else one for one in self.inputs
-        )
+        inputs = (replace(one, shape=(images * one.shape[0], *one.shape[1:])) for one in self.inputs)
         return replace(self, inputs=tuple(inputs))
 
     @property
