@@ -1,9 +1,9 @@
 """The front of backbones that have names: ImageNet accuracy against latency, of all whose latency comes with bench.
 
     python benchmarks/backbones.py --target rpi5 -o front.html
-    chromium --headless --window-size=1480,760 --hide-scrollbars --screenshot=backbones.png front.html
+    chromium --headless --window-size=1480,760 --hide-scrollbars --screenshot=docs/backbones.png front.html
 
-Takes seconds: nothing is compiled, downloaded or measured.
+The picture is the README's. It takes seconds: nothing is compiled, downloaded or measured.
 """
 
 from __future__ import annotations
