@@ -75,27 +75,11 @@ class KernelCache:
         self.files.write(key, msgspec.msgpack.encode(entry))
 
 
-_AFTER_LOOPS = ("building", "byte_operations", "elf", "instructions")
-
-
 @cache
 def rules_version() -> str:
     """A hash of TVM's version and of the sources that turn a kernel into code."""
-    return _hash(*_FOLDER.glob("schedules/*.py"), *map(_source, (*_AFTER_LOOPS, "kernels", "partial_sums", "rewrites")))
-
-
-@cache
-def code_version() -> str:
-    """A hash of TVM's version and of the sources that turn a kernel's lowered loops into code."""
-    return _hash(*map(_source, _AFTER_LOOPS))
-
-
-def _source(name: str) -> Path:
-    return _FOLDER / f"{name}.py"
-
-
-def _hash(*files: Path) -> str:
     digest = hashlib.sha256(version("apache-tvm").encode())
-    for path in sorted(files):
+    names = ("building", "byte_operations", "elf", "instructions", "kernels", "partial_sums", "rewrites")
+    for path in sorted([*_FOLDER.glob("schedules/*.py"), *(_FOLDER / f"{name}.py" for name in names)]):
         digest.update(path.read_bytes())
     return digest.hexdigest()

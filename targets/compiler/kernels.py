@@ -16,7 +16,7 @@ from tvm.relax.expr_functor import PyExprMutator, mutator
 from blockfront.errors import CompilerTimeout, debugging
 from blockfront.targets.compiler.building import lower_kernel, object_code, scratch_bytes
 from blockfront.targets.compiler.elf import ObjectFile
-from blockfront.targets.compiler.kernel_cache import CompiledKernel, KernelCache, code_version, rules_version
+from blockfront.targets.compiler.kernel_cache import CompiledKernel, KernelCache, rules_version
 from blockfront.targets.compiler.program import TUNED
 from blockfront.targets.compiler.schedules import ScheduledKernel, schedule_kernel
 from blockfront.targets.compiler.traces import apply_trace
@@ -68,12 +68,6 @@ class _Source:
     def key(self, target: tvm.target.Target) -> str:
         return _hash(str(target), *self._parts)
 
-    def code_key(self, target: tvm.target.Target) -> str:
-        """Of its loops: where rules changed, or the machine, and they did not, LLVM has nothing to do."""
-        loops = tvm_ffi.structural_hash(self.loops, map_free_vars=True)
-        described = {name: value for name, value in target.export().items() if name != "num-cores"}
-        return _hash(self.symbol, f"{loops:x}", str(sorted(described.items(), key=str)), code_version())
-
     @cached_property
     def scheduled(self) -> ScheduledKernel:
         return _schedule(*self._arguments)
@@ -89,27 +83,17 @@ def _compile(
     compiled = {name: _known(store.get(kernel.key(target))) for name, kernel in kernels.items()}
     missing = {kernels[name].symbol: kernels[name] for name, found in compiled.items() if found is None}
     made = {}
-    waiting = []
-    for kernel in missing.values():
-        known = store.get(kernel.code_key(target))
-        if known is None:
-            waiting.append(kernel)
-        else:
-            made[kernel.symbol] = _made(kernel, known.code)
-            store.put(kernel.key(target), made[kernel.symbol])
+    waiting = list(missing.values())
     while waiting:
         batch, waiting = waiting[:_BATCH], waiting[_BATCH:]
         for kernel, code in _object_codes(batch, target):
-            made[kernel.symbol] = _made(kernel, code)
+            scheduled = kernel.scheduled
+            sizes = ObjectFile(code).code_bytes(kernel.symbol), scratch_bytes(kernel.loops[kernel.symbol])
+            made[kernel.symbol] = CompiledKernel(
+                kernel.symbol, scheduled.rule, code, scheduled.packed, scheduled.reason, *sizes
+            )
             store.put(kernel.key(target), made[kernel.symbol])
-            store.put(kernel.code_key(target), made[kernel.symbol])
     return {name: found or made[kernels[name].symbol] for name, found in compiled.items()}
-
-
-def _made(kernel: _Source, code: bytes) -> CompiledKernel:
-    scheduled = kernel.scheduled
-    sizes = ObjectFile(code).code_bytes(kernel.symbol), scratch_bytes(kernel.loops[kernel.symbol])
-    return CompiledKernel(kernel.symbol, scheduled.rule, code, scheduled.packed, scheduled.reason, *sizes)
 
 
 def _object_codes(batch: Sequence[_Source], target: tvm.target.Target) -> Iterator[tuple[_Source, bytes]]:
