@@ -30,13 +30,16 @@ class Subject:
 
 
 def preset_families(resolution: int = RESOLUTION) -> Registry[Space]:
-    """Every family of the presets, and the first space that draws it."""
+    """Every family of the presets that have networks for images of this size, and the first space that draws it."""
     from blockfront.design_space import SPACES
     from blockfront.design_space.dimension import values_of
 
     found: Registry[Space] = Registry("block family")
     for preset in SPACES.values():
-        space = preset.build(resolution, 1000)
+        try:
+            space = preset.build(resolution, 1000)
+        except UsageError:
+            continue
         for family in values_of(space.family) if space.family is not None else ():
             if str(family) not in found:
                 found.add(str(family), space)

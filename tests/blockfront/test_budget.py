@@ -38,6 +38,7 @@ from blockfront.sweep.forecasting import (
 )
 from blockfront.sweep.pool import Outcome
 from blockfront.sweep.stages import Trained
+from blockfront.targets import Asked, choose, get_target
 from blockfront.training import Recipe
 from tests.blockfront.conftest import OPTIONS
 
@@ -184,7 +185,7 @@ class _Machine:
             if self.lives == 0:
                 raise KeyboardInterrupt
             self.lives -= 1
-            job, _, recipe, _, _, until = call.arguments
+            job, _, recipe, *_, until = call.arguments
             self.trained[job.network_id] += 1
             yield Outcome(call.number, SimpleNamespace(result=partial(_trained, job, recipe, until)))
 
@@ -209,7 +210,13 @@ def _sweep(storage, machine: _Machine, n: int = 24, budget: str = "front", seeds
         budget=kind,
     )
     request = SimpleNamespace(device="cpu", seed=0, budget=budget)
-    plan = SimpleNamespace(recipe=Recipe(epochs=EPOCHS_EACH), dataset=None, request=request, files=())
+    plan = SimpleNamespace(
+        recipe=Recipe(epochs=EPOCHS_EACH),
+        dataset=None,
+        request=request,
+        files=(),
+        means=choose(Asked(get_target("rk3399"))),
+    )
     plan.settings, plan.threads_per_worker, plan.train_seconds = settings, 1, 60.0
     keeper = SimpleNamespace(wanted=False, keep_weights=lambda *_: None, tidy=lambda: None)
     study = optuna.create_study(
