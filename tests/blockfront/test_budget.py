@@ -215,7 +215,7 @@ def _sweep(storage, machine: _Machine, n: int = 24, budget: str = "front", seeds
         dataset=None,
         request=request,
         files=(),
-        means=choose(Asked(get_target("rk3399"))),
+        means=choose(Asked(get_target("rk3399")), runner="roofline"),
     )
     plan.settings, plan.threads_per_worker, plan.train_seconds = settings, 1, 60.0
     keeper = SimpleNamespace(wanted=False, keep_weights=lambda *_: None, tidy=lambda: None)
