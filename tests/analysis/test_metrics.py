@@ -36,6 +36,7 @@ def test_accuracy_is_maximised_and_everything_else_minimised():
         "top1_float",
         "float_agreement",
         *("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large"),
+        *("miou", "pixel_accuracy"),
     }
 
 
