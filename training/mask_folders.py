@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -129,7 +130,8 @@ def describe_masks(
         names = [str(kind) for kind in range(used[-1] + 1)]
     elif used and used[-1] >= len(names):
         raise UsageError(
-            f"a mask of {root} has the class {used[-1]}, and there are {len(names)} names of classes, from 0"
+            f"a mask of {root} has the class {used[-1]}, and its {CLASSES_FILE} has {len(names)} names, for 0 to "
+            f"{len(names) - 1}"
         )
     if not counts[1].pixels[: len(names)].sum():
         raise UsageError(f"{printable(ref)}: no test image has a pixel of any class, so nothing could be scored")
@@ -159,15 +161,29 @@ def describe_masks(
 
 
 def _named(root: Path) -> list[str] | None:
-    """Names of classes in their order, of a file with one a line."""
+    """Names of classes in their order, of a file with one a line; raises `UsageError` for one that is no such list."""
     file = root / CLASSES_FILE
-    return [line.strip() for line in file.read_text().splitlines() if line.strip()] if file.is_file() else None
+    if not file.is_file():
+        return None
+    names = [line.strip() for line in _text(file).splitlines() if line.strip()]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice or not names:
+        what = f"names {listed(twice)} twice" if twice else "is empty"
+        raise UsageError(f"{file} {what}; it wants a name a line, in the order of the masks' values from 0")
+    return names
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file} is no UTF-8, at byte {error.start}: save it as UTF-8") from error
 
 
 def _ade_names(root: Path) -> list[str]:
     """The first of each class's names, as ADE20K's table has them; numbers without it."""
     file = next(iter(sorted(root.rglob(ADE_NAMES))), None)
-    rows = [line.split("\t") for line in file.read_text().splitlines()[1:]] if file else []
+    rows = [line.split("\t") for line in _text(file).splitlines()[1:]] if file else []
     names = [row[-1].partition(",")[0].strip() for row in rows if len(row) > 1]
     return names if len(names) == ADE_CLASSES else [str(number) for number in range(1, ADE_CLASSES + 1)]
 

@@ -48,6 +48,14 @@ class Pretrained:
         """Where its file is kept, fetched or not."""
         return cache_folder() / "pretrained" / f"{self.name}{PurePosixPath(self.member).suffix}"
 
+    @property
+    def preparation(self) -> dict[str, tuple[float, ...]]:
+        """What images were for it: `mean` and `std` of red, green and blue, after values were brought to 0 to 1."""
+        from timm.models import get_pretrained_cfg
+
+        configuration = get_pretrained_cfg(self.model)
+        return {"mean": configuration.mean, "std": configuration.std}
+
     def fetch(self) -> bytes:
         """Its file's content, downloaded where it is not here yet; raises `RunError` where it cannot be had."""
         if self.path.is_file():

@@ -58,6 +58,7 @@ def _row(entry: Pretrained) -> dict[str, Any]:
         "title": entry.title,
         "model": entry.model,
         "licence": entry.licence,
+        **entry.preparation,
         "source": entry.source,
         "package": entry.requirement,
         "file": entry.member,

@@ -29,8 +29,8 @@ def take(
         str | None,
         typer.Option(
             metavar="FILE|NAME",
-            help="Trained weights: safetensors, torch.save's of a state_dict, or a name of `bench pretrained` "
-            "(default: random ones).",
+            help="Trained weights: safetensors, torch.save's of a state_dict, a name of `bench pretrained`, or "
+            "timm:NAME (default: random ones).",
         ),
     ] = None,
     name: Annotated[str, typer.Option(help="What the C library's names begin with.")] = "net",

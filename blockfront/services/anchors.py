@@ -90,6 +90,10 @@ def search_front(
         return memo.of(removed, lambda: scores(removed, parent))
 
     whole = measure(frozenset(), frozenset())
+    if whole[0] <= 0:
+        raise UsageError(f"the detector finds nothing on the images of {dataset.ref} (AP 0): train it first")
+    if whole[0] <= aim.drop:
+        progress.note(f"an AP of {whole[0]:.3f} may be lost as a whole: give a --drop below it")
     found = search_anchors(slots, measure, aim.price, rules(whole[0] - aim.drop))
     front = Front(strict=True)
     for node in found.front:
@@ -195,9 +199,10 @@ def apply_row(path: Path, row: int, weights: Path | None, output: Path) -> dict[
 def _read_front(path: Path) -> dict[str, Any]:
     try:
         front = json.loads(path.read_text())
-        if not {"network", "weights", "weights_hash", "rows"} <= front.keys():
-            raise ValueError("it has no rows of a search")
-    except (OSError, ValueError, AttributeError) as error:
-        raise UsageError(f"{path} is no file of bench anchors search: {why_unreadable(error)}") from error
-    found: dict[str, Any] = front
-    return found
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {why_unreadable(error)}") from error
+    except ValueError:
+        front = None
+    if not isinstance(front, dict) or not {"network", "weights", "weights_hash", "rows"} <= front.keys():
+        raise UsageError(f"{path} is no file of bench anchors search: it has no rows of a search")
+    return front

@@ -13,7 +13,7 @@ from blockfront.study.storage import load, open_study, opened
 from blockfront.study.trials import network_trials
 from blockfront.sweep.request import asked_of, resolve
 from blockfront.sweep.run import run_sweep
-from blockfront.sweep.shipped import TABLE, rows_made, valid_rows
+from blockfront.sweep.shipped import TABLE, read_table, rows_made, valid_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,11 +57,7 @@ def models_of_table(request: Request, table: Path = TABLE) -> tuple[str, ...]:
     means = _means_of_table(request)
     rows = [] if means is None else valid_rows(means, table, "network")
     if not rows:
-        threads = "" if request.threads is None else f" on {request.threads} threads"
-        raise UsageError(
-            f"no latencies for {request.target}{threads}, asked for in this way, come with this version, or they would "
-            "come out otherwise today: name models, such as 'mobilenet*'"
-        )
+        raise UsageError(f"{_why_none(request, means, table)}: name models, such as 'mobilenet*'")
     return tuple(row["network"] for row in rows)
 
 
@@ -74,6 +70,18 @@ def plan_ranking(request: Request, table: Path = TABLE) -> SweepPlan:
         if all(network.id in known for _, network in plan.space.enumerate()):
             return plan
     return resolve(request)
+
+
+def _why_none(request: Request, means: Means | None, table: Path) -> str:
+    every = read_table(table)
+    places = ", ".join(sorted({f"{row.target} ({row.threads} threads)" for row in every})) or "no target"
+    if means is None:
+        return f"latencies that come with bench are of code predicted for {places}, and not of what is asked"
+    target, threads = means.options.target.name, means.options.threads
+    stale = sum((row.target, row.threads) == (target, threads) for row in every)
+    if not stale:
+        return f"latencies that come with bench are for {places}, not for {target} with {threads}"
+    return f"{stale} latencies for {target} with {threads} threads come with bench, and would come out otherwise today"
 
 
 def _means_of_table(request: Request) -> Means | None:

@@ -164,6 +164,18 @@ def _too_few_names(root: Path) -> None:
     (root / "classes.txt").write_text("road\ncar\n")
 
 
+def _no_names(root: Path) -> None:
+    (root / "classes.txt").write_text("\n")
+
+
+def _names_twice(root: Path) -> None:
+    (root / "classes.txt").write_text("road\ncar\nroad\nsky\n")
+
+
+def _other_encoding(root: Path) -> None:
+    (root / "classes.txt").write_bytes("fond\nblé\n".encode("latin-1"))
+
+
 def _nothing_to_score(root: Path) -> None:
     pair(root, "val", "a", np.full_like(HALVES, IGNORED))
 
@@ -179,7 +191,10 @@ REFUSED: dict[Callable[[Path], None], str] = {
     _no_masks: "has no picture with a mask; give a folder with images/ and masks/",
     _no_tests: "has no pictures with masks in val/ or test/; add it",
     _one_class: "have the class 0 alone, and at least two are needed; 255 is ignored: if it is a class",
-    _too_few_names: "has the class 3, and there are 2 names of classes",
+    _too_few_names: r"has the class 3, and its classes\.txt has 2 names, for 0 to 1",
+    _no_names: r"classes\.txt is empty; it wants a name a line",
+    _names_twice: r"classes\.txt names road twice",
+    _other_encoding: r"classes\.txt is no UTF-8, at byte 7: save it as UTF-8",
     _nothing_to_score: "no test image has a pixel of any class",
 }
 
@@ -190,6 +205,11 @@ def test_a_folder_that_contradicts_itself_is_refused_in_one_line(folder: Path, c
     with pytest.raises((UsageError, RunError), match=REFUSED[change]) as refused:
         get_dataset(f"masks:{folder}")
     assert "\n" not in str(refused.value)
+
+
+def test_names_of_classes_begin_after_the_mark_of_their_encoding(folder: Path) -> None:
+    (folder / "classes.txt").write_bytes("fond\r\nblé\r\nciel\r\nmer\r\n".encode("utf-8-sig"))
+    assert [one.name for one in get_dataset(f"masks:{folder}").classes] == ["fond", "blé", "ciel", "mer"]
 
 
 def test_a_mirrored_picture_has_a_mirrored_mask(folder: Path) -> None:
