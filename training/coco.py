@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from blockfront.digest import digest
 from blockfront.errors import UsageError, first_line
 from blockfront.tasks import DETECTION
 from blockfront.training.boxed_pictures import BoxedPicture, BoxedPictures, BoxReader, check_files, images_of_classes
-from blockfront.training.datasets import DATASETS, Dataset, Source, fingerprint
+from blockfront.training.datasets import DATASETS, Dataset, Source, fingerprint, places_source
 from blockfront.training.splits import TEST_SHARE, stratified_split
 from blockfront.training.survey import listed, look, printable
 
@@ -181,24 +181,8 @@ def describe_parts(ref: str, root: Path, parts: Parts, resolution: int) -> Datas
 
 def boxed_source(name: str, title: str, how: str, read: Callable[[Path], Parts]) -> Source:
     """An entry of `DATASETS` for pictures with boxes in a folder of the user's, which `read` takes: `NAME:PATH`."""
-
-    def describe(ref: str, data_dir: str | None) -> Dataset:
-        root = Path(ref.partition(":")[2]).expanduser().resolve()
-        return describe_parts(f"{name}:{root}", root, read(root), _RESOLUTION)
-
-    def open_parts(dataset: Dataset) -> tuple[BoxedPictures, BoxedPictures]:
-        return read(Path(str(dataset.path)))[:2]
-
-    return Source(
-        name=name,
-        title=title,
-        how=how,
-        open=open_parts,
-        describe=describe,
-        resolution=_RESOLUTION,
-        takes="PATH",
-        task=DETECTION,
-        moves=False,
+    return places_source(
+        name, title, how, DETECTION, _RESOLUTION, read, partial(describe_parts, resolution=_RESOLUTION)
     )
 
 

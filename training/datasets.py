@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -124,6 +125,49 @@ class Source:
 
 
 DATASETS: Registry[Source] = Registry("data set")
+
+
+def path_of(ref: str) -> Path:
+    """The absolute folder that a reference such as `folder:PATH` names."""
+    return Path(ref.partition(":")[2]).expanduser().resolve()
+
+
+def places_source(
+    name: str,
+    title: str,
+    how: str,
+    task: str,
+    resolution: int,
+    read: Callable[[Path], Any],
+    describe: Callable[[str, Path, Any], Dataset],
+) -> Source:
+    """An entry of `DATASETS`, `NAME:PATH`, for a folder of the user's whose pictures say where things are.
+
+    `read` gives what a folder holds, its training and test images first, and `describe` the data set of a reference, a
+    folder and what was read of it.
+    """
+
+    def described(ref: str, data_dir: str | None) -> Dataset:
+        root = path_of(ref)
+        return describe(f"{name}:{root}", root, read(root))
+
+    @lru_cache(maxsize=2)
+    def opened(dataset: Dataset) -> tuple[Images, Images]:
+        train, test, *_ = read(Path(str(dataset.path)))
+        return train, test
+
+    return Source(
+        name=name,
+        title=title,
+        how=how,
+        open=opened,
+        describe=described,
+        resolution=resolution,
+        takes="PATH",
+        task=task,
+        moves=False,
+    )
+
 
 STREAMS = ("hfids", "tfds", "wds")
 """timm's prefixes for streamed data sets, which fix neither order nor count."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from blockfront.errors import UsageError
-from blockfront.training.datasets import DATASETS, Dataset, Pictures, Source, fingerprint
+from blockfront.training.datasets import DATASETS, Dataset, Pictures, Source, fingerprint, path_of
 from blockfront.training.decoding import Levels
 from blockfront.training.duplicates import duplicates
 from blockfront.training.layout import TEST_NAMES, TRAIN_NAMES, VAL_NAMES, Part, find_layout, natural_key
@@ -51,7 +51,7 @@ class FolderImages:
 
 
 def _describe(ref: str, data_dir: str | None) -> Dataset:
-    root = Path(ref.partition(":")[2]).expanduser().resolve()
+    root = path_of(ref)
     classes, train, test, notes = _read(root)
     sizes = train.sizes(), test.sizes()
     levels = look(train, test)

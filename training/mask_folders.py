@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from blockfront.errors import UsageError
 from blockfront.tasks import IGNORED, SEGMENTATION
-from blockfront.training.datasets import DATASETS, Dataset, Source, fingerprint
+from blockfront.training.datasets import DATASETS, Dataset, Source, fingerprint, places_source
 from blockfront.training.layout import TEST_NAMES, TRAIN_NAMES, VAL_NAMES, natural_key
 from blockfront.training.masked_pictures import MaskedPictures, classes_of_pixels, count_values
 from blockfront.training.scanning import scan
@@ -193,25 +193,11 @@ def mask_source(
 ) -> Source:
     """An entry of `DATASETS` for pictures and masks in a folder of the user's, `NAME:PATH`; `names` knows classes."""
 
-    def describe(ref: str, data_dir: str | None) -> Dataset:
-        root = Path(ref.partition(":")[2]).expanduser().resolve()
-        return describe_masks(f"{name}:{root}", root, read_masks(root, zero_ignored), names(root))
+    def describe(ref: str, root: Path, folder: MaskFolder) -> Dataset:
+        return describe_masks(ref, root, folder, names(root))
 
-    @lru_cache(maxsize=2)
-    def open_parts(dataset: Dataset) -> tuple[MaskedPictures, MaskedPictures]:
-        return read_masks(Path(str(dataset.path)), zero_ignored)[:2]
-
-    return Source(
-        name=name,
-        title=title,
-        how=how,
-        open=open_parts,
-        describe=describe,
-        resolution=_RESOLUTION,
-        takes="PATH",
-        task=SEGMENTATION,
-        moves=False,
-    )
+    read = partial(read_masks, zero_ignored=zero_ignored)
+    return places_source(name, title, how, SEGMENTATION, _RESOLUTION, read, describe)
 
 
 DATASETS.add(
