@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import t as student
+from intervals import mean_change
 
 BACKBONES = {
     "ir": "ir_r1_k3_s2_e3_c16/ir_r1_k3_s2_e3_c24/ir_r2_k3_s2_e3_c48/ir_r1_k3_s2_e3_c96",
@@ -118,7 +117,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 def _line(head: str, backbone: str, cells: Sequence[dict[str, Any]]) -> str:
     changes = [
-        _interval([100 * (row[kind]["ap"] - row["whole"]["ap"]) for row in cells]) for kind in ("pruned", "anew")
+        mean_change([100 * (row[kind]["ap"] - row["whole"]["ap"]) for row in cells]) for kind in ("pruned", "anew")
     ]
     left = [
         f"{statistics.mean(row['pruned'][name] / row['whole'][name] for row in cells):.0%}"
@@ -126,14 +125,6 @@ def _line(head: str, backbone: str, cells: Sequence[dict[str, Any]]) -> str:
     ]
     ap = 100 * statistics.mean(row["whole"]["ap"] for row in cells)
     return f"| {head} | {backbone} | {len(cells)} | {ap:.1f} | {' | '.join([*changes, *left])} |"
-
-
-def _interval(values: Sequence[float]) -> str:
-    mean = statistics.mean(values)
-    if len(values) < 2:
-        return f"{mean:+.1f}"
-    half = student.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
-    return f"{mean:+.1f} ({mean - half:+.1f} to {mean + half:+.1f})"
 
 
 def draw(rows: Sequence[dict[str, Any]], file: Path) -> None:

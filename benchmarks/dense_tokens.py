@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import statistics
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from scipy.stats import t as student
+from intervals import mean_change
 
 PLAIN = "vitseg_96_s7/p12_d8_w64_h2_m4"
 SHARE = 0.5
@@ -113,7 +112,7 @@ def table(rows: list[Row]) -> str:
             method,
             str(len(here)),
             f"{100 * statistics.mean(row['miou'] for row in here):.1f}",
-            _interval(changes),
+            mean_change(changes),
         ]
         cells.append(f"{100 * statistics.mean(row['pixel_accuracy'] for row in here):.1f}")
         of_method = [times.get((device, method)) for device in devices]
@@ -121,14 +120,6 @@ def table(rows: list[Row]) -> str:
         cells += [f"{row['ms']:.2f}" if row else "" for row in of_method]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def _interval(values: list[float]) -> str:
-    mean = statistics.mean(values)
-    if len(values) < 2 or not any(values):
-        return f"{mean:+.1f}"
-    half = student.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
-    return f"{mean:+.1f} ({mean - half:+.1f} to {mean + half:+.1f})"
 
 
 def main() -> None:

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import statistics
 from collections.abc import Iterator
 from copy import deepcopy
@@ -26,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from scipy.stats import t as student
+from intervals import mean_change
 from torch import Tensor
 
 NETWORK = "vit_112_n10/p14_d12_w384_h6_m4"
@@ -272,21 +271,12 @@ def summary(rows: Rows) -> list[Row]:
                 **key,
                 "seeds": len(its),
                 "ms": times,
-                "change": interval(changes),
+                "change": mean_change(changes, fewest=3),
                 "points": statistics.mean(changes),
             }
             | {name: statistics.mean(row[name] for row in its) for name in ("top1", "share")}
         )
     return found
-
-
-def interval(values: list[float]) -> str:
-    """The mean, and from three values on its interval."""
-    mean = statistics.mean(values)
-    if len(values) < 3 or not any(values):
-        return f"{mean:+.1f}"
-    half = student.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
-    return f"{mean:+.1f} ({mean - half:+.1f} to {mean + half:+.1f})"
 
 
 def table(rows: Rows) -> str:

@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from scipy.stats import t as student
+from intervals import mean_change
 
 NETWORK = "vit_28_n10/p4_d4_w48_h3_m2"
 EPOCHS = 13
@@ -76,16 +75,8 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
         top1 = 100 * statistics.mean(row["top1"] for row in found)
         share = statistics.mean(row["share"] for row in found)
         changes = [100 * row["change"] for row in found]
-        lines.append(f"| {target} | {method} | {share:.3f} | {top1:.1f} | {_interval(changes)} |")
+        lines.append(f"| {target} | {method} | {share:.3f} | {top1:.1f} | {mean_change(changes)} |")
     return "\n".join(lines)
-
-
-def _interval(values: Sequence[float]) -> str:
-    mean = statistics.mean(values)
-    if len(values) < 2 or not any(values):
-        return f"{mean:+.1f}"
-    half = student.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
-    return f"{mean:+.1f} ({mean - half:+.1f} to {mean + half:+.1f})"
 
 
 def main() -> None:

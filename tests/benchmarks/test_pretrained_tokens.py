@@ -51,4 +51,4 @@ def test_changes_are_from_the_plain_network_of_the_same_seed(study, tmp_path):
     assert tome["top1"] == pytest.approx(0.77)
     # Mean -3, deviation 1: Student's 4.303 / √3 = 2.48 to each side.
     assert tome["change"] == "-3.0 (-5.5 to -0.5)"
-    assert study.interval([-1.0, -2.0]) == "-1.5"
+    assert study.mean_change([-1.0, -2.0], fewest=3) == "-1.5"
