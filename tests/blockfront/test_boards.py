@@ -130,6 +130,7 @@ def test_a_board_that_goes_away_costs_no_network_while_another_is_there(commands
     assert frame["device"].str.contains("staying").all()
 
 
+@pytest.mark.long
 def test_without_a_tracker_a_sweep_stops_and_the_same_command_goes_on(commands, own_boards, plan):
     own_boards.serve("mine", "only")
     impatient = plan(2, wait_s=2.0)
@@ -164,6 +165,7 @@ def test_a_network_under_which_the_board_breaks_every_time_fails_after_three_tri
     assert own_boards.log(board).count("broke off (exit code 9)") == 3
 
 
+@pytest.mark.long
 def test_a_model_is_profiled_on_a_board(commands, own_boards, mine):
     own_boards.serve("mine", "only")
     said = commands.run("profile", "torchvision:squeezenet1_1", "--resolution", "32", *mine, "--cooldown", "0.1")

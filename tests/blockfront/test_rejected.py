@@ -14,6 +14,7 @@ BOUNDED = SPACE.replace(
 )
 
 
+@pytest.mark.long
 def test_networks_outside_are_drawn_profiled_and_rejected_and_never_trained(commands, finished):
     latencies = sorted(blockfront.load(finished.study, finished.commands.storage)["latency_ms"])
     limit = (latencies[0] + latencies[-1]) / 2

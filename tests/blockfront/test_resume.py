@@ -10,6 +10,7 @@ from contextlib import suppress
 
 import pandas as pd
 import psutil
+import pytest
 
 import blockfront
 from blockfront.errors import UsageError
@@ -119,6 +120,7 @@ def test_an_interrupted_sweep_says_how_to_go_on(commands):
     assert "running" in set(_rows(commands)["state"])
 
 
+@pytest.mark.long
 def test_a_second_sweep_of_the_same_study_is_refused_and_the_first_can_be_terminated(commands):
     with commands.start(*commands.sampling(40)) as first:
         _wait(commands, first, lambda rows: len(rows) > 0)

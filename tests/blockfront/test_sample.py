@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 
+import pytest
+
 import blockfront
 from blockfront.results import COLUMNS
 from blockfront.sweep.drawing import draw_networks
@@ -60,6 +62,7 @@ def test_what_the_data_set_holds_is_said_before_anything_is_trained(finished):
     assert said[1].startswith("training + test images a class: 0: 134 + 44, 1: 136 + 46")
 
 
+@pytest.mark.long
 def test_a_finished_study_is_left_as_it_is_and_prints_json(finished):
     before = blockfront.load(finished.study, finished.commands.storage)
     again = finished.commands.sample(finished.n, "--json", "--quiet")

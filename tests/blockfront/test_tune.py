@@ -58,6 +58,7 @@ def faster(database: TuningDatabase, network: object, resolution: int) -> Tuning
 
 
 @pytest.mark.compiles
+@pytest.mark.long
 def test_a_kernel_is_tuned_and_a_second_run_has_nothing_to_do(bench, model):
     call = ("tune", *TINY, "--trials", "2", "--kernels", "1", "--database", "tuned.jsonl")
     said = bench(*call, "--json", "--quiet")
