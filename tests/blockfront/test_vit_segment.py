@@ -67,7 +67,7 @@ def test_a_sweep_of_transformers_that_segment_ends_in_a_report_of_mean_iou(few, 
     done = commands.run("sample", "--n", "2", "--space", "tiny.py:space", "--dataset", "masks:few", *options)
     assert done.returncode == 0, done.stderr
     assert "front of mIoU on masks:" in done.stdout
-    assert "<h1>mean IoU against latency" in (few.parent / "report.html").read_text()
+    assert "<h1>Mean IoU against latency" in (few.parent / "report.html").read_text()
     frame = load("vits-rk3399", commands.storage)
     assert (frame["state"] == "complete").all()
     assert set(frame["family"]) == {"vit_ltmp", "vit_cropr"}
