@@ -162,14 +162,13 @@ def _with_body(loop: Any, body: Any) -> Any:
 
 def parts(statement: Any) -> list[Any]:
     """The statements directly inside a statement."""
-    found: list[Any] = []
-
-    def note(part: Any) -> Any:
-        found.append(part)
-        return part
-
-    rebuilt(statement, note)
-    return found
+    if isinstance(statement, tirx.SeqStmt):
+        return list(statement.seq)
+    if isinstance(statement, (tirx.For, tirx.AttrStmt)):
+        return [statement.body]
+    if isinstance(statement, tirx.IfThenElse):
+        return [branch for branch in (statement.then_case, statement.else_case) if branch is not None]
+    return []
 
 
 def rebuilt(statement: Any, visit: Callable[[Any], Any]) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from math import prod
 from typing import Any
 
@@ -13,20 +13,32 @@ from tvm.s_tir import Schedule
 
 from blockfront.targets.compiler.byte_operations import bytes_of_dot, is_dot
 
-_CHILDREN = ("a", "b", "value", "body", "condition", "true_value", "false_value")
+_OPERANDS = ("a", "b", "value", "body", "condition", "true_value", "false_value")
+_LISTS = ("indices", "args")
 
 
 def walk(expression: Any) -> Iterator[Any]:
     """Every node of a TIR expression, parents first."""
-    yield expression
-    for name in _CHILDREN:
-        child = getattr(expression, name, None)
-        if isinstance(child, ir.Expr):
-            yield from walk(child)
-    for name in ("indices", "args"):
-        for child in getattr(expression, name, None) or ():
-            if isinstance(child, ir.Expr):
-                yield from walk(child)
+    todo = [expression]
+    while todo:
+        node = todo.pop()
+        yield node
+        operands, lists = _fields(type(node))
+        children = [getattr(node, name) for name in operands]
+        for name in lists:
+            children += getattr(node, name) or ()
+        todo += [child for child in reversed(children) if _is_expression(type(child))]
+
+
+@cache
+def _fields(kind: type) -> tuple[list[str], list[str]]:
+    """The names under which nodes of a class have operands, and lists of them."""
+    return [name for name in _OPERANDS if hasattr(kind, name)], [name for name in _LISTS if hasattr(kind, name)]
+
+
+@cache
+def _is_expression(kind: type) -> bool:
+    return issubclass(kind, ir.Expr)
 
 
 def variables(expression: Any) -> set[str]:
