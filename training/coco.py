@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,13 +33,7 @@ class Parts(NamedTuple):
 
 def read_coco(root: Path) -> Parts:
     """What a folder in COCO's format holds; raises `UsageError` for what is missing, or contradicts itself."""
-    files = _annotation_files(root)
-    return _read(root, tuple((file, file.stat().st_mtime_ns) for file in files))
-
-
-@lru_cache(maxsize=2)
-def _read(root: Path, files: tuple[tuple[Path, int], ...]) -> Parts:
-    found = {file: _load(file) for file, _ in files}
+    found = {file: _load(file) for file in _annotation_files(root)}
     names = _categories(found)
     places = {category: place for place, category in enumerate(sorted(names))}
     reader = BoxReader()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -144,16 +143,26 @@ def places_source(
     """An entry of `DATASETS`, `NAME:PATH`, for a folder of the user's whose pictures say where things are.
 
     `read` gives what a folder holds, its training and test images first, and `describe` the data set of a reference, a
-    folder and what was read of it.
+    folder and what was read of it. What was read last is kept until something is described again.
     """
+    latest: tuple[object, Any] = None, None
 
     def described(ref: str, data_dir: str | None) -> Dataset:
+        nonlocal latest
         root = path_of(ref)
-        return describe(f"{name}:{root}", root, read(root))
+        found = read(root)
+        dataset = describe(f"{name}:{root}", root, found)
+        latest = (dataset.path, dataset.fingerprint), found
+        return dataset
 
-    @lru_cache(maxsize=2)
     def opened(dataset: Dataset) -> tuple[Images, Images]:
-        train, test, *_ = read(Path(str(dataset.path)))
+        nonlocal latest
+        own = dataset.path, dataset.fingerprint
+        key, found = latest
+        if key != own:
+            found = read(Path(str(dataset.path)))
+            latest = own, found
+        train, test, *_ = found
         return train, test
 
     return Source(

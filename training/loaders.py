@@ -248,6 +248,8 @@ class ReadablePictures(TorchDataset[tuple[Any, Any]]):
         try:
             picture, label = self.pictures[index]
             image = to_rgb(picture, self.levels)
+        except UsageError as error:  # It says itself which file is wrong, such as a mask.
+            raise RunError(str(error)) from error
         except Exception as error:
             raise RunError(complaint(self.pictures, index, error)) from error
         return (image if self.transform is None else self.transform(image)), label

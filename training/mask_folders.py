@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -21,7 +22,10 @@ from blockfront.training.survey import listed, look, printable
 IMAGE_FOLDERS = frozenset({"image", "images", "img", "imgs", "jpegimages", "pictures"})
 MASK_FOLDERS = frozenset({"mask", "masks", "label", "labels", "annotation", "annotations", "segmentationclass"})
 CLASSES_FILE = "classes.txt"
-LAYOUT = "images/ and masks/ with the same names in both, below train/ and val/, or alone"
+LAYOUT = (
+    "images/ and masks/ with the same names in both, or with one ending more in masks/ such as NAME_mask.png, below "
+    "train/ and val/, or alone"
+)
 ADE_CLASSES = 150
 ADE_NAMES = "objectInfo150.txt"
 TABLES = (CLASSES_FILE, ADE_NAMES, "sceneCategories.txt")
@@ -42,7 +46,8 @@ def read_masks(root: Path, zero_ignored: bool = False) -> MaskFolder:
     """What a folder of pictures and masks holds; raises `UsageError` where there are no pairs of both.
 
     A picture and a mask are a pair if their paths are the same but for the folder that says which they are, and for the
-    ending. Folders train, val and test anywhere in the path name the part; without any, a fifth is for testing.
+    file's format; where none are, if masks have one ending more, such as `_mask`. Folders train, val and test anywhere
+    in the path name the part; without any, a fifth is for testing.
     """
     if not root.is_dir():
         raise UsageError(f"no such folder: {root}; give one with {LAYOUT}")
@@ -53,6 +58,10 @@ def read_masks(root: Path, zero_ignored: bool = False) -> MaskFolder:
     notes = tree.notes()
     if elsewhere:
         notes.append(f"skipped as neither in images/ nor in masks/: {len(elsewhere)} ({listed(elsewhere)})")
+    if not pictures.keys() & masks.keys() and (ending := _own_ending(pictures, masks)):
+        shorter = ((key.removesuffix(ending), key) for key in masks)
+        masks = {name if name in pictures else key: masks[key] for name, key in shorter}
+        notes.append(f"masks are called as their pictures, with {printable(ending)} at the end")
     for kind, own, other in (("picture has no mask", pictures, masks), ("mask has no picture", masks, pictures)):
         if alone := [own[key] for key in own if key not in other]:
             notes.append(f"skipped because the {kind}: {len(alone)} ({listed(alone)})")
@@ -93,6 +102,16 @@ def _sort(root: Path, files: Sequence[str]) -> tuple[dict[str, str], dict[str, s
     return *found, elsewhere
 
 
+def _own_ending(pictures: Mapping[str, str], masks: Mapping[str, str]) -> str:
+    """What masks' names have beyond those of pictures, such as `_mask`; empty where it is nothing, or not one thing."""
+    endings: Counter[str] = Counter()
+    for key in masks:
+        shorter = (at for at in range(len(key) - 1, 0, -1) if not key[at].isalnum() and key[:at] in pictures)
+        endings.update(key[at:] for at in islice(shorter, 1))
+    (ending, most), (_, next_most) = (*endings.most_common(2), ("", 0), ("", 0))[:2]
+    return ending if most > next_most else ""
+
+
 def _split(root: Path, keys: list[str], notes: list[str]) -> tuple[list[str], list[str]]:
     """What is for training and what for testing."""
     parts: list[list[str]] = [[], [], []]
@@ -120,6 +139,7 @@ def describe_masks(
     ref: str, root: Path, folder: MaskFolder, names: Sequence[str] | None, resolution: int = _RESOLUTION
 ) -> Dataset:
     """The data set of a folder that was read, whose masks are all looked at; without `names` classes have numbers."""
+    notes = list(folder.notes)
     counts = [count_values(part) for part in folder[:2]]
     used = [kind for kind in range(IGNORED) if any(count.pixels[kind] for count in counts)]
     if names is None:
@@ -128,14 +148,19 @@ def describe_masks(
             values = f"have the class {used[0]} alone" if used else "have no class"
             raise UsageError(f"the masks of {root} {values}, and at least two are needed{hint}")
         names = [str(kind) for kind in range(used[-1] + 1)]
+        if gaps := [name for name in names if int(name) not in used]:
+            notes.append(
+                f"the masks have {len(used)} of the values 0 to {used[-1]}, and networks an output for each of these: "
+                f"no pixel is of {listed(gaps)}; number the classes without gaps to spare them"
+            )
     elif used and used[-1] >= len(names):
+        (file, *_) = (count.first[used[-1]] for count in counts if used[-1] in count.first)
         raise UsageError(
-            f"a mask of {root} has the class {used[-1]}, and its {CLASSES_FILE} has {len(names)} names, for 0 to "
-            f"{len(names) - 1}"
+            f"mask {printable(str(root / file))} has the class {used[-1]}, and {CLASSES_FILE} has {len(names)} names, "
+            f"for 0 to {len(names) - 1}"
         )
     if not counts[1].pixels[: len(names)].sum():
         raise UsageError(f"{printable(ref)}: no test image has a pixel of any class, so nothing could be scored")
-    notes = list(folder.notes)
     ignored, every = (sum(int(count.pixels[part].sum()) for count in counts) for part in (IGNORED, slice(None)))
     if ignored:
         notes.append(f"{ignored / every:.2%} of the pixels are ignored: neither learned nor scored")

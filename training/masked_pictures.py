@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from blockfront.errors import UsageError
 from blockfront.tasks import IGNORED
 from blockfront.training.decoding import open_picture
 from blockfront.training.stored_pictures import open_stored
-from blockfront.training.survey import ClassImages, complaint, printable
+from blockfront.training.survey import ClassImages, complaint, printable, unreadable
 
 VALUES = 256
 MODES = ("1", "L", "P", "I", "I;16")
@@ -66,7 +66,7 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
         with open_picture(open(path, "rb")) as image:
             mode, lossy, values = image.mode, image.format == "JPEG", np.asarray(image)
     except Exception as error:
-        raise UsageError(f"mask {name} cannot be read ({error}); remove or replace it".replace("\n", " ")) from error
+        raise UsageError(unreadable(f"mask {name}", error)) from error
     if mode not in MODES:
         raise UsageError(
             f"mask {name} is in colour ({mode}); save it as a grey or palette PNG, whose values are classes"
@@ -82,15 +82,20 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True)
 class ClassPresence:
-    """How many pixels of each value some masks have, and how many images have any: (256,) both."""
+    """How many pixels of each value some masks have, and how many images have any: (256,) both.
+
+    `first` has the first mask with each value that is there, relative to the pictures' root.
+    """
 
     pixels: NDArray[np.int64]
     images: NDArray[np.int64]
+    first: Mapping[int, str]
 
 
 def count_values(pictures: MaskedPictures) -> ClassPresence:
     """Those of all masks, which are read; raises `UsageError` naming a picture or a mask that cannot be."""
     pixels, images = np.zeros(VALUES, np.int64), np.zeros(VALUES, np.int64)
+    first: dict[int, str] = {}
     for index in range(len(pictures)):
         try:
             mask = pictures[index][1]
@@ -99,7 +104,9 @@ def count_values(pictures: MaskedPictures) -> ClassPresence:
         counts = np.bincount(mask.ravel(), minlength=VALUES)
         pixels += counts
         images += counts > 0
-    return ClassPresence(pixels, images)
+        for value in np.flatnonzero(counts).tolist():
+            first.setdefault(value, pictures.files[index][1])
+    return ClassPresence(pixels, images, first)
 
 
 def classes_of_pixels(names: Sequence[str], train: ClassPresence, test: ClassPresence) -> tuple[ClassImages, ...]:

@@ -67,10 +67,15 @@ def complaint(pictures: Pictures, index: int, error: Exception) -> str:
     """The line for a picture that cannot be read: its file where the data set knows it, and the reason."""
     filename = getattr(pictures, "filename", None)
     name = (filename and filename(index)) or f"number {index} of the data set"
+    return unreadable(f"image {printable(name)}", error)
+
+
+def unreadable(what: str, error: Exception) -> str:
+    """The line for a picture, or one that says something of it, on which Pillow or the system failed."""
     reason = getattr(error, "strerror", None) or (str(error) or type(error).__name__).splitlines()[0]
     if isinstance(error, UnidentifiedImageError):
         reason = "its content is of no format that Pillow knows"
-    return f"image {printable(name)} cannot be read ({reason}); remove or replace it"
+    return f"{what} cannot be read ({reason}); remove or replace it"
 
 
 def printable(name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -17,7 +16,6 @@ from blockfront.training.survey import listed, printable
 LAYOUT = "Annotations/, JPEGImages/ and ImageSets/Main/ with train.txt and val.txt, or trainval.txt and test.txt"
 
 
-@lru_cache(maxsize=2)
 def read_voc(root: Path) -> Parts:
     """What a folder in PASCAL VOC's format holds; raises `UsageError` for what is missing, or contradicts itself."""
     if not root.is_dir():

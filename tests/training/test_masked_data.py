@@ -59,6 +59,9 @@ def test_classes_are_the_values_of_the_masks_with_their_shares_of_the_pixels(fol
     assert "images a class (and its share of the pixels): 0: 2 + 1 (50.0%), 1: 0 + 0 (0.0%)" in said
     assert "16.67% of the pixels are ignored" in said
     assert "no training images of 1, 2" in said
+    assert (
+        "the masks have 2 of the values 0 to 3, and networks an output for each of these: no pixel is of 1, 2" in said
+    )
 
 
 def test_what_has_no_partner_is_named(folder: Path) -> None:
@@ -71,6 +74,20 @@ def test_what_has_no_partner_is_named(folder: Path) -> None:
     assert "skipped because the mask has no picture: 1 (masks/train/c.png)" in said
     assert "skipped as neither in images/ nor in masks/: 1 (cover.png)" in said
     assert "skipped as no picture: 1 (notes.md)" in said
+
+
+@pytest.mark.parametrize("ending", ["_mask", "_gt", "-labels", ".seg", "_L"])
+def test_masks_may_have_one_ending_more_than_their_pictures(folder: Path, ending: str) -> None:
+    """The picture a_1 beside a is no reason to take the mask of the one for that of the other."""
+    pair(folder, "train", "a_1")
+    expected = get_dataset(f"masks:{folder}")
+    for mask in (folder / "masks").rglob("*.png"):
+        mask.rename(mask.with_name(f"{mask.stem}{ending}.png"))
+    dataset = get_dataset(f"masks:{folder}")
+    assert dataset.classes == expected.classes
+    assert dataset.notes == (f"masks are called as their pictures, with {ending} at the end", *expected.notes)
+    train_images, _ = find_source(dataset.ref).open(dataset)
+    assert [Path(name).stem for _, name in train_images.files] == [f"{name}{ending}" for name in ("a", "a_1", "b")]
 
 
 def test_parts_may_lie_above_and_without_any_a_fifth_is_for_testing(tmp_path: Path) -> None:
@@ -143,6 +160,23 @@ def _broken_picture(root: Path) -> None:
     (root / "images" / "train" / "a.jpg").write_bytes(b"\xff\xd8")
 
 
+def _text(root: Path) -> None:
+    (root / "masks" / "train" / "a.png").write_text("a mask")
+
+
+def _cut(root: Path) -> None:
+    path = root / "masks" / "train" / "a.png"
+    save(path, np.random.default_rng(0).integers(0, 4, (HEIGHT, WIDTH), np.uint8))
+    path.write_bytes(path.read_bytes()[:60])
+
+
+def _two_endings(root: Path) -> None:
+    for mask in list((root / "masks").rglob("*.png")):
+        for ending in ("_colour", "_ids"):
+            mask.with_name(f"{mask.stem}{ending}.png").write_bytes(mask.read_bytes())
+        mask.unlink()
+
+
 def _twice(root: Path) -> None:
     save(root / "images" / "train" / "a.png", HALVES)
 
@@ -186,12 +220,15 @@ REFUSED: dict[Callable[[Path], None], str] = {
     _jpeg: "mask .*a.jpg is a JPEG, which does not keep values",
     _deep: "mask .*a.png has the value 300; classes are from 0 to 254",
     _broken: r"mask .*a.png cannot be read \(.*; remove or replace it",
+    _text: r"mask .*masks/train/a.png cannot be read \(its content is of no format that Pillow knows\); remove",
+    _cut: r"mask .*masks/train/a.png cannot be read \(.*; remove or replace it",
+    _two_endings: r"no picture with a mask; .*or with one ending more in masks/ such as NAME_mask.png",
     _broken_picture: r"image .*a.jpg cannot be read \(.*; remove or replace it",
     _twice: "images/train/a.jpg and images/train/a.png, which go by one name|a.png and images/train/a.jpg, which go",
     _no_masks: "has no picture with a mask; give a folder with images/ and masks/",
     _no_tests: "has no pictures with masks in val/ or test/; add it",
     _one_class: "have the class 0 alone, and at least two are needed; 255 is ignored: if it is a class",
-    _too_few_names: r"has the class 3, and its classes\.txt has 2 names, for 0 to 1",
+    _too_few_names: r"mask .*masks/train/a.png has the class 3, and classes\.txt has 2 names, for 0 to 1",
     _no_names: r"classes\.txt is empty; it wants a name a line",
     _names_twice: r"classes\.txt names road twice",
     _other_encoding: r"classes\.txt is no UTF-8, at byte 7: save it as UTF-8",
@@ -205,6 +242,22 @@ def test_a_folder_that_contradicts_itself_is_refused_in_one_line(folder: Path, c
     with pytest.raises((UsageError, RunError), match=REFUSED[change]) as refused:
         get_dataset(f"masks:{folder}")
     assert "\n" not in str(refused.value)
+    assert "<_io" not in str(refused.value)
+
+
+@pytest.mark.parametrize("change", [_other_size, _colour, _jpeg, _deep, _broken, _text, _cut])
+def test_a_mask_that_changes_after_the_data_were_looked_at_is_named_too(
+    folder: Path, change: Callable[[Path], None]
+) -> None:
+    dataset = get_dataset(f"masks:{folder}")
+    pictures, _ = find_source(dataset.ref).open(dataset)
+    change(folder)
+    loader = train_loader(
+        pictures, views_for(torch.nn.Identity(), 16), Recipe(batch_size=2), dataset.targets, task=SEGMENTATION
+    )
+    with pytest.raises(RunError, match=r"^mask .*masks/train/a\.png ") as refused:
+        next(iter(loader))
+    assert "<_io" not in str(refused.value)
 
 
 def test_names_of_classes_begin_after_the_mark_of_their_encoding(folder: Path) -> None:
