@@ -6,7 +6,7 @@ import pandas as pd
 
 from blockfront.analysis.choice import Choice
 from blockfront.analysis.figure_style import predicted_between, source_words
-from blockfront.analysis.headline import counted
+from blockfront.plurals import counted
 from blockfront.results import METRICS
 from blockfront.results.table import network_name
 

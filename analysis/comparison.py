@@ -93,8 +93,8 @@ def _factors(table: pd.DataFrame, label: str) -> str:
     if len(rows) == 1:
         return f"1 other family takes {median:.2f} times its {label}: {most['family']} ({_interval(most)})"
     return (
-        f"{len(rows)} other families take {median:.2f} times its {label} in the median, and {most['family']} the most, "
-        f"{most['speedup']:.2f} times ({_interval(most)})"
+        f"{len(rows)} other families take {median:.2f} times its {label} in the median, and {most['family']} the "
+        f"most, {most['speedup']:.2f} times ({_interval(most)})"
     )
 
 

@@ -23,6 +23,7 @@ from blockfront.analysis.figure_style import (
 )
 from blockfront.analysis.frame import usable
 from blockfront.analysis.metrics import OBJECTIVES, Objectives
+from blockfront.plurals import counted
 from blockfront.results import METRICS, MISSING
 
 
@@ -49,7 +50,7 @@ class _CorrelationInfo:
 def _summary(table: pd.DataFrame) -> str:
     both = {band: rows.set_index("proxy") for band, rows in table.groupby("band")}
     counts = {band: rows["n"].max() for band, rows in both.items()}
-    lines = [f"Spearman: all {counts['all']} | shaded {counts['middle']} networks"]
+    lines = [f"Spearman: all {counts['all']} | shaded {counted(counts['middle'], 'network')}"]
     for proxy in both["all"].index:
         rhos = (both["all"].loc[proxy, "rho"], both["middle"].loc[proxy, "rho"])
         words = [f"{rho:.2f}" if math.isfinite(rho) else MISSING for rho in rhos]

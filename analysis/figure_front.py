@@ -26,6 +26,7 @@ from blockfront.analysis.frame import require_comparable, split_sources, usable
 from blockfront.analysis.metrics import OBJECTIVES, intervals
 from blockfront.analysis.pareto import front
 from blockfront.analysis.precision import PLAIN
+from blockfront.plurals import counted
 from blockfront.results import METRICS
 
 # Ring and dash of the first source's merged front, the second's, the third's.
@@ -153,7 +154,7 @@ def _window(gains: Sequence[float]) -> tuple[float, float] | None:
 
 def _beyond(count: int, sign: int) -> dict[str, object]:
     """The note that some networks lie under the axis or, where little is good, over it."""
-    networks = "1 network lies" if count == 1 else f"{count} networks lie"
+    networks = "1 network lies" if count == 1 else f"{counted(count, 'network')} lie"
     return {
         "text": f"{networks} {'below' if sign > 0 else 'above'}: double-click to see all",
         "xref": "paper",

@@ -8,6 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from blockfront.analysis.figure_style import COLOURS, TEMPLATE, safe
+from blockfront.plurals import counted
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ def _get_kernel_info(kernels: pd.DataFrame, top: int) -> _KernelInfo:
     labels = [safe(name if len(name) <= 28 else name[:27] + "…") for name in shown["name"]]
     times = [float(ms) for ms in shown["ms"]]
     hover = [
-        f"<b>{safe(name)}</b><br>{ms:.3g} ms in {calls} calls<br>{ms / total:.0%} of all"
+        f"<b>{safe(name)}</b><br>{ms:.3g} ms in {counted(calls, 'call')}<br>{ms / total:.0%} of all"
         for name, calls, ms in zip(shown["name"], shown["calls"], times, strict=True)
     ]
     if len(rest):

@@ -13,6 +13,7 @@ from blockfront.analysis.families import family_table
 from blockfront.analysis.figure_style import TEMPLATE, Look, families_of, family_looks, safe, source_words
 from blockfront.analysis.frame import usable
 from blockfront.analysis.metrics import OBJECTIVES, Objectives
+from blockfront.plurals import counted
 from blockfront.results import MISSING
 
 
@@ -45,8 +46,8 @@ def _get_share_info(
         percent, low, high = (100 * row[key] for key in ("share", "share_low", "share_high"))
         interval = f"[{low:.0f}, {high:.0f}] %" if low == low else MISSING
         hover = (
-            f"<b>{safe(row['family'])}</b><br>{row['on_front']} networks of the merged front: {percent:.0f} %"
-            f"<br>95 % interval {interval}<br>{row['finished']} finished networks"
+            f"<b>{safe(row['family'])}</b><br>{counted(row['on_front'], 'network')} of the merged front: "
+            f"{percent:.0f} %<br>95 % interval {interval}<br>{counted(row['finished'], 'finished network')}"
         )
         label = f"{safe(row['family'])} ({row['finished']})"
         shares.append(_Share(row["family"], label, looks[row["family"]], percent, low, high, hover))

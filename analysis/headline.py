@@ -14,6 +14,7 @@ from blockfront.analysis.metrics import OBJECTIVES, Objectives
 from blockfront.analysis.pareto import front
 from blockfront.analysis.statistics import MIN_NETWORKS, drawn_together
 from blockfront.analysis.stopping import stopped_early
+from blockfront.plurals import counted
 from blockfront.results import METRICS, Metric
 
 
@@ -82,9 +83,10 @@ def _owner_sentence(both: pd.DataFrame, families: pd.DataFrame, size: int) -> li
     counts = f"{owner['on_front']} of {counted(size, 'network')}, {_share(owner)}"
     if finished["finished"].median() < MIN_NETWORKS:
         return [
-            f"Not enough networks to rank families: {len(both)} networks over {len(finished)} families is "
-            f"mostly fewer than {MIN_NETWORKS} each. {owner['family']} has the most of the front ({counts}), "
-            "which so far says more about single networks than about families."
+            f"Not enough networks to rank families: {counted(len(both), 'network')} over "
+            f"{counted(len(finished), 'family')} is mostly fewer than {MIN_NETWORKS} each. "
+            f"{owner['family']} has the most of the front ({counts}), which so far says more about single networks "
+            "than about families."
         ]
     sentence = f"{owner['family']} owns the largest share of the front ({counts})"
     if len(owners) > 1:
@@ -172,11 +174,6 @@ def _source_sentence(table: pd.DataFrame, cost: Metric) -> list[str]:
     if row["latency_source"] == "measured elsewhere":
         return [f"{label} on {target} is {source_words(row)}: nothing was timed here."]
     return [f"{label} is {source_words(row)}: no {target} was measured."]
-
-
-def counted(n: int, noun: str) -> str:
-    """A number with its noun, such as "1 network" or "20 networks"."""
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def _share(row: pd.Series) -> str:

@@ -10,9 +10,9 @@ import pandas as pd
 
 from blockfront.analysis.figure_style import source_words
 from blockfront.analysis.frame import counting, tidy
-from blockfront.analysis.headline import counted
 from blockfront.analysis.metrics import OBJECTIVES, Objectives
 from blockfront.analysis.report_page import Html, definitions, tag
+from blockfront.plurals import counted
 from blockfront.results import METRICS, Metric
 
 SOURCE_MEANING = {

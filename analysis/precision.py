@@ -15,6 +15,7 @@ from blockfront.analysis.metrics import OBJECTIVES, Objectives
 from blockfront.analysis.seeds import drawn_gains
 from blockfront.analysis.speedup import accuracy_levels, least_costs, mean_ratio, speedups
 from blockfront.analysis.statistics import MIN_NETWORKS, percentile95, present
+from blockfront.plurals import counted
 
 PLAIN = "float32"
 
@@ -106,7 +107,7 @@ def precision_sentences(compared: TwoPrecisions, objectives: Objectives = OBJECT
     most, least = known.iloc[0], known.iloc[-1]
     lines = [
         f"At equal {value.noun}, {after} divides {cost.label} by {known['gain'].median():.2f} in the median of "
-        f"{len(known)} families: most for {_gain(most)}, least for {_gain(least)}."
+        f"{counted(len(known), 'family')}: most for {_gain(most)}, least for {_gain(least)}."
     ]
     moved = known[known["place_before"].notna() & (known["place_before"] != known["place_after"])]
     if moved.empty:

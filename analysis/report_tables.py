@@ -11,13 +11,13 @@ from blockfront.analysis.correlation import rank_correlations
 from blockfront.analysis.families import best_at_budgets, family_table, study_box
 from blockfront.analysis.figure_style import predicted_between, source_words
 from blockfront.analysis.frame import tidy, usable
-from blockfront.analysis.headline import counted
 from blockfront.analysis.metrics import OBJECTIVES, Objectives, intervals
 from blockfront.analysis.pareto import front
 from blockfront.analysis.report_page import Html, breakable, escape, table, tag
 from blockfront.analysis.seeds import covered
 from blockfront.analysis.statistics import MIN_NETWORKS, drawn_together
 from blockfront.analysis.swaps import swaps
+from blockfront.plurals import counted
 from blockfront.results import METRICS, MISSING, Metric
 
 SIZES = ("macs", "params")

@@ -38,6 +38,13 @@ from blockfront.commands import (
 from blockfront.commands.stopping import INTERRUPTED
 from blockfront.errors import CompilerTimeout, RunError, UsageError
 
+_WANTED = {
+    "int_parsing": "whole number",
+    "int_parsing_size": "whole number of this size",
+    "float_parsing": "number",
+}
+"""What pydantic, which reads values for Typer, says by its kinds of errors."""
+
 app = typer.Typer(
     name="bench",
     help="Which neural building block is fastest on your hardware?",
@@ -123,6 +130,10 @@ def run(arguments: Sequence[str]) -> int:
             import traceback
 
             traceback.print_exc()
+        if isinstance(error, TyperException) and error.format_message().startswith("Usage:"):
+            # Nothing but the command was given, and Typer's message is the whole help.
+            print(error.format_message(), file=sys.stderr)
+            return error.exit_code
         line, code = _verdict(error)
         print(f"error: {line}", file=sys.stderr)
         if isinstance(error, CompilerTimeout):
@@ -151,12 +162,25 @@ def _warnings_in_one_line() -> Iterator[None]:
 def _verdict(error: Exception) -> tuple[str, int]:
     """What to say about an error, in one line, and the exit code."""
     if isinstance(error, TyperException):
-        return f"{_one_line(error.format_message())} (see bench --help)", error.exit_code
+        context = getattr(error, "ctx", None)
+        command = "bench" if context is None else context.command_path
+        return f"{_wrong_call(error)} (see {command} --help)", error.exit_code
     if isinstance(error, UsageError):
         return _one_line(str(error)), 2
     if isinstance(error, RunError):
         return _one_line(str(error)), 1
     return f"{type(error).__name__}: {_one_line(str(error))} (run with --debug for the traceback)", 1
+
+
+def _wrong_call(error: TyperException) -> str:
+    """Typer's words for a wrong call, or ours where they are those of the package that reads its values."""
+    said = _one_line(error.format_message())
+    reasons = getattr(error.__cause__, "errors", None)
+    if reasons is None:
+        return said
+    (reason, *_) = reasons()
+    wanted = _WANTED.get(reason["type"])
+    return said if wanted is None else f"{said.partition(': ')[0]}: {reason['input']!r} is no {wanted}"
 
 
 def _one_line(text: str) -> str:

@@ -20,7 +20,7 @@ def run_step(
     try:
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=limit_s)
     except subprocess.TimeoutExpired as error:
-        raise RunError(f"{what} took longer than {limit_s / 60:g} minutes") from error
+        raise RunError(f"{what} took longer than {limit_s / 60:g} min") from error
     if done.returncode:
         raise RunError(f"{what} failed: {_reason(done.stderr.strip() or done.stdout.strip())}")
 

@@ -12,6 +12,7 @@ from typing import TypeVar
 from torch import nn
 
 from blockfront.errors import UsageError, unknown
+from blockfront.plurals import counted
 from blockfront.registry import Registry
 
 Scalar = bool | int | float | str
@@ -84,7 +85,7 @@ def create_block(name: str, in_chs: int, out_chs: int, stride: int = 1, **option
     except (ValueError, AssertionError, ZeroDivisionError, RuntimeError, TypeError, KeyError) as error:
         settings = ", ".join(f"{key}={value!r}" for key, value in given.items())
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        shape = f"from {in_chs} to {out_chs} channels, stride {stride}"
+        shape = f"from {in_chs} to {counted(out_chs, 'channel')}, stride {stride}"
         raise UsageError(f"block {name!r} ({settings}) cannot be built {shape}: {reason}") from error
 
 

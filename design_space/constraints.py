@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from blockfront.errors import RunError, UsageError, unknown
+from blockfront.plurals import counted
 from blockfront.results.cost import Cost
 
 Constraints = Mapping[str, tuple[float, float]]
@@ -74,4 +75,6 @@ def explain_refusals(costs: Iterable[Cost], constraints: Constraints) -> str:
         seen = [getattr(cost, name) for cost in tried]
         low, high = constraints[name]
         ranges.append(f"{name} {low:,.0f} to {high:,.0f} (they had {min(seen):,} to {max(seen):,})")
-    return f"none of {len(tried)} networks met {' and '.join(ranges)}; widen the constraint or the dimensions"
+    return (
+        f"none of {counted(len(tried), 'network')} met {' and '.join(ranges)}; widen the constraint or the dimensions"
+    )

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from blockfront.design_space.text import match_segment
 from blockfront.errors import UsageError
+from blockfront.plurals import counted
 
 HeadKind = Literal["ssdlite", "ssd", "retina"]
 LOWEST, HIGHEST = 0.1, 0.7
@@ -51,8 +52,8 @@ class DetectorHead:
             raise UsageError(f"a detector's head has one stage or more, and widths of two or more: {self}")
         if len(self.slots) != self.stages + len(self.extras):
             raise UsageError(
-                f"a detector's head with {self.stages} stages and {len(self.extras)} extra levels has as many lists "
-                f"of slots, not {len(self.slots)}"
+                f"a detector's head with {counted(self.stages, 'stage')} and "
+                f"{counted(len(self.extras), 'extra level')} has as many lists of slots, not {len(self.slots)}"
             )
         for level in self.slots:
             if list(level) != sorted(set(level)) or not set(level) <= set(PLACES[self.kind]):

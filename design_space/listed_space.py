@@ -14,6 +14,7 @@ from blockfront.design_space.network import Network
 from blockfront.design_space.sampling import Values
 from blockfront.design_space.space import Space, Take
 from blockfront.errors import UsageError
+from blockfront.plurals import counted
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,9 @@ class ListedSpace(Space):
 
     def sample_values(self, seed: int, index: int, *, paired: bool = False) -> tuple[Values, Network]:
         if not 0 <= index < len(self.networks):
-            raise UsageError(f"space {self.name} lists {len(self.networks)} networks; there is none of number {index}")
+            raise UsageError(
+                f"space {self.name} lists {counted(len(self.networks), 'network')}; there is none of number {index}"
+            )
         return {}, self.networks[index]
 
     def make(self, take: Take) -> Network:

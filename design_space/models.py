@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from blockfront.design_space.network import Network
 
 DEFAULT_RESOLUTION = 224
-_TAKEN = "give a timm name, torchvision:NAME, file.onnx, file.py:factory or a network's text"
+_TAKEN = "give a timm name, torchvision:NAME, file.onnx, file.py:factory, a network's text or its file.safetensors"
 _OF_TIMM = re.compile(r"(hf[-_]hub:)?timm/")
 MODEL_FILES = (".onnx", ".pt", ".pth", ".pt2", ".ckpt", ".safetensors", ".tflite", ".pb", ".h5", ".keras")
 
@@ -154,6 +154,11 @@ def _check_no_file(ref: str) -> None:
     if ref.endswith(".py"):
         raise UsageError(f"{ref} lacks the function that makes the network: give {ref}:NAME")
     if ref.lower().endswith(MODEL_FILES):
+        if ref.lower().endswith(".safetensors"):
+            raise UsageError(
+                f"{ref} does not name its network, as files that bench writes do: give a network, and the file to "
+                "bench take with --weights"
+            )
         raise UsageError(
             f"{ref} is a file of weights or of an exported network: give the torch module, as a function of a Python "
             "file that builds it and loads what it needs, file.py:factory"

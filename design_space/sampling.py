@@ -11,6 +11,7 @@ from blockfront.design_space.constraints import Constraints, broken_constraints,
 from blockfront.design_space.dimension import Dimension, draw_value, shuffled_values
 from blockfront.design_space.network import Network
 from blockfront.errors import UsageError
+from blockfront.plurals import counted
 from blockfront.results.cost import Cost
 
 ATTEMPTS = 1000
@@ -104,7 +105,9 @@ class NetworkSequence:
             raise UsageError(f"{where}: {explain_refusals(refused, self._space.constraints)}")
         if len(networks) <= SMALL_SPACE:
             kind = " that meet its constraints" if self._space.constraints else ""
-            raise UsageError(f"{where} has only {len(self._ids)} networks{kind}; ask for no more, or widen it")
+            raise UsageError(
+                f"{where} has only {counted(len(self._ids), 'network')}{kind}; ask for no more, or widen it"
+            )
         raise UsageError(
             f"{where}: {ATTEMPTS} or more attempts found no network besides the {len(self._ids)} drawn before"
             + (f"; {explain_refusals(refused, self._space.constraints)}" if refused else "; widen it")

@@ -16,6 +16,7 @@ from blockfront.design_space.network import ImageNetwork
 from blockfront.design_space.spec import StageSpec, Stem
 from blockfront.design_space.text import format_segments, format_start, parse_body, parse_start
 from blockfront.errors import UsageError
+from blockfront.plurals import counted
 from blockfront.results.cost import Cost
 
 
@@ -35,7 +36,9 @@ class StagedNetwork(ImageNetwork):
         super().__post_init__()
         check_strides(self.resolution, self.stem, self.stages)
         if self.attached.stages > len(self.stages):
-            raise UsageError(f"{self.attached} takes the outputs of {self.attached.stages} stages, and there are fewer")
+            raise UsageError(
+                f"{self.attached} takes the outputs of {counted(self.attached.stages, 'stage')}, and there are fewer"
+            )
 
     @property
     @abstractmethod

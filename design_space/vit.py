@@ -17,6 +17,7 @@ from blockfront.design_space.network import KINDS, ImageNetwork
 from blockfront.design_space.reduction import LEARNED, ReductionSpec, family_of
 from blockfront.design_space.text import format_start, format_value, match_segment, parse_start
 from blockfront.errors import UsageError
+from blockfront.plurals import counted
 from blockfront.results.cost import Cost
 
 
@@ -49,7 +50,7 @@ class VitNetwork(ImageNetwork):
         if self.width % self.heads:
             raise UsageError(f"{self.heads} heads do not divide a width of {self.width}; change one of the two")
         if not 1 <= self.width * self.mlp_ratio < float("inf"):
-            raise UsageError(f"an MLP of {format_value(self.mlp_ratio)} × {self.width} channels has none")
+            raise UsageError(f"an MLP of {format_value(self.mlp_ratio)} × {counted(self.width, 'channel')} has none")
         _ = self._reducer  # A method may refuse such a network, as cropr does one of two blocks.
 
     @property

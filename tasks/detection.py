@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from blockfront.errors import UsageError, first_line
+from blockfront.plurals import counted
 from blockfront.tasks.box_loss import box_loss
 from blockfront.tasks.boxes import AnchorOutputs
 from blockfront.tasks.detection_scores import BoxScores
@@ -51,7 +52,7 @@ class Detection(Task):
                 raise UsageError("detection takes the picture itself as the first row of an image, of class -1")
             row[: len(one)] = one
         if (filled[..., 0] >= outputs).any():
-            raise UsageError(f"detection of {outputs} classes takes no class {int(filled[..., 0].max())}")
+            raise UsageError(f"detection of {counted(outputs, 'class')} takes no class {int(filled[..., 0].max())}")
         return filled
 
     def check(self, outputs: Any, images: int, wanted: int) -> None:
@@ -61,8 +62,8 @@ class Detection(Task):
         shape = tuple(outputs.logits.shape)
         if (shape[0], shape[-1] - outputs.background) != (images, wanted):
             raise UsageError(
-                f"the network gives {shape[-1] - outputs.background} classes for {shape[0]} images, not {wanted} "
-                f"for {images}; build it with num_classes={wanted}"
+                f"the network gives {counted(shape[-1] - outputs.background, 'class')} for "
+                f"{counted(shape[0], 'image')}, not {wanted} for {images}; build it with num_classes={wanted}"
             )
 
     def loss(self, outputs: AnchorOutputs, targets: Tensor, label_smoothing: float) -> Tensor:

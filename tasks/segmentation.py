@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from blockfront.errors import UsageError, first_line
+from blockfront.plurals import counted
 from blockfront.tasks.masks import IGNORED, enlarged, nearest_class
 from blockfront.tasks.pixel_scores import PixelScores
 from blockfront.tasks.task import TASKS, Evaluator, Task
@@ -52,7 +53,7 @@ class Segmentation(Task):
         found = values.long()
         strange = (found < 0) | ((found >= outputs) & (found != IGNORED))
         if strange.any():
-            raise UsageError(f"segmentation of {outputs} classes takes no class {int(found[strange][0])}")
+            raise UsageError(f"segmentation of {counted(outputs, 'class')} takes no class {int(found[strange][0])}")
         return found
 
     def check(self, outputs: Any, images: int, wanted: int) -> None:
@@ -61,8 +62,8 @@ class Segmentation(Task):
             raise UsageError("the network gives no classes of pixels; take one of a space for segmentation")
         if outputs.shape[:2] != (images, wanted):
             raise UsageError(
-                f"the network gives {outputs.shape[1]} classes for {len(outputs)} images, not {wanted} for {images}; "
-                f"build it with num_classes={wanted}"
+                f"the network gives {counted(outputs.shape[1], 'class')} for {counted(len(outputs), 'image')}, not "
+                f"{wanted} for {images}; build it with num_classes={wanted}"
             )
 
     def loss(self, outputs: Tensor, targets: Tensor, label_smoothing: float) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from blockfront.errors import UsageError, first_line, unknown
+from blockfront.plurals import counted
 from blockfront.registry import Registry
 from blockfront.results import Score
 
@@ -82,7 +83,7 @@ class Task(ABC):
         """Raise `UsageError` for outputs that no network with `wanted` outputs gives for so many images."""
         if outputs.shape != (images, wanted):
             raise UsageError(
-                f"the network gives outputs of shape {tuple(outputs.shape)} for {images} images, not "
+                f"the network gives outputs of shape {tuple(outputs.shape)} for {counted(images, 'image')}, not "
                 f"({images}, {wanted}); build it with num_classes={wanted}"
             )
 

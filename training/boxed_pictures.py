@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from blockfront.errors import UsageError
+from blockfront.plurals import counted
 from blockfront.training.stored_pictures import open_stored
 from blockfront.training.survey import ClassImages, listed, printable
 
@@ -102,15 +103,15 @@ class BoxReader:
         said = []
         if self.dropped:
             names = listed(list(dict.fromkeys(self.examples)))
-            said.append(f"{self.dropped} boxes of less than a pixel inside their picture are left out, of {names}")
+            said.append(f"left out: {counted(self.dropped, 'box')} of less than a pixel inside the picture, of {names}")
         if self.cut:
-            said.append(f"{self.cut} boxes are cut at their picture's border")
+            said.append(f"cut at the picture's border: {counted(self.cut, 'box')}")
         if self.ignored:
             said.append(
-                f"{self.ignored} boxes are ignored (crowds, or difficult): neither to be found nor wrong to find"
+                f"ignored, neither to be found nor wrong to find: {counted(self.ignored, 'box')} (crowds, or difficult)"
             )
         if self.empty:
-            said.append(f"{self.empty} images have no box, and are kept as background")
+            said.append(f"kept as background: {counted(self.empty, 'image')} without a box")
         return said
 
 
@@ -129,6 +130,6 @@ def check_files(root: Path, folder: str, names: Iterable[str], what: str) -> Non
     missing = sorted(name for name in wanted - there if not (root / folder / name).is_file())
     if missing:
         raise UsageError(
-            f"{what} names {len(wanted)} pictures, and {len(missing)} of them are not in {root / folder}, such as "
-            f"{listed(missing)}"
+            f"{what} names {counted(len(wanted), 'picture')}, and {len(missing)} of them are not in {root / folder}, "
+            f"such as {listed(missing)}"
         )

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from blockfront.digest import digest
 from blockfront.errors import UsageError, first_line
+from blockfront.plurals import counted
 from blockfront.tasks import DETECTION
 from blockfront.training.boxed_pictures import BoxedPicture, BoxedPictures, BoxReader, check_files, images_of_classes
 from blockfront.training.datasets import DATASETS, Dataset, Source, fingerprint, places_source
@@ -128,8 +129,8 @@ def _folder(root: Path, file: Path, names: Sequence[str]) -> str:
     if folder is None:
         looked = ", ".join(possible[:-1])
         raise UsageError(
-            f"{file.name} names {len(names)} pictures, such as {printable(names[0])}, which is in none of the folders "
-            f"{looked} of {root}; a folder of annotations needs its pictures"
+            f"{file.name} names {counted(len(names), 'picture')}, such as {printable(names[0])}, which is in none of "
+            f"the folders {looked} of {root}; a folder of annotations needs its pictures"
         )
     check_files(root, folder, names, file.name)
     return folder

@@ -12,6 +12,7 @@ import torch
 
 from blockfront.digest import digest
 from blockfront.errors import UsageError
+from blockfront.plurals import counted
 from blockfront.python_file import is_file_reference, load_object
 from blockfront.registry import Registry
 from blockfront.tasks import CLASSIFICATION, TASKS
@@ -49,8 +50,10 @@ class Dataset:
 
     def summary(self, limit: int = 10) -> list[str]:
         """Lines that say what it holds: counts, images of the first `limit` classes if any, and its notes."""
-        kinds = f"{len(self.classes)} classes, " if self.classes else ""
-        lines = [f"{printable(self.ref)}: {kinds}{self.train_images} training and {self.test_images} test images"]
+        kinds = f"{counted(len(self.classes), 'class')}, " if self.classes else ""
+        lines = [
+            f"{printable(self.ref)}: {kinds}{self.train_images} training and {counted(self.test_images, 'test image')}"
+        ]
         if self.classes and limit:
             shown = listed([str(one) for one in self.classes], limit)
             what = " (and its share of the pixels)" if self.classes[0].pixels is not None else ""
@@ -207,7 +210,7 @@ def get_dataset(ref: str, data_dir: str | None = None) -> Dataset:
         )
     if dataset.train_images < 2 or dataset.test_images < 1:
         raise UsageError(
-            f"data set {ref!r} has {dataset.train_images} training and {dataset.test_images} test images; "
+            f"data set {ref!r} has {dataset.train_images} training and {counted(dataset.test_images, 'test image')}; "
             "at least 2 and 1 are needed"
         )
     return replace(dataset, notes=(*dataset.notes, *_missing(dataset.classes)))

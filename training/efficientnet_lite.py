@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from blockfront.errors import RunError
+from blockfront.plurals import counted
 from blockfront.training.pretrained import PRETRAINED, Pretrained
 
 _COUNTER = "num_batches_tracked"
@@ -32,7 +33,7 @@ def efficientnet_lite_state(content: bytes, model: str) -> dict[str, Tensor]:
         if name.rpartition(".")[2] != our.rpartition(".")[2] or given[name].shape != own[our].shape:
             raise RunError(f"weights for {model} are in another order: {name} stands where {our} belongs")
     if len(theirs) != len(ours):
-        raise RunError(f"weights for {model} are {len(theirs)} tensors, not {len(ours)}")
+        raise RunError(f"weights for {model} are {counted(len(theirs), 'tensor')}, not {len(ours)}")
     counters = {name: torch.zeros((), dtype=torch.long) for name in own if name.endswith(_COUNTER)}
     return counters | {our: given[name] for name, our in pairs}
 

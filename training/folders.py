@@ -143,7 +143,7 @@ def _duplicates(root: Path, train: Mapping[str, int], test: Mapping[str, int]) -
     if not pairs:
         return []
     example = " and ".join(map(printable, pairs[0]))
-    return [f"{len(pairs)} of {compared} test images are training images too, such as {example}"]
+    return [f"test images that are training images too: {len(pairs)} of {compared}, such as {example}"]
 
 
 DATASETS.add(

@@ -14,6 +14,7 @@ import huggingface_hub.constants
 from timm.data import create_dataset
 
 from blockfront.errors import UsageError
+from blockfront.plurals import counted
 from blockfront.training.datasets import DATASETS, Dataset, Pictures, Source, fingerprint
 from blockfront.training.survey import count_classes, look
 
@@ -50,7 +51,7 @@ def _labels(ref: str, reader: Any, classes: int) -> list[int]:
     labels = list(reader.dataset["label"])
     bad = sum(label is None or not 0 <= label < classes for label in labels)
     if bad:
-        raise UsageError(f"data set {ref!r} gives no class for {bad} images of its split {reader.split!r}")
+        raise UsageError(f"data set {ref!r} gives no class for {counted(bad, 'image')} of its split {reader.split!r}")
     return labels
 
 
@@ -90,9 +91,10 @@ def _reader(ref: str, cache: str | None, split: str) -> Any:
     # where there is no such column, one without content has been added to what is read
     missing = reader.dataset.data.column("image").null_count
     if missing:
+        others = ", ".join(name for name in reader.dataset.column_names if name != "image")
         raise UsageError(
-            f"data set {ref!r} has no pictures in column 'image' for {missing} of {len(reader)} rows of split {split!r}"
-            f"; its other columns are {', '.join(name for name in reader.dataset.column_names if name != 'image')}"
+            f"data set {ref!r} has no pictures in column 'image' for {missing} of {counted(len(reader), 'row')} of "
+            f"split {split!r}; its other columns are {others}"
         )
     return reader
 

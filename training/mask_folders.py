@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from blockfront.errors import UsageError
+from blockfront.plurals import counted
 from blockfront.tasks import IGNORED, SEGMENTATION
 from blockfront.training.datasets import DATASETS, Dataset, Source, fingerprint, places_source
 from blockfront.training.layout import TEST_NAMES, TRAIN_NAMES, VAL_NAMES, natural_key
@@ -123,7 +124,7 @@ def _split(root: Path, keys: list[str], notes: list[str]) -> tuple[list[str], li
     train, val, test = parts
     if not (train or val or test):
         if len(keys) < 3:
-            raise UsageError(f"{root} has {len(keys)} pictures with masks; three or more are needed")
+            raise UsageError(f"{root} has {counted(len(keys), 'picture')} with masks; three or more are needed")
         at = stratified_split([os.fsencode(key) for key in keys], [0] * len(keys), TEST_SHARE)
         notes.append("a fifth of the images is for testing, for no folder is called train or val")
         return [keys[i] for i in at[0]], [keys[i] for i in at[1]]

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 from blockfront.digest import digest
 from blockfront.errors import UsageError, first_line
+from blockfront.plurals import counted
 from blockfront.training.boxed_pictures import BoxedPicture, BoxedPictures, BoxReader, check_files
 from blockfront.training.coco import Parts, boxed_source, split_off
 from blockfront.training.datasets import DATASETS, fingerprint
@@ -52,7 +53,7 @@ def _names(root: Path) -> list[list[str]]:
             return [[line.split()[0] for line in file.read_text().splitlines() if line.strip()] for file in files]
     names = sorted(file.stem for file in (root / "Annotations").glob("*.xml"))
     if len(names) < 3:
-        raise UsageError(f"{root} has {len(names)} annotations; give a folder with {LAYOUT}")
+        raise UsageError(f"{root} has {counted(len(names), 'annotation')}; give a folder with {LAYOUT}")
     return [names]
 
 

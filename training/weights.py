@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from blockfront.errors import UsageError, first_line
+from blockfront.plurals import counted
 
 _WITHIN = ("state_dict", "model", "model_state_dict", "state_dict_ema")
 """Where checkpoints of training programs keep the weights."""
@@ -55,7 +56,7 @@ def check_state(given: Mapping[str, torch.Tensor], own: Mapping[str, torch.Tenso
     lacking, foreign = [name for name in own if name not in given], [name for name in given if name not in own]
     if lacking or foreign:
         wrong = [(lacking, "it lacks"), (foreign, "it has, and the network has not,")]
-        parts = [f"{what} {len(names)} tensors such as {names[0]}" for names, what in wrong if names]
+        parts = [f"{what} {counted(len(names), 'tensor')} such as {names[0]}" for names, what in wrong if names]
         raise UsageError(f"{origin} does not fit the network: {'; '.join(parts)}")
     for name, tensor in own.items():
         if given[name].shape != tensor.shape:

@@ -10,6 +10,7 @@ import typer
 from blockfront.commands.options import DataDir, Debug, Json, Quiet, Storage, Threads
 from blockfront.commands.stopping import stoppable
 from blockfront.errors import UsageError
+from blockfront.plurals import counted
 from blockfront.study.storage import DEFAULT_STORAGE
 
 app = typer.Typer(
@@ -148,8 +149,8 @@ def _print_front(front: dict[str, Any], output: Path) -> None:
     )
     print_line()
     print_line(
-        f"{front['evaluated']} configurations, searched on {front['searched_on']}; AP on {front['stated_on']} of "
-        f"{front['dataset']}"
+        f"{counted(front['evaluated'], 'configuration')}, searched on {front['searched_on']}; AP on "
+        f"{front['stated_on']} of {front['dataset']}"
     )
     if len(front["rows"]) == 1 and not front["rows"][0]["front"]:
         print_line("no configuration is left that may be: raise --drop, or --most")
@@ -186,6 +187,6 @@ def apply(
         return
     print_line(f"{output}: {applied['network']}")
     print_line(
-        f"{applied['boxes']} boxes, {applied['head_macs'] / 1e6:.3f} M MACs in the head ({applied['head_share']:.0%}), "
-        f"AP {100 * applied['ap']:.1f} % without training anew"
+        f"{counted(applied['boxes'], 'box')}, {applied['head_macs'] / 1e6:.3f} M MACs in the head "
+        f"({applied['head_share']:.0%}), AP {100 * applied['ap']:.1f} % without training anew"
     )

@@ -10,6 +10,7 @@ import typer
 from blockfront.commands.options import Debug, Hardware, Json, Measuring, Quiet, Threads, Tracker
 from blockfront.commands.stopping import stoppable
 from blockfront.errors import UsageError
+from blockfront.plurals import counted
 
 if TYPE_CHECKING:
     from blockfront.targets.latency.calibration import Calibration
@@ -60,7 +61,11 @@ def _print(found: Calibration, known: CoreModel | None, path: Path) -> None:
 
     measured = found.measured
     print_line(f"target    {found.target}, {found.model.provenance}, threads: {measured.threads}")
-    started = f"; starting {measured.threads} threads takes {measured.launch_us:.1f} µs" if measured.start_ms else ""
+    started = (
+        f"; starting {counted(measured.threads, 'thread')} takes {measured.launch_us:.1f} µs"
+        if measured.start_ms
+        else ""
+    )
     print_line(f"memory    {measured.bandwidth_gbs:.2f} GB/s copied{started}")
     print_line()
     header = ["coefficient", "calibrated", "catalogue", "unit"]

@@ -10,6 +10,7 @@ import typer
 
 from blockfront.commands.options import Debug, Fallbacks, Json, Storage, Value, objectives
 from blockfront.errors import UsageError
+from blockfront.plurals import counted
 from blockfront.study.storage import DEFAULT_STORAGE
 
 if TYPE_CHECKING:
@@ -123,7 +124,8 @@ def _print_runs(paired: Paired, names: list[str], limit: float, failed: bool) ->
     metric = paired.metric
     print_line(
         f"{after} takes {paired.ratio:.3f} times the {metric.label} of {before} "
-        f"(95 % interval {paired.low:.3f} to {paired.high:.3f}), geometric mean of {len(paired.networks)} networks"
+        f"(95 % interval {paired.low:.3f} to {paired.high:.3f}), geometric mean of "
+        f"{counted(len(paired.networks), 'network')}"
     )
     for count, here, there in ((paired.only_before, before, after), (paired.only_after, after, before)):
         if count:

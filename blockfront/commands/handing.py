@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from blockfront.commands.options import Debug, Json, Quiet, Storage
+from blockfront.plurals import counted
 from blockfront.study.storage import DEFAULT_STORAGE
 
 
@@ -35,7 +36,7 @@ def hand_out(
         print_json({"sheet": str(sheet), "networks": len(manifest.networks), "left_out": manifest.left_out})
         return
     worst = max(one.max_rel_error for one in manifest.networks)
-    print_line(f"{folder}: {len(manifest.networks)} networks, in ONNX Runtime at most {worst:.1e} off torch")
+    print_line(f"{folder}: {counted(len(manifest.networks), 'network')}, in ONNX Runtime at most {worst:.1e} off torch")
     for network_id, reason in manifest.left_out.items():
         print_line(f"left out {network_id}: {reason}")
     print_line(f"fill in {sheet}, then: bench hand-in {sheet} --target NAME --tool 'TOOL VERSION'")
@@ -69,7 +70,7 @@ def hand_in(
     if json:
         print_json({"study": made.study, "of": made.of, "networks": made.networks, "failed": made.failed})
         return
-    print_line(f"{made.study}: {made.networks} networks of {made.of}, {made.failed} of them failed")
+    print_line(f"{made.study}: {counted(made.networks, 'network')} of {made.of}, {made.failed} of them failed")
     if not made.known_target:
         print_line(f"{target} is not in the catalogue, which tells nothing of it: bench targets lists what is")
     if precision != "float32":

@@ -66,8 +66,9 @@ def datasets(
 ) -> None:
     """List the data sets that networks can be trained on, or the classes of one, their images and what is left out.
 
-    A folder has one sub-folder a class, of pictures at any depth, below train/ and val/ (or test/), or alone, when a
-    fifth of each class is for testing.
+    Yours: folder:PATH with one sub-folder a class, of pictures at any depth, below train/ and val/ (or test/), or
+    alone, when a fifth of each class is for testing; coco:PATH and voc:PATH with boxes; masks:PATH and ade20k:PATH with
+    a mask for each picture; hfds/NAME from the local cache of Hugging Face. Others by name, some with --data-dir.
     """
     from blockfront.training import DATASETS, get_dataset
 
@@ -76,13 +77,13 @@ def datasets(
         return
     rows = [
         {
-            "dataset": f"{name}:{source.takes}" if source.takes else name,
+            "dataset": source.form,
             "title": source.title,
             "task": source.task,
             "num_classes": source.num_classes,
             "how": source.how,
         }
-        for name, source in DATASETS.items()
+        for source in DATASETS.values()
     ]
     _show(rows, json)
 

@@ -23,11 +23,16 @@ from blockfront.commands.options import (
     Tracker,
     Tuned,
 )
+from blockfront.plurals import counted
 
 
 def profile(
     model: Annotated[
-        str, typer.Argument(help="A timm name, torchvision:NAME, file.onnx, file.py:factory, or a network's text.")
+        str,
+        typer.Argument(
+            help="A timm name, torchvision:NAME, file.onnx, file.py:factory, a network's text, or file.safetensors, "
+            "weights that name their network."
+        ),
     ],
     target: Hardware = "host",
     threads: Threads = None,
@@ -89,7 +94,7 @@ def _print(profiled: dict[str, Any], size: str) -> None:
     if profiled["total_ms"] is not None:
         print_line(
             f"from image to boxes  {profiled['total_ms']:.4g} ms: the latency, and {profiled['postprocess_ms']:.4g} ms "
-            f"of decoding and suppression of {profiled['candidates']:.0f} candidates"
+            f"of decoding and suppression of {counted(round(profiled['candidates']), 'candidate')}"
         )
     if profiled["batch"] != 1:
         print_line(f"throughput   {profiled['images_per_s']:.4g} images a second, {profiled['batch']} at once")
@@ -124,6 +129,6 @@ def _print(profiled: dict[str, Any], size: str) -> None:
     if profiled["unscheduled_kernel_names"]:
         print_line(f"no schedule  {', '.join(profiled['unscheduled_kernel_names'])}")
     if profiled["tuned_kernels"]:
-        print_line(f"tuned        {profiled['tuned_kernels']} of {len(profiled['kernels'])} kernels")
+        print_line(f"tuned        {profiled['tuned_kernels']} of {counted(len(profiled['kernels']), 'kernel')}")
     print_visits(profiled["visits"])
     print_kernels(profiled)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from blockfront.commands.options import Cost, Debug, Fallbacks, Json, Storage, Value, objectives
+from blockfront.plurals import counted
 from blockfront.study.storage import DEFAULT_STORAGE
 
 Names = Annotated[list[str], typer.Argument(metavar="STUDY...", help="Names of `bench studies`.")]
@@ -54,7 +55,7 @@ def report(
     if json:
         print_json({"report": str(output), "studies": names, "networks": len(frame)})
     else:
-        print_line(f"{output}: {len(frame)} networks of {', '.join(names)}")
+        print_line(f"{output}: {counted(len(frame), 'network')} of {', '.join(names)}")
 
 
 def provenance_of(names: Sequence[str], storage: str) -> dict[str, dict[str, object]]:
@@ -94,4 +95,4 @@ def export(
     if json:
         print_json({"file": str(output), "study": study, "networks": len(frame)})
     else:
-        print_line(f"{output}: {len(frame)} networks, {len(frame.columns)} columns")
+        print_line(f"{output}: {counted(len(frame), 'network')}, {counted(len(frame.columns), 'column')}")

@@ -31,6 +31,7 @@ from blockfront.commands.options import (
 )
 from blockfront.commands.stopping import stoppable
 from blockfront.errors import RunError, UsageError
+from blockfront.plurals import counted
 from blockfront.study.storage import DEFAULT_STORAGE
 from blockfront.sweep.samplers import SAMPLERS
 
@@ -181,9 +182,9 @@ def _sweep(plan: SweepPlan, progress: Progress, debug: bool) -> None:
     with stoppable():
         done = run_sweep(plan, progress, debug=debug)
     if done.worked_on == 0:
-        progress.note(f"study {plan.study} has its {plan.request.n} networks already")
+        progress.note(f"study {plan.study} has its {counted(plan.request.n, 'network')} already")
     if done.reused:
-        progress.note(f"{done.reused} accuracies were in the storage already and are reused")
+        progress.note(f"reused, because they were in the storage already: {counted(done.reused, 'accuracy')}")
 
 
 def _write_report(plan: SweepPlan, frame: pd.DataFrame, path: Path) -> None:
@@ -238,12 +239,12 @@ def _print_summary(plan: SweepPlan, frame: pd.DataFrame, path: Path) -> None:
     best = _best(plan, frame)
     states = frame["state"].value_counts()
     order = ("complete", "stopped", "rejected", "failed", "running")
-    counted = ", ".join(f"{states[state]} {state}" for state in order if state in states)
+    finished = ", ".join(f"{states[state]} {state}" for state in order if state in states)
     cost, *values = (METRICS[name] for name in plan.settings.objectives)
     kind = f"networks, {cost.superlative} first"
     if values:
         kind = f"front of {values[0].short} on {dataset} against {cost.label}"
-    tables.print_line(f"{study}: {len(frame)} networks, {counted}")
+    tables.print_line(f"{study}: {counted(len(frame), 'network')}, {finished}")
     if len(best):
         tables.print_line()
         shown_by = plan.settings.objectives
@@ -273,6 +274,6 @@ def _print_summary(plan: SweepPlan, frame: pd.DataFrame, path: Path) -> None:
 def require_success(frame: pd.DataFrame) -> None:
     """Raise RunError when no network of a study came through, with the first one's reason."""
     if (frame["state"] == "rejected").all():
-        raise RunError(f"all {len(frame)} networks were rejected; the first because {frame['rejected'].iloc[0]}")
+        raise RunError(f"none of {counted(len(frame), 'network')} was taken; the first {frame['rejected'].iloc[0]}")
     if (frame["state"] == "failed").all():
-        raise RunError(f"all {len(frame)} networks failed; the first because: {frame['error'].iloc[0]}")
+        raise RunError(f"none of {counted(len(frame), 'network')} came through; the first: {frame['error'].iloc[0]}")

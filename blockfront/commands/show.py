@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from blockfront.commands.options import Debug, Json, Storage
+from blockfront.plurals import counted
 from blockfront.study.storage import DEFAULT_STORAGE
 
 _LAYERS = 5
@@ -44,7 +45,7 @@ def _print(found: dict[str, Any]) -> None:
     samples = found["latency_samples_ms"]
     if samples:
         spread = f"{min(samples):.4g} to {max(samples):.4g} ms"
-        print_line(f"{len(samples)} samples, {spread}")
+        print_line(f"{counted(len(samples), 'sample')}, {spread}")
     layers = found["adaptations"].get("int8", {}).get("artefact", {}).get("layers", [])
     if layers:
         worst = [(layer["name"], layer["what"], f"{layer['snr_db']:.1f}") for layer in layers[:_LAYERS]]

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from blockfront.commands.options import Channels, Debug, InputSize, Json, Quiet, Resolution, Storage
+from blockfront.plurals import counted
 from blockfront.study.storage import DEFAULT_STORAGE
 
 
@@ -69,7 +70,7 @@ def _print(taken: dict[str, Any]) -> None:
     weights = taken["weights"] or "random; give those of a training with --weights"
     print_line(f"{taken['model']} for {taken['target']}, in {taken['folder']}: {', '.join(taken['files'])}")
     print_line(f"weights      {weights}")
-    print_line(f"C library    {taken['function']}, on {_threads(taken['threads'])}")
+    print_line(f"C library    {taken['function']}, on {counted(taken['threads'], 'thread')}")
     print_line(f"flash        {_kib(taken['code_bytes'])} of code and {_kib(taken['weights_bytes'])} of weights")
     print_line(f"workspace    {_kib(taken['workspace_bytes'])}")
     if taken["library_ran"] is None:
@@ -84,10 +85,6 @@ def _print(taken: dict[str, Any]) -> None:
         print_line(f"model.onnx   relative error {taken['onnx_rel_error']:.1e}, in ONNX Runtime")
     for line, where in zip(taken["build"], ("any machine", "a compiler of the target"), strict=True):
         print_line(f"example      {line}  ({where})")
-
-
-def _threads(threads: int) -> str:
-    return "one thread" if threads == 1 else f"{threads} threads"
 
 
 def _kib(size: int) -> str:

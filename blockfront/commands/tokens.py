@@ -11,6 +11,7 @@ import typer
 from blockfront.commands.options import DataDir, Debug, Json, Quiet
 from blockfront.commands.stopping import stoppable
 from blockfront.errors import UsageError
+from blockfront.plurals import counted
 
 if TYPE_CHECKING:
     from blockfront.services.tokens import TransformerSetup
@@ -98,7 +99,9 @@ def learn(
     if json:
         print_json(learned)
         return
-    print_line(f"{output}: thresholds learned in {learned['steps']} steps for {target:g} of the blocks' MACs")
+    print_line(
+        f"{output}: thresholds learned in {counted(learned['steps'], 'step')} for {target:g} of the blocks' MACs"
+    )
     print_table(["block", *learned["thresholds"]], _by_block(learned["thresholds"]))
 
 
@@ -136,7 +139,7 @@ def calibrate(
         return
     print_line(
         f"{output}: {fixed['macs'] / 1e6:.1f} M MACs, {fixed['share']:.3f} of the blocks'; thresholds leave "
-        f"{fixed['dynamic_macs'] / 1e6:.1f} M on average of {fixed['images']} images"
+        f"{fixed['dynamic_macs'] / 1e6:.1f} M on average of {counted(fixed['images'], 'image')}"
     )
     columns = {"tokens": fixed["lengths"]} | ({} if fixed["merges"] is None else {"merged": fixed["merges"]})
     print_table(["block", *columns], _by_block(columns))
@@ -162,7 +165,7 @@ def evaluate(
         print_json({"model": setup.name} | scores)
         return
     networks = scores["networks"]
-    print_line(f"{setup.name} on the {scores['test_images']} test images of {scores['dataset']}")
+    print_line(f"{setup.name} on the {counted(scores['test_images'], 'test image')} of {scores['dataset']}")
     header = ["network", "top-1 %", "top-5 %", "MACs M", f"same class as {networks[0]['network']} %"]
     print_table(header, [_score(one) for one in networks])
 

@@ -12,6 +12,7 @@ from blockfront.commands.options import DataDir, Debug, Json, Quiet, SpaceName, 
 from blockfront.commands.stopping import stoppable
 from blockfront.errors import UsageError
 from blockfront.files import explaining, write_atomically
+from blockfront.plurals import counted
 from blockfront.study.export import require_folder
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def host(
         groups: dict[str, list[tuple[float, float]]] = {}
         for point in report.network_points:
             groups.setdefault(point.group, []).append((point.measured_ms, point.predicted_ms))
-        title = f"{len(report.network_points)} networks on {report.target}, threads: {threads}"
+        title = f"{counted(len(report.network_points), 'network')} on {report.target}, threads: {threads}"
         _write(plot, scatter_svg(dict(sorted(groups.items())), title))
     if json:
         print_json(asdict(report))
@@ -115,7 +116,7 @@ def boards(
         parts: dict[str, list[Any]] = {"boards": reports, "threads": threads, "scaling": scaling}
         print_json({name: [asdict(one) for one in part] for name, part in parts.items()})
         for reason, count in skipped.items():
-            choose_progress(quiet=quiet).note(f"{count} rows skipped: {reason}")
+            choose_progress(quiet=quiet).note(f"{counted(count, 'row')} skipped: {reason}")
     else:
         print_boards(reports, threads, scaling, skipped)
 
@@ -214,8 +215,8 @@ def _print_ranking(ranking: Ranking) -> None:
     from blockfront.validation.ranking import GOALS
 
     print_line(
-        f"{ranking.networks} networks of {ranking.families} families of {ranking.space} on {ranking.dataset}: recipe "
-        f"{ranking.cheap_hash} at {ranking.cost_share:.1%} of the cost of {ranking.long_hash}"
+        f"{counted(ranking.networks, 'network')} of {counted(ranking.families, 'family')} of {ranking.space} on "
+        f"{ranking.dataset}: recipe {ranking.cheap_hash} at {ranking.cost_share:.1%} of the cost of {ranking.long_hash}"
     )
     print_table(
         ["Kendall τ with the long recipe's accuracy", "over all", "95 % interval", "between families", "95 % interval"],

@@ -22,6 +22,7 @@ from blockfront.commands.options import (
     Tuned,
 )
 from blockfront.errors import RunError
+from blockfront.plurals import counted
 from blockfront.study.storage import DEFAULT_STORAGE
 
 
@@ -74,7 +75,9 @@ def verify(
         _print(rows)
     wrong = [row for row in rows if row["verdict"] != "agrees"]
     if wrong:
-        raise RunError(f"{len(wrong)} of {len(rows)} networks could not be verified for {options.target.name}")
+        raise RunError(
+            f"{len(wrong)} of {counted(len(rows), 'network')} could not be verified for {options.target.name}"
+        )
 
 
 def _print(rows: list[dict[str, Any]]) -> None:

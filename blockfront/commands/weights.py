@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from blockfront.commands.options import Debug, Json, Storage
+from blockfront.plurals import counted
 from blockfront.study.storage import DEFAULT_STORAGE
 
 
@@ -36,7 +37,7 @@ def weights(
         }
         for one in found
     ]
-    total = f"{len(found)} files, {sum(one.size_bytes for one in found) / 2**20:.1f} MiB"
+    total = f"{counted(len(found), 'file')}, {sum(one.size_bytes for one in found) / 2**20:.1f} MiB"
     if remove:
         remove_weights(found)
     if json:

@@ -34,7 +34,8 @@ def kernel_row(kernel: Mapping[str, Any], peak: Mapping[str, Any] | None) -> dic
     Of a kernel counted under emulation, what it executes and what its caches fetch are there too.
 
     With a peak, "bound" names the part of it that takes longer over the kernel's work, and "lost ms" is the measured
-    time beyond that (the roofline of Williams et al., 2009).
+    time beyond that (the roofline of Williams et al., 2009). A kernel that takes less than memory would over its bytes
+    has them in caches, which is then its bound; a tensor of which only a part is read counts whole.
     """
     ms, rule = kernel["ms"], kernel.get("rule", "")
     row = {
@@ -64,7 +65,7 @@ def kernel_row(kernel: Mapping[str, Any], peak: Mapping[str, Any] | None) -> dic
     row |= {
         "GFLOP/s %": f"{100 * compute_ms / ms:.0f}",
         "GB/s %": f"{100 * memory_ms / ms:.0f}",
-        "bound": "compute" if compute_ms > memory_ms else "memory",
+        "bound": "compute" if compute_ms > memory_ms else "caches" if _beats_memory(kernel, peak) else "memory",
     }
     return row | {"lost ms": f"{_lost_ms(kernel, peak):.4f}"} if peak["source"] == "measured" else row
 
@@ -100,11 +101,13 @@ def peak_line(profiled: Mapping[str, Any]) -> str:
     threads = "" if profiled["threads"] is None else f" with --threads {profiled['threads']}"
     form = "" if profiled["precision"] == "float32" else f" in {profiled['precision']}"
     percent = f"% of the peak{threads}: {figures}{form},"
+    cached = any(_beats_memory(kernel, peak) for kernel in profiled["kernels"])
+    caches = " Above 100 % of its GB/s are kernels whose tensors are in caches, which give more than memory." * cached
     if peak["source"] != "measured":
-        return f"{percent} the catalogue's figures for {profiled['target']}."
+        return f"{percent} the catalogue's figures for {profiled['target']}.{caches}"
     lost = sum(_lost_ms(kernel, peak) for kernel in profiled["kernels"])
     total = sum(kernel["ms"] for kernel in profiled["kernels"])
-    return f"{percent} measured on {profiled['device']}. Kernels lose {lost:.4g} of their {total:.4g} ms to it."
+    return f"{percent} measured on {profiled['device']}. Kernels lose {lost:.4g} of their {total:.4g} ms to it.{caches}"
 
 
 def reason_line(kernel: Mapping[str, Any]) -> str:
@@ -131,6 +134,11 @@ def _least_ms(kernel: Mapping[str, Any], peak: Mapping[str, Any]) -> tuple[float
     """Milliseconds the kernel's arithmetic and its traffic take at the peak; products of bytes have a higher one."""
     operations = 2 * kernel["macs"] / kernel.get("products", 1)
     return operations / peak["gflops"] / 1e6, kernel["bytes"] / peak["gbs"] / 1e6
+
+
+def _beats_memory(kernel: Mapping[str, Any], peak: Mapping[str, Any]) -> bool:
+    """Whether its tensors cannot all have come through memory, by more than a time is rounded."""
+    return _least_ms(kernel, peak)[1] > 1.005 * float(kernel["ms"])
 
 
 def _lost_ms(kernel: Mapping[str, Any], peak: Mapping[str, Any]) -> float:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from blockfront.plurals import counted
 from blockfront.results import METRICS
 from blockfront.results.table import without_nan
 
@@ -61,7 +62,7 @@ def print_visits(visits: Sequence[Mapping[str, Any]]) -> None:
     """One line a visit: on which device, and what is known of the state it was in."""
     for i, visit in enumerate(visits, 1):
         known = "".join(f"; {label}: {text}" for label, text in visit["conditions"].items())
-        print_line(f"visit {i}      {len(visit['samples_ms'])} samples on {visit['device']}{known}")
+        print_line(f"visit {i}      {counted(len(visit['samples_ms']), 'sample')} on {visit['device']}{known}")
 
 
 def latency_header(frame: pd.DataFrame) -> str:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from blockfront.engines import ENGINES
 from blockfront.engines.timing import sample_ms
 from blockfront.errors import DeviceTimeout, RunError, first_line
+from blockfront.plurals import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,7 +69,7 @@ class EngineProcess:
             raise self._failure() from None
         answer = self._answer()
         if answer["threads"] is not None and answer["threads"] > self._threads:
-            raise RunError(f"{self._engine} works with {answer['threads']} threads, not {self._threads}")
+            raise RunError(f"{self._engine} works with {counted(answer['threads'], 'thread')}, not {self._threads}")
         return [float(sample) for sample in answer["samples_ms"]]
 
     def _answer(self) -> dict[str, Any]:

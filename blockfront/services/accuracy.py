@@ -88,7 +88,7 @@ def _from_file(networks: Iterable[Network], rows: Mapping[str, float], file: str
                 {"top1": Score(rows[name])}, None, (), file, "", 0, "file", 0.0, 0, checkpoint=name
             )
     unused = [name for name in rows if name not in used]
-    note = f"{len(unused)} of {len(rows)} rows of {file} name none of these networks: {', '.join(unused[:3])}"
+    note = f"rows of {file} that name none of these networks: {len(unused)} of {len(rows)} ({', '.join(unused[:3])})"
     return Given(found, f"file {file}", (note,) if unused else ())
 
 

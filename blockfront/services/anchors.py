@@ -13,6 +13,7 @@ from blockfront.content_store import cache_folder
 from blockfront.digest import digest
 from blockfront.errors import UsageError, why_unreadable
 from blockfront.files import explaining, write_atomically
+from blockfront.plurals import counted
 from blockfront.services.trained_detector import TrainedDetector
 
 if TYPE_CHECKING:
@@ -79,14 +80,17 @@ def search_front(
     memo = Memo(_memo_path(detector, dataset, boxes, aim.held_out))
     known = len(memo.known)
     if known:
-        progress.note(f"{known} configurations are known from before")
+        progress.note(f"known from before: {counted(known, 'configuration')}")
     last = time.monotonic()
 
     def measure(removed: Removed, parent: Removed) -> tuple[float, ...]:
         nonlocal last
         if time.monotonic() - last > _NOTE_SECONDS:
             last = time.monotonic()
-            progress.note(f"{len(memo.known)} configurations evaluated, now with {len(slots) - len(removed)} slots")
+            progress.note(
+                f"{counted(len(memo.known), 'configuration')} evaluated, now with "
+                f"{counted(len(slots) - len(removed), 'slot')}"
+            )
         return memo.of(removed, lambda: scores(removed, parent))
 
     whole = measure(frozenset(), frozenset())
@@ -119,8 +123,8 @@ def search_front(
         "weights_hash": _hash(detector.weights),
         "dataset": dataset.ref,
         "cost": aim.cost,
-        "searched_on": f"{len(ours.images)} test images",
-        "stated_on": f"the other {len(others.images)} test images" if aim.held_out else "the same images",
+        "searched_on": counted(len(ours.images), "test image"),
+        "stated_on": f"the other {counted(len(others.images), 'test image')}" if aim.held_out else "the same images",
         "candidates": sum(len(image.slots) for image in boxes.images) / len(boxes.images),
         "evaluated": len(found.evaluated),
         "rows": [{"row": place, **row} for place, row in enumerate(rows)],

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from blockfront.cores import find_cores
 from blockfront.errors import RunError, UsageError
+from blockfront.plurals import counted
 from blockfront.signature import Signature
 from blockfront.study.provenance import machine, versions
 from blockfront.study.sqlite_file import sqlite_path
@@ -140,7 +141,7 @@ def _multiply_adds() -> str:
     from blockfront.targets import get_processor
 
     here = get_processor("host")
-    return f"{here.fma_per_cycle:g} of {here.simd_bits} bits a cycle, {here.source_of('fma_per_cycle')}"
+    return f"{here.fma_per_cycle:g} of {counted(here.simd_bits, 'bit')} a cycle, {here.source_of('fma_per_cycle')}"
 
 
 def _accelerator() -> str:
@@ -166,7 +167,7 @@ def _storage(storage: str) -> str:
     opened = open_storage(storage)
     count = len(opened.get_all_studies())
     opened.engine.dispose()
-    return f"{hide_password(storage)} opens, {count} studies"
+    return f"{hide_password(storage)} opens, {counted(count, 'study')}"
 
 
 def _temporary() -> str:

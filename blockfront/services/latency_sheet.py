@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import median
 
 from blockfront.errors import UsageError, unknown, why_unreadable
+from blockfront.plurals import counted
 
 FAILED = "failed"
 """What stands in place of a latency where a tool cannot take a network."""
@@ -94,7 +95,7 @@ def _table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
         if not any(cell.strip() for cell in row):
             continue
         if len(row) != len(header):
-            raise UsageError(f"line {line} of {path} has {len(row)} cells, the header {len(header)}")
+            raise UsageError(f"line {line} of {path} has {counted(len(row), 'cell')}, the header {len(header)}")
         rows.append((line, [cell.replace(",", ".") if separator != "," else cell for cell in row]))
     return header, rows
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from blockfront.errors import UsageError
+from blockfront.plurals import counted
 from blockfront.services.accuracy import PUBLISHED, Accuracies
 from blockfront.study.reading import give_accuracies
 from blockfront.study.storage import load, open_study, opened
@@ -74,14 +75,15 @@ def plan_ranking(request: Request, table: Path = TABLE) -> SweepPlan:
 
 def _why_none(request: Request, means: Means | None, table: Path) -> str:
     every = read_table(table)
-    places = ", ".join(sorted({f"{row.target} ({row.threads} threads)" for row in every})) or "no target"
+    places = ", ".join(sorted({f"{row.target} ({counted(row.threads, 'thread')})" for row in every})) or "no target"
     if means is None:
         return f"latencies that come with bench are of code predicted for {places}, and not of what is asked"
     target, threads = means.options.target.name, means.options.threads
     stale = sum((row.target, row.threads) == (target, threads) for row in every)
     if not stale:
         return f"latencies that come with bench are for {places}, not for {target} with {threads}"
-    return f"{stale} latencies for {target} with {threads} threads come with bench, and would come out otherwise today"
+    made_for = f"{target} with {counted(threads, 'thread')}"
+    return f"bench comes with {counted(stale, 'latency')} for {made_for}, which would come out otherwise today"
 
 
 def _means_of_table(request: Request) -> Means | None:

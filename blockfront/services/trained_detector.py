@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blockfront.errors import UsageError
+from blockfront.plurals import counted
 
 if TYPE_CHECKING:
     from torch import nn
@@ -37,7 +38,7 @@ class TrainedDetector:
         network = self.network
         if dataset.task != network.task or dataset.num_classes != network.num_classes:
             raise UsageError(
-                f"{dataset.ref} has {dataset.num_classes} classes for {dataset.task}, and the network is for "
+                f"{dataset.ref} has {counted(dataset.num_classes, 'class')} for {dataset.task}, and the network is for "
                 f"{network.num_classes} for {network.task}"
             )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from blockfront.design_space.models import find_model
 from blockfront.errors import RunError, UsageError
+from blockfront.plurals import counted
 
 if TYPE_CHECKING:
     from timm.models.vision_transformer import VisionTransformer
@@ -60,7 +61,7 @@ def _build(ref: str, dataset: Dataset, pretrained: bool) -> nn.Module:
 
 def _other_classes(ref: str, classes: int, dataset: Dataset) -> UsageError:
     return UsageError(
-        f"{ref} knows {classes} classes and {dataset.ref} has {dataset.num_classes}: "
+        f"{ref} knows {counted(classes, 'class')} and {dataset.ref} has {dataset.num_classes}: "
         "give a --checkpoint that was trained on it"
     )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from blockfront.errors import UsageError
+from blockfront.plurals import counted
 from blockfront.results import SCHEMA_VERSION, Origin, Scored, add_scored
 
 if TYPE_CHECKING:
@@ -175,4 +176,4 @@ def _drawn(settings: Settings) -> str:
 def _recipe(settings: Settings) -> str:
     if settings.recipe is None:
         return "none"
-    return f"{settings.recipe_hash} ({settings.recipe.get('epochs')} epochs)"
+    return f"{settings.recipe_hash} ({counted(settings.recipe['epochs'], 'epoch')})"

@@ -10,6 +10,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from blockfront.errors import RunError
+from blockfront.plurals import counted
 
 PROPOSED = "proposed"
 """Attribute of a trial that a sampler of ours has been asked for, from its first moment."""
@@ -46,7 +47,7 @@ def warn_of_foreign(study: Study) -> None:
     foreign = [trial.number for trial in study.get_trials(deepcopy=False) if not is_own(trial)]
     if foreign:
         some = ", ".join(map(str, foreign[:5])) + (", …" if len(foreign) > 5 else "")
-        count = "1 trial is" if len(foreign) == 1 else f"{len(foreign)} trials are"
+        count = f"{counted(len(foreign), 'trial')} {'is' if len(foreign) == 1 else 'are'}"
         warnings.warn(
             f"study {study.study_name!r}: {count} left out and left alone, because bench did not add "
             f"them and they hold no network (trial {some})",

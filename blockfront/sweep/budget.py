@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from blockfront.errors import UsageError
+from blockfront.plurals import counted
 from blockfront.sweep.forecasting import pilot_count
 
 FRONT, EPOCHS = "front", "epochs"
@@ -34,7 +35,7 @@ def check_budget(budget: str | None, n: int, epochs: int | None, train_seeds: in
     least = n + pilot_count(n) * (epochs - 1)
     if int(budget) < least:
         raise UsageError(
-            f"--budget {budget} is too little: one epoch of each of {n} networks, and the other {epochs - 1} of "
-            f"{pilot_count(n)} of them, take {least}"
+            f"--budget {budget} is too little: one epoch of each of {counted(n, 'network')}, and the other "
+            f"{epochs - 1} of {pilot_count(n)} of them, take {least}"
         )
     return EPOCHS

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from blockfront.plurals import counted
 from blockfront.results import METRICS, Stopped
 from blockfront.results.intervals import Z95
 from blockfront.results.table import row_of
@@ -76,7 +77,7 @@ def _stops(plan: SweepPlan, journal: Journal, racing: dict[int, Entry], epoch: i
         if one.hopeless:
             front = value.text(value.sign * one.needed)
             reason = f"at best {value.text(best)}, and the front has {front} at its cost"
-        return Stopped(f"after {epoch} of {epochs} epochs: {reason}", best if math.isfinite(best) else None)
+        return Stopped(f"after {epoch} of {counted(epochs, 'epoch')}: {reason}", best if math.isfinite(best) else None)
 
     return [(racing[one.number], told(one)) for one in outlooks if one.number not in going]
 

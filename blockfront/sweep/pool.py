@@ -88,7 +88,7 @@ class Pool:
                 for future in [f for f, (_, end) in running.items() if not alone and time.monotonic() > end]:
                     number, _ = running.pop(future)
                     self._stop(future)
-                    yield Outcome(number, None, f"took longer than its limit of {limit_s / 60:g} minutes")
+                    yield Outcome(number, None, f"took longer than its limit of {limit_s / 60:g} min")
         finally:
             for future in running:
                 future.cancel()

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from blockfront.digest import digest
 from blockfront.errors import RunError, UsageError
+from blockfront.plurals import counted
 from blockfront.targets.quantization import Decibels, LayerNoise, Quantizer
 
 if TYPE_CHECKING:
@@ -72,8 +73,8 @@ class Quantization:
     def origin(self) -> str:
         """Where the ranges come from, in words."""
         more = ", and an epoch of training more" if self.method == QAT else ""
-        kept = f"; {len(self.float_layers)} layers stay float32" if self.float_layers else ""
-        return f"{self.images} training images ({self.hash}), {self.observer}{more}{kept}"
+        kept = f"; {counted(len(self.float_layers), 'layer')} stay float32" if self.float_layers else ""
+        return f"{counted(self.images, 'training image')} ({self.hash}), {self.observer}{more}{kept}"
 
 
 def quantize_trained(

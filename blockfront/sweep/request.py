@@ -13,6 +13,7 @@ import msgspec
 
 from blockfront.cores import usable_cores
 from blockfront.errors import UsageError, unknown
+from blockfront.plurals import counted
 from blockfront.python_file import is_file_reference
 from blockfront.results import scored
 from blockfront.study.settings import Settings
@@ -260,7 +261,8 @@ def _whole_groups(request: Request, space: Space, notes: tuple[str, ...]) -> tup
     whole = -(-request.n // families) * families
     if whole == request.n:
         return request, notes
-    note = f"{whole} networks instead of {request.n}: groups of {families} families each, one skeleton a group"
+    groups = f"groups of {counted(families, 'family')} each, one skeleton a group"
+    note = f"{counted(whole, 'network')} instead of {request.n}: {groups}"
     return replace(request, n=whole), (*notes, note)
 
 
@@ -289,5 +291,5 @@ def _check_numbers(request: Request) -> None:
 def _workers(request: Request) -> int:
     cores = usable_cores()
     if request.scheduler is None and request.workers is not None and request.workers > cores:
-        raise UsageError(f"--workers {request.workers}: this machine has {cores} usable cores")
+        raise UsageError(f"--workers {request.workers}: this machine has {counted(cores, 'usable core')}")
     return request.workers or cores

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from blockfront.console.tables import print_line, print_table
+from blockfront.plurals import counted
 from blockfront.validation.accuracy import Accuracy
 from blockfront.validation.boards import GOALS, BoardReport
 from blockfront.validation.judging import ThreadsReport
@@ -36,7 +37,7 @@ def print_boards(
     print_line("* the memory's bandwidth is an estimate.")
     goal = f"median ≤ {GOALS['median_abs_error']:.0%}, 90th ≤ {GOALS['p90_abs_error']:.0%}, "
     met = sum(map(_meets, reports))
-    print_line(f"{met} of {len(reports)} settings reach {goal}Spearman ≥ {GOALS['spearman']}")
+    print_line(f"{met} of {counted(len(reports), 'setting')} reach {goal}Spearman ≥ {GOALS['spearman']}")
     others = [one.board.median_abs_error for one in reports if one.board is not None]
     reached = sum(error <= GOALS["board_median_abs_error"] for error in others)
     limit = f"{GOALS['board_median_abs_error']:.0%}"

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from blockfront.plurals import counted
 from blockfront.targets.hardware.catalogue.cores import (
     CORTEX_A53,
     CORTEX_A55,
@@ -174,5 +175,5 @@ def placement_of(device: str, chip: str, cores_threads: str) -> Placement | str:
             if setting in found.uneven:
                 return f"{device}, {cores_threads}: {found.uneven[setting]}"
     if threads > target.cores:
-        return f"{device}, {cores_threads}: more threads than its {target.cores} such cores"
+        return f"{device}, {cores_threads}: more threads than its {counted(target.cores, 'such core')}"
     return Placement(target, threads)

@@ -21,6 +21,7 @@ from blockfront.content_store import cache_folder
 from blockfront.design_space import Network, Space
 from blockfront.errors import RunError, UsageError
 from blockfront.files import explaining, write_atomically
+from blockfront.plurals import counted
 from blockfront.training import Dataset, Recipe, seeded, train
 from blockfront.training.checkpoint import checkpoint_path
 from blockfront.validation.records import TrainedNetwork, keep_record, read_records
@@ -57,7 +58,7 @@ def validate_ranking(
         raise UsageError(f"ranks of fewer than {LEAST} networks say nothing; take a larger --n")
     if of is not None and of < n:
         raise UsageError(
-            f"--of {of} is fewer than the {n} networks that are to be chosen; take a larger one, or less --n"
+            f"--of {of} is fewer than the {counted(n, 'network')} that are to be chosen; take a larger one, or less --n"
         )
     folder = folder or cache_folder() / "validation"
     networks = list(islice(_distinct(space, seed), of or n))
@@ -151,7 +152,7 @@ def _distinct(space: Space, seed: int) -> Iterator[Network]:
         if network.id not in seen:
             seen.add(network.id)
             yield network
-    raise UsageError(f"space {space.name} has only {len(seen)} networks")
+    raise UsageError(f"space {space.name} has only {counted(len(seen), 'network')}")
 
 
 def _trained(
@@ -170,7 +171,7 @@ def _trained(
     missing = [network for network in networks if str(network) not in known]
     # Spawned, because torch's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
-    with progress.stage(f"train {recipe.epochs} epochs", len(missing)) as advance:
+    with progress.stage(f"train {counted(recipe.epochs, 'epoch')}", len(missing)) as advance:
         if missing:
             with ProcessPoolExecutor(min(workers, len(missing)), mp_context=context) as pool:
                 futures: dict[Future[TrainedNetwork], Network] = {

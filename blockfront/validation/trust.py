@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from blockfront.content_store import cache_folder
+from blockfront.plurals import counted
 
 SHIPPED = Path(__file__).with_name("rankings")
 """What was validated with this version."""
@@ -69,16 +70,15 @@ def trust(dataset_fingerprint: str, recipe_hash: str) -> str:
     found = find_ranking(dataset_fingerprint, recipe_hash)
     if found is None:
         return "not validated: how these networks would rank after longer training is unknown (bench validate accuracy)"
-    long = f"{1 / found.cost_share:.0f} times its cost (recipe {found.long_hash}, {found.long['epochs']} epochs)"
+    epochs = counted(found.long["epochs"], "epoch")
+    long = f"{1 / found.cost_share:.0f} times its cost (recipe {found.long_hash}, {epochs})"
     chosen = f", chosen of {found.chosen_of} evenly over the accuracies of their front" if found.chosen_of else ""
     taus = [
         f"{words} {_text(found.over_all[name])}, between families {_text(found.between[name])}"
         for name, words in (("cheap", "Kendall τ"), ("macs", "that of MACs"), ("params", "that of parameters"))
     ]
-    return (
-        f"{found.networks} networks of {found.families} families of {found.space}{chosen}, trained by this recipe and "
-        f"by one of {long}: {'; '.join(taus)}"
-    )
+    networks = f"{counted(found.networks, 'network')} of {counted(found.families, 'family')}"
+    return f"{networks} of {found.space}{chosen}, trained by this recipe and by one of {long}: {'; '.join(taus)}"
 
 
 def _text(rank: Rank) -> str:

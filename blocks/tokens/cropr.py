@@ -23,6 +23,7 @@ from blockfront.blocks.tokens.reducer import METHODS, Method, check_count, check
 from blockfront.blocks.tokens.selection import divide
 from blockfront.blocks.tokens.state import Run, Tokens
 from blockfront.errors import UsageError
+from blockfront.plurals import counted
 
 _MLP_RATIO = 4
 _SPELLINGS = {LAST: True, "true": True, "1": True, NO_FUSION: False, "false": False, "0": False}
@@ -163,7 +164,9 @@ def _make(backbone: VisionTransformer, options: Cropr) -> CroprReducer:
     fusion = CONCAT if options.fusion == CONCAT else LAST if options.fusion else NO_FUSION
     modules = len(backbone.blocks) - (2 if fusion == LAST else 1)
     if modules < 1:
-        raise UsageError(f"cropr needs more than {len(backbone.blocks)} blocks to take tokens out between them")
+        raise UsageError(
+            f"cropr needs more than {counted(len(backbone.blocks), 'block')} to take tokens out between them"
+        )
     if options.r is not None:
         removes = [options.r + 1, *[options.r] * (modules - 1)]
     else:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from blockfront.blocks.tokens.selection import gather, places_of
 from blockfront.errors import UsageError
+from blockfront.plurals import counted
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Places:
         """
         if x.shape[1] != self.length:
             raise UsageError(
-                f"there are {x.shape[1]} tokens and the places of {self.length}: a reducer takes tokens out "
+                f"there are {counted(x.shape[1], 'token')} and the places of {self.length}: a reducer takes tokens out "
                 "by Tokens.at and merges them by blockfront.blocks.tokens.matching"
             )
         place = self.now

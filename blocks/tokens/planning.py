@@ -25,6 +25,7 @@ from blockfront.blocks.tokens.reducer import in_tiles, tile_of
 from blockfront.blocks.tokens.state import Tokens
 from blockfront.blocks.tokens.transformer import ReducedTransformer, evaluating
 from blockfront.errors import UsageError
+from blockfront.plurals import counted
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Plan:
     @property
     def origin(self) -> str:
         """Where the counts come from, in words."""
-        return "assumed" if self.is_assumed else f"calibrated on {self.images} images"
+        return "assumed" if self.is_assumed else f"calibrated on {counted(self.images, 'image')}"
 
     @property
     def is_bounded(self) -> bool:
@@ -67,7 +68,9 @@ def make_static(model: ReducedTransformer, plan: Plan) -> ReducedTransformer:
     """
     reducer = _dynamic(model)
     if len(plan.lengths) != len(model.backbone.blocks):
-        raise UsageError(f"the plan is for {len(plan.lengths)} blocks, the model has {len(model.backbone.blocks)}")
+        raise UsageError(
+            f"the plan is for {counted(len(plan.lengths), 'block')}, the model has {len(model.backbone.blocks)}"
+        )
     before = (model.macs.tokens, *plan.lengths)
     if any(left > length for length, left in pairwise(before)) or before[-1] < max(reducer.prefix, 1):
         lengths = f"{before[0]} at first, never more than before, {max(reducer.prefix, 1)} or more at the end"

@@ -10,6 +10,7 @@ from blockfront.blocks.tokens.counted import CountedReducer
 from blockfront.blocks.tokens.macs import TransformerMacs, solve_share
 from blockfront.blocks.tokens.reducer import METHODS, Method, check_count, check_one_of, check_target, evenly
 from blockfront.errors import UsageError
+from blockfront.plurals import counted
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def _make(backbone: VisionTransformer, options: ToMe) -> CountedReducer:
 
     if isinstance(options.r, tuple):
         if len(options.r) != blocks:
-            raise UsageError(f"r of tome has {len(options.r)} numbers for {blocks} blocks")
+            raise UsageError(f"r of tome has {counted(len(options.r), 'number')} for {counted(blocks, 'block')}")
         return reducer(list(options.r))
     if options.r is not None:
         return reducer(merge_schedule(options.r, options.inflection, blocks))

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import tvm
 
 from blockfront.errors import UsageError
+from blockfront.plurals import counted
 from blockfront.targets.hardware.halves import has_halves
 from blockfront.targets.hardware.hardware import Hardware, find_hardware, require
 from blockfront.targets.hardware.integer import byte_products
@@ -146,7 +147,9 @@ class Processor(Target):
         if threads is None:
             return self.cores
         if not 1 <= threads <= self.cores:
-            raise UsageError(f"target {self.name} has {self.cores} cores; --threads must be 1 to {self.cores}")
+            raise UsageError(
+                f"target {self.name} has {counted(self.cores, 'core')}; --threads must be 1 to {self.cores}"
+            )
         return threads
 
     def pool_threads(self, threads: int | None) -> int:

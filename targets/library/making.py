@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blockfront.errors import RunError, UsageError
+from blockfront.plurals import counted
 from blockfront.steps import run_step
 from blockfront.targets.compiler.elf import ObjectFile
 from blockfront.targets.compiler.program import Program
@@ -72,7 +73,7 @@ def make_library(program: Program, target: Target, folder: Path, name: str = "ne
         "WEIGHTS_BYTES": weights,
         "WORKSPACE_BYTES": library.workspace_bytes,
     }
-    threads = "one thread" if program.threads == 1 else f"{program.threads} threads"
+    threads = counted(program.threads, "thread")
     title = f"A network for {target.title}: float32, {threads}."
     (folder / f"{name}.h").write_text(interface.header(title, sizes))
     (folder / "example.c").write_text(interface.example())

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from blockfront.plurals import counted
 from blockfront.targets.latency.accelerators.operators import operator_name
 
 Described = tuple[str, str, str, dict[str, int]]
@@ -66,7 +67,7 @@ def _convolution_use(node: Any, kind: str) -> Described:
         kind = f"{'depthwise' if groups == inputs[1] else 'grouped'}_{kind}"
     strided = f"/{_both(stride)[0]}" if _both(stride) != (1, 1) else ""
     dilated = f", dilation {spread[0]}" if spread != (1, 1) else ""
-    channels = f"{inputs[1]} to {outputs[1]} channels"
+    channels = f"{inputs[1]} to {counted(outputs[1], 'channel')}"
     return kind, "", f"{kind} {kernel[0]}×{kernel[1]}{strided}{dilated}, {channels}", sizes
 
 
@@ -80,7 +81,7 @@ def _transposed_use(node: Any, kind: str) -> Described:
 def _linear_use(node: Any, kind: str) -> Described:
     *rows, inner = shape_of(node.args[0])
     sizes = {"rows": prod(rows), "inner": inner, "columns": shape_of(node)[-1]}
-    many = f", {sizes['rows']} rows" if sizes["rows"] > 1 else ""
+    many = f", {counted(sizes['rows'], 'row')}" if sizes["rows"] > 1 else ""
     return kind, "", f"{kind} {inner} to {sizes['columns']}{many}", sizes
 
 
@@ -98,7 +99,12 @@ def _attention_use(node: Any, kind: str) -> Described:
     queries, keys, values = map(shape_of, node.args[:3])
     sizes = {"heads": prod(queries[:-2]), "queries": queries[-2], "keys": keys[-2], "inner": queries[-1]}
     sizes["columns"] = values[-1]
-    return kind, "", f"{kind}, {sizes['heads']} heads of {sizes['inner']}, {sizes['keys']} tokens", sizes
+    return (
+        kind,
+        "",
+        f"{kind}, {counted(sizes['heads'], 'head')} of {sizes['inner']}, {counted(sizes['keys'], 'token')}",
+        sizes,
+    )
 
 
 def _pooling_use(node: Any, kind: str) -> Described:

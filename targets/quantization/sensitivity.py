@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.fx.node import map_arg
 
+from blockfront.plurals import counted
 from blockfront.targets.compiler.importing.rules import Node, argument
 from blockfront.targets.quantization.affine import Affine
 from blockfront.targets.quantization.emitting import symmetric
@@ -79,8 +80,8 @@ def described_layer(node: Node) -> str:
     groups = argument(node, 6, "groups", 1)
     kernel = f"{weight[2]}x{weight[3]}"
     if groups == weight[0]:
-        return f"{kernel} depthwise convolution of {groups} channels"
-    return f"{kernel} convolution of {weight[1] * groups} to {weight[0]} channels"
+        return f"{kernel} depthwise convolution of {counted(groups, 'channel')}"
+    return f"{kernel} convolution of {weight[1] * groups} to {counted(weight[0], 'channel')}"
 
 
 def _run(

@@ -15,6 +15,7 @@ from msgspec import structs
 from blockfront.content_store import cache_folder
 from blockfront.digest import digest
 from blockfront.errors import RunError, UsageError
+from blockfront.plurals import counted
 from blockfront.targets.compiler.kernel_cache import rules_version
 from blockfront.targets.hardware.target import Target
 from blockfront.targets.latency.options import Traces
@@ -103,7 +104,7 @@ class TuningDatabase:
         if not current:
             name, threads = self.target.name, self.setting.threads
             raise UsageError(
-                f"{self.path} has no kernel tuned against today's rules for {name} with {threads} threads; "
+                f"{self.path} has no kernel tuned against today's rules for {name} with {counted(threads, 'thread')}; "
                 f"run: bench tune STUDY_OR_NETWORK --target {name} --threads {threads}"
             )
         return {record.kernel: record.trace for record in current if record.kept}

@@ -16,6 +16,7 @@ from tvm import tirx
 from tvm.s_tir import meta_schedule as ms
 
 from blockfront.errors import RunError
+from blockfront.plurals import counted
 from blockfront.targets.compiler.traces import apply_trace, as_workload, trace_to_json
 from blockfront.targets.tuning.candidates import CandidateTimes
 from blockfront.targets.tuning.processes import Failure
@@ -75,7 +76,7 @@ def search(
         advance()
     records = database.get_all_tuning_records()
     if not records:
-        raise RunError(f"none of {trials} candidates ran: {failure}")
+        raise RunError(f"none of {counted(trials, 'candidate')} ran: {failure}")
     return trace_to_json(min(records, key=lambda record: median(map(float, record.run_secs))).trace)
 
 

@@ -75,7 +75,7 @@ def test_a_network_that_fails_is_kept_with_its_reason_and_the_others_finish(comm
 
 def test_a_sweep_whose_networks_all_fail_ends_in_an_error_that_says_why():
     row = dict.fromkeys(tuple(COLUMNS)) | {"state": "failed", "error": "profile: no linker"}
-    with pytest.raises(RunError, match="all 2 networks failed; the first because: profile: no linker"):
+    with pytest.raises(RunError, match="none of 2 networks came through; the first: profile: no linker"):
         require_success(to_frame([row, row]))
     require_success(to_frame([row, row | {"state": "complete"}]))
 

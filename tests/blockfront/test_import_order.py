@@ -14,8 +14,8 @@ ROOT = Path(__file__).parents[2]
 LEAVES = {
     f"blockfront.{name}"
     for name in (
-        *("content_store", "cores", "debian", "digest", "errors", "evaluation", "files", "python_file", "registry"),
-        *("siblings", "signature", "steps", "wheels"),
+        *("content_store", "cores", "debian", "digest", "errors", "evaluation", "files", "plurals", "python_file"),
+        *("registry", "siblings", "signature", "steps", "wheels"),
     )
 }
 FRONT = "blockfront"

@@ -58,8 +58,15 @@ def test_products_of_bytes_are_compared_with_as_many_times_the_peak():
 
 def test_a_kernel_served_by_its_caches_passes_memorys_peak_and_loses_nothing():
     row = kernel_row({**POOL, "ms": 0.3}, MEASURED)
-    assert row["GB/s %"] == "150"
+    assert (row["GB/s %"], row["bound"]) == ("150", "caches")
     assert row["lost ms"] == "0.0000"
+
+
+@pytest.mark.parametrize("peak", [MEASURED, CATALOGUE])
+def test_the_line_explains_a_share_of_memorys_peak_above_100_percent(peak):
+    explained = "Above 100 % of its GB/s are kernels whose tensors are in caches, which give more than memory."
+    assert peak_line(profiled(peak, DENSE, {**POOL, "ms": 0.3})).endswith(explained)
+    assert explained not in peak_line(profiled(peak, DENSE, POOL))
 
 
 def test_the_line_says_what_was_measured_and_the_sum_of_the_losses():

@@ -85,5 +85,5 @@ def test_old_accuracies_are_reused(bench, storage):
     )
     said = bench("sample", *options, "--storage", storage)
     assert said.code == 0, said.errors
-    assert "1 accuracies were in the storage already" in said.errors
+    assert "reused, because they were in the storage already: 1 accuracy" in said.errors
     assert load("new", storage)["top1"][0] == load("old-emulated", storage)["top1"][0]

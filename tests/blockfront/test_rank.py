@@ -110,7 +110,7 @@ def test_accuracies_of_a_file_replace_published_ones_and_are_named_so(again, ran
     assert output.startswith(
         "mine.py:net is the most accurate of 4 networks on rk3399, 2 threads: 71.5 % top-1 (file: "
     )
-    assert "1 of 3 rows of own.csv name none of these networks: absent" in output
+    assert "rows of own.csv that name none of these networks: 1 of 3 (absent)" in output
     frame = blockfront.load("known-rk3399", commands.storage)
     assert list(frame["accuracy_source"].dropna().unique()) == ["file"]
     _, output, _ = again("rank", *MODELS, *WHERE, "--accuracy", "none")

@@ -121,16 +121,16 @@ def test_what_the_table_has_needs_no_emulator(tmp_path, no_emulator, no_workers)
 @pytest.mark.parametrize(
     ("asked", "made", "reason"),
     [
-        ({"target": "rk3588"}, "so", r"are for rpi5 \(1 threads\), not for rk3588 with 1: name models"),
-        ({"threads": 2}, "so", r"are for rpi5 \(1 threads\), not for rpi5 with 2: name models"),
+        ({"target": "rk3588"}, "so", r"are for rpi5 \(1 thread\), not for rk3588 with 1: name models"),
+        ({"threads": 2}, "so", r"are for rpi5 \(1 thread\), not for rpi5 with 2: name models"),
         (
             {"runner": "roofline"},
             "so",
-            r"of code predicted for rpi5 \(1 threads\), and not of what is asked: name models",
+            r"of code predicted for rpi5 \(1 thread\), and not of what is asked: name models",
         ),
         ({"target": "host", "threads": None}, "so", "and not of what is asked: name models"),
         ({"input": "64x64"}, "so", "leave --input out"),
-        ({}, "by others", "1 latencies for rpi5 with 1 threads come with bench, and would come out otherwise today"),
+        ({}, "by others", "bench comes with 1 latency for rpi5 with 1 thread, which would come out otherwise today"),
     ],
 )
 def test_all_of_a_table_is_nothing_where_it_has_no_row(asked, made, reason, tmp_path):

@@ -168,7 +168,7 @@ def test_networks_are_sampled_measured_and_shown_through_it(bench, torch_toolcha
 @pytest.mark.long
 def test_each_of_its_number_formats_is_a_study_with_accuracies_of_its_own(bench, torch_toolchain, tmp_path):
     means = (*SAMPLE, "--toolchain", "torch", "--runner", "weights", "--epochs", "1", "--n", "1", "--precision")
-    reused = "1 accuracies were in the storage already"
+    reused = "reused, because they were in the storage already: 1 accuracy"
     refused = bench(*means, "int8")
     assert refused.code == 2
     assert refused.errors == "error: toolchain torch prepares networks in float32, bfloat16, not in int8\n"

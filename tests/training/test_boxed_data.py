@@ -76,10 +76,10 @@ def test_categories_with_gaps_become_classes_in_the_order_of_their_ids(folder: P
 
 def test_what_is_dropped_cut_ignored_or_empty_is_told(folder: Path) -> None:
     said = "\n".join(get_dataset(f"coco:{folder}").summary())
-    assert "1 boxes of less than a pixel inside their picture are left out, of train2017/1.png" in said
-    assert "1 boxes are cut at their picture's border" in said
-    assert "1 boxes are ignored" in said
-    assert "3 images have no box" in said
+    assert "left out: 1 box of less than a pixel inside the picture, of train2017/1.png" in said
+    assert "cut at the picture's border: 1 box" in said
+    assert "ignored, neither to be found nor wrong to find: 1 box" in said
+    assert "kept as background: 3 images without a box" in said
     assert "no test images of toothbrush" in said
     assert "categories 7, 90" in said
 

@@ -187,7 +187,7 @@ def test_links_are_followed_unless_they_lead_nowhere_or_back(tmp_path: Path) -> 
         "skipped as broken link: 2 (train/a/2.png, train/a/3.png)",
         "skipped as link to a folder above it: 1 (train/a/up)",
         "skipped as neither file nor folder: 1 (train/a/pipe.png)",
-        "2 of 4 test images are training images too, such as val/b/0.png and train/b/0.png",
+        "test images that are training images too: 2 of 4, such as val/b/0.png and train/b/0.png",
     )
     assert dataset.summary()[1].endswith("a: 2 + 2, b: 2 + 2")
 
@@ -240,4 +240,4 @@ def test_of_a_large_folder_some_test_images_are_compared(tmp_path: Path, monkeyp
     for i in range(10):
         (tmp_path / "val" / "a" / f"{i}.bmp").write_bytes((tmp_path / "train" / "a" / f"{i}.bmp").read_bytes())
     (note,) = get_dataset(f"folder:{tmp_path}").notes
-    assert note == "5 of 10 test images are training images too, such as val/a/0.bmp and train/a/0.bmp"
+    assert note == "test images that are training images too: 5 of 10, such as val/a/0.bmp and train/a/0.bmp"

@@ -38,7 +38,7 @@ def test_a_network_learns_a_folder_in_the_hubs_layout(
     ("columns", "splits", "said"),
     [
         (("image", "label"), {"train": [0, 1, 0], "validation": [0, 1], "test": [1]}, None),
-        (("image", "label"), {"train": [0, 1], "test": [0, -1]}, "gives no class for 1 images of its split 'test'"),
+        (("image", "label"), {"train": [0, 1], "test": [0, -1]}, "gives no class for 1 image of its split 'test'"),
         (
             ("img", "label"),
             {"train": [0, 1], "test": [0]},

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import msgspec
 
+from blockfront.plurals import counted
+
 JUDGEMENTS = Path(__file__).with_name("judgements.json")
 """Written by benchmarks/judgements.py."""
 
@@ -34,8 +36,8 @@ class Judgement(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         rank = "" if self.spearman is None else f", Spearman {self.spearman:.2f}"
         return (
-            f"{len(self.networks)} networks published for {self.device}, of which nothing was fitted: simulated / "
-            f"published {self.geomean_ratio:.2f}, from {self.low_ratio:.2f} to {self.high_ratio:.2f}{rank}"
+            f"{counted(len(self.networks), 'network')} published for {self.device}, of which nothing was fitted: "
+            f"simulated / published {self.geomean_ratio:.2f}, from {self.low_ratio:.2f} to {self.high_ratio:.2f}{rank}"
         )
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from math import isqrt
 from typing import Any, Literal
 
+from blockfront.plurals import counted
+
 Pair = tuple[int, int]
 """Of the vertical direction and of the horizontal one."""
 
@@ -56,8 +58,8 @@ class Layer:
         kind = {"Conv": "conv", "Gemm": "linear", "MatMul": "product"}[self.operator]
         if self.operator == "Conv":
             kind += f" {self.kernel[0]}×{self.kernel[1]}" + (f"/{self.stride[0]}" if self.stride != (1, 1) else "")
-        groups = f" in {self.groups} groups," if self.groups > 1 else ""
-        channels = f"{self.groups * self.in_chs} to {self.groups * self.out_chs} channels"
+        groups = f" in {counted(self.groups, 'group')}," if self.groups > 1 else ""
+        channels = f"{self.groups * self.in_chs} to {counted(self.groups * self.out_chs, 'channel')}"
         return f"{kind}{groups} {channels}, {self.size[0]}×{self.size[1]}"
 
     def loops(self, bits: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 from torch import nn
 
 from blockfront.errors import RunError
+from blockfront.plurals import counted
 from blockfront.signature import Signature
 from blockfront.targets.latency.ethos.checking import as_stored, differences, known_inputs, misled, run_file
 from blockfront.targets.latency.ethos.forms import FORMS
@@ -50,7 +51,9 @@ def make_tflite(module: nn.Module, signature: Signature, seed: int) -> TfliteNet
     for one in differences(alone, known):
         steps = max(steps, one.steps)
         if one.steps > one.allowed:
-            raise RunError(f"LiteRT's {one.name} is {one.steps} steps off the int8 network's, more than {one.allowed}")
+            raise RunError(
+                f"LiteRT's {one.name} is {counted(one.steps, 'step')} off the int8 network's, more than {one.allowed}"
+            )
     wrong = misled(inside.write_file(), alone, known)
     if wrong is not None:
         raise RunError(f"{wrong} of the .tflite file does not read what the network's reads")

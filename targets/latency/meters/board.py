@@ -14,6 +14,7 @@ from blockfront.board.sockets import Address, parse_address, tracker_address
 from blockfront.board.state import conditions
 from blockfront.digest import digest
 from blockfront.errors import DeviceUnavailable, RunError, UsageError
+from blockfront.plurals import counted
 from blockfront.targets.compiler.program import Program
 from blockfront.targets.hardware.hardware import Hardware
 from blockfront.targets.hardware.target import Target
@@ -156,7 +157,7 @@ def _use_threads(connection: Connection, target: Target, threads: int) -> tuple[
         count, cpus = int(connection.remote.get_function("runtime.NumThreads")()), ()
     if count != threads:
         raise RunError(
-            f"device {connection.name} uses {count} threads, not {threads}; "
+            f"device {connection.name} uses {counted(count, 'thread')}, not {threads}; "
             "set TVM_NUM_THREADS on the board before starting the RPC server"
         )
     emulated = connection.board is not None and connection.board.emulated
