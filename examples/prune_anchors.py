@@ -35,7 +35,7 @@ def picture(image, outputs):
     drawn = Image.fromarray((255 * levels).byte().permute(1, 2, 0).contiguous().numpy()).resize((size, size))
     draw = ImageDraw.Draw(drawn)
     decoded = BoxDecoding(outputs.anchors, outputs.background)(outputs.logits, outputs.deltas)
-    for kind, score, *corners in BoxSuppression(Limits(threshold=SHOWN))(**decoded)[0].tolist():
+    for kind, score, *corners in BoxSuppression(Limits(threshold=SHOWN))(**decoded)["detections"][0].tolist():
         if kind >= 0:
             draw.rectangle([size * side for side in corners], outline=COLOURS[int(kind) % len(COLOURS)], width=2)
             draw.text((size * corners[0] + 4, size * corners[1] + 2), f"{int(kind)} {score:.2f}", fill="black")

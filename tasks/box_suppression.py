@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -56,14 +58,36 @@ class BoxDecoding(nn.Module):
 
 
 class BoxSuppression(nn.Module):
-    """From scores (1, B, C) and boxes (1, B, 4) to (1, kept, 6): what is given of an image, best first."""
+    """From scores (1, B, C) and boxes (1, B, 4) to `detections` (1, kept, 6): what is given of an image, best first."""
 
     def __init__(self, limits: Limits) -> None:
         super().__init__()
         self.limits = limits
 
-    def forward(self, scores: Tensor, boxes: Tensor) -> Tensor:
+    def forward(self, scores: Tensor, boxes: Tensor) -> dict[str, Tensor]:
         of = self.limits
-        return torch.ops.blockfront_boxes.suppress_boxes(
+        found = torch.ops.blockfront_boxes.suppress_boxes(
             scores, boxes, of.threshold, of.candidates, of.overlap, of.kept, BINS
         )
+        return {"detections": found}
+
+
+EQUAL = {"detections": 0.0}
+"""The tolerance of what suppression gives."""
+
+
+def box_steps(detector: Any, limits: Limits | None = None) -> tuple[BoxDecoding, BoxSuppression]:
+    """What follows a detector that has `anchors` (B, 4) and says whether it has a `background`, on the CPU."""
+    return BoxDecoding(detector.anchors.cpu(), detector.background).eval(), BoxSuppression(limits or Limits()).eval()
+
+
+def find_boxes(detector: Any, image: Tensor) -> Tensor:
+    """Boxes (n, 6) that a detector finds on an image (1, 3, H, W) as it takes it, best first.
+
+    Of each: class, score, and left, top, right, bottom as shares of the picture's width and height.
+    """
+    decoding, suppression = box_steps(detector)
+    with torch.inference_mode():
+        outputs = detector(image)
+        found = suppression(**decoding(outputs.logits, outputs.deltas))["detections"][0]
+    return found[found[:, 0] >= 0]

@@ -70,7 +70,10 @@ def _print(taken: dict[str, Any]) -> None:
     weights = taken["weights"] or "random; give those of a training with --weights"
     print_line(f"{taken['model']} for {taken['target']}, in {taken['folder']}: {', '.join(taken['files'])}")
     print_line(f"weights      {weights}")
-    print_line(f"C library    {taken['function']}, on {counted(taken['threads'], 'thread')}")
+    function, *others = taken["functions"]
+    print_line(f"C library    {function}, on {counted(taken['threads'], 'thread')}")
+    for one in others:
+        print_line(f"             {one}")
     print_line(f"flash        {_kib(taken['code_bytes'])} of code and {_kib(taken['weights_bytes'])} of weights")
     print_line(f"workspace    {_kib(taken['workspace_bytes'])}")
     if taken["library_ran"] is None:

@@ -181,6 +181,7 @@ def apply_row(path: Path, row: int, weights: Path | None, output: Path) -> dict[
     """
     from blockfront.anchors import prune_detector
     from blockfront.design_space import DetectionNetwork, Network
+    from blockfront.services.preparation import weights_preparation
     from blockfront.training import pack_weights
 
     front = _read_front(path)
@@ -195,6 +196,8 @@ def apply_row(path: Path, row: int, weights: Path | None, output: Path) -> dict[
     chosen = front["rows"][row]
     smaller = prune_detector(network, TrainedDetector(network, source).build(), chosen["removed"])
     facts = {"network": chosen["network"], "pruned_from": front["network"], "slots_removed": chosen["removed"]}
+    if said := weights_preparation(str(source)):
+        facts["preparation"] = said
     with explaining(output):
         write_atomically(output, pack_weights(smaller, facts))
     return {"file": str(output), **chosen}

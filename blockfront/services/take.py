@@ -10,6 +10,7 @@ from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from string import Template
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from blockfront.design_space.models import ImageSize, Model
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
     from blockfront.targets.library import Library
 
 _LOAD = Template('''\
-"""The network with its weights, in torch and in evaluation mode: `from load import model`."""
+"""The network with its weights, in torch and in evaluation mode: `from load import model`.
+
+$preparing
+"""
 
 from pathlib import Path
 
@@ -35,6 +39,14 @@ model = $expression
 model.load_state_dict(load_file(Path(__file__).with_name("weights.safetensors")))
 model.eval()
 ''')
+_LOAD_BOXES = '''
+
+def boxes(image):
+    """What it finds on an image (1, 3, height, width), best first: (n, 6) of class, score, left, top, right, bottom."""
+    from blockfront.tasks.box_suppression import find_boxes
+
+    return find_boxes(model, image)
+'''
 
 
 def network_to_take(ref: str, storage: str, size: ImageSize, space: str | None) -> Model:
@@ -92,7 +104,9 @@ def take_network(
     """
     from blockfront.agreement.outputs import worst
     from blockfront.engines.onnx_file import write_onnx
+    from blockfront.services.box_programs import compile_boxes
     from blockfront.services.onnx_file import compare_onnx
+    from blockfront.services.preparation import weights_preparation
     from blockfront.targets.compiler.compiling import compile_model
     from blockfront.targets.hardware.halves import require_float16
     from blockfront.targets.library import c_triple, make_library, run_library
@@ -109,15 +123,21 @@ def take_network(
         raise UsageError(f"{model.name} cannot be taken: give the network without its file of tokens")
     with progress.stage("take", 4) as advance, _whole_folder(folder) as made:
         trained, deployed = _modules(model, weights)
-        facts = {} if model.network is None else {"network": model.network}
-        (made / "weights.safetensors").write_bytes(pack_weights(trained, facts))
-        (made / "load.py").write_text(_LOAD.substitute(import_line=model.source[0], expression=model.source[1]))
+        said = weights_preparation(weights)
+        preparing = _preparing(model, trained, said)
+        finds_boxes = hasattr(trained, "anchors")
+        facts = {"network": model.network, "preparation": said}
+        known = {name: fact for name, fact in facts.items() if fact}
+        (made / "weights.safetensors").write_bytes(pack_weights(trained, known))
+        load = _LOAD.substitute(import_line=model.source[0], expression=model.source[1], preparing=preparing)
+        (made / "load.py").write_text(load + (_LOAD_BOXES if finds_boxes else ""))
         if model.network is not None:
             (made / "network.txt").write_text(f"{model.network}\n")
         advance()
         program = compile_model(deployed, model.signature, target, threads=threads, alone=True, halves=halves)
+        boxes = compile_boxes(trained, deployed, model.signature, target, program.threads) if finds_boxes else None
         advance()
-        library = make_library(program, target, made, name)
+        library = make_library(program, target, made, name, boxes, preparing)
         ran = run_library(library, program, target, made)
         advance()
         onnx, obstacle, onnx_error = made / "model.onnx", None, None
@@ -138,8 +158,8 @@ def take_network(
         "files": files,
         "code_bytes": library.code_bytes,
         "weights_bytes": library.weights_bytes,
-        "workspace_bytes": library.workspace_bytes,
-        "function": library.interface.declaration,
+        "workspace_bytes": library.whole_workspace_bytes,
+        "functions": [one.declaration for one in library.functions],
         "build": build_lines(library),
         "library_rel_error": None if ran is None else worst(ran[1])[1],
         "library_ran": None if ran is None else ran[0],
@@ -147,6 +167,17 @@ def take_network(
         "onnx_rel_error": onnx_error,
         "onnx_left_out": obstacle,
     }
+
+
+def _preparing(model: Model, module: nn.Module, said: str | None) -> str:
+    """What is told of an image; of other inputs there is nothing to tell."""
+    from blockfront.services.preparation import UNKNOWN, find_preparation
+
+    if not model.signature.is_image:
+        return ""
+    found = find_preparation(model, module, said)
+    height, width = model.signature.inputs[0].shape[2:]
+    return fill(UNKNOWN if found is None else found.describe(height, width), 110)
 
 
 def build_lines(library: Library) -> list[str]:

@@ -31,12 +31,12 @@ def time_postprocess(detector: Any, batches: Iterable[tuple[Tensor, Tensor]], me
     it does not, and where something cannot be compiled.
     """
     from blockfront.targets.latency.options import FLOAT32
-    from blockfront.tasks.box_suppression import BoxDecoding, BoxSuppression
+    from blockfront.tasks.box_suppression import EQUAL, box_steps
     from blockfront.tasks.suppression import Limits
 
     limits = Limits()
     outputs, counts = _recorded(detector, batches, limits.threshold)
-    decoding = BoxDecoding(detector.anchors.cpu(), detector.background).eval()
+    decoding, suppression = box_steps(detector, limits)
     with torch.inference_mode():
         decoded = tuple(decoding(*outputs).values())
     float32 = replace(means, options=replace(means.options, precision=FLOAT32))
@@ -48,7 +48,7 @@ def time_postprocess(detector: Any, batches: Iterable[tuple[Tensor, Tensor]], me
 
     return Postprocess(
         decode_ms=milliseconds(decoding, ("logits", "deltas"), outputs),
-        suppress_ms=milliseconds(BoxSuppression(limits), ("scores", "boxes"), decoded, tolerances={"output": 0.0}),
+        suppress_ms=milliseconds(suppression, ("scores", "boxes"), decoded, tolerances=EQUAL),
         candidates=float(np.mean(counts)),
         candidates_p95=float(np.percentile(counts, 95)),
         threshold=limits.threshold,

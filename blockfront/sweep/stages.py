@@ -111,6 +111,7 @@ def train_network(
     from blockfront.tasks import DETECTION
     from blockfront.training import fed, give_weights, seeded, train
     from blockfront.training.checkpoint import checkpoint_path
+    from blockfront.training.preparing import preparation_of
     from blockfront.training.weights import pack_weights
 
     checkpoint = checkpoint_path(job.network_id, recipe.hash, dataset.ref, dataset.fingerprint, job.seed)
@@ -135,8 +136,12 @@ def train_network(
         if network.task == DETECTION and means is not None and until is None:
             with fed(module, dataset, **{**where, "device": "cpu"}) as feed:
                 parts["postprocess"] = time_postprocess(module, feed.test(), means)
-    facts = {"network": job.network, "network_id": job.network_id, "recipe": recipe, **parts}
-    return Trained(parts, pack_weights(module, facts) if keep and until is None else None, checkpoint)
+        if not keep or until is not None:
+            return Trained(parts, None, checkpoint)
+        with fed(module, dataset, **{**where, "device": "cpu"}) as feed:
+            prepared = {"preparation": preparation_of(feed)}
+    facts = {"network": job.network, "network_id": job.network_id, "recipe": recipe, **prepared, **parts}
+    return Trained(parts, pack_weights(module, facts), checkpoint)
 
 
 def _scored(network: Network, module: nn.Module, parts: Mapping[str, Any]) -> nn.Module:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from string import Template
@@ -22,7 +22,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _TAKEN = re.compile(
     "auto|break|case|char|const|continue|default|do|double|else|enum|extern|float|for|goto|if|inline|int|long|register|"
     "restrict|return|short|signed|sizeof|static|struct|switch|typedef|union|unsigned|void|volatile|while|"
-    "bases|run|weights|workspace"
+    r"bases|run|weights|workspace|\w+_plan"
 )
 
 
@@ -53,14 +53,15 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Interface:
-    """The function `NAME_run`: tensors that it reads, then tensors that it fills, then memory to work in."""
+    """A function `NAME_function`: tensors that it reads, then tensors that it fills, then memory to work in."""
 
     name: str
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
+    function: str = "run"
 
     @classmethod
-    def of(cls, program: Program, name: str) -> Interface:
+    def of(cls, program: Program, name: str, function: str = "run") -> Interface:
         """The interface of a program. Raises `UsageError` for a name that C does not take."""
         if not _NAME.fullmatch(name) or _TAKEN.fullmatch(name):
             raise UsageError(f"{name!r} cannot begin the names of a C library: give a letter, then letters and digits")
@@ -68,20 +69,32 @@ class Interface:
         outputs = [(one.name, one.shape, one.dtype) for one in program.outputs]
         names = _c_names(own for own, _, _ in (*inputs, *outputs))
         tensors = [Tensor(c, *rest) for c, rest in zip(names, (*inputs, *outputs), strict=True)]
-        return cls(name, tuple(tensors[: len(inputs)]), tuple(tensors[len(inputs) :]))
+        return cls(name, tuple(tensors[: len(inputs)]), tuple(tensors[len(inputs) :]), function)
+
+    @property
+    def symbol(self) -> str:
+        """What the function is called."""
+        return f"{self.name}_{self.function}"
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Of inputs and outputs, in the order they are passed."""
+        return (*self.inputs, *self.outputs)
 
     @property
     def declaration(self) -> str:
         """The function, without a semicolon."""
         read = [f"const {tensor.c_type} *{tensor.name}" for tensor in self.inputs]
         written = [f"{tensor.c_type} *{tensor.name}" for tensor in self.outputs]
-        return f"int {self.name}_run({', '.join([*read, *written, 'void *workspace'])})"
+        return f"int {self.symbol}({', '.join([*read, *written, 'void *workspace'])})"
 
-    def header(self, title: str, sizes: dict[str, int]) -> str:
-        """The header; `sizes` are constants by their names, in bytes."""
+    def header(
+        self, title: str, sizes: Mapping[str, object], functions: Sequence[Interface] = (), others: str = ""
+    ) -> str:
+        """The header; `sizes` are constants by their names, `functions` all there are, `others` the text on those."""
         prefix = self.name.upper()
         constants = [f"#define {prefix}_{name} {value}" for name, value in sizes.items()]
-        for tensor in (*self.inputs, *self.outputs):
+        for tensor in {tensor.name: tensor for one in functions or (self,) for tensor in one.tensors}.values():
             own = f"{prefix}_{tensor.name.upper()}"
             shape = ", ".join(map(str, tensor.shape)) or "1"
             constants += [
@@ -91,36 +104,49 @@ class Interface:
                 f"#define {own}_ELEMENTS {tensor.elements}",
             ]
         return _HEADER.substitute(
-            title=title, prefix=prefix, name=self.name, declaration=self.declaration, constants="\n".join(constants)
+            title=title,
+            prefix=prefix,
+            name=self.name,
+            declaration=self.declaration,
+            constants="\n".join(constants),
+            others=others,
         )
 
-    def example(self) -> str:
-        """A program that reads the inputs from files, runs the network, and writes the outputs to files."""
+    def example(self, workspace: str = "WORKSPACE_BYTES", shows: str = "") -> str:
+        """A program that reads the inputs from files, runs the network, and writes the outputs to files.
+
+        `workspace` is the constant for its memory; with `shows`, lines of C that print the outputs `t` has, nothing is
+        written.
+        """
         prefix = self.name.upper()
         inputs, outputs = (
             [(tensor, f"{prefix}_{tensor.name.upper()}_ELEMENTS") for tensor in group]
             for group in (self.inputs, self.outputs)
         )
         fields = " ".join(f"{one.c_type} *{one.name};" for one, _ in inputs + outputs)
+        written = [] if shows else outputs
         made = [f"  t.{one.name} = make({count} * sizeof *t.{one.name});" for one, count in inputs + outputs]
         files = list(enumerate(inputs, 1))
         read = [
             f'  transfer(argv[{i}], "rb", t.{one.name}, {count} * sizeof *t.{one.name});' for i, (one, count) in files
         ]
-        files = list(enumerate(outputs, 1 + len(inputs)))
+        files = list(enumerate(written, 1 + len(inputs)))
         write = [
             f'  transfer(argv[{i}], "wb", t.{one.name}, {count} * sizeof *t.{one.name});' for i, (one, count) in files
         ]
         arguments = ", ".join([f"t.{one.name}" for one, _ in inputs + outputs])
         return _EXAMPLE.substitute(
             name=self.name,
+            symbol=self.symbol,
             prefix=prefix,
-            usage=" ".join(f"{one.name}.bin" for one, _ in inputs + outputs),
-            count=1 + len(inputs) + len(outputs),
+            does="prints what it finds" if shows else "writes its outputs",
+            workspace=workspace,
+            usage=" ".join(f"{one.name}.bin" for one, _ in inputs + written),
+            count=1 + len(inputs) + len(written),
             fields=fields,
             made="\n".join(made),
             read="\n".join(read),
-            write="\n".join(write),
+            write=shows or "\n".join(write),
             arguments=arguments,
         )
 
@@ -147,7 +173,7 @@ _HEADER = Template("""\
 
 $constants
 
-/* What ${name}_run gives: 0, or why it did nothing. */
+/* What functions give: 0, or why they did nothing. */
 #define ${prefix}_MISALIGNED 1    /* an address is no multiple of ${prefix}_ALIGNMENT */
 #define ${prefix}_KERNEL_FAILED 2 /* never, unless memory was overwritten */
 
@@ -159,7 +185,7 @@ extern "C" {
    is a multiple of ${prefix}_ALIGNMENT. With ${prefix}_THREADS 1, threads may call it at the same time, each with a
    workspace of its own; with more, they take turns, and the library's threads stay for the next inference. */
 $declaration;
-
+$others
 #ifdef __cplusplus
 }
 #endif
@@ -167,7 +193,7 @@ $declaration;
 """)
 
 _EXAMPLE = Template("""\
-/* Reads inputs from files, runs the network, and writes its outputs: raw numbers in torch's order. */
+/* Reads inputs from files, raw numbers in torch's order, runs the network, and $does. */
 #include "$name.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -211,15 +237,15 @@ int main(int argc, char **argv) {
   }
   struct { $fields } t;
 $made
-  void *workspace = make(${prefix}_WORKSPACE_BYTES);
+  void *workspace = make(${prefix}_$workspace);
 $read
   double best = 0;
   for (int i = 0; i < RUNS; i++) {
     double start = now_ms();
-    int error = ${name}_run($arguments, workspace);
+    int error = $symbol($arguments, workspace);
     double took = now_ms() - start;
     if (error) {
-      fprintf(stderr, "${name}_run gave %d\\n", error);
+      fprintf(stderr, "$symbol gave %d\\n", error);
       return 1;
     }
     if (i == 0 || took < best) best = took;

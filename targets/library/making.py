@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import indent
 
 from blockfront.errors import RunError, UsageError
 from blockfront.plurals import counted
@@ -13,6 +14,7 @@ from blockfront.targets.compiler.elf import ObjectFile
 from blockfront.targets.compiler.program import Program
 from blockfront.targets.hardware.target import Target
 from blockfront.targets.latency.profiler.native import ZIG, compile_c, link
+from blockfront.targets.library.detecting import BoxPrograms, Detecting
 from blockfront.targets.library.interface import ALIGNMENT, Interface
 from blockfront.targets.library.plan import LibraryLayout, plan_source, weights_bytes
 
@@ -25,48 +27,81 @@ _OTHER_OPTIONS = {"riscv64": ["-mabi=lp64d", "-mcpu=baseline_rv64"], "armv7l": [
 
 @dataclass(frozen=True)
 class Library:
-    """What a C library takes, in bytes: of code and its tables, of weights, and of the workspace of an inference."""
+    """What a C library takes, in bytes: of code and its tables, of weights, and of the workspace of an inference.
+
+    `interface` is that of the network; of a detector `detecting` has what is there besides.
+    """
 
     interface: Interface
     triple: str
     code_bytes: int
     weights_bytes: int
     workspace_bytes: int
+    detecting: Detecting | None = None
+
+    @property
+    def whole_workspace_bytes(self) -> int:
+        """The workspace of the usual one of its functions."""
+        return self.workspace_bytes if self.detecting is None else self.detecting.whole_workspace_bytes
+
+    @property
+    def functions(self) -> tuple[Interface, ...]:
+        """All that users call, the usual one first."""
+        if self.detecting is None:
+            return (self.interface,)
+        return (self.detecting.interface, self.interface, self.detecting.decode, self.detecting.suppress)
 
 
-def make_library(program: Program, target: Target, folder: Path, name: str = "net") -> Library:
-    """Write `NAME.h`, `libNAME.a`, `libNAME.so` and `example.c` to a folder.
+def make_library(
+    program: Program,
+    target: Target,
+    folder: Path,
+    name: str = "net",
+    boxes: BoxPrograms | None = None,
+    preparing: str = "",
+) -> Library:
+    """Write `NAME.h`, `libNAME.a`, `libNAME.so` and `example.c` to a folder; `boxes` are what follows a detector.
 
-    The program must have been compiled `alone`. Only `NAME_run` is visible in the archive and in the shared library,
-    which need a C library, and for several threads POSIX threads. Raises `UsageError` for a target without such a
-    compiler and for a name that C does not take, `RunError` when the compiler or the linker fails.
+    Programs must have been compiled `alone`. Only the header's functions are visible in the archive and in the shared
+    library, which need a C library, and for several threads POSIX threads. The header begins with `preparing`, what is
+    to be said of inputs. Raises `UsageError` for a target without such a compiler and for a name that C does not take,
+    `RunError` when the compiler or the linker fails.
     """
     triple = c_triple(target)
-    interface, layout = Interface.of(program, name), LibraryLayout.of(program)
-    if not layout.scratch[0] and any(b"__TVMBackendAllocWorkspace" in code for code in program.objects):
+    programs = [program] if boxes is None else [program, boxes.decode, boxes.suppress]
+    names = zip(programs, ("run", "decode", "suppress"), strict=False)
+    interfaces = [Interface.of(one, name, function) for one, function in names]
+    layouts = LibraryLayout.of_all(programs)
+    codes = [code for one in programs for code in one.objects]
+    if not layouts[0].scratch[0] and any(b"__TVMBackendAllocWorkspace" in code for code in codes):
         raise RunError("a kernel takes memory that its loops do not show")
+    workspace = max(layout.workspace for layout in layouts)
+    detecting = None if boxes is None else Detecting(boxes, interfaces[0], interfaces[1], interfaces[2], workspace)
+    functions = [one.symbol for one in (*interfaces, *([] if detecting is None else [detecting.interface]))]
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
-        objects = [work / f"{i}.o" for i in range(len(program.objects))]
-        for path, code in zip(objects, program.objects, strict=True):
+        objects = [work / f"{i}.o" for i in range(len(codes))]
+        for path, code in zip(objects, codes, strict=True):
             path.write_bytes(code)
-        (work / "weights.bin").write_bytes(weights_bytes(program.weights))
-        (work / "plan.h").write_text(plan_source(program, layout, interface, str(work / "weights.bin")))
+        (work / "weights.bin").write_bytes(b"".join(weights_bytes(one.weights) for one in programs))
+        more = "" if detecting is None else detecting.source
+        (work / "plan.h").write_text(plan_source(programs, layouts, interfaces, str(work / "weights.bin"), more))
         own = work / "network.o"
         options = [*_OPTIONS, *_OTHER_OPTIONS.get(target.architecture, []), "-target", triple]
         compile_c(SOURCES / "network.c", own, *options, f"-I{work}")
         whole = work / f"{name}.o"
         # Kernels bring weak ones of TVM's pointers: ours are met first.
         link(whole, "-r", "-S", "-z", "muldefs", str(own), *map(str, objects))
-        content = ObjectFile(whole.read_bytes()).hiding(lambda symbol: symbol == f"{name}_run")
+        content = ObjectFile(whole.read_bytes()).hiding(lambda symbol: symbol in functions)
         whole.write_bytes(content)
         archive, shared = folder / f"lib{name}.a", folder / f"lib{name}.so"
         run_step("writing the archive", ZIG, "ar", "rcs", str(archive), str(whole), limit_s=60)
         link(shared, "-shared", "-s", "-z", "nodelete", f"-soname=lib{name}.so", str(whole))
     loaded = ObjectFile(content).loaded_bytes()
     weights = loaded.pop(".rodata.weights", 0)
-    library = Library(interface, triple, sum(loaded.values()), weights, layout.workspace)
-    sizes = {
+    interface = interfaces[0]
+    library = Library(interface, triple, sum(loaded.values()), weights, workspace, detecting)
+    sizes: dict[str, object] = {
         "THREADS": program.threads,
         "ALIGNMENT": ALIGNMENT,
         "CODE_BYTES": library.code_bytes,
@@ -74,9 +109,15 @@ def make_library(program: Program, target: Target, folder: Path, name: str = "ne
         "WORKSPACE_BYTES": library.workspace_bytes,
     }
     threads = counted(program.threads, "thread")
-    title = f"A network for {target.title}: float32, {threads}."
-    (folder / f"{name}.h").write_text(interface.header(title, sizes))
-    (folder / "example.c").write_text(interface.example())
+    indented = f"\n{indent(preparing, '   ')}" if preparing else ""
+    title = f"A network for {target.title}: float32, {threads}.{indented}"
+    if detecting is None:
+        header, example = interface.header(title, sizes), interface.example()
+    else:
+        header = interface.header(title, {**sizes, **detecting.constants}, library.functions, detecting.header)
+        example = detecting.interface.example("DETECT_WORKSPACE_BYTES", detecting.shows)
+    (folder / f"{name}.h").write_text(header)
+    (folder / "example.c").write_text(example)
     return library
 
 

@@ -1,6 +1,9 @@
 """`bench take`: what is handed over computes what torch does, and nothing half-written is left."""
 
+import re
 import runpy
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -13,10 +16,12 @@ from blockfront.design_space import Network
 from blockfront.design_space.models import find_model
 from blockfront.engines import onnx_file
 from blockfront.errors import RunError
+from blockfront.services.preparation import find_preparation, weights_preparation
 from blockfront.services.take import weights_of
 from blockfront.signature import Signature
 from blockfront.study.weights import weights_path
-from blockfront.training import load_weights
+from blockfront.training import load_weights, pack_weights
+from blockfront.training.preparing import Preparation
 
 CNN = "cnn_32_n10/stem_k3_s1_c8_nrelu/ir_r1_k3_s2_e2_c8_se0_nrelu6/head"
 
@@ -53,6 +58,59 @@ def test_a_network_of_a_space_is_handed_over_with_its_weights(quietly, tmp_path)
     session = runtime.InferenceSession(str(taken / "model.onnx"), providers=["CPUExecutionProvider"])
     (found,) = session.run(None, {"image": image.numpy()})
     assert np.allclose(found, Network.parse(CNN).deploying(trained())(image).detach(), atol=1e-5)
+
+
+DETECTOR = "det_32_d3/stem_k3_s2_c8_nrelu/ds_r1_k3_s2_c8_nrelu6/ssdlite_l1_sabcd"
+
+
+@pytest.mark.compiles
+@pytest.mark.processes
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+def test_the_example_of_a_detector_prints_the_boxes_of_torch(quietly, tmp_path):
+    torch.manual_seed(3)
+    module = Network.parse(DETECTOR).build()
+    for classes, _ in module.head.own.values():
+        nn.init.normal_(classes[-1].weight, std=2.0)
+    prepared = Preparation((0.25,) * 3, (0.5,) * 3, "bilinear")
+    facts = {"network": DETECTOR, "preparation": prepared}
+    (tmp_path / "trained.safetensors").write_bytes(pack_weights(module, facts))
+    assert quietly("take", "trained.safetensors", "--threads", "1", "-o", "taken") == (0, "")
+    taken = tmp_path / "taken"
+    image = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(5))
+    (tmp_path / "image.bin").write_bytes(image.numpy().tobytes())
+    build = ["cc", "-Wall", "-Wextra", "-Werror", "-O2", "example.c", "libnet.a", "-lm", "-lpthread", "-o", "example"]
+    subprocess.run(build, cwd=taken, check=True)
+    said = subprocess.run([taken / "example", "image.bin"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    printed = [[float(number) for number in re.findall(r"[0-9.]+", line)] for line in said.stdout.splitlines()[:-1]]
+    wanted = runpy.run_path(str(taken / "load.py"))["boxes"](image)
+    assert len(printed) == len(wanted) > 10
+    assert np.allclose(printed, wanted, atol=1e-3)
+    for file in ("net.h", "load.py"):
+        text = " ".join((taken / file).read_text().split())
+        assert "is stretched to 32 x 32 pixels (bilinear), height x width. It is red, green, blue" in text
+        assert "less the mean 0.25, 0.25, 0.25 and then over the standard deviation 0.5, 0.5, 0.5." in text
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "mobilenetv3_small_050",
+            "covers 256 x 256 pixels (bicubic, antialiased), of which the middle 224 x 224 is kept",
+        ),
+        ("torchvision:mobilenet_v2", "covers 232 x 232 pixels (bilinear, antialiased), of which the middle 224 x 224"),
+        (CNN, "covers 32 x 32 pixels (bicubic, antialiased), of which the middle 32 x 32 is kept, height x width"),
+    ],
+)
+def test_a_classifier_says_how_pictures_are_prepared(name, said):
+    model = find_model(name)
+    assert said in find_preparation(model, model.build(), None).describe(*model.signature.inputs[0].shape[2:])
+
+
+def test_weights_of_trainings_that_do_not_say_how_leave_it_open(tmp_path):
+    path = tmp_path / "old.safetensors"
+    path.write_bytes(pack_weights(trained(), {"network": CNN, "recipe": {}}))
+    assert find_preparation(find_model(str(path)), trained(), weights_preparation(str(path))) is None
 
 
 @pytest.mark.compiles

@@ -1,5 +1,5 @@
 /* A network without TVM: the calls of its kernels in order, and what kernels ask of TVM's runtime. `plan.h` is
-   generated for the network; it names the kernels, says what each works on, and has the function that users call. */
+   generated for the network; it names the kernels, says what each works on, and has the functions that users call. */
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -25,7 +25,7 @@ typedef struct {
 
 enum { TENSOR_POINTER = 7, CPU = 1 };
 
-/* The plan: arguments of all calls one after the other, each at an offset from one of the `bases`. */
+/* A plan: arguments of all calls one after the other, each at an offset from one of the `bases`. */
 
 typedef struct {
   uint8_t base, dimensions;
@@ -44,10 +44,17 @@ typedef struct {
   uint32_t offset, bytes;
 } copy;
 
+typedef struct {
+  const argument *arguments;
+  const call *calls;
+  const copy *copies;
+  uint32_t call_count, copy_count, scratch_offset;
+} plan;
+
 enum { WORKSPACE };
 enum error { DONE, MISALIGNED, KERNEL_FAILED };
 
-static int run(char *const *bases, size_t count);
+static int run(const plan *plan, char *const *bases, size_t count);
 
 #include "plan.h"
 
@@ -95,35 +102,38 @@ static int launch(task *function, void *data, int tasks) {
 
 int (*__TVMBackendParallelLaunch)(task *, void *, int) = launch;
 
-static int run_calls(char *const *bases) {
-  const argument *next = arguments;
-  for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+static int call_kernels(const plan *plan, char *const *bases) {
+  const argument *next = plan->arguments;
+  for (size_t i = 0; i < plan->call_count; i++) {
     tensor tensors[MAX_ARGUMENTS];
     any passed[MAX_ARGUMENTS], result = {0, 0, {0}};
-    uint32_t count = calls[i].arguments;
+    uint32_t count = plan->calls[i].arguments;
     for (uint32_t j = 0; j < count; j++, next++) {
       tensors[j] = (tensor){bases[next->base] + next->offset, CPU, 0, next->dimensions, next->type,
                             (int64_t *)shapes + next->shape, NULL, 0};
       passed[j] = (any){TENSOR_POINTER, 0, {&tensors[j]}};
     }
-    if (calls[i].function(NULL, passed, (int32_t)count, &result)) return KERNEL_FAILED;
+    if (plan->calls[i].function(NULL, passed, (int32_t)count, &result)) return KERNEL_FAILED;
   }
-  for (size_t i = 0; i < COPIES; i++) memcpy(bases[copies[i].to], bases[copies[i].from] + copies[i].offset, copies[i].bytes);
+  for (size_t i = 0; i < plan->copy_count; i++) {
+    const copy *one = &plan->copies[i];
+    memcpy(bases[one->to], bases[one->from] + one->offset, one->bytes);
+  }
   return DONE;
 }
 
-static int run(char *const *bases, size_t count) {
+static int run(const plan *plan, char *const *bases, size_t count) {
   for (size_t i = 0; i < count; i++)
     if ((uintptr_t)bases[i] % ALIGNMENT) return MISALIGNED;
 #if SCRATCH_BYTES
-  scratch = bases[WORKSPACE] + SCRATCH_OFFSET;
+  scratch = bases[WORKSPACE] + plan->scratch_offset;
 #endif
 #if THREADS > 1
-  begin(bases[WORKSPACE]);
-  int ended = run_calls(bases);
+  begin(bases[WORKSPACE] + plan->scratch_offset);
+  int ended = call_kernels(plan, bases);
   end();
   return ended;
 #else
-  return run_calls(bases);
+  return call_kernels(plan, bases);
 #endif
 }

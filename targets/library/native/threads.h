@@ -80,13 +80,13 @@ static int launch(task *function, void *data, int tasks) {
   return atomic_load(&failures);
 }
 
-static void begin(char *workspace) {
+static void begin(char *all_scratch) {
   static int started;
   pthread_mutex_lock(&one_inference);
 #if FURTHER_SCRATCH_BYTES
-  further_scratch = workspace + SCRATCH_OFFSET + SCRATCH_BYTES;
+  further_scratch = all_scratch + SCRATCH_BYTES;
 #else
-  (void)workspace;
+  (void)all_scratch;
 #endif
   while (started < THREADS - 1) {
     pthread_t thread;

@@ -9,7 +9,7 @@ from blockfront.errors import RunError
 from blockfront.signature import Input, Signature
 from blockfront.targets import get_processor
 from blockfront.targets.compiler.compiling import compile_model
-from blockfront.tasks.box_suppression import BoxDecoding, BoxSuppression
+from blockfront.tasks.box_suppression import EQUAL, BoxDecoding, BoxSuppression
 from blockfront.tasks.suppression import Limits, suppress
 
 pytestmark = pytest.mark.compiles
@@ -38,7 +38,7 @@ def recorded() -> tuple[tuple[torch.Tensor, torch.Tensor], ...]:
 def test_compiled_boxes_are_the_reference_s(limits: Limits) -> None:
     """With room for all, and with less than there are: `compile_model` refuses what is not equal."""
     inputs = Input("scores", (1, ROWS, CLASSES)), Input("boxes", (1, ROWS, 4))
-    signature = Signature(inputs, {"output": 0.0}, recorded())
+    signature = Signature(inputs, EQUAL, recorded())
     given = []
     for seed in range(len(CASES)):
         program = compile_model(BoxSuppression(limits), signature, get_processor("host"), threads=1, seed=seed)
