@@ -8,7 +8,7 @@ from blockfront.anchors.front import Front, Node
 from blockfront.anchors.head_costs import RETINANET, SSD300, HeadCosts
 from blockfront.anchors.memo import Memo
 from blockfront.anchors.pruning import prune_detector, pruned_network, slot_of_rows, slots_of
-from blockfront.anchors.recorded import RecordedBoxes, record_boxes
+from blockfront.anchors.recorded import RecordedBoxes, batches_of, deal_halves, record_boxes
 from blockfront.anchors.scoring import SlotScores
 from blockfront.anchors.search import Found, Price, Rules, search_anchors
 from blockfront.anchors.slots import Removed, Slots
@@ -27,7 +27,9 @@ __all__ = [
     "Rules",
     "SlotScores",
     "Slots",
+    "batches_of",
     "covered_shares",
+    "deal_halves",
     "prune_detector",
     "pruned_network",
     "record_boxes",

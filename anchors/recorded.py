@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -42,10 +42,25 @@ class RecordedBoxes:
 
     def halves(self, seed: int = 0) -> tuple[RecordedBoxes, RecordedBoxes]:
         """The images dealt to two halves by chance: one to search by, and one to say what was found."""
-        order = np.random.default_rng(seed).permutation(len(self.images))
-        parts = (np.sort(order[half::2]) for half in range(2))
+        parts = deal_halves(len(self.images), seed)
         first, second = (replace(self, images=tuple(self.images[place] for place in part)) for part in parts)
         return first, second
+
+
+def deal_halves(images: int, seed: int = 0) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The numbers of so many images dealt to two halves by chance, each in order."""
+    order = np.random.default_rng(seed).permutation(images)
+    return np.sort(order[::2]), np.sort(order[1::2])
+
+
+def batches_of(batches: Iterable[tuple[Tensor, Tensor]], numbers: NDArray[np.intp]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Of batches of images (N, 3, R, R) with targets those images that have these numbers, counted through all."""
+    wanted, first = torch.from_numpy(numbers), 0
+    for images, targets in batches:
+        own = wanted[(wanted >= first) & (wanted < first + len(images))] - first
+        first += len(images)
+        if len(own):
+            yield images[own.to(images.device)], targets[own.to(targets.device)]
 
 
 def record_boxes(

@@ -156,9 +156,12 @@ def evaluate(
     return Training(scores, dataset.test_images, (), dataset.ref, "", 0, "checkpoint", seconds, 0)
 
 
-def score(module: nn.Module, feed: Feed) -> dict[str, Score]:
-    """The task's metrics of a module on the feed's device, over all test images; raises `RunError` and `UsageError`."""
-    return _score(module, feed.test(), feed.device, feed.dataset)
+def score(module: nn.Module, feed: Feed, batches: Iterable[tuple[Tensor, Tensor]] | None = None) -> dict[str, Score]:
+    """The task's metrics of a module on the feed's device, over `batches` of test images, by default all.
+
+    Raises `RunError` and `UsageError`.
+    """
+    return _score(module, feed.test() if batches is None else batches, feed.device, feed.dataset)
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,13 @@ def sample(
             metavar="front|EPOCHS", help="Stop trainings that cannot reach the front, or train so many epochs in all."
         ),
     ] = None,
+    prune: Annotated[
+        float | None,
+        typer.Option(
+            metavar="AP",
+            help="Leave anchors out of each trained detector that may lose so much AP, such as 0.02.",
+        ),
+    ] = None,
     keep: Annotated[str, typer.Option(help="Weights to keep beside the storage: front, all or none.")] = "front",
     cost: Annotated[
         str, typer.Option(metavar="COLUMN", help="What networks are to have little of, such as latency_ms or macs.")
@@ -97,7 +104,7 @@ def sample(
     scheduler: Scheduler = None,
     storage: Storage = DEFAULT_STORAGE,
     study: Annotated[
-        str | None, typer.Option(help="Name of it (default: SPACE-TARGET[-PRECISION][-qat][-tuned]).")
+        str | None, typer.Option(help="Name of it (default: SPACE-TARGET[-PRECISION][-qat][-tuned][-pairs][-pruned]).")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of sampling, weights and training.")] = 0,
     sampler: Annotated[str, typer.Option(help=f"How networks are chosen. {_SAMPLERS}.")] = "random",
@@ -137,6 +144,7 @@ def sample(
         epochs=epochs,
         train_seeds=train_seeds,
         budget=budget,
+        prune=prune,
         keep=keep,
         cost=cost,
         value=value,

@@ -49,8 +49,15 @@ add_columns(
         "text",
         "",
         "the block type the network is made of, or mixed; of transformers vit, vit_tome and so on; of known networks "
-        "the architecture",
+        "the architecture; of detectors without some of their anchors that of the whole ones, and pruned",
         path("network.family"),
+    ),
+    Column(
+        "parent",
+        "text",
+        "",
+        "of a detector that a search left without some of its anchors, the network_id of the whole one",
+        path("network.parent"),
     ),
     Column(
         "skeleton",

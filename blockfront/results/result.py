@@ -17,6 +17,7 @@ class NetworkFacts:
 
     `resolution` is None where the input is no square image. `adaptation` names what data decide after its training,
     `boxes` is how many anchors a detector has, and `answer` what a segmenter gives of an image, and of how many pixels.
+    `parent` is the id of the detector that it is a part of, where a search left out some of its anchors.
     """
 
     id: str | None
@@ -26,6 +27,7 @@ class NetworkFacts:
     adaptation: str | None = None
     boxes: int | None = None
     answer: str | None = None
+    parent: str | None = None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from blockfront.results.table import row_of
 from blockfront.results.trial import read_parts, read_result, write_part
 from blockfront.study.settings import Settings, current, origin_of, read_settings
 from blockfront.study.sqlite_file import checkpoint
-from blockfront.study.trials import PROPOSED, OwnTrials, is_own, network_trials, no_other_kind
+from blockfront.study.trials import PROPOSED, OwnTrials, is_derived, is_own, network_trials, no_other_kind
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -91,6 +91,24 @@ class Journal:
         entry = self._entry(number, facts_of(network))
         self._write(number, "network", entry.network)
         return entry
+
+    def add_pruned(self, parent: Entry, network: Network, parts: Mapping[str, Any]) -> None:
+        """A running trial for what is left of a network without some of its anchors, with what is known of it.
+
+        It shares the skeleton, and was not drawn. Nothing happens where the study has it.
+        """
+        from optuna.trial import TrialState, create_trial
+
+        facts = replace(facts_of(network), family=f"{network.family}, pruned", parent=parent.network.id)
+        for trial in network_trials(self.study):
+            own = trial.user_attrs["network"]
+            if (own["id"], own.get("parent")) == (facts.id, facts.parent):
+                return
+        attrs = {name: write_part(part) for name, part in {"network": facts, **parts}.items() if part is not None}
+        if parent.result.skeleton is not None:
+            attrs["skeleton"] = parent.result.skeleton
+        self.storage.create_new_trial(self._study_id, create_trial(state=TrialState.RUNNING, user_attrs=attrs))
+        checkpoint(self.storage)
 
     def _entry(self, number: int, network: NetworkFacts, skeleton: int | None = None) -> Entry:
         return Entry(number, network, Result(self._origin, "running", number, network=network, skeleton=skeleton))
@@ -207,10 +225,11 @@ def facts_of(network: Network) -> NetworkFacts:
 
 
 def taken(study: Study) -> dict[str, int]:
-    """Network id to sample index (the trial's number where a sampler chose), of every network of a study."""
+    """Network id to sample index (the trial's number where a sampler chose), of every network drawn for a study."""
     return {
         trial.user_attrs["network"]["id"]: trial.user_attrs.get("index", trial.number)
         for trial in network_trials(study)
+        if not is_derived(trial)
     }
 
 
@@ -240,6 +259,8 @@ def known_trainings(storage: RDBStorage, settings: Settings) -> dict[str, dict[i
     for name in _studies_training_alike(storage, settings):
         study = optuna.load_study(study_name=name, storage=storage)
         for trial in network_trials(study):
+            if is_derived(trial):
+                continue
             found = read_parts(trial.user_attrs, *TRAINED)
             own = known.setdefault(trial.user_attrs["network"]["id"], {})
             for place, training in enumerate(found.get("trainings", ())):
@@ -251,7 +272,7 @@ def known_trainings(storage: RDBStorage, settings: Settings) -> dict[str, dict[i
 
 def _studies_training_alike(storage: RDBStorage, settings: Settings) -> Iterable[str]:
     def training(kept: Mapping[str, Any]) -> tuple[Any, ...]:
-        alike = ("dataset", "dataset_fingerprint", "recipe_hash", "precision", "quantize")
+        alike = ("dataset", "dataset_fingerprint", "recipe_hash", "precision", "quantize", "prune")
         return tuple(current(kept).get(key) for key in alike)
 
     asked = training(msgspec.to_builtins(settings))

@@ -31,7 +31,8 @@ class Settings:
     latencies are predicted or simulated by, None for other runners. `threads` is None where the hardware has none to
     choose. `precision` is the number format that networks are prepared in, and `quantize` how trained ones become int8,
     None where they do not. Each network is trained `train_seeds` times. `paired` networks were drawn in groups of one
-    skeleton; `budget` is the kind of it by which trainings stop early.
+    skeleton; `budget` is the kind of it by which trainings stop early. `prune` is the AP that a detector may lose with
+    some of its anchors, None where none is searched for them.
     """
 
     space: str
@@ -58,6 +59,7 @@ class Settings:
     quantize: str | None = None
     paired: bool = False
     budget: str | None = None
+    prune: float | None = None
     schema_version: int = SCHEMA_VERSION
 
     @property
@@ -136,6 +138,7 @@ def require_same(study: str, kept: Settings, asked: Settings) -> None:
         ("training seeds", str(kept.train_seeds), str(asked.train_seeds)),
         ("sampler", kept.sampler, asked.sampler),
         ("budget", kept.budget or "none", asked.budget or "none"),
+        ("AP to lose with anchors", str(kept.prune), str(asked.prune)),
         ("networks drawn", _drawn(kept), _drawn(asked)),
     ):
         if old != new:

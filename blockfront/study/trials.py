@@ -26,7 +26,11 @@ class OwnTrials(Study):
     def _get_trials(
         self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
     ) -> list[FrozenTrial]:
-        return [trial for trial in super()._get_trials(deepcopy, states, use_cache) if is_own(trial)]
+        return [
+            trial
+            for trial in super()._get_trials(deepcopy, states, use_cache)
+            if is_own(trial) and not is_derived(trial)
+        ]
 
 
 def is_own(trial: FrozenTrial) -> bool:
@@ -34,6 +38,11 @@ def is_own(trial: FrozenTrial) -> bool:
     attrs = trial.user_attrs
     put_aside = trial.state == TrialState.PRUNED and "reason" in attrs
     return _holds_network(trial) or PROPOSED in attrs or put_aside
+
+
+def is_derived(trial: FrozenTrial) -> bool:
+    """Whether its network was not drawn: it was made of another one of the study."""
+    return _holds_network(trial) and trial.user_attrs["network"].get("parent") is not None
 
 
 def network_trials(study: Study) -> list[FrozenTrial]:

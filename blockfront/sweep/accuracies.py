@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from blockfront.study.journal import known_trainings
+from blockfront.sweep.anchor_search import add_pruned_trials
 from blockfront.sweep.latencies import job
 from blockfront.sweep.pool import Pool, WorkerCall
 from blockfront.sweep.postprocessing import is_timed
@@ -30,8 +31,8 @@ def reuse(journal: Journal, entries: Sequence[Entry]) -> int:
     for entry in lacking:
         own = known.get(str(entry.network.id), {})
         found = [own[seed] for seed in journal.missing_seeds(entry) if seed in own]
-        if _adapts(journal, entry) and not entry.result.adaptations:
-            # What the first seed found is what is compiled.
+        if (_adapts(journal, entry) or journal.settings.prune is not None) and not entry.result.adaptations:
+            # What the first seed found is what is compiled, and what is left without some anchors.
             found = found if found and found[0].seed == journal.settings.seed and found[0].adaptations else []
         if not found:
             continue
@@ -143,7 +144,11 @@ def _keep(journal: Journal, keeper: Keeper, entry: Entry, trained: Trained) -> N
     if not training.scores:
         journal.record(entry, {"begun": training})
         return
-    keeper.keep_weights(entry, training.seed, trained.weights)
+    keeper.keep_weights(str(entry.network.id), training.seed, trained.weights)
+    for one in trained.leftovers:
+        keeper.keep_weights(one.network_id, training.seed, one.weights)
+    # Before the detector counts as trained, so that none is lost if this process ends here.
+    add_pruned_trials(journal, entry, trained.parts, trained.leftovers)
     parts = {**trained.parts, "trainings": _together(entry, training)}
     if training.seed != journal.settings.seed:
         # What the first seed found is what is compiled.

@@ -9,7 +9,7 @@ from blockfront.files import explaining, write_atomically
 from blockfront.study.weights import kept_weights, remove_weights, weights_path
 
 if TYPE_CHECKING:
-    from blockfront.study.journal import Entry, Journal
+    from blockfront.study.journal import Journal
 
 KEEP = ("front", "all", "none")
 TIDIED_EVERY = 25
@@ -30,11 +30,11 @@ class Keeper:
         """Whether workers are to send weights."""
         return self.keep != "none"
 
-    def keep_weights(self, entry: Entry, seed: int, weights: bytes | None) -> None:
+    def keep_weights(self, network_id: str, seed: int, weights: bytes | None) -> None:
         """Write what a training gave, if anything; raises `RunError` where it cannot be written."""
         if weights is None:
             return
-        path = weights_path(self.storage, self.journal.study.study_name, str(entry.network.id), seed)
+        path = weights_path(self.storage, self.journal.study.study_name, network_id, seed)
         with explaining(path):
             write_atomically(path, weights, make_folders=True)
 

@@ -77,6 +77,7 @@ def job(plan: SweepPlan, entry: Entry) -> Job:
         artefact=None if adapted is None else adapted.artefact,
         quantize=plan.settings.quantize,
         quantization=None if quantized is None else quantized.artefact,
+        prune=plan.settings.prune,
     )
 
 

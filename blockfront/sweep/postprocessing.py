@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from blockfront.signature import Input, Signature
 
 if TYPE_CHECKING:
     from blockfront.targets import Means
+    from blockfront.training import Dataset
 
 
 def is_timed(means: Means) -> bool:
@@ -55,6 +56,14 @@ def time_postprocess(detector: Any, batches: Iterable[tuple[Tensor, Tensor]], me
         capacity=limits.candidates,
         overlap=limits.overlap,
     )
+
+
+def time_postprocess_of(detector: nn.Module, dataset: Dataset, where: Mapping[str, Any], means: Means) -> Postprocess:
+    """The same on a data set's test images, on the CPU; `where`: `train`'s arguments resolution, threads and seed."""
+    from blockfront.training import fed
+
+    with fed(detector, dataset, **{**where, "device": "cpu"}) as feed:
+        return time_postprocess(detector, feed.test(), means)
 
 
 def _recorded(

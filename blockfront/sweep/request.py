@@ -19,6 +19,7 @@ from blockfront.results import scored
 from blockfront.study.settings import Settings
 from blockfront.study.storage import DEFAULT_STORAGE, storage_exists
 from blockfront.sweep.aims import choose_objectives, choose_space, choose_training
+from blockfront.sweep.anchor_search import check_prune
 from blockfront.sweep.budget import check_budget
 from blockfront.sweep.keeping import KEEP
 from blockfront.sweep.quantizing import INT8, QAT, QUANTIZE, check_quantize
@@ -44,6 +45,8 @@ class Request:
     `precision` is the toolchain's first by default. Networks of precision int8 are trained in float32; `quantize` says
     how they become int8 then, one of `QUANTIZE`.
     `budget` is "front", to stop trainings of networks that cannot reach the front, or a number of epochs in all.
+    `prune` is the AP that trained detectors may lose with some of their anchors: what a search leaves of each is a
+    network more, beyond `n`.
     `pair` draws a skeleton at a time, with each family's block put into it: `n` is rounded up to whole groups.
 
     Limits are in minutes a network: `profile_minutes` for compiling and timing, `train_minutes` for training.
@@ -62,6 +65,7 @@ class Request:
     epochs: int | None = None
     train_seeds: int = 1
     budget: str | None = None
+    prune: float | None = None
     keep: str = "front"
     cost: str = "latency_ms"
     value: str | None = None
@@ -201,6 +205,7 @@ def resolve(request: Request, means: Means | None = None) -> SweepPlan:
         quantize=check_quantize(request.quantize, options.precision, dataset),
         paired=request.pair,
         budget=_budget(request, options.precision, dataset, recipe),
+        prune=check_prune(request, space, options.precision, dataset),
     )
     return SweepPlan(
         request=request,
@@ -235,8 +240,8 @@ def _study_name(space: str, target: str, form: str, request: Request) -> str:
     precision = "" if form == "float32" else f"-{form}"
     precision += "-qat" if form == INT8 and request.quantize == QAT else ""
     threads = f"-t{request.threads}" if request.models and request.threads else ""
-    pairs = "-pairs" if request.pair else ""
-    return f"{space}-{target}{precision}{threads}{'-tuned' if request.tuned else ''}{pairs}"
+    more = [name for name, asked in (("pairs", request.pair), ("pruned", request.prune is not None)) if asked]
+    return "-".join([f"{space}-{target}{precision}{threads}{'-tuned' if request.tuned else ''}", *more])
 
 
 def _budget(request: Request, form: str, dataset: Dataset | None, recipe: Recipe | None) -> str | None:

@@ -18,6 +18,7 @@ from blockfront.study.settings import KEY, code_of_others, read_settings, requir
 from blockfront.study.sqlite_file import checkpoint
 from blockfront.study.storage import open_storage, opened, study_names
 from blockfront.sweep.accuracies import adapt, reuse, train_networks
+from blockfront.sweep.anchor_search import add_pruned_trials
 from blockfront.sweep.cluster import embedded_cluster, existing_cluster
 from blockfront.sweep.drawing import draw_missing, draw_networks
 from blockfront.sweep.early_stopping import train_within_budget
@@ -119,10 +120,13 @@ class _Sweep:
     def _finish(self, pool: Pool, entries: list[Entry]) -> None:
         """Do the stages that the entries lack, and tell their trials.
 
-        All are profiled before any is trained, but for those that training gives the counts to compile.
+        All are profiled before any is trained, but for those that training gives the counts to compile, and for what a
+        search leaves of trained detectors.
         """
         self.worked_on += len(entries)
         self.reused += reuse(self.journal, entries)
+        for entry in entries:
+            add_pruned_trials(self.journal, entry, vars(entry.result))
         if self.journal.settings.trains:
             entries = adapt(pool, self.plan, self.journal, entries, self.progress, self.keeper)
         profiled = profile(pool, self.plan, self.journal, entries, self.progress)
@@ -132,6 +136,11 @@ class _Sweep:
         if self.journal.settings.trains:
             stage = train_networks if self.journal.settings.budget is None else train_within_budget
             stage(pool, self.plan, self.journal, profiled, self.progress, self.keeper)
+        if self.journal.settings.prune is not None:
+            pruned = [entry for entry in self.journal.unfinished() if entry.network.parent is not None]
+            self.worked_on += len(pruned)
+            for entry in profile(pool, self.plan, self.journal, pruned, self.progress):
+                self.journal.complete(entry)
 
     @contextmanager
     def _pool(self) -> Iterator[Pool]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from blockfront.design_space import Network
+    from blockfront.sweep.anchor_search import Leftover
     from blockfront.targets import Means, Measures, Visit
     from blockfront.training import Dataset, Recipe
 
@@ -28,7 +29,8 @@ class Job:
     """One network to work on, by id and text. `files` of the user's own may define its blocks and its task.
 
     `artefact` is what its adaptation found, as JSON, where it has one and was trained. For int8 `quantize` says
-    how a trained network becomes it, and `quantization` is the artefact of how it did, as JSON.
+    how a trained network becomes it, and `quantization` is the artefact of how it did, as JSON. `prune` is the AP that
+    a trained detector may lose with anchors.
     """
 
     network_id: str
@@ -39,6 +41,7 @@ class Job:
     artefact: dict[str, Any] | None = None
     quantize: str | None = None
     quantization: dict[str, Any] | None = None
+    prune: float | None = None
 
 
 @dataclass(frozen=True)
@@ -82,12 +85,14 @@ def finish(compiled: Compiled, meter: Measures, options: Any, visits: tuple[Visi
 class Trained:
     """What one training found, as parts of a `Result` by name, and its weights as a safetensors file if asked for.
 
-    `checkpoint` is what to delete, on the machine that trained, once that is kept.
+    `checkpoint` is what to delete, on the machine that trained, once that is kept. `leftovers` are of a detector
+    without some of its anchors.
     """
 
     parts: dict[str, Any]
     weights: bytes | None
     checkpoint: Path
+    leftovers: tuple[Leftover, ...] = ()
 
 
 def train_network(
@@ -107,7 +112,8 @@ def train_network(
     `means` that predict.
     """
     from blockfront.sweep.adapting import train_and_adapt
-    from blockfront.sweep.postprocessing import time_postprocess
+    from blockfront.sweep.anchor_search import prune_trained
+    from blockfront.sweep.postprocessing import time_postprocess_of
     from blockfront.tasks import DETECTION
     from blockfront.training import fed, give_weights, seeded, train
     from blockfront.training.checkpoint import checkpoint_path
@@ -116,7 +122,7 @@ def train_network(
 
     checkpoint = checkpoint_path(job.network_id, recipe.hash, dataset.ref, dataset.fingerprint, job.seed)
     with seeded(job.seed, job.threads):
-        network = _network(job)
+        network: Any = _network(job)
         module: Any = network.build()
         if recipe.weights is not None:
             give_weights(module, recipe.weights)
@@ -133,15 +139,17 @@ def train_network(
         if job.quantize is not None and until is None:
             scored = _scored(network, module, parts)
             parts = quantize_trained(scored, network, dataset, recipe, job.quantize, where, parts)
+        leftovers: tuple[Leftover, ...] = ()
+        if job.prune is not None and until is None:
+            parts, leftovers = prune_trained(network, module, dataset, job.prune, where, parts, means, keep)
         if network.task == DETECTION and means is not None and until is None:
-            with fed(module, dataset, **{**where, "device": "cpu"}) as feed:
-                parts["postprocess"] = time_postprocess(module, feed.test(), means)
+            parts["postprocess"] = time_postprocess_of(module, dataset, where, means)
         if not keep or until is not None:
-            return Trained(parts, None, checkpoint)
+            return Trained(parts, None, checkpoint, leftovers)
         with fed(module, dataset, **{**where, "device": "cpu"}) as feed:
             prepared = {"preparation": preparation_of(feed)}
     facts = {"network": job.network, "network_id": job.network_id, "recipe": recipe, **prepared, **parts}
-    return Trained(parts, pack_weights(module, facts), checkpoint)
+    return Trained(parts, pack_weights(module, facts), checkpoint, leftovers)
 
 
 def _scored(network: Network, module: nn.Module, parts: Mapping[str, Any]) -> nn.Module:

@@ -48,8 +48,8 @@ MAY_IMPORT = {
     "blockfront.analysis": {"results"},
     "blockfront.study": {"design_space", "results"},
     "blockfront.sweep": {
-        *("study", "console", "adaptations", "blocks", "design_space", "targets", "training", "tasks", "analysis"),
-        "results",
+        *("study", "console", "adaptations", "anchors", "blocks", "design_space", "targets", "training", "tasks"),
+        *("analysis", "results"),
     },
     "blockfront.services": {
         *("sweep", "study", "console", "board", "engines", "blocks", "design_space", "targets", "training", "tasks"),

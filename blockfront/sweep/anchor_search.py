@@ -1,0 +1,184 @@
+"""What a search for anchors leaves of a trained detector: networks of their own in its study, without training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from blockfront.errors import UsageError
+from blockfront.results import Score
+from blockfront.sweep.postprocessing import time_postprocess_of
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from blockfront.anchors import Node
+    from blockfront.design_space import DetectionNetwork, Space
+    from blockfront.results.postprocess import Postprocess
+    from blockfront.study.journal import Entry, Journal
+    from blockfront.sweep.request import Request
+    from blockfront.targets import Means
+    from blockfront.training import Dataset
+
+ANCHORS = "anchors"
+"""The adaptation of a detector that a search for anchors is."""
+
+
+@dataclass(frozen=True)
+class PrunedDetector:
+    """What is left without the slots `removed`, its AP where the search was, and its scores where it was not."""
+
+    network: str
+    removed: tuple[int, ...]
+    search_ap: float
+    scores: dict[str, Score]
+
+
+@dataclass(frozen=True)
+class AnchorSearch:
+    """A search for what may lose so much AP, `drop`, on one half of the test images, and what came of it on the other.
+
+    `search_ap` is that of the whole detector, `evaluated` how many configurations were. Of the front there is the
+    cheapest that loses nothing, and the cheapest of all.
+    """
+
+    drop: float
+    search_images: int
+    test_images: int
+    search_ap: float
+    evaluated: int
+    pruned: tuple[PrunedDetector, ...]
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """Of a pruned detector what its trial has not from the `AnchorSearch`, and a file of its weights if asked for."""
+
+    network_id: str
+    postprocess: Postprocess | None
+    weights: bytes | None
+
+
+def check_prune(request: Request, space: Space, precision: str, dataset: Dataset | None) -> float | None:
+    """The AP that detectors may lose with some of their anchors; raises `UsageError` where none can be searched for."""
+    from blockfront.design_space import DetectorSpace
+
+    drop = request.prune
+    if drop is None:
+        return None
+    if not 0 <= drop < 1:
+        raise UsageError(f"--prune is AP that may be lost, such as 0.02, not {drop:g}")
+    if not isinstance(space, DetectorSpace):
+        raise UsageError("--prune searches detectors of convolutional networks for anchors; take --space detect")
+    if dataset is None:
+        raise UsageError("--prune searches trained detectors, and there is no training; leave one of the two out")
+    if dataset.test_images < 2:
+        raise UsageError(f"--prune decides by one half of the test images, and {dataset.ref} has {dataset.test_images}")
+    for option, given in (
+        ("--precision int8", precision == "int8"),
+        ("--train-seeds", request.train_seeds > 1),
+        ("--budget", request.budget is not None),
+    ):
+        if given:
+            raise UsageError(f"--prune decides by one training to its end, in floating point; leave it or {option} out")
+    return drop
+
+
+def prune_trained(
+    network: DetectionNetwork,
+    module: nn.Module,
+    dataset: Dataset,
+    drop: float,
+    where: Mapping[str, Any],
+    parts: Mapping[str, Any],
+    means: Means | None,
+    keep: bool,
+) -> tuple[dict[str, Any], tuple[Leftover, ...]]:
+    """The `parts` of a `Result` that training `module` found, with an `AnchorSearch` among its adaptations.
+
+    All scores, the whole detector's too, are of the half of the test images that decides nothing: rows of a study are
+    compared on the same images. `where`: `train`'s arguments resolution, device, threads and seed.
+    """
+    from blockfront.anchors import (
+        batches_of,
+        deal_halves,
+        prune_detector,
+        pruned_network,
+        record_boxes,
+        slot_of_rows,
+        slots_of,
+    )
+    from blockfront.results import Adapted
+    from blockfront.training import fed, pack_weights, score
+    from blockfront.training.preparing import preparation_of
+
+    ours, others = deal_halves(dataset.test_images)
+    with fed(module, dataset, **where) as feed:
+        boxes = record_boxes(module, batches_of(feed.test(), ours), slot_of_rows(network), slots_of(network))
+        whole = score(module, feed, batches_of(feed.test(), others))
+    (training,) = parts["trainings"]
+    found = replace(training, scores=whole, test_images=len(others))
+    search_ap, chosen, evaluated = _search(network, boxes, drop)
+    pruned, leftovers = [], []
+    for node in chosen:
+        smaller, spec = prune_detector(network, module, node.removed), pruned_network(network, node.removed)
+        with fed(smaller, dataset, **where) as feed:
+            scores = score(smaller, feed, batches_of(feed.test(), others))
+            preparation = preparation_of(feed)
+        removed = tuple(sorted(node.removed))
+        pruned.append(PrunedDetector(str(spec), removed, node.value, scores))
+        facts = {
+            **{"network": str(spec), "network_id": spec.id, "pruned_from": str(network), "slots_removed": removed},
+            "preparation": preparation,
+        }
+        leftovers.append(
+            Leftover(
+                spec.id,
+                None if means is None else time_postprocess_of(smaller, dataset, where, means),
+                pack_weights(smaller, facts) if keep else None,
+            )
+        )
+    artefact = AnchorSearch(drop, len(ours), len(others), search_ap, evaluated, tuple(pruned))
+    adapted = Adapted(msgspec.to_builtins(artefact), training.scores, {})
+    adaptations = {**parts.get("adaptations", {}), ANCHORS: adapted}
+    return {**parts, "adaptations": adaptations, "trainings": (found,)}, tuple(leftovers)
+
+
+def _search(network: DetectionNetwork, boxes: Any, drop: float) -> tuple[float, list[Node], int]:
+    """The AP of the whole detector, what is taken of the front, and how many configurations were evaluated."""
+    from blockfront.anchors import Rules, SlotScores, pruned_network, search_anchors, slots_of
+
+    scores = SlotScores(boxes)
+    whole = scores(frozenset())[0]
+    if not whole > drop:
+        # Nothing that may be lost as a whole is worth a search; NaN where no object is to be found.
+        return whole, [], 1
+
+    def head_macs(removed: Any) -> float:
+        return float(pruned_network(network, removed).cost.head_macs or 0)
+
+    rules = Rules(least=whole - drop, strict=True, step="shared" if network.head.kind == "retina" else "slot")
+    found = search_anchors(slots_of(network), scores, head_macs, rules)
+    smaller = [node for node in found.front if node.removed]
+    free = [node for node in smaller if node.value >= round(whole, 3)]
+    return whole, list(dict.fromkeys([*free[-1:], *smaller[-1:]])), len(found.evaluated)
+
+
+def add_pruned_trials(
+    journal: Journal, entry: Entry, parts: Mapping[str, Any], leftovers: tuple[Leftover, ...] = ()
+) -> None:
+    """Trials for what a search left of a detector, by the `parts` of its `Result`, unless the study has them."""
+    from blockfront.design_space import Network
+
+    adapted = parts.get("adaptations", {}).get(ANCHORS)
+    if adapted is None:
+        return
+    timed = {one.network_id: one.postprocess for one in leftovers}
+    for one in msgspec.convert(adapted.artefact, AnchorSearch).pruned:
+        network = Network.parse(one.network)
+        training = replace(parts["trainings"][0], scores=one.scores, curve=(), seconds=0.0)
+        own = {"trainings": (training,), "accuracy_from": parts.get("accuracy_from")}
+        journal.add_pruned(entry, network, {**own, "postprocess": timed.get(network.id)})
