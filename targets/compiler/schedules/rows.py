@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from tvm.s_tir import Schedule
 
-from blockfront.targets.compiler.schedules.analysis import KernelBlock, extent, spatial
+from blockfront.targets.compiler.schedules.analysis import KernelBlock, extent, spatial, variables
 from blockfront.targets.compiler.schedules.epilogue import vectorize_innermost
 from blockfront.targets.compiler.schedules.inlining import is_padding, root_blocks
 from blockfront.targets.hardware.machine import Machine
@@ -29,53 +29,99 @@ def matches_apart(block: KernelBlock, machine: Machine) -> bool:
 def apply(schedule: Schedule, block: KernelBlock, machine: Machine, constants: Collection[str]) -> None:
     """Schedule the whole kernel that `block` is part of: all its blocks one row at a time, rows in parallel.
 
-    A border that every row reads is written once, before them. A reduction keeps one partial result for each lane of a
-    vector and adds those up at the end of the row.
+    A row is what one result of the reductions is for. What all rows need, a border or the mean of a whole tensor, is
+    computed once, before them. A reduction keeps one partial result for each lane of a vector and adds those up at the
+    end of the row.
     """
     last = root_blocks(schedule)[-1]
     if last.is_reduction:
         last = KernelBlock(schedule, schedule.cache_write(last.handle, 0, "global"))
-    rows = len(spatial(block))
-    # Where a number is left there may be no loop over rows, which blocks could be moved into.
-    if rows == 0 or not schedule.get_loops(last.handle):
-        for one in root_blocks(schedule):
+    for one in root_blocks(schedule):
+        # A number has no loop that other blocks could be moved into, or that it could be moved by.
+        if not spatial(one) or not schedule.get_loops(one.handle):
             schedule.add_unit_loop([*schedule.get_loops(one.handle), one.handle][0])
-        rows = 1
-    for reduction in root_blocks(schedule):
-        if reduction.is_reduction:
-            _keep_partial_results(schedule, reduction, machine)
-    row = schedule.fuse(*schedule.get_loops(last.handle)[:rows])
+    partial = {
+        _keep_partial_results(schedule, reduction, machine)
+        for reduction in root_blocks(schedule)
+        if reduction.is_reduction
+    }
+    count, once = _rows(root_blocks(schedule))
+    loops = schedule.get_loops(last.handle)
+    everything = schedule.add_unit_loop(loops[0])
+    # Of what is computed before, the results themselves are the rows.
+    row = schedule.fuse(*loops[: count or max(1, len(loops) - 1)])
     before = [one for one in root_blocks(schedule)[:-1] if not is_padding(one)]
     for earlier in reversed(before):
-        schedule.compute_at(earlier.handle, row, preserve_unit_loops=True)
+        schedule.compute_at(earlier.handle, everything if earlier.name in once else row, preserve_unit_loops=True)
     schedule.parallel(row)
     for earlier in before:
         if earlier.is_reduction:
-            _schedule_reduction(schedule, earlier)
+            _schedule_reduction(schedule, earlier, earlier.name in partial, earlier.name in once)
         else:
             vectorize_innermost(schedule, schedule.get_loops(earlier.handle)[-1], machine)
-    if len(loops := schedule.get_loops(last.handle)) > 1:
+    if len(loops := schedule.get_loops(last.handle)) > 2:
         vectorize_innermost(schedule, loops[-1], machine)
 
 
-def _keep_partial_results(schedule: Schedule, block: KernelBlock, machine: Machine) -> None:
+def _rows(blocks: list[KernelBlock]) -> tuple[int, set[str]]:
+    """How many loops of the last block, the first ones, are over rows, and which blocks are the same for all rows."""
+    *earlier, last = blocks
+    places = _places(blocks)
+    varied = set().union(*(places[one.name] for one in earlier if one.is_reduction))
+    wide = [at for at, name in enumerate(spatial(last)) if last.extents[name] > 1]
+    count = max(varied) + 1 if varied and sorted(varied) == wide[: len(varied)] else 0
+    once: set[str] = set()
+    read: set[str] = set()
+    for one in reversed(earlier):
+        if not count or one.written in read or not places[one.name] >= varied:
+            once.add(one.name)
+            read |= {each.tensor for each in one.reads}
+    return (0 if once >= {one.name for one in earlier if one.is_reduction} else count), once
+
+
+def _places(blocks: list[KernelBlock]) -> dict[str, set[int]]:
+    """By block, the loops of the last one along which different elements of what it computes are used."""
+    last = blocks[-1]
+    followed = {last.written: [{at} if last.extents[name] > 1 else set() for at, name in enumerate(spatial(last))]}
+    found = {}
+    for block in reversed(blocks):
+        indices = followed.get(block.written, [])
+        follows: dict[str, set[int]] = {}
+        for index, along in zip(block.stmt.body.indices, indices, strict=False):
+            for name in variables(index):
+                follows.setdefault(name, set()).update(along)
+        for read in block.reads:
+            own = followed.setdefault(read.tensor, [set() for _ in read.shape])
+            for along, names in zip(own, read.used, strict=True):
+                along.update(*(follows.get(name, set()) for name in names))
+        found[block.name] = set().union(*indices)
+    return found
+
+
+def _keep_partial_results(schedule: Schedule, block: KernelBlock, machine: Machine) -> str | None:
+    """The name of the block that has them, if there are any."""
     if block.starts_from_memory:
-        return  # Each lane would start from it.
+        return None  # Each lane would start from it.
     loop = schedule.get_loops(block.handle)[-1]
     lanes = machine.widest_vector(extent(schedule, loop))
-    if lanes > 1:
-        schedule.rfactor(schedule.split(loop, [None, lanes])[1], len(spatial(block)))
+    if lanes == 1:
+        return None
+    factored = schedule.rfactor(schedule.split(loop, [None, lanes])[1], len(spatial(block)))
+    return KernelBlock(schedule, factored).name
 
 
-def _schedule_reduction(schedule: Schedule, block: KernelBlock) -> None:
-    """Reduction loops outside; a block of partial results has one loop of lanes left inside them."""
+def _schedule_reduction(schedule: Schedule, block: KernelBlock, partial: bool, once: bool) -> None:
+    """Reduction loops inside those over results, which are in parallel before all rows, and lanes inside those."""
     loops = schedule.get_loops(block.handle)[-len(block.extents) :]
     kinds = dict(zip(block.extents, loops, strict=True))
-    # Of the output's variables the loops inside a row have one value each, but for the lane.
-    lanes = [kinds[name] for name in spatial(block) if extent(schedule, kinds[name]) > 1]
-    units = [kinds[name] for name in spatial(block) if extent(schedule, kinds[name]) == 1]
     steps = [loop for name, loop in kinds.items() if name not in spatial(block)]
-    schedule.reorder(*units, *steps, *lanes)
-    if lanes:
-        schedule.vectorize(lanes[-1])
+    lanes = variables(block.stmt.body.indices[-1]) if partial else set()
+    inner = [kinds[name] for name in lanes]
+    outer = [kinds[name] for name in spatial(block) if name not in lanes]
+    wide = [loop for loop in outer if extent(schedule, loop) > 1]
+    schedule.reorder(*(loop for loop in outer if loop not in wide), *wide, *steps, *inner)
+    if wide and once:
+        schedule.parallel(schedule.fuse(*wide))
+    if inner:
+        schedule.vectorize(inner[0])
     schedule.decompose_reduction(block.handle, steps[0])

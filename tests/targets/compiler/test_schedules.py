@@ -93,7 +93,19 @@ class Labels(nn.Module):
         return scores.argmax(1).float() if self.labels else scores + 1
 
 
+class Centred(nn.Module):
+    """What is left without the mean over some dimensions."""
+
+    def __init__(self, *dims):
+        super().__init__()
+        self.dims = dims
+
+    def forward(self, x):
+        return x - x.mean(self.dims, keepdim=True)
+
+
 MODULES = {
+    **{f"without the mean over {dims}": Centred(*dims) for dims in [(3,), (1, 3), (2, 3), (1, 2, 3), ()]},
     "dense 3x3": nn.Sequential(nn.Conv2d(3, 24, 3, 2, 1), nn.ReLU6()),
     "stem 7x7": nn.Sequential(nn.Conv2d(3, 16, 7, 2, 3, bias=False), nn.ReLU()),
     "stem without border": nn.Conv2d(3, 20, 3, 2),
@@ -229,6 +241,24 @@ def test_only_a_kernel_that_takes_long_is_shared_between_cores():
 def test_the_sums_of_many_rows_are_kept_in_the_lanes_of_a_vector():
     [norm] = scheduled(nn.LayerNorm(16), 16)
     assert set(loops_of(norm, tirx.ForKind.VECTORIZED)) == {4}
+
+
+def stores(statement, times=1):
+    """How many elements a kernel stores."""
+    if hasattr(statement, "block"):
+        return sum(stores(part, times) for part in (statement.block.init, statement.block.body) if part is not None)
+    if isinstance(statement, tirx.For):
+        return stores(statement.body, times * int(statement.extent))
+    if isinstance(statement, tirx.SeqStmt):
+        return sum(stores(part, times) for part in statement.seq)
+    return times
+
+
+@pytest.mark.parametrize("dims", [(1,), (2,), (3,), (1, 2), (1, 3), (2, 3), (1, 2, 3), ()])
+def test_what_is_the_same_for_many_elements_is_computed_once(dims):
+    [function] = scheduled(Centred(*dims), 32)
+    # Sums, partial ones and what they begin with among them, and the results.
+    assert 2 * 3 * 32 * 32 <= stores(function.body) < 3.2 * 3 * 32 * 32
 
 
 def test_macs_of_kernels_are_those_of_the_layers():
