@@ -11,29 +11,29 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from blockfront.anchors.slots import Slots
-from blockfront.design_space import DetectionNetwork
+from blockfront.design_space import AnchorNetwork
 from blockfront.errors import UsageError
 
 
-def slots_of(network: DetectionNetwork) -> Slots:
+def slots_of(network: AnchorNetwork) -> Slots:
     """The slots of a detector's levels."""
     return Slots(tuple(len(level) for level in network.head.slots))
 
 
-def slot_of_rows(network: DetectionNetwork) -> NDArray[np.intp]:
+def slot_of_rows(network: AnchorNetwork) -> NDArray[np.intp]:
     """The flat number of the slot of each anchor (boxes,)."""
     rows = [np.tile(list(level), side**2) for level, side in zip(slots_of(network).levels, network.maps, strict=True)]
     return np.concatenate(rows).astype(np.intp)
 
 
-def pruned_network(network: DetectionNetwork, removed: Iterable[int]) -> DetectionNetwork:
+def pruned_network(network: AnchorNetwork, removed: Iterable[int]) -> AnchorNetwork:
     """The network without some slots, by flat number; raises `UsageError` for what its head cannot be without."""
     kept = slots_of(network).kept(removed)
     letters = tuple("".join(level[place] for place in own) for level, own in zip(network.head.slots, kept, strict=True))
     return replace(network, head=replace(network.head, slots=letters))
 
 
-def prune_detector(network: DetectionNetwork, module: nn.Module, removed: Iterable[int]) -> nn.Module:
+def prune_detector(network: AnchorNetwork, module: nn.Module, removed: Iterable[int]) -> nn.Module:
     """A module of `pruned_network` with the weights of `module`, which is one of `network` and stays as it is.
 
     Of the last layers the channels of kept slots are copied; what only levels without slots needed is gone. Raises

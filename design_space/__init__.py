@@ -3,6 +3,7 @@
 >>> from blockfront.design_space import DesignSpace, Stage, choice, integer
 """
 
+from blockfront.design_space.anchor_network import AnchorNetwork
 from blockfront.design_space.cnn import CnnNetwork
 from blockfront.design_space.cnn_space import DesignSpace
 from blockfront.design_space.cost import count_cost
@@ -15,7 +16,8 @@ from blockfront.design_space.listed_space import ListedSpace, list_networks
 from blockfront.design_space.loading import load_space
 from blockfront.design_space.network import Network
 from blockfront.design_space.pixel_decoder import PixelDecoder
-from blockfront.design_space.presets import SPACES, Preset
+from blockfront.design_space.preset import Preset
+from blockfront.design_space.presets import SPACES
 from blockfront.design_space.reduction import Reduction, ReductionSpec
 from blockfront.design_space.seg import SegmentationNetwork
 from blockfront.design_space.segmenter_space import SegmenterSpace
@@ -23,12 +25,14 @@ from blockfront.design_space.space import Space
 from blockfront.design_space.spec import Head, StageSpec, Stem
 from blockfront.design_space.stage import Stage
 from blockfront.design_space.vit import VitNetwork
+from blockfront.design_space.vit_detection import VitDetectionNetwork, VitDetectionSpace
 from blockfront.design_space.vit_segmentation import VitSegmentationNetwork, VitSegmentationSpace
 from blockfront.design_space.vit_space import TransformerSpace
 from blockfront.results import Cost
 
 __all__ = [
     "SPACES",
+    "AnchorNetwork",
     "CnnNetwork",
     "Cost",
     "DesignSpace",
@@ -51,6 +55,8 @@ __all__ = [
     "StageSpec",
     "Stem",
     "TransformerSpace",
+    "VitDetectionNetwork",
+    "VitDetectionSpace",
     "VitNetwork",
     "VitSegmentationNetwork",
     "VitSegmentationSpace",

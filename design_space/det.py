@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 from torch import nn
 
-from blockfront.design_space.detector import AnchorsApart, Detector, LevelHeads
+from blockfront.design_space.anchor_network import AnchorNetwork
+from blockfront.design_space.detector import Detector, LevelHeads
 from blockfront.design_space.detector_head import DetectorHead
 from blockfront.design_space.network import KINDS
 from blockfront.design_space.staged import StagedNetwork
-from blockfront.tasks import DETECTION
 
 
 @dataclass(frozen=True)
-class DetectionNetwork(StagedNetwork):
+class DetectionNetwork(AnchorNetwork, StagedNetwork):
     """A detector of convolutional blocks.
 
     Its text form is `det_96_d6/stem_.../<stages>/ssdlite_l3_f48_x64_s...`, the last segment a `DetectorHead`'s.
     """
 
-    places: ClassVar[str] = "boxes"
     form: ClassVar[str] = "det_<resolution>_d<classes>/stem_.../<stage>/<head>"
     parse_attached = staticmethod(DetectorHead.parse)
     build_attached = staticmethod(LevelHeads)
 
     head: DetectorHead
-    task: str = field(default=DETECTION, kw_only=True)
     kind: Literal["det"] = "det"
 
     @property
@@ -35,21 +33,19 @@ class DetectionNetwork(StagedNetwork):
         return self.head
 
     @property
-    def boxes(self) -> int:
-        """How many anchors an image has."""
-        return self.head.boxes(self.backbone[1])
+    def sides(self) -> tuple[int, ...]:
+        return self.backbone[1]
 
     @property
-    def maps(self) -> tuple[int, ...]:
-        """Height and width of each level."""
-        return self.head.maps(self.backbone[1])
+    def handed_out(self) -> tuple[tuple[int, int], ...]:
+        count = self.head.stages
+        return tuple((stage.width, side) for stage, side in zip(self.stages[-count:], self.sides[-count:], strict=True))
 
     def build(self) -> nn.Module:
-        return Detector(self.stem, self.stages, self.head, self.num_classes, self.backbone[1])
+        return Detector(self.stem, self.stages, self.head, self.num_classes, self.sides)
 
-    def deploying(self, module: nn.Module, artefact: Any = None) -> nn.Module:
-        """As of every network; it gives logits and encoded boxes, and no anchors."""
-        return AnchorsApart(super().deploying(module, artefact)).eval()
+    def build_head(self) -> nn.Module:
+        return LevelHeads(self.head, [width for width, _ in self.handed_out], self.num_classes)
 
 
 KINDS.add("det", DetectionNetwork)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -56,8 +56,10 @@ class LevelHeads(nn.Module):
     """All that follows a backbone: pyramid, extra levels, and what gives classes and boxes of each level.
 
     What no level with slots needs has no layers. Modules are named by the number of their level, so that a head with
-    fewer slots has the same names.
+    fewer slots has the same names. `added`: each level of the pyramid has the one above it added.
     """
+
+    added: ClassVar[bool] = True
 
     def __init__(self, head: DetectorHead, widths: Sequence[int], num_classes: int) -> None:
         super().__init__()
@@ -65,8 +67,9 @@ class LevelHeads(nn.Module):
         used = [level for level, slots in enumerate(head.slots) if slots]
         dense, stages = head.kind == "ssd", head.stages
         self.last = max(used)
-        lateral = [level for level in range(stages) if head.fpn and level >= min(used[0], stages - 1)]
-        smooth = [level for level in lateral if level in used or (level == stages - 1 and self.last >= stages)]
+        self.needed = [level for level in range(stages) if level in used or level == stages - 1 < self.last]
+        smooth = self.needed if head.fpn else []
+        lateral = list(range(smooth[0], stages)) if smooth and self.added else smooth
         self.lateral = by_level({level: conv(widths[level], head.fpn, 1, act=False) for level in lateral})
         self.smooth = by_level({level: three_by_three(head.fpn, head.fpn, dense, pointwise=False) for level in smooth})
         width = [head.fpn or own for own in widths] + list(head.extras)
@@ -104,7 +107,7 @@ class LevelHeads(nn.Module):
     def _levels(self, stages: Sequence[Tensor]) -> list[Tensor]:
         levels = list(stages)
         if self.spec.fpn:
-            for level, own in top_down(self.lateral, stages).items():
+            for level, own in top_down(self.lateral, stages, self.added).items():
                 levels[level] = self.smooth[str(level)](own) if str(level) in self.smooth else own
         for level in range(len(stages), self.last + 1):
             levels.append(self.extra[str(level)](levels[-1]))
@@ -125,17 +128,17 @@ class LevelHeads(nn.Module):
                     bias.fill_(-math.log((1 - PRIOR) / PRIOR))
 
 
-def top_down(lateral: nn.ModuleDict, stages: Sequence[Tensor]) -> dict[int, Tensor]:
+def top_down(lateral: nn.ModuleDict, stages: Sequence[Tensor], added: bool = True) -> dict[int, Tensor]:
     """A feature pyramid before its last layers: outputs of stages, the finest first, by level.
 
-    Each goes through its own module of `lateral` and has the level above it added, down to the last that has one.
+    Each that has a module of `lateral` goes through it, and has the level above it `added`.
     """
     found: dict[int, Tensor] = {}
     for level in reversed(range(len(stages))):
         if str(level) not in lateral:
-            break
+            continue
         own = lateral[str(level)](stages[level])
-        if level + 1 in found:
+        if added and level + 1 in found:
             own = own + F.interpolate(found[level + 1], size=own.shape[-2:], mode="nearest")
         found[level] = own
     return found

@@ -131,6 +131,11 @@ class VitNetwork(ImageNetwork):
 
     @classmethod
     def from_segments(cls, segments: list[str]) -> Self:
+        return cls(**cls.parse_fields(segments))
+
+    @classmethod
+    def parse_fields(cls, segments: list[str]) -> dict[str, Any]:
+        """Fields of a transformer by name; raises `UsageError` that shows the segment which is wrong."""
         if not 2 <= len(segments) <= 3:
             form = f"{cls.kind}_<resolution>_n<classes>/p..._d..._w..._h..._m...[/<method>]"
             raise UsageError(f"network {'/'.join(segments)!r} is not {form}")
@@ -141,8 +146,9 @@ class VitNetwork(ImageNetwork):
             "p<patch>_d<depth>_w<width>_h<heads>_m<MLP ratio>",
         )
         reduction = ReductionSpec.parse(segments[2]) if len(segments) == 3 else None
-        patch, depth, width, heads = (int(size) for size in sizes)
-        return cls(resolution, num_classes, patch, depth, width, heads, float(ratio), reduction, task=task)
+        numbers = dict(zip(("patch", "depth", "width", "heads"), map(int, sizes), strict=True))
+        start = {"resolution": resolution, "num_classes": num_classes, "task": task}
+        return {**start, **numbers, "mlp_ratio": float(ratio), "reduction": reduction}
 
 
 def _elements(module: nn.Module | None) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 from torch import nn
 
@@ -66,10 +66,9 @@ class VitSegmentationNetwork(VitNetwork):
         return super().__str__() + ("/labels" if self.labels else "")
 
     @classmethod
-    def from_segments(cls, segments: list[str]) -> Self:
-        if segments[-1] == "labels":
-            return replace(super().from_segments(segments[:-1]), labels=True)
-        return super().from_segments(segments)
+    def parse_fields(cls, segments: list[str]) -> dict[str, Any]:
+        labels = segments[-1] == "labels"
+        return {**super().parse_fields(segments[:-1] if labels else segments), "labels": labels}
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ class VitSegmentationSpace(TransformerSpace):
     task: str | None = field(default=SEGMENTATION, kw_only=True)
 
     def make(self, take: Take) -> VitSegmentationNetwork:
-        return replace(self.make_as(VitSegmentationNetwork, take), labels=self.labels)
+        return self.make_as(VitSegmentationNetwork, take, labels=self.labels)
 
     def parts(self) -> dict[str, Any]:
         return {**super().parts(), "labels": self.labels}

@@ -68,8 +68,8 @@ class TransformerSpace(Space):
     def make(self, take: Take) -> VitNetwork:
         return self.make_as(VitNetwork, take)
 
-    def make_as(self, kind: type[Made], take: Take) -> Made:
-        """A network of a kind of transformers."""
+    def make_as(self, kind: type[Made], take: Take, **own: Any) -> Made:
+        """A network of a kind of transformers, with `own` fields of that kind."""
         family = take("family", self.family)
         (reduction,) = (one for one in self.reductions if one.family == family)
         width = take("width", self.width)
@@ -83,6 +83,7 @@ class TransformerSpace(Space):
             mlp_ratio=take("mlp_ratio", self.mlp_ratio),
             reduction=reduction.spec(lambda name, value: take(f"{reduction.method}.{name}", value)),
             task=self.task_of_networks,
+            **own,
         )
 
     def parts(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from blockfront.tasks.boxes import AnchorOutputs
 from blockfront.tasks.classification import CLASSIFICATION, Classification
-from blockfront.tasks.detection import DETECTION, Detection
+from blockfront.tasks.detection import DETECTION, Detection, present_classes
 from blockfront.tasks.evaluators import ImageMeans
 from blockfront.tasks.masks import IGNORED
 from blockfront.tasks.segmentation import SEGMENTATION, Segmentation
@@ -22,4 +22,5 @@ __all__ = [
     "Segmentation",
     "Task",
     "Tasks",
+    "present_classes",
 ]

@@ -20,6 +20,14 @@ COLUMNS = 7
 """Of a target: class, left, top, right, bottom, area, and whether it is ignored."""
 
 
+def present_classes(targets: Tensor, classes: int) -> Tensor:
+    """Which classes have an object that is not ignored, from targets (N, rows, 7): (N, classes), 0 or 1."""
+    kinds, ignored = targets[..., 0].long(), targets[..., 6] > 0
+    # One more column is for rows of no class.
+    kept = torch.where((kinds < 0) | ignored, classes, kinds)
+    return torch.nn.functional.one_hot(kept, classes + 1)[..., :classes].amax(1).to(targets.dtype)
+
+
 class Detection(Task):
     """Objects by class and box; networks give `AnchorOutputs`.
 

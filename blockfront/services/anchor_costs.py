@@ -11,7 +11,7 @@ from blockfront.errors import UsageError
 if TYPE_CHECKING:
     from blockfront.anchors import Price, Removed
     from blockfront.console.progress import Progress
-    from blockfront.design_space import DetectionNetwork
+    from blockfront.design_space import AnchorNetwork
     from blockfront.targets import Means
 
 COSTS = ("head_macs", "boxes", "latency")
@@ -19,7 +19,7 @@ _SLOT = 1e-9
 """Share of a head's latency that a slot is worth that changes nothing else, so that the search goes on without it."""
 
 
-def counted_price(network: DetectionNetwork, cost: str) -> Price:
+def counted_price(network: AnchorNetwork, cost: str) -> Price:
     """Multiply-adds of the head, or boxes of an image."""
     from blockfront.anchors import pruned_network
 
@@ -35,7 +35,7 @@ class HeadLatency:
     `UsageError` for means that measure: a search by what comes out differently each time would not be repeatable.
     """
 
-    def __init__(self, network: DetectionNetwork, means: Means) -> None:
+    def __init__(self, network: AnchorNetwork, means: Means) -> None:
         from blockfront.anchors import Memo, slots_of
 
         if means.measures is not None:
@@ -87,16 +87,9 @@ class HeadLatency:
 
     def _milliseconds(self, removed: Removed) -> float:
         from blockfront.anchors import pruned_network
-        from blockfront.design_space.detector import LevelHeads
-        from blockfront.signature import Input, Signature
         from blockfront.training import seeded
 
         network = pruned_network(self.network, removed)
-        widths = [stage.width for stage in network.stages[-network.head.stages :]]
-        inputs = [
-            Input(f"stage{place}", (1, width, side, side))
-            for place, (width, side) in enumerate(zip(widths, network.maps[: network.head.stages], strict=True))
-        ]
         with seeded(0):
-            head = LevelHeads(network.head, widths, network.num_classes).eval()
-            return self.means.latency(self.means.prepare(head, Signature(tuple(inputs)), 0)).median_ms
+            head = network.build_head().eval()
+            return self.means.latency(self.means.prepare(head, network.head_signature, 0)).median_ms

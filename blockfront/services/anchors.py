@@ -180,7 +180,7 @@ def apply_row(path: Path, row: int, weights: Path | None, output: Path) -> dict[
     a file that is no front, a row that it has not, and weights that are none of the detector searched.
     """
     from blockfront.anchors import prune_detector
-    from blockfront.design_space import DetectionNetwork, Network
+    from blockfront.design_space import AnchorNetwork, Network
     from blockfront.services.preparation import weights_preparation
     from blockfront.training import pack_weights
 
@@ -188,7 +188,7 @@ def apply_row(path: Path, row: int, weights: Path | None, output: Path) -> dict[
     if not 0 <= row < len(front["rows"]):
         raise UsageError(f"{path} has rows 0 to {len(front['rows']) - 1}, and no {row}")
     network, source = Network.parse(front["network"]), weights or Path(front["weights"])
-    assert isinstance(network, DetectionNetwork)
+    assert isinstance(network, AnchorNetwork)
     if not source.is_file():
         raise UsageError(f"the weights that were searched are no longer at {source}; say where with --weights")
     if _hash(source) != front["weights_hash"]:

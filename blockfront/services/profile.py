@@ -112,13 +112,13 @@ def profile_model(
 
 
 def _postprocess(model: Model, means: Means, dataset: Dataset, progress: Progress) -> Postprocess:
-    from blockfront.design_space import DetectionNetwork, Network
+    from blockfront.design_space import AnchorNetwork, Network
     from blockfront.services.trained_detector import TrainedDetector
     from blockfront.sweep.postprocessing import is_timed, time_postprocess
     from blockfront.training import fed
 
     network = None if model.network is None else Network.parse(model.network)
-    if not isinstance(network, DetectionNetwork) or model.weights is None:
+    if not isinstance(network, AnchorNetwork) or model.weights is None:
         raise UsageError(
             "--dataset is for a trained detector, whose post-processing depends on what it finds: give "
             "the .safetensors file of its weights"

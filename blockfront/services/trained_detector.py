@@ -13,7 +13,7 @@ from blockfront.plurals import counted
 if TYPE_CHECKING:
     from torch import nn
 
-    from blockfront.design_space import DetectionNetwork, Network
+    from blockfront.design_space import AnchorNetwork, Network
     from blockfront.training import Dataset
 
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class TrainedDetector:
     """A detector, the file of its weights, and the data set that its study trained it on, where that is known."""
 
-    network: DetectionNetwork
+    network: AnchorNetwork
     weights: Path
     dataset: str | None = None
 
@@ -76,10 +76,10 @@ def _with_weights(
     return TrainedDetector(detector, weights or find_weights(detector.id, storage, study).path, dataset)
 
 
-def _detector(network: Network, ref: str) -> DetectionNetwork:
-    from blockfront.design_space import DetectionNetwork
+def _detector(network: Network, ref: str) -> AnchorNetwork:
+    from blockfront.design_space import AnchorNetwork
 
-    if not isinstance(network, DetectionNetwork):
+    if not isinstance(network, AnchorNetwork):
         raise UsageError(f"{ref} is no detector, and has no anchors; take one of bench sample --space detect")
     return network
 

@@ -143,7 +143,7 @@ def train_network(
         if job.prune is not None and until is None:
             parts, leftovers = prune_trained(network, module, dataset, job.prune, where, parts, means, keep)
         if network.task == DETECTION and means is not None and until is None:
-            parts["postprocess"] = time_postprocess_of(module, dataset, where, means)
+            parts["postprocess"] = time_postprocess_of(_scored(network, module, parts), dataset, where, means)
         if not keep or until is not None:
             return Trained(parts, None, checkpoint, leftovers)
         with fed(module, dataset, **{**where, "device": "cpu"}) as feed:

@@ -23,7 +23,7 @@ from blockfront.blocks.tokens.reducer import METHODS, Method, Reducer
 from blockfront.blocks.tokens.registering import register_reducer
 from blockfront.blocks.tokens.scored import ScoredReducer
 from blockfront.blocks.tokens.state import Run, Tokens
-from blockfront.blocks.tokens.transformer import ReducedTransformer, count_macs, reduce_tokens
+from blockfront.blocks.tokens.transformer import ReducedTransformer, count_macs, parts_of, reduce_tokens
 
 __all__ = [
     "LABEL_SMOOTHING",
@@ -49,6 +49,7 @@ __all__ = [
     "ltmp",
     "make_dynamic",
     "make_static",
+    "parts_of",
     "pruning",
     "reduce_tokens",
     "register_reducer",

@@ -2,8 +2,8 @@
 
 A module after a block scores its tokens with a query, and the lowest go. While training, the module also attends to
 the tokens with those scores and classifies what it gets: that loss alone teaches the query. The tokens taken out come
-back before the last block. Of a backbone without pooling, which says something of every patch, a module has a query for
-each patch, and classifies each.
+back before the last block. Of a backbone that classifies every patch, a module has a query for each of them, and
+classifies each.
 """
 
 from __future__ import annotations
@@ -107,7 +107,8 @@ class CroprReducer(PruningReducer):
         super().__init__(backbone, fusion)
         self.width = backbone.embed_dim
         self.removes = removes
-        self.dense = backbone.global_pool == ""
+        # A backbone without a classifier hands features on; what an image shows as a whole then teaches the queries.
+        self.dense = backbone.global_pool == "" and isinstance(backbone.head, nn.Linear)
         self.part_in_training = 1.0
         queries = backbone.patch_embed.num_patches if self.dense else queries
         classes = backbone.num_classes if auxiliary else None

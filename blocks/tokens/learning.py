@@ -53,13 +53,13 @@ def learn_thresholds(
 ) -> list[float]:
     """Learn the thresholds from batches of (images, labels) by SGD without momentum; gives the loss of each step.
 
-    The backbone stays in evaluation mode and as it is. A step whose loss is not finite changes nothing. The criterion
+    All else stays in evaluation mode and as it is. A step whose loss is not finite changes nothing. The criterion
     is cross entropy with `LABEL_SMOOTHING` by default. Raises `UsageError` for a model without thresholds.
     """
     optimizer = torch.optim.SGD(threshold_groups(model, merge_rate, prune_rate))
     criterion = criterion or nn.CrossEntropyLoss(label_smoothing=LABEL_SMOOTHING)
     losses = []
-    with evaluating(model), _frozen(model.backbone):
+    with evaluating(model), _frozen(model, but=model.reducer):
         model.reducer.train()
         for images, labels in batches:
             loss = model.loss(images, labels, criterion)
@@ -74,11 +74,13 @@ def learn_thresholds(
 
 
 @contextmanager
-def _frozen(module: nn.Module) -> Iterator[None]:
-    """No parameter of `module` needs a gradient meanwhile."""
-    frozen = [parameter for parameter in module.parameters() if parameter.requires_grad]
+def _frozen(module: nn.Module, but: nn.Module) -> Iterator[None]:
+    """No parameter of `module` needs a gradient meanwhile, but those of a part of it."""
+    needed = set(but.parameters())
+    frozen = [one for one in module.parameters() if one.requires_grad and one not in needed]
     try:
-        module.requires_grad_(False)
+        for parameter in frozen:
+            parameter.requires_grad_(False)
         yield
     finally:
         for parameter in frozen:

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from blockfront.blocks.tokens.reducer import Reducer
 from blockfront.blocks.tokens.state import Run, Tokens
-from blockfront.blocks.tokens.transformer import ReducedTransformer
+from blockfront.blocks.tokens.transformer import ReducedTransformer, parts_of
 
 
 class PatchSegmenter(ReducedTransformer):
@@ -38,9 +38,7 @@ class PatchSegmenter(ReducedTransformer):
     @classmethod
     def of(cls, model: VisionTransformer | ReducedTransformer, by_patch: bool = False) -> PatchSegmenter:
         """A segmenter of a transformer without pooling, reduced or not; weights are shared."""
-        if isinstance(model, ReducedTransformer):
-            return cls(model.backbone, model.method, model.options, model.reducer, model.plan, by_patch)
-        return cls(model, "none", None, Reducer(model.num_prefix_tokens), None, by_patch)
+        return cls(*parts_of(model), by_patch)
 
     def with_reducer(self, reducer: Reducer, plan: Any = None) -> PatchSegmenter:
         return PatchSegmenter(self.backbone, self.method, self.options, reducer, plan, self.by_patch)
@@ -68,7 +66,7 @@ class PatchSegmenter(ReducedTransformer):
     def run(self, images: Tensor, trace_sources: bool = False) -> Run:
         """One pass; its logits are those of pixels, auxiliary ones (B, classes, rows, columns) of patches."""
         run = super().run(images, trace_sources)
-        return dataclasses.replace(run, auxiliary=tuple(self._map(logits) for logits in run.auxiliary))
+        return dataclasses.replace(run, auxiliary=tuple(self.raster(logits) for logits in run.auxiliary))
 
     def _classify(self, tokens: Tokens) -> Tensor:
         patches, size = self._patches(tokens), self.backbone.patch_embed.img_size
@@ -77,9 +75,4 @@ class PatchSegmenter(ReducedTransformer):
         return F.interpolate(patches, size=size, mode="bilinear", align_corners=False)
 
     def _patches(self, tokens: Tokens) -> Tensor:
-        return self._map(super()._classify(tokens))
-
-    def _map(self, logits: Tensor) -> Tensor:
-        """(B, tokens, classes) to (B, classes, rows, columns) of the patches, which follow any prefix."""
-        rows, columns = self.backbone.patch_embed.grid_size
-        return logits[:, -rows * columns :].transpose(1, 2).unflatten(2, (rows, columns))
+        return self.raster(super()._classify(tokens))

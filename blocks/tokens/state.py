@@ -89,12 +89,12 @@ class ActiveTokens:
 
 @dataclass(frozen=True)
 class Run:
-    """One pass through a reduced network: its logits, and what each block worked on.
+    """One pass through a reduced network: its logits, or what else it gives, and what each block worked on.
 
     `attended` and `kept`: the stages before every block's attention and MLP; `tokens`: those after the last block.
     """
 
-    logits: Tensor
+    logits: Any
     tokens: Tokens
     attended: tuple[ActiveTokens, ...]
     kept: tuple[ActiveTokens, ...]
@@ -103,7 +103,7 @@ class Run:
     def counts(self) -> tuple[Tensor, Tensor]:
         """Active tokens before attention and before the MLP, (blocks, B) each."""
         attended, kept = (
-            torch.stack([stage.count(self.logits.shape[0]).to(self.logits.device) for stage in stages])
+            torch.stack([stage.count(len(self.tokens.x)).to(self.tokens.x.device) for stage in stages])
             for stages in (self.attended, self.kept)
         )
         return attended, kept

@@ -49,8 +49,8 @@ class ReducedTransformer(nn.Module):
     """`backbone` with the tokens that `reducer` removes taken out, according to a `plan` where it follows one.
 
     Called on images (B, 3, H, W), it gives the backbone's logits; of a backbone without pooling those of all tokens in
-    the image's order (B, N, classes), wherever these are in the end. `load_state_dict` also takes a plain backbone's
-    state, which leaves the reducer as it is.
+    the image's order (B, N, classes), wherever these are in the end, or their features where it has no classifier.
+    `load_state_dict` also takes a plain backbone's state, which leaves the reducer as it is.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class ReducedTransformer(nn.Module):
         """The backbone's parameters that training should not decay, by their names here; timm's optimisers ask."""
         return {f"backbone.{name}" for name in self.backbone.no_weight_decay()}
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Any:
         return self.run(images).logits
 
     def loss(self, images: Tensor, labels: Tensor, criterion: Callable[[Any, Tensor], Tensor]) -> Tensor:
@@ -154,7 +154,12 @@ class ReducedTransformer(nn.Module):
         """MACs that a run took for each image, (B,) float64; the method's own work is not counted."""
         return torch.as_tensor(self.macs.total(*(count.double() for count in run.counts())))
 
-    def _classify(self, tokens: Tokens) -> Tensor:
+    def raster(self, said: Tensor) -> Tensor:
+        """What is said of all tokens (B, N, C) as a map of the patches (B, C, rows, columns), without any prefix."""
+        rows, columns = self.backbone.patch_embed.grid_size
+        return said[:, -rows * columns :].transpose(1, 2).unflatten(2, (rows, columns))
+
+    def _classify(self, tokens: Tokens) -> Any:
         """The backbone's head; pooled means weigh a token by its size, as its patches would have counted."""
         backbone = self.backbone
         if self.is_dense:
@@ -170,6 +175,13 @@ class ReducedTransformer(nn.Module):
         highest = x.masked_fill(active.unsqueeze(-1) == 0, torch.finfo(x.dtype).min).amax(1)
         pooled = {"avg": mean, "max": highest, "avgmax": 0.5 * (mean + highest)}[backbone.global_pool]
         return backbone.head(backbone.head_drop(backbone.fc_norm(pooled)))
+
+
+def parts_of(model: VisionTransformer | ReducedTransformer) -> tuple[VisionTransformer, str, Any, Reducer, Any]:
+    """What a `ReducedTransformer` is made of; of a plain transformer, of one from which nothing is taken."""
+    if isinstance(model, ReducedTransformer):
+        return model.backbone, model.method, model.options, model.reducer, model.plan
+    return model, "none", None, Reducer(model.num_prefix_tokens), None
 
 
 def count_macs(model: ReducedTransformer, images: Tensor | None = None) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from blockfront.anchors import SlotScores, prune_detector, record_boxes
 from blockfront.anchors.pruning import pruned_network, slot_of_rows, slots_of
 from blockfront.anchors.recorded import RecordedBoxes
-from blockfront.design_space import DetectionNetwork, Network
+from blockfront.design_space import AnchorNetwork, Network
 from blockfront.errors import UsageError
 from blockfront.tasks import TASKS
 from blockfront.tasks.detection_scores import BoxScores
@@ -25,9 +25,9 @@ REMOVALS = {
 CASES = [(head, frozenset(removed)) for head, all_of in REMOVALS.items() for removed in all_of]
 
 
-def detector(head: str) -> tuple[DetectionNetwork, torch.nn.Module]:
+def detector(head: str) -> tuple[AnchorNetwork, torch.nn.Module]:
     network = Network.parse(f"{BODY}/{head}")
-    assert isinstance(network, DetectionNetwork)
+    assert isinstance(network, AnchorNetwork)
     with seeded(0):
         module = network.build().eval()
         for name, parameter in module.named_parameters():
@@ -107,7 +107,7 @@ def images(count: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
     return batches
 
 
-def recorded(head: str, limits: Limits) -> tuple[DetectionNetwork, torch.nn.Module, RecordedBoxes]:
+def recorded(head: str, limits: Limits) -> tuple[AnchorNetwork, torch.nn.Module, RecordedBoxes]:
     network, module = detector(head)
     found = record_boxes(module, images(4), slot_of_rows(network), slots_of(network), limits)
     return network, module, found

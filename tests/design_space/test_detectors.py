@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from blockfront.design_space import CnnNetwork, DetectionNetwork, DetectorHead, Network, count_cost, load_space
 from blockfront.design_space.detector import LevelHeads
 from blockfront.design_space.dimension import values_of
-from blockfront.design_space.presets import MOBILE_FAMILIES, mobile
+from blockfront.design_space.preset import MOBILE_FAMILIES
+from blockfront.design_space.presets import mobile
 from blockfront.errors import UsageError
 from blockfront.targets import compile_model, get_target
 from blockfront.training import seeded

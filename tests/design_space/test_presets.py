@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from blockfront.blocks import BLOCKS, deploy
 from blockfront.design_space import Cost, DesignSpace, Network, count_cost, load_space
-from blockfront.design_space.presets import MOBILE_FAMILIES, RESNET_FAMILIES
+from blockfront.design_space.preset import MOBILE_FAMILIES, RESNET_FAMILIES
 from blockfront.signature import Signature
 
 FAMILIES = [("mobile", family) for family in MOBILE_FAMILIES] + [("resnet", family) for family in RESNET_FAMILIES]
