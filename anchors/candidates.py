@@ -77,14 +77,23 @@ class ImageCandidates:
     def __len__(self) -> int:
         return len(self.order)
 
-    def survivors(self, left: int) -> int:
-        """What stays of the candidates that are `left`."""
-        stay = 0
-        while left:
-            best = left & -left
-            stay |= best
-            left &= ~(best | self.strikes[best.bit_length() - 1])
-        return stay
+    def survivors(self, left: int, stayed: int = 0, asked: int | None = None) -> int:
+        """What stays of the candidates that are `left`.
+
+        Where it is known what `stayed` of others that were left, only those need be `asked` for that came or that
+        stayed and went: best first, since whether one stays follows from the better ones, and from each that changes
+        those that it strikes out.
+        """
+        asked = left if asked is None else asked
+        while asked:
+            best = asked & -asked
+            asked ^= best
+            struck = self.strikes[best.bit_length() - 1]
+            stays = left & best and not struck & stayed & (best - 1)
+            if bool(stays) != bool(stayed & best):
+                stayed ^= best
+                asked |= struck & left & -(best << 1)
+        return stayed
 
     def best(self, kept: int, most: int) -> int:
         """The best `most` of some over all classes."""

@@ -20,9 +20,10 @@ REMEMBERED = 64
 
 @dataclass(frozen=True)
 class _State:
-    """What stays of each image after suppression, and how all candidates are matched then: of each class by score. The
-    average precisions are (classes, overlaps)."""
+    """What of each image is looked at, what stays of it after suppression, and how all candidates are matched then: of
+    each class by score. The average precisions are (classes, overlaps)."""
 
+    looked_at: list[int]
     kept: list[int]
     matched: Bits
     precisions: NDArray[np.float64]
@@ -32,8 +33,9 @@ class SlotScores:
     """AP, AP50 and AP75 of configurations, all by one post-processing: that of `RecordedBoxes`.
 
     A child differs from its parent only in the images and classes in which the parent keeps a box of a slot that the
-    child lacks, for a box that was suppressed suppresses nobody. Nothing else is looked at again, but in images with
-    more candidates than the capacity. `recomputed` counts the pairs of image and class that were.
+    child lacks, for a box that was suppressed suppresses nobody, and where images have more candidates than the
+    capacity in those that come within it. Nothing else is looked at again. `recomputed` counts the pairs of image and
+    class that were.
     """
 
     def __init__(self, recorded: RecordedBoxes) -> None:
@@ -59,10 +61,8 @@ class SlotScores:
 
     def _state(self, removed: Removed, parent: Removed) -> _State:
         if removed not in self._states:
-            if parent < removed:
-                self._states[removed] = self._changed(self._state(parent, parent), removed, removed - parent)
-            else:
-                self._states[removed] = self._changed(self._nothing(), removed, None)
+            before = self._state(parent, parent) if parent < removed else self._nothing()
+            self._states[removed] = self._changed(before, removed)
             if len(self._states) > REMEMBERED:
                 self._states.popitem(last=False)
         self._states.move_to_end(removed)
@@ -71,47 +71,43 @@ class SlotScores:
     def _nothing(self) -> _State:
         return _State(
             [0] * len(self._images),
+            [0] * len(self._images),
             np.zeros(self._starts[-1], dtype=np.uint32),
             np.zeros((self.recorded.classes, LEVELS)),
         )
 
-    def _changed(self, before: _State, removed: Removed, lost: Removed | None) -> _State:
-        """What becomes of a state without the slots that it has `lost`; None for any state."""
+    def _changed(self, before: _State, removed: Removed) -> _State:
+        """What becomes of a state where these slots are lacking."""
         limits = self.recorded.limits
         kept, matched, precisions = before.kept.copy(), before.matched.copy(), before.precisions.copy()
+        gone = np.isin(np.arange(len(self.recorded.slots)), [*removed])
+        looked_at = [self._looked_at(image, removed, gone) for image in self._images]
         touched: set[int] = set()
-        for number, image in enumerate(self._images):
+        for number, (image, left) in enumerate(zip(self._images, looked_at, strict=True)):
             was = before.kept[number]
-            coupled = len(image) > limits.candidates
-            if lost is None or coupled:
-                kinds = list(range(self.recorded.classes))
-            else:
-                gone = was & _of(image, lost)
-                kinds = [kind for kind, own in enumerate(image.classes) if gone & own] if gone else []
-            if not kinds:
+            asked = left & ~before.looked_at[number] | was & ~left
+            if not asked:
                 continue
-            left = self._looked_at(image, removed) if coupled else ~_of(image, removed)
-            now = was
-            for kind in kinds:
-                own = image.classes[kind]
-                now = now & ~own | image.survivors(left & own)
-            self.recomputed += len(kinds)
-            kept[number] = now
-            old, new = (image.best(one, limits.kept) for one in (was, now))
+            self.recomputed += sum(1 for own in image.classes if asked & own)
+            kept[number] = image.survivors(left, was, asked)
+            old, new = (image.best(one, limits.kept) for one in (was, kept[number]))
             if old != new:
                 matched[self._places[number]] = image.matched(new)
                 touched |= {kind for kind, own in enumerate(image.classes) if (old ^ new) & own}
         for kind in touched:
             own_boxes = matched[self._starts[kind] : self._starts[kind + 1]]
             precisions[kind] = _precisions(own_boxes, self._objects[kind])
-        return _State(kept, matched, precisions)
+        return _State(looked_at, kept, matched, precisions)
 
-    def _looked_at(self, image: ImageCandidates, removed: Removed) -> int:
-        """Of an image with more candidates than the capacity those that are looked at."""
+    def _looked_at(self, image: ImageCandidates, removed: Removed, gone: NDArray[np.bool_]) -> int:
+        """The candidates of an image that are looked at without these slots: all that are left, or the best."""
+        limits = self.recorded.limits
+        if len(image) <= limits.candidates:
+            return ((1 << len(image)) - 1) & ~_of(image, removed)
         own = image.image
-        left = np.flatnonzero(~np.isin(own.slots, [*removed]))
-        within = np.zeros(len(own.slots), dtype=bool)
-        within[left[within_capacity(own.scores[left], self.recorded.limits)]] = True
+        left = np.flatnonzero(~gone[own.slots])
+        within = np.zeros(len(image), dtype=bool)
+        within[left[within_capacity(own.scores[left], limits)]] = True
         return as_bits(within[image.order])
 
 
