@@ -190,3 +190,80 @@ def apply(
         f"{counted(applied['boxes'], 'box')}, {applied['head_macs'] / 1e6:.3f} M MACs in the head "
         f"({applied['head_share']:.0%}), AP {100 * applied['ap']:.1f} % without training anew"
     )
+
+
+@app.command()
+def train(
+    front: Annotated[Path, typer.Argument(metavar="FRONT", help="File that `bench anchors search` wrote.")],
+    row: Annotated[int, typer.Argument(metavar="ROW", help="Number of a row of it.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File for the weights.")] = Path("anew.safetensors"),
+    weights: Annotated[
+        Path | None, typer.Option(help="The whole detector's weights (default: where they were in the search).")
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="How to train: a name of `bench recipes` (default: as the whole detector was).")
+    ] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Change a field of --recipe; repeatable.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Trainings, with the whole detector's seed and those after it.")] = 1,
+    device: Annotated[str, typer.Option(help="Where to train: auto, cpu or cuda.")] = "auto",
+    data_dir: DataDir = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Train the detector that a row of a front is anew, from scratch, and say its AP before and after.
+
+    The same command goes on where it was stopped.
+    """
+    from blockfront.console.progress import choose_progress
+    from blockfront.console.tables import print_json
+    from blockfront.services.anchor_training import Anew, taught_by, train_row
+    from blockfront.services.anchors import read_row
+    from blockfront.study.export import require_folder
+    from blockfront.training import choose_recipe, get_dataset
+
+    if seeds < 1:
+        raise UsageError(f"--seeds must be 1 or more, not {seeds}")
+    if changes and recipe is None:
+        raise UsageError("--set changes a --recipe: give its name too")
+    require_folder(output)
+    chosen = read_row(front, row, weights)
+    data = get_dataset(chosen.dataset, data_dir)
+    how, seed = taught_by(chosen.detector.weights)
+    if recipe is not None:
+        how = choose_recipe(recipe, data.ref, changes or ())
+    if how is None:
+        raise UsageError(f"{chosen.detector.weights} does not say how it was trained: give --recipe")
+    with stoppable():
+        trained = train_row(
+            chosen, data, Anew(how, range(seed, seed + seeds), device), output, choose_progress(quiet=quiet)
+        )
+    if json:
+        print_json(trained)
+    else:
+        _print_trained(trained)
+
+
+def _print_trained(trained: dict[str, Any]) -> None:
+    from blockfront.console.tables import print_line, print_table
+
+    several = len(trained["seeds"]) > 1
+    titles = {"whole": "the whole detector", "pruned": "without the anchors", "anew": "trained anew without them"}
+    named = [(title, trained[name]) for name, title in titles.items()]
+    if several:
+        named += [(f"with seed {seed}", one) for seed, one in zip(trained["seeds"], trained["each"], strict=True)]
+    print_table(
+        ["detector", "AP %", "95 % interval"],
+        [[title, f"{100 * one['ap']['value']:.1f}", _interval(one["ap"])] for title, one in named],
+    )
+    print_line()
+    over = "test images and seeds" if several else "test images"
+    print_line(f"{trained['boxes']} boxes, {trained['head_share']:.0%} of the head's MACs; intervals are over {over}")
+    print_line(f"{trained['file']}: {trained['network']}, trained with seed {trained['seeds'][0]}")
+
+
+def _interval(score: dict[str, Any]) -> str:
+    ends = (score["low"], score["high"])
+    return "" if None in ends else " to ".join(f"{100 * max(0.0, end):.1f}" for end in ends)

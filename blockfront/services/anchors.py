@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from blockfront.training import Dataset
 
 _NOTE_SECONDS = 5.0
+_KEYS = {"network", "weights", "weights_hash", "dataset", "held_out", "rows"}
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,7 @@ def search_front(
         "weights_hash": _hash(detector.weights),
         "dataset": dataset.ref,
         "cost": aim.cost,
+        "held_out": aim.held_out,
         "searched_on": counted(len(ours.images), "test image"),
         "stated_on": f"the other {counted(len(others.images), 'test image')}" if aim.held_out else "the same images",
         "candidates": sum(len(image.slots) for image in boxes.images) / len(boxes.images),
@@ -176,13 +178,46 @@ def write_front(front: dict[str, Any], path: Path) -> None:
 def apply_row(path: Path, row: int, weights: Path | None, output: Path) -> dict[str, Any]:
     """Write the weights of the detector that a row of a front's file is, with its network in their header.
 
-    `weights` are those of the whole detector, by default where they were when it was searched. Raises `UsageError` for
-    a file that is no front, a row that it has not, and weights that are none of the detector searched.
+    As `read_row`.
     """
     from blockfront.anchors import prune_detector
-    from blockfront.design_space import AnchorNetwork, Network
-    from blockfront.services.preparation import weights_preparation
     from blockfront.training import pack_weights
+
+    row_of_front = read_row(path, row, weights)
+    detector, chosen = row_of_front.detector, row_of_front.row
+    smaller = prune_detector(detector.network, detector.build(), chosen["removed"])
+    with explaining(output):
+        write_atomically(output, pack_weights(smaller, row_of_front.facts))
+    return {"file": str(output), **chosen}
+
+
+@dataclass(frozen=True)
+class FrontRow:
+    """A row of a front's file: the whole detector, what the front was found on, and the row as it stands there."""
+
+    detector: TrainedDetector
+    dataset: str
+    held_out: bool
+    row: dict[str, Any]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the header of the smaller detector's weights says of it."""
+        from blockfront.services.preparation import weights_preparation
+
+        removed = self.row["removed"]
+        said = weights_preparation(str(self.detector.weights))
+        own = {"network": self.row["network"], "pruned_from": str(self.detector.network), "slots_removed": removed}
+        return {**own, "preparation": said} if said else own
+
+
+def read_row(path: Path, row: int, weights: Path | None) -> FrontRow:
+    """A row of a front's file; `weights` are the whole detector's, by default where they were when it was searched.
+
+    Raises `UsageError` for a file that is no front, a row that it has not, and weights that are none of the detector
+    searched.
+    """
+    from blockfront.design_space import AnchorNetwork, Network
 
     front = _read_front(path)
     if not 0 <= row < len(front["rows"]):
@@ -193,14 +228,7 @@ def apply_row(path: Path, row: int, weights: Path | None, output: Path) -> dict[
         raise UsageError(f"the weights that were searched are no longer at {source}; say where with --weights")
     if _hash(source) != front["weights_hash"]:
         raise UsageError(f"{source} is not the file that {path} was found with; search again")
-    chosen = front["rows"][row]
-    smaller = prune_detector(network, TrainedDetector(network, source).build(), chosen["removed"])
-    facts = {"network": chosen["network"], "pruned_from": front["network"], "slots_removed": chosen["removed"]}
-    if said := weights_preparation(str(source)):
-        facts["preparation"] = said
-    with explaining(output):
-        write_atomically(output, pack_weights(smaller, facts))
-    return {"file": str(output), **chosen}
+    return FrontRow(TrainedDetector(network, source), front["dataset"], front["held_out"], front["rows"][row])
 
 
 def _read_front(path: Path) -> dict[str, Any]:
@@ -210,6 +238,6 @@ def _read_front(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} cannot be read: {why_unreadable(error)}") from error
     except ValueError:
         front = None
-    if not isinstance(front, dict) or not {"network", "weights", "weights_hash", "rows"} <= front.keys():
+    if not isinstance(front, dict) or not front.keys() >= _KEYS:
         raise UsageError(f"{path} is no file of bench anchors search: it has no rows of a search")
     return front

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from blockfront.anchors import prune_detector
+from blockfront.cores import usable_cores
 from blockfront.design_space import Network
 from blockfront.design_space.models import find_model
-from blockfront.training import load_weights, pack_weights, seeded
+from blockfront.training import Recipe, get_dataset, load_weights, pack_weights, seeded, train
 from blockfront.training.scenes import write_scenes
 
 BODY = "det_48_d6/stem_k3_s2_c8_nrelu/er_r1_s2_c8/er_r1_s2_c16"
@@ -101,8 +102,52 @@ def test_the_price_may_be_boxes_or_the_latency_of_the_head(bench, trained, tmp_p
 def test_what_is_no_detector_or_no_front_is_refused_in_a_line(bench, trained, tmp_path, arguments, reason):
     (tmp_path / "bare.safetensors").write_bytes(pack_weights(trained, {}))
     moved = {"network": DETECTOR, "weights": "gone.safetensors", "weights_hash": "0", "rows": [{"removed": []}]}
+    moved |= {"dataset": "coco:few", "held_out": True}
     (tmp_path / "moved.json").write_text(json.dumps(moved))
     said = bench("anchors", *arguments)
+    assert said.code == 2
+    assert reason in said.errors
+    assert said.errors.count("\n") == 1
+
+
+def test_a_row_is_trained_anew_as_the_whole_detector_was_and_compared_on_the_same_images(bench, trained, tmp_path):
+    recipe = Recipe(epochs=1, batch_size=2)
+    facts = {"network": DETECTOR, "recipe": recipe, "trainings": [{"seed": 3}]}
+    (tmp_path / "det.safetensors").write_bytes(pack_weights(trained, facts))
+    assert search(bench, "det.safetensors", "--drop", "0.5", "--no-shortcuts").code == 0
+    front = json.loads((tmp_path / "anchors.json").read_text())
+    options = ("anchors", "train", "anchors.json", "1", "--device", "cpu", "--quiet", "--seeds", "2")
+    said = bench(*options, "--json")
+    assert said.code == 0, said.errors
+    found = json.loads(said.output)
+    assert (found["seeds"], found["recipe_hash"]) == ([3, 4], recipe.hash)
+    # By faster-coco-eval here, and by the search's own sums there.
+    for name, row in (("whole", front["rows"][0]), ("pruned", front["rows"][1])):
+        assert found[name]["ap"]["value"] == pytest.approx(row["ap"], abs=1e-9)
+    values = [one["ap"]["value"] for one in found["each"]]
+    assert found["anew"]["ap"]["value"] == pytest.approx(sum(values) / 2)
+
+    network = Network.parse(front["rows"][1]["network"])
+    with seeded(3, usable_cores()):
+        module = network.build()
+        train(module, get_dataset("coco:few"), recipe, resolution=48, device="cpu", seed=3, threads=usable_cores())
+    written = network.build()
+    load_weights(written, tmp_path / "anew.safetensors")
+    assert all(torch.equal(tensor, module.state_dict()[name]) for name, tensor in written.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("row", "options", "reason"),
+    [
+        ("1", [], "does not say how it was trained: give --recipe"),
+        ("1", ["--set", "epochs=1"], "--set changes a --recipe"),
+        ("0", ["--recipe", "quick"], "this row is the whole detector"),
+        ("1", ["--seeds", "0"], "--seeds must be 1 or more"),
+    ],
+)
+def test_what_cannot_be_trained_anew_is_refused_in_a_line(bench, trained, row, options, reason):
+    assert search(bench, "det.safetensors", "--drop", "0.5").code == 0
+    said = bench("anchors", "train", "anchors.json", row, "--device", "cpu", "--quiet", *options)
     assert said.code == 2
     assert reason in said.errors
     assert said.errors.count("\n") == 1
