@@ -10,11 +10,20 @@ from __future__ import annotations
 
 from blockfront.console.progress import choose_progress
 from blockfront.targets.latency.accelerators.judgements import write_judgements
-from blockfront.validation.accelerators import OWN_NPUS, judgement_of, read_npu_rows, validate_accelerators
-from blockfront.validation.npu_networks import DEVICES
+from blockfront.validation.accelerators import (
+    OWN_NPUS,
+    judgement_of,
+    like_targets,
+    read_npu_rows,
+    validate_accelerators,
+)
 
 rows, _ = read_npu_rows(OWN_NPUS)
-judged = [row for row in rows if row.known.target is not None]
-targets = [device.target for device in DEVICES if device.target is not None]
-reports = validate_accelerators(judged, targets, choose_progress(quiet=False))
+reports = [
+    report
+    for target in like_targets()
+    for report in validate_accelerators(
+        [row for row in rows if row.known.target == target], [target], choose_progress(quiet=False)
+    )
+]
 write_judgements([found for report in reports if (found := judgement_of(report)) is not None])

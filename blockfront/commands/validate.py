@@ -128,7 +128,8 @@ def accelerators(
         typer.Option(help="CSV of published latencies, columns as in docs/accelerators.md (default: those shipped)."),
     ] = None,
     target: Annotated[
-        list[str] | None, typer.Option(help="Accelerator to simulate; may be given again (default: edge_tpu_like).")
+        list[str] | None,
+        typer.Option(help="Accelerator to simulate; may be given again (default: each like a device)."),
     ] = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -140,12 +141,12 @@ def accelerators(
     """
     from blockfront.console.progress import choose_progress
     from blockfront.console.tables import print_json
-    from blockfront.validation.accelerators import OWN_NPUS, read_npu_rows, validate_accelerators
+    from blockfront.validation.accelerators import OWN_NPUS, like_targets, read_npu_rows, validate_accelerators
     from blockfront.validation.accelerators_table import print_accelerators
 
     rows, left = read_npu_rows(data or OWN_NPUS)
     with stoppable():
-        reports = validate_accelerators(rows, target or ["edge_tpu_like"], choose_progress(quiet=quiet))
+        reports = validate_accelerators(rows, target or like_targets(), choose_progress(quiet=quiet))
     if json:
         print_json({"devices": [asdict(one) for one in reports], "left_out": left})
     else:

@@ -123,8 +123,8 @@ def coverage_line(coverage: Mapping[str, Any]) -> str:
         return ", ".join(f"{count} {name}" for name, count in coverage[key].items()) or "nothing"
 
     return (
-        f"Layers (zigzag) have {coverage['macs']:.2%} of the MACs and write {coverage['activations']:.1%} of the "
-        f"activations' bytes; other operators (moves) cost the data they move, their arithmetic is not modelled. "
+        f"Layers have {coverage['macs']:.2%} of the MACs and write {coverage['activations']:.1%} of the "
+        f"activations' bytes; other operators cost the data they move, their arithmetic is not modelled. "
         f"Not modelled, at no cost: {counted('fused')} applied by the operator before; {counted('addressing')} as "
         "addressing."
     )

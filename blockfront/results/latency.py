@@ -21,8 +21,8 @@ class KernelTime:
     `reason` why none did, or which of dlight's rules failed before it; `counts` is what all calls execute, where that
     was counted; `products` is how many multiply-adds of its kind the processor's units do in the time of one of
     float32. Of a simulated network a kernel is a layer, `rule` "zigzag", or another operator, costed by the data
-    it moves, `rule` "moves"; `energy_mj` is of all calls. On an NPU `rule` is what takes longest of it, "NPU" or a
-    memory.
+    it moves, `rule` "moves"; by fitted rates `rule` is what its time is made of; `energy_mj` is of all calls. On an NPU
+    `rule` is what takes longest of it, "NPU" or a memory.
     """
 
     name: str

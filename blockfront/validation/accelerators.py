@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blockfront.console.progress import Progress, choose_progress
-from blockfront.design_space.models import ImageSize, find_model
+from blockfront.errors import RunError
 from blockfront.services.profile import profile_model
-from blockfront.targets import Asked, Means, Predicts, choose, find_hardware
+from blockfront.targets import Asked, FittedNpu, Means, Predicts, choose, find_hardware
 from blockfront.targets.latency.accelerators.judgements import Judgement
 from blockfront.validation.accuracy import Accuracy, accuracy, rank_correlation
-from blockfront.validation.npu_networks import DEVICES, SAME, UNMATCHED, NpuDevice, npu_device
+from blockfront.validation.npu_fitting import fitted_on
+from blockfront.validation.npu_networks import DEVICES, SAME, SLOW, UNMATCHED, NpuDevice, npu_device, npu_model
 from blockfront.validation.published import read_times
 
 OWN_NPUS = Path(__file__).with_name("published_accelerators.csv")
@@ -51,11 +52,18 @@ class NpuPoint:
 @dataclass(frozen=True)
 class NpuReport:
     """A model of an accelerator against a device. `errors` are None where the model is of another chip, or the
-    published figures are throughputs: ranks alone are then compared."""
+    published figures are throughputs: ranks alone are then compared.
+
+    `fitted`: the model was fitted on these very figures, so that their errors judge nothing; `others` is how many it
+    was fitted on where it was not. `skipped`: why the model says nothing of other published names.
+    """
 
     target: str
     device: str
     like: bool
+    fitted: bool
+    others: int
+    skipped: dict[str, str]
     throughput: bool
     n: int
     spearman: float | None
@@ -93,30 +101,56 @@ def _reason(row: Mapping[str, str], device: NpuDevice | None) -> str | None:
 
 
 def validate_accelerators(rows: Sequence[NpuRow], targets: Sequence[str], progress: Progress) -> list[NpuReport]:
-    """Every network of `rows` simulated on each target, against each device's published latencies.
+    """The networks of `rows` simulated on each target, against each device's published latencies.
 
-    What was simulated once is kept, layer by layer. Raises UsageError where ZigZag is not installed.
+    A model that was fitted is asked about its own chip alone, and what it was fitted on stands by itself. ZigZag is
+    asked about all but what is `SLOW`; what was simulated once is kept, layer by layer. Raises UsageError where ZigZag
+    is not installed.
     """
     reports, quiet = [], choose_progress(quiet=True)
     for target in targets:
         means = _means(target)
-        wanted = sorted({(row.network, row.resolution) for row in rows}, key=str)
-        found = {}
+        known = _fitted_on(target)
+        asked = [row for row in rows if (row.known.target == target if known else row.published not in SLOW)]
+        wanted = sorted({(row.network, row.resolution) for row in asked}, key=str)
+        found, refused = {}, {}
         with progress.stage(f"simulate on {target}", len(wanted)) as advance:
             for network, resolution in wanted:
-                size = ImageSize(resolution, resolution)
-                found[network, resolution] = profile_model(find_model(network, size), means, quiet)
+                try:
+                    found[network, resolution] = profile_model(npu_model(network, resolution), means, quiet)
+                except RunError as error:
+                    refused[network, resolution] = str(error)
                 advance()
-        for device in dict.fromkeys(row.device for row in rows):
-            of_device = [row for row in rows if row.device == device]
-            points = tuple(_point(row, found[row.network, row.resolution]) for row in of_device)
-            reports.append(_report(target, of_device[0], points))
+        parts: dict[tuple[str, bool], list[NpuRow]] = {}
+        for row in asked:
+            if (row.network, row.resolution) in found:
+                parts.setdefault((row.device, row.published in known), []).append(row)
+        for (device, fitted), part in parts.items():
+            skipped = {
+                row.published: refused.get((row.network, row.resolution), "ZigZag is slow on it")
+                for row in rows
+                if row.device == device and (row.network, row.resolution) not in found
+            }
+            points = tuple(_point(row, found[row.network, row.resolution]) for row in part)
+            reports.append(_report(target, part[0], points, fitted, len(known), skipped))
     return reports
 
 
+def like_targets() -> list[str]:
+    """The models that are like a device whose latencies were published."""
+    return [device.target for device in DEVICES if device.target is not None]
+
+
+def _fitted_on(target: str) -> frozenset[str]:
+    """Published names that the model was fitted on, all of our own table; none where nothing was fitted."""
+    if not isinstance(find_hardware(target), FittedNpu):
+        return frozenset()
+    return fitted_on([row.published for row in read_npu_rows(OWN_NPUS)[0] if row.known.target == target])
+
+
 def judgement_of(report: NpuReport) -> Judgement | None:
-    """What rows of the target state from then on; None where the report has no errors."""
-    if report.errors is None:
+    """What rows of the target state from then on; None where the report has no errors that judge."""
+    if report.errors is None or report.fitted:
         return None
     means = _means(report.target)
     assert isinstance(means.meter, Predicts)
@@ -135,11 +169,14 @@ def judgement_of(report: NpuReport) -> Judgement | None:
         low_ratio=min(ratios),
         high_ratio=max(ratios),
         spearman=report.errors.spearman,
+        others=report.others,
     )
 
 
 def _means(target: str) -> Means:
-    return choose(Asked(find_hardware(target)), "zigzag", "simulated")
+    hardware = find_hardware(target)
+    served = ("layers", "fitted") if isinstance(hardware, FittedNpu) else ("zigzag", "simulated")
+    return choose(Asked(hardware), *served)
 
 
 def _point(row: NpuRow, profiled: Mapping[str, object]) -> NpuPoint:
@@ -156,13 +193,18 @@ def _point(row: NpuRow, profiled: Mapping[str, object]) -> NpuPoint:
     )
 
 
-def _report(target: str, row: NpuRow, points: tuple[NpuPoint, ...]) -> NpuReport:
+def _report(
+    target: str, row: NpuRow, points: tuple[NpuPoint, ...], fitted: bool, others: int, skipped: dict[str, str]
+) -> NpuReport:
     published, simulated = [one.published_ms for one in points], [one.simulated_ms for one in points]
     like = row.known.target == target
     return NpuReport(
         target=target,
         device=row.device,
         like=like,
+        fitted=fitted,
+        others=0 if fitted else others,
+        skipped=skipped,
         throughput=row.known.throughput,
         n=len(points),
         spearman=rank_correlation(simulated, published),

@@ -2,6 +2,7 @@
 
 from blockfront.targets.hardware.accelerator import Accelerator
 from blockfront.targets.hardware.ethos import EthosU
+from blockfront.targets.hardware.fitted import FittedNpu
 from blockfront.targets.hardware.hardware import HARDWARE, Hardware, find_hardware
 from blockfront.targets.hardware.target import FIGURES, Gpu, Processor, Target, get_processor, get_target
 
@@ -10,6 +11,7 @@ __all__ = [
     "HARDWARE",
     "Accelerator",
     "EthosU",
+    "FittedNpu",
     "Gpu",
     "Hardware",
     "Processor",

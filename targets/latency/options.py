@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from blockfront.targets.hardware.accelerator import Accelerator
 from blockfront.targets.hardware.ethos import EthosU
+from blockfront.targets.hardware.fitted import FittedNpu
 from blockfront.targets.hardware.hardware import Hardware
 from blockfront.targets.hardware.target import Target
 from blockfront.targets.hardware.zigzag_files import Description
@@ -93,6 +94,17 @@ class SimulationOptions:
     target: Accelerator
     description: Description
     toolchain: str = "zigzag"
+    precision: str = FLOAT32
+    threads: None = None
+    tuned: None = None
+
+
+@dataclass(frozen=True)
+class FittedOptions:
+    """For which NPU, whose fitted rates are its own; it has no threads to choose."""
+
+    target: FittedNpu
+    toolchain: str = "layers"
     precision: str = FLOAT32
     threads: None = None
     tuned: None = None

@@ -194,7 +194,7 @@ def test_a_model_that_zigzag_lacks_fails_with_the_reason(bench, tmp_path):
     (tmp_path / "up.py").write_text("from torch import nn\ndef up():\n    return nn.ConvTranspose2d(3, 3, 2, 2)\n")
     said = bench("profile", "up.py:up", "--target", "square.py:mine", "--resolution", "8")
     assert said.code == 1
-    assert "only 0.0% of the MACs are in layers that ZigZag models" in said.errors
+    assert "only 0.0% of the MACs are in layers that are modelled" in said.errors
 
 
 @pytest.mark.emulates

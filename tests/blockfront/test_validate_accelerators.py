@@ -7,14 +7,17 @@ import json
 from dataclasses import replace
 
 import pytest
+from torch import nn
 
 from blockfront.console.progress import choose_progress
-from blockfront.design_space.models import find_model
-from blockfront.errors import UsageError
+from blockfront.errors import RunError, UsageError
 from blockfront.results.latency import Prediction
-from blockfront.targets import Asked, Predicts, choose, find_hardware
+from blockfront.signature import Input, Signature
+from blockfront.targets import HARDWARE, Asked, Predicts, choose, find_hardware
 from blockfront.targets.latency.accelerators import judgements
+from blockfront.targets.latency.accelerators.fitted import fitted_ms
 from blockfront.targets.latency.accelerators.judgements import JUDGEMENTS, find_judgement
+from blockfront.targets.latency.accelerators.workload import make_workload
 from blockfront.validation import accelerators
 from blockfront.validation.accelerators import (
     NPU_COLUMNS,
@@ -24,7 +27,9 @@ from blockfront.validation.accelerators import (
     validate_accelerators,
 )
 from blockfront.validation.accuracy import accuracy
-from blockfront.validation.npu_networks import SAME, UNMATCHED
+from blockfront.validation.npu_fitting import fit_rates, fitted_on
+from blockfront.validation.npu_networks import SAME, UNMATCHED, npu_model
+from blockfront.validation.st_networks import ST_NETWORKS
 
 CORAL = "Coral USB Accelerator (desktop host, USB 3)"
 ROWS = [
@@ -112,12 +117,13 @@ def test_rows_state_the_error_of_a_model_that_was_judged(table, simulated, monke
     assert "never compared with a device" in changed.meter.prediction(changed.options).basis
 
 
-def test_what_ships_says_what_its_networks_say():
+@pytest.mark.parametrize(("target", "device"), [("edge_tpu_like", "Coral"), ("stm32n6_like", "STM32N6")])
+def test_what_ships_says_what_its_networks_say(target, device):
     """The statistics again, from the published and simulated times beside them; those published are in the table."""
     published = {
-        row["model"]: float(row["latency_ms"]) for row in csv.DictReader(OWN_NPUS.open()) if "Coral" in row["device"]
+        row["model"]: float(row["latency_ms"]) for row in csv.DictReader(OWN_NPUS.open()) if device in row["device"]
     }
-    (kept,) = json.loads(JUDGEMENTS.read_text())
+    (kept,) = (one for one in json.loads(JUDGEMENTS.read_text()) if one["target"] == target)
     assert {name.partition(" (")[0]: pair[0] for name, pair in kept["networks"].items()}.items() <= published.items()
     found = accuracy([pair[1] for pair in kept["networks"].values()], [pair[0] for pair in kept["networks"].values()])
     assert found.median_abs_error == pytest.approx(kept["median_error"])
@@ -134,10 +140,87 @@ def test_the_shipped_judgement_is_of_the_model_as_it_is():
     assert prediction.n == 9
 
 
+def test_rows_of_a_fitted_model_state_its_error_on_what_it_was_not_fitted_on():
+    prediction = choose(Asked(find_hardware("stm32n6_like"))).prediction
+    kept = find_judgement("stm32n6_like", prediction.model)
+    rows = [row for row in read_npu_rows(OWN_NPUS)[0] if row.device == "STM32N6570-DK"]
+    fitted = fitted_on([row.published for row in rows])
+    assert {name.partition(" (")[0] for name in kept.networks} == {row.published for row in rows} - fitted
+    assert (prediction.n, kept.others) == (13, 14)
+    assert "of which nothing was fitted but 14 others" in prediction.basis
+
+
+def test_a_fitted_model_is_judged_by_what_is_new_and_a_refused_network_is_named(tmp_path, monkeypatch):
+    """proxylessnas is held out, semnasnet100 was fitted on, and Coral's rows are another chip's."""
+    published = {"proxylessnas": 20.0, "semnasnet100": 40.0, "squeezenetv10": 50.0}
+    path = tmp_path / "st.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows(
+            [
+                NPU_COLUMNS,
+                (CORAL, "chip", "software", "int8", "MobileNet v1", "224x224x3", 2.0, "nowhere"),
+                *(
+                    ("STM32N6570-DK", "", "", "int8", name, "224x224x3", ms, "nowhere")
+                    for name, ms in published.items()
+                ),
+            ]
+        )
+
+    def profile(model, means, progress):
+        if "squeezenet" in model.name:
+            raise RunError("too slow")
+        return {"latency_ms": 10.0, "input": "3x224x224", "macs": 10**9, "params": 10**6}
+
+    monkeypatch.setattr(accelerators, "profile_model", profile)
+    found = validate_accelerators(read_npu_rows(path)[0], ["stm32n6_like"], choose_progress(quiet=True))
+    assert [(one.fitted, [point.published for point in one.points]) for one in found] == [
+        (False, ["proxylessnas"]),
+        (True, ["semnasnet100"]),
+    ]
+    assert found[0].errors.median_abs_error == pytest.approx(0.5)
+    assert found[0].skipped == {"squeezenetv10": "too slow"}
+    assert judgement_of(found[0]).others == 14
+    assert judgement_of(found[1]) is None
+
+
+FLASH_KIB = {
+    "st_resnet_pico": 607.27,
+    "preresnet18_quarter": 3843.64,
+    "fdmobilenet_025": 377,
+    "fdmobilenet_050": 973,
+    "mobilenet_025": 469,
+}
+"""Weights in the flash, as ST's tables have them."""
+
+
+@pytest.mark.parametrize("name", FLASH_KIB)
+def test_networks_of_sts_own_have_the_weights_that_its_tables_state(name):
+    weights = sum(one.numel() for one in ST_NETWORKS[name]().parameters())
+    assert weights / 1024 == pytest.approx(FLASH_KIB[name], rel=0.03)
+
+
+def test_fitting_finds_the_rates_that_made_the_latencies():
+    wide, deep = nn.Conv2d(8, 64, 3), nn.Conv2d(8, 8, 3, groups=8)
+    modules = [nn.Linear(8 * 64, 64), wide, deep, nn.Sequential(deep, nn.MaxPool2d(2)), nn.Sequential(wide, Mean())]
+    shapes = [(1, 512), *[(1, 8, 32, 32)] * 4]
+    workloads = [
+        make_workload(module.eval(), Signature((Input("image", shape, "float32"),)))
+        for module, shape in zip(modules, shapes, strict=True)
+    ]
+    true = replace(HARDWARE["stm32n6_like"], weights_gbs=0.5, grouped_gbs=2.0, moves_gbs=0.25, processor_ns=12.0)
+    found = fit_rates(HARDWARE["stm32n6_like"], [(one, fitted_ms(one, true)) for one in workloads])
+    assert [getattr(found, rate) for rate in found.rates] == pytest.approx([0.5, 2.0, 0.25, 12.0], rel=1e-3)
+
+
+class Mean(nn.Module):
+    def forward(self, x):
+        return x.mean((2, 3))
+
+
 def test_every_matched_name_is_a_network_and_every_shipped_row_has_a_source():
     assert not set(SAME) & set(UNMATCHED)
     for name in set(SAME.values()):
-        find_model(name)
+        npu_model(name, None)
     assert all(row["source"] and float(row["latency_ms"]) > 0 for row in csv.DictReader(OWN_NPUS.open()))
 
 
@@ -146,7 +229,9 @@ def test_the_report_is_printed_with_what_was_left_out(bench, table, simulated):
     said = bench("validate", "accelerators", "--data", str(table), "--quiet")
     assert "edge_tpu_like against Coral USB Accelerator" in said.output
     assert "its depth is not stated" in said.output
-    found = json.loads(bench("validate", "accelerators", "--data", str(table), "--quiet", "--json").output)
+    found = json.loads(
+        bench("validate", "accelerators", "--data", str(table), "--target", "edge_tpu_like", "--quiet", "--json").output
+    )
     assert [one["n"] for one in found["devices"]] == [3, 1]
 
 

@@ -14,13 +14,14 @@ from blockfront.targets.hardware.catalogue import (
     raspberry_pi,
     rockchip,
     spacemit,
+    st,
     starfive,
 )
 from blockfront.targets.hardware.hardware import ABSENT, HARDWARE, Hardware
 
 _VENDORS: tuple[Sequence[Hardware], ...] = (
     *(host.BOARDS, cuda.BOARDS, amlogic.BOARDS, google.BOARDS, hardkernel.BOARDS, nvidia.BOARDS, raspberry_pi.BOARDS),
-    *(rockchip.BOARDS, spacemit.BOARDS, starfive.BOARDS, accelerators.BOARDS, arm.BOARDS),
+    *(rockchip.BOARDS, spacemit.BOARDS, starfive.BOARDS, accelerators.BOARDS, arm.BOARDS, st.BOARDS),
 )
 for _vendor in _VENDORS:
     for _one in _vendor:

@@ -18,7 +18,8 @@ class Judgement(msgspec.Struct, frozen=True):
 
     `model` is the hash that a `Prediction` has. `networks` are the published milliseconds and the simulated ones of
     each. Errors are of |simulated / published - 1|; `low_ratio` and `high_ratio` are the least and the largest of
-    simulated / published, `geomean_ratio` their geometric mean.
+    simulated / published, `geomean_ratio` their geometric mean. `others`: on how many other latencies of the device the
+    model was fitted, 0 where nothing was.
     """
 
     target: str
@@ -32,11 +33,13 @@ class Judgement(msgspec.Struct, frozen=True):
     low_ratio: float
     high_ratio: float
     spearman: float | None
+    others: int = 0
 
     def __str__(self) -> str:
         rank = "" if self.spearman is None else f", Spearman {self.spearman:.2f}"
+        fitted = f" but {self.others} others" if self.others else ""
         return (
-            f"{counted(len(self.networks), 'network')} published for {self.device}, of which nothing was fitted: "
+            f"{counted(len(self.networks), 'network')} published for {self.device}, of which nothing was fitted{fitted}: "
             f"simulated / published {self.geomean_ratio:.2f}, from {self.low_ratio:.2f} to {self.high_ratio:.2f}{rank}"
         )
 

@@ -27,11 +27,15 @@ LEAST_SHARE = 0.99
 
 @dataclass(frozen=True)
 class Move:
-    """An operator that is no layer: elements of activations it reads and writes, its arithmetic left out."""
+    """An operator that is no layer: elements of activations it reads and writes, its arithmetic left out.
+
+    `run`: of a copy of an image's values, the channels that stay beside each other; 0 where that is not asked.
+    """
 
     name: str
     read: int
     written: int
+    run: int = 0
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ def make_workload(module: nn.Module, signature: Signature) -> Workload:
     if workload.mac_share < LEAST_SHARE:
         lacking = ", ".join(f"{name} ({macs / 1e6:.1f} M)" for name, macs in workload.foreign.items())
         raise RunError(
-            f"only {workload.mac_share:.1%} of the MACs are in layers that ZigZag models, not {LEAST_SHARE:.0%}; "
+            f"only {workload.mac_share:.1%} of the MACs are in layers that are modelled, not {LEAST_SHARE:.0%}; "
             + (f"it lacks {lacking}" if lacking else "there are none")
         )
     return workload
@@ -121,7 +125,8 @@ class _Reader:
             self.fused[name] += 1
         else:
             inputs = [source for source in dict.fromkeys(node.all_input_nodes) if source.op != "get_attr"]
-            self.moves[Move(name, sum(map(_elements, inputs)), _elements(node))] += 1
+            run = _run(inputs[0]) if name in VIEWS else 0
+            self.moves[Move(name, sum(map(_elements, inputs)), _elements(node), run)] += 1
             macs = macs_of_call(node)
             if macs:
                 self.foreign[name] += macs
@@ -135,6 +140,12 @@ class _Reader:
         if source.op != "call_function" or len(source.users) != 1:
             return False
         return source not in self._views or all(map(self._is_applied, source.all_input_nodes))
+
+
+def _run(source: Any) -> int:
+    """Channels of each of the groups that a view of (batch, channels, groups, height, width) shuffles; else 0."""
+    shape = _shape(source)
+    return shape[1] if len(shape) == 5 else 0
 
 
 def _elements(node: Any) -> int:

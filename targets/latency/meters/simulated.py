@@ -37,8 +37,8 @@ class SimulatedMeter(Predicts[Workload, SimulationOptions]):
     predictor = "zigzag"
 
     def accepts(self, toolchain: Toolchain[Any, Any], hardware: Hardware) -> bool:
-        """Only what was read as layers."""
-        return issubclass(toolchain.makes, Workload)
+        """Only what was read as layers, for what ZigZag models."""
+        return issubclass(toolchain.makes, Workload) and isinstance(hardware, Accelerator)
 
     def prediction(self, options: SimulationOptions) -> Prediction | None:
         """Which model answers, and how far it was from a device that it is like, where one was published of."""

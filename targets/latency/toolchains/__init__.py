@@ -5,6 +5,7 @@ from typing import Any
 from blockfront.engines import ENGINES
 from blockfront.targets.latency.toolchain import TOOLCHAINS, Runs, Toolchain
 from blockfront.targets.latency.toolchains.engine import EngineToolchain
+from blockfront.targets.latency.toolchains.layers import LayersToolchain
 from blockfront.targets.latency.toolchains.tvm import TvmToolchain
 from blockfront.targets.latency.toolchains.vela import VelaToolchain
 from blockfront.targets.latency.toolchains.zigzag import ZigzagToolchain
@@ -12,6 +13,7 @@ from blockfront.targets.latency.toolchains.zigzag import ZigzagToolchain
 _OURS: tuple[Toolchain[Any, Any], ...] = (
     TvmToolchain(),
     ZigzagToolchain(),
+    LayersToolchain(),
     VelaToolchain(),
     *map(EngineToolchain, ENGINES.values()),
 )
