@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--target", default="host")
     arguments = parser.parse_args()
     toolchain = TOOLCHAINS["tvm"]
-    options = toolchain.choose(Asked(get_target(arguments.target), 1))
+    options = toolchain.options_for(Asked(get_target(arguments.target), 1))
     spaces = [SPACES[name].build(224, 1000) for name in arguments.preset]
     texts = [str(space.sample(0, i)) for space in spaces for i in range(arguments.networks)]
     print(f"{'network':60}  {'torch':>7}  {'compiled':>8}  {'ratio':>5}")

@@ -19,7 +19,8 @@ from blockfront.training.transfer import transfer
 from blockfront.training.weights import load_weights
 from blockfront.wheels import file_in_wheel
 
-_HUB = "timm:"
+HUB = "timm:"
+"""What names of weights on timm's hub begin with."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,11 @@ class Pretrained:
         return cache_folder() / "pretrained" / f"{self.name}{PurePosixPath(self.member).suffix}"
 
     @property
-    def preparation(self) -> dict[str, tuple[float, ...]]:
-        """What images were for it: `mean` and `std` of red, green and blue, after values were brought to 0 to 1."""
-        from timm.models import get_pretrained_cfg
-
-        configuration = get_pretrained_cfg(self.model)
-        return {"mean": configuration.mean, "std": configuration.std}
+    def here(self) -> bool | None:
+        """Whether its file is kept, of which all bytes are read; None for one of another content: it is damaged."""
+        if not self.path.is_file():
+            return False
+        return True if digest(self.path.read_bytes()) == self.sha256 else None
 
     def fetch(self) -> bytes:
         """Its file's content, downloaded where it is not here yet; raises `RunError` where it cannot be had."""
@@ -95,8 +95,8 @@ def give_weights(module: nn.Module, ref: str) -> None:
     Of named weights a classifier with other classes stays the module's own, and positions are resampled to its image.
     Raises `UsageError` for an unknown name and weights that do not fit, `RunError` for those that cannot be had.
     """
-    if ref.startswith(_HUB):
-        name = ref.removeprefix(_HUB)
+    if ref.startswith(HUB):
+        name = ref.removeprefix(HUB)
         transfer(module, _of_hub(name), name, ref)
     elif ref in PRETRAINED:
         transfer(module, PRETRAINED[ref].state(), PRETRAINED[ref].model, ref)
@@ -107,25 +107,55 @@ def give_weights(module: nn.Module, ref: str) -> None:
         raise unknown("weights", ref, names, otherwise=f"give {', '.join(names)}, timm:NAME or a file")
 
 
+def preparation(model: str) -> dict[str, tuple[float, ...]]:
+    """What images were for timm's `model`: `mean` and `std` of red, green and blue, of values from 0 to 1."""
+    from timm.models import get_pretrained_cfg
+
+    configuration = get_pretrained_cfg(model)
+    return {"mean": configuration.mean, "std": configuration.std}
+
+
+def facts_of_hub(ref: str) -> dict[str, object]:
+    """What timm says of `timm:NAME`: its network, licence, where images and weights are from; raises `UsageError`."""
+    from timm.models import get_pretrained_cfg
+
+    name = _known_to_timm(ref.removeprefix(HUB))
+    configuration = get_pretrained_cfg(name)
+    return {
+        "weights": ref,
+        "model": configuration.architecture or name,
+        "licence": configuration.license or "the hub's page says",
+        **preparation(name),
+        "source": configuration.hf_hub_id or configuration.url,
+    }
+
+
 def fetch_weights(ref: str) -> None:
     """Have named weights here before they are used; raises as `give_weights` does for what cannot be had.
 
     A file is refused: what is trained from weights is kept under their name, which must mean the same everywhere.
     """
-    if ref.startswith(_HUB):
-        _of_hub(ref.removeprefix(_HUB))
+    if ref.startswith(HUB):
+        _of_hub(ref.removeprefix(HUB))
     elif ref in PRETRAINED:
         PRETRAINED[ref].fetch()
     else:
         raise unknown("weights", ref, PRETRAINED, otherwise=f"give {', '.join(PRETRAINED)} or timm:NAME")
 
 
-def _of_hub(name: str) -> Mapping[str, Tensor]:
+def _known_to_timm(name: str) -> str:
     import timm
 
     tagged = timm.list_pretrained()
     if name not in tagged and not timm.is_model_pretrained(name):
         raise unknown("weights of timm", name, tagged, otherwise="timm.list_pretrained() lists them")
+    return name
+
+
+def _of_hub(name: str) -> Mapping[str, Tensor]:
+    import timm
+
+    _known_to_timm(name)
     check_online(f"weights of {name} may have to be fetched from timm's hub")
     try:
         return timm.create_model(name, pretrained=True).state_dict()

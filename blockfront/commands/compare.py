@@ -147,7 +147,11 @@ def _require_one_space(provenance: dict[str, dict[str, Any]]) -> None:
     spaces = {name: made["settings"] for name, made in provenance.items()}
     if len({settings["space_hash"] for settings in spaces.values()}) > 1:
         listed = ", ".join(f"{name} is of {settings['space']}" for name, settings in spaces.items())
-        raise UsageError(f"these studies are of different spaces, or definitions of one: {listed}")
+        raise UsageError(
+            f"bench compare ranks one space's networks on several targets, and these are different spaces, or "
+            f"definitions of one ({listed}), with other networks each: bench report {' '.join(spaces)} draws those of "
+            "one target and data set on one front"
+        )
 
 
 def _correlation(rho: float, low: float, high: float) -> tuple[str, str]:

@@ -31,6 +31,7 @@ TrainingDevice = Annotated[str, typer.Option(help="Where to train: auto, cpu or 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+Silent = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing: the file has it all.")]
 Tracker = Annotated[
     str | None,
     typer.Option(metavar="HOST:PORT", help="TVM tracker that boards are registered with."),

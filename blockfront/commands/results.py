@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from blockfront.commands.options import Cost, Debug, Fallbacks, Json, Storage, Value, objectives
+from blockfront.commands.options import Cost, Debug, Fallbacks, Json, Silent, Storage, Value, objectives
 from blockfront.plurals import counted
 from blockfront.study.storage import DEFAULT_STORAGE
 
@@ -35,6 +35,7 @@ def report(
     fallbacks: Fallbacks = False,
     storage: Storage = DEFAULT_STORAGE,
     json: Json = False,
+    quiet: Silent = False,
     debug: Debug = False,
 ) -> None:
     """Write one self-contained HTML file about one study or several; unfinished ones are fine."""
@@ -54,7 +55,7 @@ def report(
     )
     if json:
         print_json({"report": str(output), "studies": names, "networks": len(frame)})
-    else:
+    elif not quiet:
         print_line(f"{output}: {counted(len(frame), 'network')} of {', '.join(names)}")
 
 
@@ -77,6 +78,7 @@ def export(
     output: Annotated[Path, typer.Argument(help="The file to write: .csv, .parquet, .md or .tex.")],
     storage: Storage = DEFAULT_STORAGE,
     json: Json = False,
+    quiet: Silent = False,
     debug: Debug = False,
 ) -> None:
     """Write a study's table, one row a network, as the file's extension says.
@@ -94,5 +96,5 @@ def export(
         fill_atomically(output, lambda path: write(frame, path))
     if json:
         print_json({"file": str(output), "study": study, "networks": len(frame)})
-    else:
+    elif not quiet:
         print_line(f"{output}: {counted(len(frame), 'network')}, {counted(len(frame.columns), 'column')}")

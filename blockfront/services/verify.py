@@ -82,7 +82,7 @@ def options_for(
     from blockfront.targets.tuning.database import find_traces
 
     traces = find_traces(tuned, database)
-    options = TvmToolchain().choose(Asked(get_target(target), threads, precision, tracker, traces=traces))
+    options = TvmToolchain().options_for(Asked(get_target(target), threads, precision, tracker, traces=traces))
     if tracker_address(tracker):
         BoardMeter().check(options)
     return options

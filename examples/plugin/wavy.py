@@ -72,7 +72,7 @@ class Scales(Toolchain[Weighed, RunOptions]):
     def accepts(self, hardware):
         return hardware.name == "wavy_board"
 
-    def choose(self, asked):
+    def choose(self, asked, precision):
         return RunOptions(asked.hardware, asked.hardware.check_threads(asked.threads), toolchain=self.name)
 
     def prepare(self, module, signature, options, seed):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from torch import nn
@@ -52,15 +51,15 @@ class Toolchain(ABC, Generic[Prepared, Chosen]):
         return asked.precision or self.precisions[0]
 
     @abstractmethod
-    def choose(self, asked: Asked) -> Chosen:
-        """Its options, for hardware that it accepts; raises `UsageError` with what to correct.
+    def choose(self, asked: Asked, precision: str) -> Chosen:
+        """Its options for hardware that it accepts and one of its number formats; raises `UsageError`.
 
-        `asked.precision` is None where a caller did not go through `options_for`.
+        `options_for` settles the format, which may not be asked for, and is what to call.
         """
 
     def options_for(self, asked: Asked) -> Chosen:
         """What `choose` makes of it with its number format settled; raises `UsageError` as both do."""
-        return self.choose(replace(asked, precision=self.precision(asked)))
+        return self.choose(asked, self.precision(asked))
 
     @abstractmethod
     def prepare(self, module: nn.Module, signature: Signature, options: Chosen, seed: int) -> Prepared:

@@ -25,6 +25,14 @@ def test_a_parquet_export_reads_back_as_the_table(finished, tmp_path):
     pd.testing.assert_frame_equal(pd.read_parquet(target), frame)
 
 
+def test_files_are_written_without_a_word_where_that_is_asked(bench, finished, tmp_path):
+    storage = ("--storage", finished.commands.storage)
+    for words in (("export", finished.study, "quiet.csv"), ("report", finished.study, "-o", "quiet.html")):
+        said = bench(*words, "-q", *storage)
+        assert (said.code, said.output, said.errors) == (0, "", "")
+        assert (tmp_path / words[-1]).is_file()
+
+
 def test_an_export_to_a_full_folder_leaves_no_file(bench, finished, tmp_path, monkeypatch):
     def fail(*arguments: object, **options: object) -> None:
         raise OSError(28, "No space left on device")

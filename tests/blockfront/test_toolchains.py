@@ -67,9 +67,9 @@ class TorchToolchain(Runs):
     def accepts(self, hardware):
         return hardware.local and hardware.check_threads(None) is not None
 
-    def choose(self, asked):
+    def choose(self, asked, precision):
         threads = asked.hardware.check_threads(asked.threads)
-        return RunOptions(asked.hardware, threads, seconds=0.01, toolchain=self.name, precision=asked.precision)
+        return RunOptions(asked.hardware, threads, seconds=0.01, toolchain=self.name, precision=precision)
 
     def prepare(self, module, signature, options, seed):
         (image,) = signature.random(seed)

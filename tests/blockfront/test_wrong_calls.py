@@ -8,6 +8,8 @@ import pytest
 import typer.main
 
 from blockfront.cli import app, run
+from blockfront.commands.compare import _require_one_space
+from blockfront.errors import UsageError
 from blockfront.training import DATASETS
 
 WANTED = {int: "whole number", float: "number"}
@@ -62,3 +64,11 @@ def test_help_names_every_kind_of_data_set_and_of_model(capsys) -> None:
     said = " ".join(capsys.readouterr().out.split())
     for kind in ("timm name", "torchvision:NAME", "file.onnx", "file.py:factory", "network's text", "file.safetensors"):
         assert kind in said
+
+
+def test_a_comparison_of_two_spaces_says_what_draws_them_together() -> None:
+    """Segmenters that answer with logits and those that answer with labels, say."""
+    made = {name: {"settings": {"space": name, "space_hash": name}} for name in ("segment", "segment_labels")}
+    refused = "segment is of segment, segment_labels is of segment_labels.*: bench report segment segment_labels draws"
+    with pytest.raises(UsageError, match=refused):
+        _require_one_space(made)

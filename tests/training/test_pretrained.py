@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +12,11 @@ import pytest
 import safetensors.torch
 import timm
 import torch
+from timm.models._registry import _model_pretrained_cfgs
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
+from blockfront.cli import run
 from blockfront.design_space import Network, load_space
 from blockfront.errors import RunError, UsageError
 from blockfront.sweep.stages import Job, train_network
@@ -221,6 +224,40 @@ def test_what_is_damaged_or_another_file_or_not_to_be_fetched_is_refused(
     known.write_bytes(b"half")
     with pytest.raises(RunError, match="is damaged"):
         fetch_weights("tiny")
+
+
+def test_what_is_listed_as_here_is_whole(known: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def listed() -> tuple[bool, bool]:
+        assert run(["pretrained", "--json"]) == 0
+        (row,) = (row for row in json.loads(capsys.readouterr().out) if row["weights"] == "tiny")
+        return row["fetched"], row["damaged"]
+
+    assert listed() == (False, False)
+    assert run(["pretrained", "tiny"]) == 0
+    capsys.readouterr()
+    assert listed() == (True, False)
+    known.write_bytes(known.read_bytes()[:-1])
+    assert listed() == (False, True)
+    assert run(["pretrained"]) == 0
+    assert "damaged" in capsys.readouterr().out
+
+
+def test_weights_of_timms_hub_are_fetched_and_told_by_their_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BENCH_OFFLINE", "0")
+    published = replace(_model_pretrained_cfgs["resnet18.a1_in1k"], file=str(tmp_path / "published.pt"))
+    torch.save(timm.create_model("resnet18").state_dict(), published.file)
+    monkeypatch.setitem(_model_pretrained_cfgs, "resnet18.a1_in1k", published)
+    assert run(["pretrained", "timm:resnet18.a1_in1k", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["source"] == "timm/resnet18.a1_in1k"
+    assert told["licence"] == "apache-2.0"
+    assert told["mean"] == [0.485, 0.456, 0.406]
+    assert run(["pretrained", "timm:resnet18.a9"]) == 2
+    monkeypatch.setenv("BENCH_OFFLINE", "1")
+    assert run(["pretrained", "timm:resnet18.a1_in1k"]) == 1
+    assert "BENCH_OFFLINE forbids" in capsys.readouterr().err
 
 
 def test_weights_are_names_hub_names_or_files() -> None:

@@ -83,7 +83,7 @@ class EngineToolchain(Runs[EngineNetwork, RunOptions]):
         """The processor of this machine."""
         return isinstance(hardware, Processor) and hardware.local
 
-    def choose(self, asked: Asked) -> RunOptions:
+    def choose(self, asked: Asked, precision: str) -> RunOptions:
         """All cores by default; raises `UsageError` where the engine is not installed."""
         self.versions()
         target = require(asked.hardware, Processor)
@@ -92,7 +92,7 @@ class EngineToolchain(Runs[EngineNetwork, RunOptions]):
             threads=target.check_threads(asked.threads),
             cooldown_s=asked.cooldown_s,
             toolchain=self.name,
-            precision=self.precision(asked),
+            precision=precision,
         )
 
     def prepare(self, module: nn.Module, signature: Signature, options: RunOptions, seed: int) -> EngineNetwork:

@@ -36,14 +36,13 @@ class TvmToolchain(Runs[Program, RunOptions]):
         """What TVM makes code for."""
         return isinstance(hardware, Target)
 
-    def choose(self, asked: Asked) -> RunOptions:
+    def choose(self, asked: Asked, precision: str) -> RunOptions:
         """All cores of the target by default, and the newest calibration of it.
 
         Raises `UsageError` for more threads than the target has cores, for int8 or float16 on a target without the
         arithmetic, and for a database without kernels tuned against today's rules.
         """
         target = require(asked.hardware, Target)
-        precision = self.precision(asked)
         if precision == INT8:
             require_int8(target)
         if precision == FLOAT16:

@@ -28,12 +28,12 @@ class VelaToolchain(Toolchain[TfliteNetwork, EstimateOptions]):
         """Arm's NPUs."""
         return isinstance(hardware, EthosU)
 
-    def choose(self, asked: Asked) -> EstimateOptions:
+    def choose(self, asked: Asked, precision: str) -> EstimateOptions:
         """Raises `UsageError` for threads, and where the compiler is not installed."""
         target = require(asked.hardware, EthosU)
         target.check_threads(asked.threads)
         self.versions()
-        return EstimateOptions(target, toolchain=self.name, precision=self.precision(asked))
+        return EstimateOptions(target, toolchain=self.name, precision=precision)
 
     def prepare(self, module: nn.Module, signature: Signature, options: EstimateOptions, seed: int) -> TfliteNetwork:
         """The checked file; raises `RunError` as `make_tflite` does."""

@@ -28,12 +28,11 @@ class ZigzagToolchain(Toolchain[Workload, SimulationOptions]):
         """What ZigZag models."""
         return isinstance(hardware, Accelerator)
 
-    def choose(self, asked: Asked) -> SimulationOptions:
+    def choose(self, asked: Asked, precision: str) -> SimulationOptions:
         """With the accelerator's files; raises `UsageError` for what is wrong with them, and for threads."""
         accelerator = require(asked.hardware, Accelerator)
         accelerator.check_threads(asked.threads)
-        description, precision = accelerator.describe(), self.precision(asked)
-        return SimulationOptions(accelerator, description, toolchain=self.name, precision=precision)
+        return SimulationOptions(accelerator, accelerator.describe(), toolchain=self.name, precision=precision)
 
     def prepare(self, module: nn.Module, signature: Signature, options: SimulationOptions, seed: int) -> Workload:
         """The network's layers. Raises `RunError` when too few of its MACs are in layers."""
