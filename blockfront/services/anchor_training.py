@@ -54,7 +54,8 @@ def train_row(row: FrontRow, dataset: Dataset, anew: Anew, output: Path, progres
 
     row.detector.check_dataset(dataset)
     network, whole = Network.parse(row.row["network"]), row.detector.build()
-    assert isinstance(network, DetectionNetwork)
+    if not isinstance(network, DetectionNetwork):
+        raise UsageError("a detector whose backbone is a transformer is not trained anew by this command")
     if not row.row["removed"]:
         raise UsageError("this row is the whole detector, which has been trained; take another one")
     pruned = prune_detector(row.detector.network, whole, row.row["removed"])

@@ -39,7 +39,8 @@ class Judgement(msgspec.Struct, frozen=True):
         rank = "" if self.spearman is None else f", Spearman {self.spearman:.2f}"
         fitted = f" but {self.others} others" if self.others else ""
         return (
-            f"{counted(len(self.networks), 'network')} published for {self.device}, of which nothing was fitted{fitted}: "
+            f"{counted(len(self.networks), 'network')} published for {self.device}, of which nothing was "
+            f"fitted{fitted}: "
             f"simulated / published {self.geomean_ratio:.2f}, from {self.low_ratio:.2f} to {self.high_ratio:.2f}{rank}"
         )
 
