@@ -23,11 +23,12 @@ def walk(expression: Any) -> Iterator[Any]:
     while todo:
         node = todo.pop()
         yield node
-        operands, lists = _fields(type(node))
+        kind: Any = type(node)
+        operands, lists = _fields(kind)
         children = [getattr(node, name) for name in operands]
         for name in lists:
             children += getattr(node, name) or ()
-        todo += [child for child in reversed(children) if _is_expression(type(child))]
+        todo += [child for child in reversed(children) if _is_expression(child.__class__)]
 
 
 @cache

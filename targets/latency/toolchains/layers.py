@@ -27,11 +27,11 @@ class LayersToolchain(Toolchain[Workload, FittedOptions]):
         """What rates were fitted of."""
         return isinstance(hardware, FittedNpu)
 
-    def choose(self, asked: Asked) -> FittedOptions:
+    def choose(self, asked: Asked, precision: str) -> FittedOptions:
         """Raises `UsageError` for threads."""
         target = require(asked.hardware, FittedNpu)
         target.check_threads(asked.threads)
-        return FittedOptions(target, toolchain=self.name, precision=self.precision(asked))
+        return FittedOptions(target, toolchain=self.name, precision=precision)
 
     def prepare(self, module: nn.Module, signature: Signature, options: FittedOptions, seed: int) -> Workload:
         """The network's layers. Raises `RunError` when too few of its MACs are in layers."""
