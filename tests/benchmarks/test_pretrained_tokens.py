@@ -40,6 +40,8 @@ def test_what_is_asked_for_is_scored_once(study, monkeypatch, tmp_path):
 
 
 def test_changes_are_from_the_plain_network_of_the_same_seed(study, tmp_path):
+    from intervals import mean_change
+
     rows = study.Rows(tmp_path / "tokens.jsonl")
     for seed, plain, reduced in ((0, 0.80, 0.78), (1, 0.90, 0.87), (2, 0.70, 0.66)):
         of = {"phase": study.FROZEN, "seed": seed}
@@ -51,4 +53,4 @@ def test_changes_are_from_the_plain_network_of_the_same_seed(study, tmp_path):
     assert tome["top1"] == pytest.approx(0.77)
     # Mean -3, deviation 1: Student's 4.303 / √3 = 2.48 to each side.
     assert tome["change"] == "-3.0 (-5.5 to -0.5)"
-    assert study.mean_change([-1.0, -2.0], fewest=3) == "-1.5"
+    assert mean_change([-1.0, -2.0], fewest=3) == "-1.5"
