@@ -37,6 +37,26 @@ def detect(resolution: int = 96, num_classes: int = 6) -> DetectorSpace:
     )
 
 
+def detect_320(resolution: int = 320, num_classes: int = 80) -> DetectorSpace:
+    """Detectors of COCO's shape on backbones of the twelve families, with SSDLite's own head and no feature pyramid.
+
+    Levels are the stages of strides 16 and 32 and four more, of 512, 256, 256 and 128 channels (Sandler et al. 2018,
+    section 6.2), six anchors each: 3,234 boxes. 150 to 900 M MACs at 320 pixels, else in proportion to the pixels.
+    """
+    pixels = (resolution / 320) ** 2
+    return DetectorSpace(
+        "detect_320",
+        resolution=resolution,
+        num_classes=num_classes,
+        stem=integer(16, 32, step=8),
+        family=choice(*MOBILE_FAMILIES),
+        stages=_dense_stages(),
+        multiplier=choice(0.5, 1, 2, 4),
+        detector=DetectorHead.of("ssdlite", stages=2, extras=(512, 256, 256, 128)),
+        constraints={"macs": (150e6 * pixels, 900e6 * pixels)},
+    )
+
+
 def segment(resolution: int = 64, num_classes: int = 7, answer: Answer = "logits") -> SegmenterSpace:
     """Segmenters on backbones of the twelve families of mobile blocks, with one decoder: a feature pyramid of stride 4.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from blockfront.design_space.cnn_space import DesignSpace
-from blockfront.design_space.dense_presets import detect, segment, vit_detect, vit_segment
+from blockfront.design_space.dense_presets import detect, detect_320, segment, vit_detect, vit_segment
 from blockfront.design_space.dimension import Dimension, choice, integer
 from blockfront.design_space.preset import MOBILE_FAMILIES, RESNET_FAMILIES, Preset, patches_a_side
 from blockfront.design_space.reduction import Reduction
@@ -154,6 +154,10 @@ SPACES.add("resnet", Preset("basic, bottleneck and ResNeXt blocks, 0.1 to 2 G MA
 SPACES.add("vit", Preset("vision transformers, plain or with tokens reduced, 0.1 to 2.5 G MACs at 224 pixels", vit))
 SPACES.add("dinov2", Preset("DINOv2's ViT-S/14, plain or with tokens reduced, for pretrained weights", dinov2))
 SPACES.add("detect", Preset("detectors on mobile blocks, 5 to 25 M MACs at 96 pixels", detect, 96, 6, "scenes"))
+SPACES.add(
+    "detect_320",
+    Preset("detectors of COCO's shape with SSDLite's head, 150 to 900 M MACs at 320 pixels", detect_320, 320, 80),
+)
 SPACES.add(
     "vit_detect",
     Preset(

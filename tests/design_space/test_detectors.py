@@ -181,6 +181,33 @@ def test_the_preset_has_detectors_of_the_mobile_families_within_its_bounds() -> 
     assert large.boxes == 6 * (400 + 100 + 25 + 9 + 4 + 1)
 
 
+def test_the_preset_of_coco_s_shape_has_the_boxes_and_the_head_of_ssdlite() -> None:
+    network = load_space("detect_320").sample(0, 0)
+    assert isinstance(network, DetectionNetwork)
+    assert (network.resolution, network.num_classes) == (320, 80)
+    assert 150e6 <= network.cost.macs <= 900e6
+    # Boxes of SSDLite at 320 pixels (mmdet's configuration), and of each level a depthwise and a pointwise pair.
+    assert network.boxes == 3234
+    widths = [stage.width for stage in network.stages[-2:]] + [512, 256, 256, 128]
+    sides = (20, 10, 5, 3, 2, 1)
+    heads = sum(side**2 * width * (2 * 9 + 6 * (81 + 4)) for side, width in zip(sides, widths, strict=True))
+    extras = sum(
+        side**2 * before * (wide // 2) + (-(-side // 2)) ** 2 * (wide // 2) * (9 + wide)
+        for side, before, wide in zip(sides[1:5], widths[1:5], widths[2:], strict=True)
+    )
+    assert network.cost.head_macs == heads + extras
+
+
+@pytest.mark.compiles
+@pytest.mark.long
+def test_a_detector_of_coco_s_shape_compiles_for_a_board() -> None:
+    network = load_space("detect_320").sample(0, 5)
+    program = compile_model(network.deployed(), network.signature, get_target("rk3399"), threads=1, seed=0)
+    assert [output.shape for output in program.outputs] == [(1, 3234, 81), (1, 3234, 4)]
+    assert not program.unscheduled_kernels
+    assert program.max_rel_error <= 1e-4
+
+
 @pytest.mark.compiles
 @pytest.mark.parametrize("head", [HEADS[1], HEADS[5]])
 def test_what_is_deployed_is_compiled_whole_and_agrees_with_torch(head: str) -> None:
