@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from blockfront.results import Score, counted_share
+from blockfront.results import Score, counted_share, paired95
 from blockfront.tasks.task import TASKS, Task
 
 CLASSIFICATION = "classification"
@@ -41,20 +41,24 @@ class ClassCounts:
     """Test images with the right class first, and among the first five; with fewer than 5 classes among all."""
 
     classes: int
-    first: int = 0
+    first: list[Tensor] = field(default_factory=list)
     among_five: int = 0
-    images: int = 0
 
     def add(self, outputs: Tensor, targets: Tensor) -> None:
         best = outputs.topk(min(5, self.classes), dim=1).indices
         hits = best == targets.unsqueeze(1)
-        self.first += int(hits[:, 0].sum())
+        self.first.append(hits[:, 0].cpu())
         self.among_five += int(hits.sum())
-        self.images += len(targets)
 
     def scores(self) -> dict[str, Score]:
-        hits = {"top1": self.first, "top5": self.among_five}
-        return {name: counted_share(count / self.images, self.images) for name, count in hits.items()}
+        first = torch.cat(self.first)
+        hits = {"top1": int(first.sum()), "top5": self.among_five}
+        return {name: counted_share(count / len(first), len(first)) for name, count in hits.items()}
+
+    def drop(self, other: ClassCounts) -> Score:
+        own, others = torch.cat(self.first), torch.cat(other.first)
+        lost, won = int((own & ~others).sum()), int((others & ~own).sum())
+        return Score((lost - won) / len(own), *paired95(lost, won, len(own)))
 
 
 TASKS.add(CLASSIFICATION, Classification())

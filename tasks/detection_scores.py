@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from blockfront.results import Score, bootstrap, interval95
+from blockfront.results import Score, bootstrap, bootstrap95, interval95
 from blockfront.tasks.average_precision import MOST, Matched, PooledClasses, match_class
 from blockfront.tasks.boxes import AnchorOutputs, decode
 from blockfront.tasks.suppression import Limits, suppress
@@ -48,7 +48,7 @@ class BoxScores:
     def scores(self) -> dict[str, Score]:
         """`NAMES`, but for sizes that no object has; the first three have intervals."""
         values = dict(zip(NAMES, coco_statistics(self.found, self.objects, self.classes), strict=True))
-        pooled = PooledClasses([self._matched(number) for number in range(self.classes)])
+        pooled = self._pooled()
         images = len(self.found)
 
         def drawn(rows: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -58,6 +58,21 @@ class BoxScores:
         draws = bootstrap(drawn, images, DRAWS)
         intervals = {name: interval95(column) for name, column in zip(NAMES, draws.T, strict=False)}
         return {name: Score(value, *intervals.get(name, ())) for name, value in values.items() if math.isfinite(value)}
+
+    def drop(self, other: BoxScores) -> Score:
+        pools, images = (self._pooled(), other._pooled()), len(self.found)
+
+        def lost(weights: NDArray[np.float64] | None) -> float:
+            own, others = (pool.precisions(weights).mean() for pool in pools)
+            return float(own - others)
+
+        def drawn(rows: NDArray[np.intp]) -> float:
+            return lost(np.bincount(rows, minlength=images).astype(np.float64))
+
+        return Score(lost(None), *bootstrap95(drawn, images, DRAWS))
+
+    def _pooled(self) -> PooledClasses:
+        return PooledClasses([self._matched(number) for number in range(self.classes)])
 
     def _matched(self, number: int) -> list[Matched]:
         """Of one class, each image."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 from torch import Tensor
 
 from blockfront.results import Score, mean_over_images
@@ -25,3 +26,7 @@ class ImageMeans:
 
     def scores(self) -> dict[str, Score]:
         return {name: mean_over_images(values) for name, values in self._values.items()}
+
+    def drop(self, other: ImageMeans) -> Score:
+        own, others = (np.array(next(iter(one._values.values()))) for one in (self, other))
+        return mean_over_images(own - others)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from blockfront.results import Score, bootstrap, interval95
+from blockfront.results import Score, bootstrap, bootstrap95, interval95
 from blockfront.tasks.masks import IGNORED, enlarged
 
 ClassPixels = NDArray[np.float64]
@@ -52,6 +52,17 @@ class PixelScores:
         intervals = [interval95(column) for column in draws.T] if len(counts) > 1 else [(), ()]
         named = zip(("miou", "pixel_accuracy"), values, intervals, strict=True)
         return {name: Score(value, *ends) for name, value, ends in named}
+
+    def drop(self, other: PixelScores) -> Score:
+        both = [np.stack(one.images).reshape(len(one.images), -1) for one in (self, other)]
+
+        def lost(weights: NDArray[np.float64]) -> float:
+            own, others = (metrics((weights @ counts).reshape(3, self.classes))[0] for counts in both)
+            return own - others
+
+        images = len(self.images)
+        interval = bootstrap95(lambda rows: lost(np.bincount(rows, minlength=images).astype(np.float64)), images)
+        return Score(lost(np.ones(images)), *interval)
 
 
 def metrics(counts: ClassPixels) -> tuple[float, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,17 @@ class Evaluator(Protocol):
 
     def scores(self) -> dict[str, Score]:
         """Every metric of the task over all batches, with its interval over the test images."""
+
+
+@runtime_checkable
+class PairedEvaluator(Evaluator, Protocol):
+    """One that can be compared with another that saw other outputs of the same images, in the same order."""
+
+    def drop(self, other: Any) -> Score:
+        """How much less of the task's first metric the other has.
+
+        Its interval is over the images, each of which counts for both.
+        """
 
 
 class Task(ABC):

@@ -96,6 +96,8 @@ def _print(profiled: dict[str, Any], size: str) -> None:
             f"from image to boxes  {profiled['total_ms']:.4g} ms: the latency, and {profiled['postprocess_ms']:.4g} ms "
             f"of decoding and suppression of {counted(round(profiled['candidates']), 'candidate')}"
         )
+    elif profiled["total_missing"] is not None:
+        print_line(f"to boxes     not timed: {profiled['total_missing']} (--dataset)")
     if profiled["batch"] != 1:
         print_line(f"throughput   {profiled['images_per_s']:.4g} images a second, {profiled['batch']} at once")
     if profiled["toolchain"] != "tvm":

@@ -155,6 +155,15 @@ def total_ms(result: Result) -> float | None:
     return result.latency.median_ms + result.postprocess.ms
 
 
+def total_missing(result: Result) -> str | None:
+    """Why a detector's latency is without what follows it; None where it has that, and of other networks."""
+    if result.network is None or result.network.boxes is None or result.latency is None or total_ms(result) is not None:
+        return None
+    if result.candidates is None:
+        return "no outputs of the trained network: post-processing takes longer the more it finds"
+    return "post-processing is code for processors"
+
+
 def sample_percentile(result: Result, percent: int) -> float | None:
     """The least sample that so many per cent of a latency's samples do not exceed; None where it has none."""
     samples = sorted(result.latency.samples_ms) if result.latency else []

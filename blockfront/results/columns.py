@@ -30,6 +30,10 @@ def _begun(result: Result) -> tuple[Training, ...]:
     return result.trainings or ((result.begun,) if result.begun else ())
 
 
+def _in_float32(key: str, label: str) -> Metric:
+    return Metric(f"{key}_float", f"{label} in float32", "%", "maximize", scale=100, digits=1, fixed=True)
+
+
 add_columns(
     Column("study", "text", "", "name of the study", path("origin.study")),
     Column("trial", "whole", "", "number of the trial in its study, from 0", path("trial")),
@@ -178,17 +182,25 @@ add_columns(
         "share of test images that thresholds and fixed counts give the same class",
         share_of_images("agreement", "agreement of thresholds and fixed counts", "agreement", "agreement"),
     ),
-    *before_columns(
-        "int8",
-        "top1",
-        "0 to 1",
-        "top-1 in float32 of a network whose top1 is that of int8",
-        share_of_images("top1_float", "top-1 accuracy in float32"),
-    ),
-    *change_columns(
-        "0 to 1",
-        "top1_float less top1, on the same images and paired by image",
-        Metric("top1_drop", "loss of top-1 accuracy to int8", "points", "minimize", scale=100, digits=2, fixed=True),
+    *(
+        column
+        for key, short, label, before in (
+            ("top1", "top-1", "top-1 accuracy", share_of_images("top1_float", "top-1 accuracy in float32")),
+            ("ap", "ap", "AP", _in_float32("ap", "AP")),
+            ("miou", "miou", "mean IoU", _in_float32("miou", "mean IoU")),
+        )
+        for column in (
+            *before_columns(
+                "int8", key, "0 to 1", f"{short} in float32 of a network whose {key} is that of int8", before
+            ),
+            *change_columns(
+                "0 to 1",
+                f"{key}_float less {key}, on the same images and paired by image",
+                Metric(
+                    f"{key}_drop", f"loss of {label} to int8", "points", "minimize", scale=100, digits=2, fixed=True
+                ),
+            ),
+        )
     ),
     *adapted_columns(
         "share of test images that int8 and float32 give the same class",

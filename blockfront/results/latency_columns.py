@@ -11,6 +11,7 @@ from blockfront.results.column import (
     path,
     predicted_end,
     sample_percentile,
+    total_missing,
     total_ms,
 )
 from blockfront.results.metric import Metric
@@ -143,6 +144,14 @@ LATENCY_COLUMNS = (
         path("postprocess.candidates"),
     ),
     Column("candidates_p95", "real", "", "95th percentile of the same", path("postprocess.candidates_p95")),
+    Column(
+        "postprocess_toolchain",
+        "text",
+        "",
+        "what compiled the post-processing, whatever the network runs in",
+        path("postprocess.toolchain"),
+    ),
+    Column("total_missing", "text", "", "why a detector has no total_ms", total_missing),
     Column(
         "energy_mj",
         "real",

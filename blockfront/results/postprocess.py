@@ -6,12 +6,28 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class BoxCandidates:
+    """The scores above a threshold that a trained detector gave, of the test image that has as many as the mean.
+
+    Of `rows` anchors and `classes`. `content` is compressed: of each the place among all scores (int32), then of each
+    its score and corners (five float32). `mean` and `p95` are of how many an image has.
+    """
+
+    rows: int
+    classes: int
+    threshold: float
+    mean: float
+    p95: float
+    content: bytes
+
+
+@dataclass(frozen=True)
 class Postprocess:
     """Decoding and suppression on outputs that the trained network gave for a test image, in milliseconds.
 
     `candidates` are the scores above the `threshold`, the mean over the test images, and `candidates_p95` their 95th
     percentile; the image is one with as many as the mean. At most `capacity` of them are looked at, and what overlaps a
-    better one of its class by more than `overlap` goes.
+    better one of its class by more than `overlap` goes. `toolchain` compiled them, whatever the network runs in.
     """
 
     decode_ms: float
@@ -21,6 +37,7 @@ class Postprocess:
     threshold: float
     capacity: int
     overlap: float
+    toolchain: str = "tvm"
 
     @property
     def ms(self) -> float:

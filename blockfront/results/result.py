@@ -7,7 +7,7 @@ from typing import Any
 
 from blockfront.results.cost import Cost
 from blockfront.results.latency import Latency
-from blockfront.results.postprocess import Postprocess
+from blockfront.results.postprocess import BoxCandidates, Postprocess
 from blockfront.results.training import Score, Training
 
 
@@ -75,8 +75,8 @@ class Result:
     other family, where networks were drawn in pairs. `trainings` are of the same network, one a training seed;
     `accuracy_from` is the study they were taken over from; `begun` is a first training that is not over, for good where
     it was `stopped`. `adaptations` are what data decided of it, by the
-    adaptations' names, and `adapted` where what runs comes from: data, or assumptions. `postprocess` is what follows a
-    trained detector on the target, which is no part of `latency`.
+    adaptations' names, and `adapted` where what runs comes from: data, or assumptions. `candidates` are what a trained
+    detector gave, and `postprocess` is what follows it on the target, which is no part of `latency`.
     """
 
     origin: Origin
@@ -93,6 +93,7 @@ class Result:
     adapted: dict[str, str] = field(default_factory=dict)
     trainings: tuple[Training, ...] = ()
     accuracy_from: str | None = None
+    candidates: BoxCandidates | None = None
     postprocess: Postprocess | None = None
     begun: Training | None = None
     stopped: Stopped | None = None

@@ -64,7 +64,7 @@ def search_front(
         slot_of_rows,
         slots_of,
     )
-    from blockfront.sweep.postprocessing import is_timed, time_postprocess
+    from blockfront.sweep.postprocessing import means_of_boxes, record_candidates, time_postprocess
     from blockfront.training import fed
 
     network = detector.network
@@ -111,12 +111,14 @@ def search_front(
         _row(detector, removed, memo.known[removed], others_scores(removed), aim.stated(removed), removed in on_front)
         for removed in dict.fromkeys(configurations)
     ]
-    if aim.means is not None and is_timed(aim.means):
+    timed = None if aim.means is None else means_of_boxes(aim.means)
+    if timed is not None:
         with progress.stage("boxes", len(rows)) as advance:
             for row in rows:
                 smaller = prune_detector(network, module, row["removed"])
                 with fed(smaller, dataset, resolution=network.resolution, device=device) as feed:
-                    row["postprocess_ms"] = time_postprocess(smaller, feed.test(), aim.means).ms
+                    left = record_candidates(smaller, feed.test())
+                row["postprocess_ms"] = time_postprocess(smaller, left, timed).ms
                 advance()
     return {
         "network": str(network),

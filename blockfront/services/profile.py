@@ -80,6 +80,7 @@ def profile_model(
     On a `dataset` a trained detector's post-processing is timed as well. Raises `UsageError` for anything else, and for
     a batch that is not measured: models of cores are judged on single images.
     """
+    from blockfront.design_space import Network
     from blockfront.targets.latency.options import INT8
     from blockfront.targets.quantization import RANDOM_INPUTS
 
@@ -94,7 +95,8 @@ def profile_model(
         latency = replace(means.latency(ready.prepared), batch=batch)
         advance()
     plan = getattr(ready.module, "plan", None)
-    network = NetworkFacts(None, None, "", model.signature.resolution)
+    boxes = None if model.network is None else getattr(Network.parse(model.network), "boxes", None)
+    network = NetworkFacts(None, None, "", model.signature.resolution, boxes=boxes)
     origin = Origin(None, latency.target, latency.runner, latency.toolchain, latency.threads, None, None)
     adapted = {} if plan is None else {"token_counts": plan.origin}
     if means.options.precision == INT8:
@@ -114,7 +116,7 @@ def profile_model(
 def _postprocess(model: Model, means: Means, dataset: Dataset, progress: Progress) -> Postprocess:
     from blockfront.design_space import AnchorNetwork, Network
     from blockfront.services.trained_detector import TrainedDetector
-    from blockfront.sweep.postprocessing import is_timed, time_postprocess
+    from blockfront.sweep.postprocessing import NO_CODE, means_of_boxes, record_candidates, time_postprocess
     from blockfront.training import fed
 
     network = None if model.network is None else Network.parse(model.network)
@@ -123,8 +125,9 @@ def _postprocess(model: Model, means: Means, dataset: Dataset, progress: Progres
             "--dataset is for a trained detector, whose post-processing depends on what it finds: give "
             "the .safetensors file of its weights"
         )
-    if not is_timed(means):
-        raise UsageError(f"post-processing is compiled by tvm for processors, not for {means.options.target.name}")
+    timed = means_of_boxes(means)
+    if timed is None:
+        raise UsageError(NO_CODE.format(means.options.target.name))
     detector = TrainedDetector(network, model.weights)
     detector.check_dataset(dataset)
     module = detector.build()
@@ -132,6 +135,6 @@ def _postprocess(model: Model, means: Means, dataset: Dataset, progress: Progres
         progress.stage("detect", 1) as advance,
         fed(module, dataset, resolution=network.resolution, device="cpu") as feed,
     ):
-        found = time_postprocess(module, feed.test(), means)
+        candidates = record_candidates(module, feed.test())
         advance()
-    return found
+    return time_postprocess(module, candidates, timed)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from blockfront.results import NetworkFacts, Result, Stopped, Training
+from blockfront.results.postprocess import BoxCandidates
 from blockfront.results.table import row_of
 from blockfront.results.trial import read_parts, read_result, write_part
 from blockfront.study.settings import Settings, current, origin_of, read_settings
@@ -233,17 +234,18 @@ def taken(study: Study) -> dict[str, int]:
     }
 
 
-TRAINED = ("adaptations", "trainings")
+TRAINED = ("adaptations", "candidates", "trainings")
 """Parts that training finds, in the order they are written: what has trainings is trained."""
 
 
 @dataclass(frozen=True)
 class KnownTraining:
-    """A training that a storage holds, the study it is in, and what data decided after it."""
+    """A training that a storage holds, the study it is in, what data decided after it, and what its detector found."""
 
     study: str
     training: Training
     adaptations: Mapping[str, Any]
+    candidates: BoxCandidates | None
 
     @property
     def seed(self) -> int:
@@ -264,9 +266,10 @@ def known_trainings(storage: RDBStorage, settings: Settings) -> dict[str, dict[i
             found = read_parts(trial.user_attrs, *TRAINED)
             own = known.setdefault(trial.user_attrs["network"]["id"], {})
             for place, training in enumerate(found.get("trainings", ())):
-                # The adaptation is that of the first.
+                # The adaptation is that of the first, and so are candidates.
                 adaptations = found.get("adaptations", {}) if place == 0 else {}
-                own.setdefault(training.seed, KnownTraining(name, training, adaptations))
+                candidates = found.get("candidates") if place == 0 else None
+                own.setdefault(training.seed, KnownTraining(name, training, adaptations, candidates))
     return known
 
 

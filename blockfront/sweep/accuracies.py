@@ -11,7 +11,6 @@ from blockfront.study.journal import known_trainings
 from blockfront.sweep.anchor_search import add_pruned_trials
 from blockfront.sweep.latencies import job
 from blockfront.sweep.pool import Pool, WorkerCall
-from blockfront.sweep.postprocessing import is_timed
 from blockfront.sweep.stages import Trained, train_network
 
 if TYPE_CHECKING:
@@ -39,6 +38,8 @@ def reuse(journal: Journal, entries: Sequence[Entry]) -> int:
         parts: dict[str, Any] = {"accuracy_from": ", ".join(sorted({one.study for one in found}))}
         if found[0].adaptations:
             parts["adaptations"] = found[0].adaptations
+        if found[0].candidates is not None and found[0].seed == journal.settings.seed:
+            parts["candidates"] = found[0].candidates
         journal.record(entry, {**parts, "trainings": _together(entry, *(one.training for one in found))})
         served += 1
     return served
@@ -106,7 +107,6 @@ def _train(
     by_number = {call.entry.number: call.entry for call in wanted}
     if not wanted:
         return
-    predicting = plan.means if plan.means.measures is None and is_timed(plan.means) else None
     arguments = (plan.dataset, plan.recipe, plan.request.device, keeper.wanted)
     calls = [
         WorkerCall(
@@ -116,7 +116,7 @@ def _train(
                 replace(job(plan, call.entry), seed=call.seed),
                 *arguments,
                 # What is timed is of the weights that are deployed, which are the first seed's.
-                predicting if call.seed == journal.settings.seed else None,
+                plan.boxes if call.seed == journal.settings.seed else None,
                 call.until,
             ),
         )
@@ -128,7 +128,7 @@ def _train(
             if entry.result.error is not None:
                 pass  # With another seed it failed already.
             elif outcome.reason is None:
-                _keep(journal, keeper, entry, outcome.result())
+                _keep(plan, journal, keeper, entry, outcome.result())
             else:
                 journal.fail(entry, "train", outcome.reason, outcome.traceback)
             advance()
@@ -139,7 +139,7 @@ def _adapts(journal: Journal, entry: Entry) -> bool:
     return entry.network.adaptation is not None or journal.settings.quantize is not None
 
 
-def _keep(journal: Journal, keeper: Keeper, entry: Entry, trained: Trained) -> None:
+def _keep(plan: SweepPlan, journal: Journal, keeper: Keeper, entry: Entry, trained: Trained) -> None:
     (training,) = trained.parts["trainings"]
     if not training.scores:
         journal.record(entry, {"begun": training})
@@ -155,7 +155,7 @@ def _keep(journal: Journal, keeper: Keeper, entry: Entry, trained: Trained) -> N
         parts.pop("adaptations", None)
     journal.record(entry, parts)
     trained.checkpoint.unlink(missing_ok=True)
-    if entry.result.latency is not None and not journal.missing_seeds(entry):
+    if entry.result.latency is not None and not journal.missing_seeds(entry) and not plan.lacks_boxes(entry.result):
         journal.complete(entry)
         keeper.tidy()
 

@@ -10,17 +10,16 @@ import msgspec
 
 from blockfront.errors import UsageError
 from blockfront.results import Score
-from blockfront.sweep.postprocessing import time_postprocess_of
+from blockfront.sweep.postprocessing import record_candidates
 
 if TYPE_CHECKING:
     from torch import nn
 
     from blockfront.anchors import Node
     from blockfront.design_space import DetectionNetwork, Space
-    from blockfront.results.postprocess import Postprocess
+    from blockfront.results.postprocess import BoxCandidates
     from blockfront.study.journal import Entry, Journal
     from blockfront.sweep.request import Request
-    from blockfront.targets import Means
     from blockfront.training import Dataset
 
 ANCHORS = "anchors"
@@ -58,7 +57,7 @@ class Leftover:
     """Of a pruned detector what its trial has not from the `AnchorSearch`, and a file of its weights if asked for."""
 
     network_id: str
-    postprocess: Postprocess | None
+    candidates: BoxCandidates | None
     weights: bytes | None
 
 
@@ -94,13 +93,14 @@ def prune_trained(
     drop: float,
     where: Mapping[str, Any],
     parts: Mapping[str, Any],
-    means: Means | None,
+    record: bool,
     keep: bool,
 ) -> tuple[dict[str, Any], tuple[Leftover, ...]]:
     """The `parts` of a `Result` that training `module` found, with an `AnchorSearch` among its adaptations.
 
     All scores, the whole detector's too, are of the half of the test images that decides nothing: rows of a study are
-    compared on the same images. `where`: `train`'s arguments resolution, device, threads and seed.
+    compared on the same images. `where`: `train`'s arguments resolution, device, threads and seed. `record` and `keep`:
+    whether to record what suppression looks at, and to keep weights.
     """
     from blockfront.anchors import (
         batches_of,
@@ -134,13 +134,9 @@ def prune_trained(
             **{"network": str(spec), "network_id": spec.id, "pruned_from": str(network), "slots_removed": removed},
             "preparation": preparation,
         }
-        leftovers.append(
-            Leftover(
-                spec.id,
-                None if means is None else time_postprocess_of(smaller, dataset, where, means),
-                pack_weights(smaller, facts) if keep else None,
-            )
-        )
+        with fed(smaller, dataset, **{**where, "device": "cpu"}) as feed:
+            candidates = record_candidates(smaller, feed.test()) if record else None
+        leftovers.append(Leftover(spec.id, candidates, pack_weights(smaller, facts) if keep else None))
     artefact = AnchorSearch(drop, len(ours), len(others), search_ap, evaluated, tuple(pruned))
     adapted = Adapted(msgspec.to_builtins(artefact), training.scores, {})
     adaptations = {**parts.get("adaptations", {}), ANCHORS: adapted}
@@ -176,9 +172,9 @@ def add_pruned_trials(
     adapted = parts.get("adaptations", {}).get(ANCHORS)
     if adapted is None:
         return
-    timed = {one.network_id: one.postprocess for one in leftovers}
+    candidates = {one.network_id: one.candidates for one in leftovers}
     for one in msgspec.convert(adapted.artefact, AnchorSearch).pruned:
         network = Network.parse(one.network)
         training = replace(parts["trainings"][0], scores=one.scores, curve=(), seconds=0.0)
         own = {"trainings": (training,), "accuracy_from": parts.get("accuracy_from")}
-        journal.add_pruned(entry, network, {**own, "postprocess": timed.get(network.id)})
+        journal.add_pruned(entry, network, {**own, "candidates": candidates.get(network.id)})

@@ -115,18 +115,18 @@ def _visit_all(
     def finishing(number: int) -> WorkerCall:
         return WorkerCall(number, finish, (compiled[number], meter, plan.means.options, rounds.visits[number]))
 
-    for outcome in _on_devices(pool, plan, compiled, visiting, rounds):
+    for outcome in on_devices(pool, plan, compiled, visiting, rounds):
         if outcome.reason is None:
             rounds.keep(outcome.number, outcome.result())
         elif rounds.give_up(outcome.number):
             yield outcome
-    yield from _on_devices(pool, plan, compiled, finishing, list(rounds.visits))
+    yield from on_devices(pool, plan, compiled, finishing, list(rounds.visits))
 
 
-def _on_devices(
+def on_devices(
     pool: Pool, plan: SweepPlan, compiled: dict[int, Future], task: Callable[[int], WorkerCall], numbers: Iterable[int]
 ) -> Generator[Outcome, None, None]:
-    """Outcomes of the networks' tasks; one whose device goes away gets another try, on whichever is free then."""
+    """Outcomes of networks' tasks on measured devices; one whose device goes gets another try, on whichever is free."""
     lost: Counter[int] = Counter()
     again: deque[int] = deque()
     first = iter(numbers)

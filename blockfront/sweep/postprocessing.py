@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import zlib
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,73 +11,95 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from blockfront.results.postprocess import Postprocess
+from blockfront.results.postprocess import BoxCandidates, Postprocess
 from blockfront.signature import Input, Signature
 
 if TYPE_CHECKING:
     from blockfront.targets import Means
-    from blockfront.training import Dataset
+
+NO_CODE = "post-processing is code for processors, and {} is none: its rows have no total_ms"
+"""Why there is no time of a detector's post-processing on some hardware."""
 
 
-def is_timed(means: Means) -> bool:
-    """Whether it can be: our own code for processors alone has the kernel."""
-    from blockfront.targets import Processor
+def means_of_boxes(means: Means) -> Means | None:
+    """By which post-processing is timed where networks are by `means`: in float32, by tvm; None for no processor.
 
-    return means.toolchain.name == "tvm" and isinstance(means.options.target, Processor)
-
-
-def time_postprocess(detector: Any, batches: Iterable[tuple[Tensor, Tensor]], means: Means) -> Postprocess:
-    """Of a detector that gives `AnchorOutputs`, on the image of some with as many candidates as their mean.
-
-    In float32, whatever the network is in. What suppression gives must equal what torch gives. Raises `RunError` where
-    it does not, and where something cannot be compiled.
+    Networks that another runtime runs on this machine are followed by the same code.
     """
+    from blockfront.targets import TOOLCHAINS, Processor
     from blockfront.targets.latency.options import FLOAT32
-    from blockfront.tasks.box_suppression import EQUAL, box_steps
+
+    tvm = TOOLCHAINS["tvm"]
+    if not isinstance(means.options.target, Processor):
+        return None
+    return replace(means, toolchain=tvm, options=replace(means.options, toolchain=tvm.name, precision=FLOAT32))
+
+
+def record_candidates(detector: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> BoxCandidates:
+    """What suppression looks at of some images, (N, 3, H, W), by a detector that gives `AnchorOutputs`."""
+    from blockfront.tasks.boxes import decode
     from blockfront.tasks.suppression import Limits
 
-    limits = Limits()
-    outputs, counts = _recorded(detector, batches, limits.threshold)
-    decoding, suppression = box_steps(detector, limits)
-    with torch.inference_mode():
-        decoded = tuple(decoding(*outputs).values())
-    float32 = replace(means, options=replace(means.options, precision=FLOAT32))
-
-    def milliseconds(module: nn.Module, names: tuple[str, str], inputs: tuple[Tensor, ...], **options: Any) -> float:
-        takes = tuple(Input(name, tuple(one.shape)) for name, one in zip(names, inputs, strict=True))
-        signature = Signature(takes, recorded=(inputs,), **options)
-        return float32.latency(float32.prepare(module, signature, 0)).median_ms
-
-    return Postprocess(
-        decode_ms=milliseconds(decoding, ("logits", "deltas"), outputs),
-        suppress_ms=milliseconds(suppression, ("scores", "boxes"), decoded, tolerances=EQUAL),
-        candidates=float(np.mean(counts)),
-        candidates_p95=float(np.percentile(counts, 95)),
-        threshold=limits.threshold,
-        capacity=limits.candidates,
-        overlap=limits.overlap,
-    )
-
-
-def time_postprocess_of(detector: nn.Module, dataset: Dataset, where: Mapping[str, Any], means: Means) -> Postprocess:
-    """The same on a data set's test images, on the CPU; `where`: `train`'s arguments resolution, threads and seed."""
-    from blockfront.training import fed
-
-    with fed(detector, dataset, **{**where, "device": "cpu"}) as feed:
-        return time_postprocess(detector, feed.test(), means)
-
-
-def _recorded(
-    detector: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], threshold: float
-) -> tuple[tuple[Tensor, Tensor], list[int]]:
-    """Logits and deltas (1, B, ...) of the image with as many candidates as the mean, and those of each image."""
-    logits, deltas, counts = [], [], []
+    threshold = Limits().threshold
+    found: list[bytes] = []
+    counts: list[int] = []
+    shape = (0, 0)
     detector.eval()
     with torch.inference_mode():
         for images, _ in batches:
             outputs = detector(images)
-            counts += (outputs.probabilities() > threshold).flatten(1).sum(1).tolist()
-            logits.append(outputs.logits.float().cpu())
-            deltas.append(outputs.deltas.float().cpu())
+            boxes = decode(outputs.deltas.float(), outputs.anchors).cpu().numpy()
+            for scores, corners in zip(outputs.probabilities().float().cpu().numpy(), boxes, strict=True):
+                places = np.flatnonzero(scores.ravel() > threshold)
+                values = np.c_[scores.ravel()[places], corners[places // scores.shape[1]]]
+                content = places.astype("int32").tobytes() + values.astype("float32").tobytes()
+                found.append(zlib.compress(content))
+                counts.append(len(places))
+                shape = scores.shape
     usual = int(np.abs(np.array(counts) - np.mean(counts)).argmin())
-    return tuple(torch.cat(one)[usual : usual + 1].clone() for one in (logits, deltas)), counts  # type: ignore[return-value]
+    p95 = float(np.percentile(counts, 95))
+    return BoxCandidates(*shape, threshold, float(np.mean(counts)), p95, found[usual])
+
+
+def dense(candidates: BoxCandidates) -> tuple[Tensor, Tensor]:
+    """Scores (1, rows, classes) and corners (1, rows, 4) as they were, zero where nothing looks at them."""
+    content = zlib.decompress(candidates.content)
+    count = len(content) // 24
+    places = torch.from_numpy(np.frombuffer(content[: 4 * count], "int32").astype("int64"))
+    values = np.frombuffer(content[4 * count :], "float32").reshape(count, 5)
+    scores = torch.zeros(1, candidates.rows, candidates.classes)
+    boxes = torch.zeros(1, candidates.rows, 4)
+    scores.view(-1)[places] = torch.from_numpy(values[:, 0].copy())
+    boxes[0, places // candidates.classes] = torch.from_numpy(values[:, 1:].copy())
+    return scores, boxes
+
+
+def time_postprocess(detector: Any, candidates: BoxCandidates, means: Means) -> Postprocess:
+    """Of a detector with anchors, by `means_of_boxes`: suppression of its candidates, and decoding of anything.
+
+    What suppression gives must equal what torch gives. Raises `RunError` where it does not, and where something cannot
+    be compiled.
+    """
+    from blockfront.tasks.box_suppression import EQUAL, box_steps
+
+    decoding, suppression = box_steps(detector)
+    limits, (scores, boxes) = suppression.limits, dense(candidates)
+    coded = (Input("logits", (1, candidates.rows, candidates.classes + detector.background)),)
+    decode = Signature((*coded, Input("deltas", (1, candidates.rows, 4))))
+    suppress = Signature(
+        (Input("scores", tuple(scores.shape)), Input("boxes", tuple(boxes.shape))), EQUAL, ((scores, boxes),)
+    )
+    decode_ms, suppress_ms = (
+        means.latency(means.prepare(module, signature, 0)).median_ms
+        for module, signature in ((decoding, decode), (suppression, suppress))
+    )
+    return Postprocess(
+        decode_ms=decode_ms,
+        suppress_ms=suppress_ms,
+        candidates=candidates.mean,
+        candidates_p95=candidates.p95,
+        threshold=candidates.threshold,
+        capacity=limits.candidates,
+        overlap=limits.overlap,
+        toolchain=means.toolchain.name,
+    )

@@ -162,9 +162,9 @@ class _Both:
 
         task = TASKS[dataset.task]
         self.plain, self.quantized = (task.evaluator(dataset.num_classes) for _ in range(2))
-        self._classes = "top1" in task.metrics
+        self._value, self._classes = task.value, "top1" in task.metrics
         self._decibels = Decibels()
-        self._images = self._agree = self._lost = self._won = 0
+        self._images = self._agree = 0
 
     def add(self, plain: Any, quantized: Any, targets: Tensor) -> None:
         """Count a batch; of a detector, whose int8 gives logits and boxes by name, the anchors are the plain one's."""
@@ -177,11 +177,8 @@ class _Both:
         self.plain.add(plain, targets)
         self.quantized.add(quantized, targets)
         if self._classes:
-            before, after = (outputs.argmax(1) for outputs in (plain, quantized))
             self._images += len(targets)
-            self._agree += int((before == after).sum())
-            self._lost += int(((before == targets) & (after != targets)).sum())
-            self._won += int(((before != targets) & (after == targets)).sum())
+            self._agree += int((plain.argmax(1) == quantized.argmax(1)).sum())
 
     @property
     def shares(self) -> dict[str, float]:
@@ -191,12 +188,12 @@ class _Both:
     @property
     def changes(self) -> dict[str, Score]:
         """By columns, with intervals of their own."""
-        from blockfront.results import Score, paired95
+        from blockfront.results import Score
+        from blockfront.tasks.task import PairedEvaluator
 
-        found = {}
-        if self._images:
-            drop = (self._lost - self._won) / self._images
-            found["top1_drop"] = Score(drop, *paired95(self._lost, self._won, self._images))
+        found: dict[str, Score] = {}
+        if isinstance(self.plain, PairedEvaluator):
+            found[f"{self._value}_drop"] = self.plain.drop(self.quantized)
         if math.isfinite(self._decibels.value):
             found["snr_db"] = Score(self._decibels.value)
         return found

@@ -15,13 +15,14 @@ from blockfront.cores import usable_cores
 from blockfront.errors import UsageError, unknown
 from blockfront.plurals import counted
 from blockfront.python_file import is_file_reference
-from blockfront.results import scored
+from blockfront.results import Result, scored
 from blockfront.study.settings import Settings
 from blockfront.study.storage import DEFAULT_STORAGE, storage_exists
 from blockfront.sweep.aims import choose_objectives, choose_space, choose_training
 from blockfront.sweep.anchor_search import check_prune
 from blockfront.sweep.budget import check_budget
 from blockfront.sweep.keeping import KEEP
+from blockfront.sweep.postprocessing import NO_CODE, means_of_boxes
 from blockfront.sweep.quantizing import INT8, QAT, QUANTIZE, check_quantize
 from blockfront.sweep.samplers import SAMPLERS
 
@@ -116,6 +117,15 @@ class SweepPlan:
         return self.means.measures is not None
 
     @property
+    def boxes(self) -> Means | None:
+        """By which post-processing of detectors is timed; None for networks of other tasks, and where it cannot be."""
+        return means_of_boxes(self.means) if _finds_boxes(self.dataset) else None
+
+    def lacks_boxes(self, result: Result) -> bool:
+        """Whether a detector's post-processing is still to be timed."""
+        return self.boxes is not None and result.candidates is not None and result.postprocess is None
+
+    @property
     def quiet(self) -> bool:
         """Whether this machine is measured, so that nothing else may run on it meanwhile."""
         return self.means.measures is not None and self.means.measures.here
@@ -180,6 +190,8 @@ def resolve(request: Request, means: Means | None = None) -> SweepPlan:
         request, notes = _whole_groups(request, space, notes)
     if dataset and options.precision == "float16":
         notes = (*notes, "accuracies are those of float32: what float16 rounds is compared with torch, and not scored")
+    if _finds_boxes(dataset) and means_of_boxes(means) is None:
+        notes = (*notes, NO_CODE.format(target.name))
     settings = Settings(
         space=space.name,
         space_hash=space.hash,
@@ -254,6 +266,12 @@ def _budget(request: Request, form: str, dataset: Dataset | None, recipe: Recipe
         )
     watched = dataset is None or request.value in (None, TASKS[dataset.task].value)
     return check_budget(request.budget, request.n, recipe.epochs if recipe else None, request.train_seeds, watched)
+
+
+def _finds_boxes(dataset: Dataset | None) -> bool:
+    from blockfront.tasks import DETECTION
+
+    return dataset is not None and dataset.task == DETECTION
 
 
 def _whole_groups(request: Request, space: Space, notes: tuple[str, ...]) -> tuple[Request, tuple[str, ...]]:

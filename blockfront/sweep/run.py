@@ -28,6 +28,7 @@ from blockfront.sweep.pool import Pool
 from blockfront.sweep.proposing import propose
 from blockfront.sweep.samplers import SAMPLERS
 from blockfront.sweep.shipped import TABLE, quote_latencies
+from blockfront.sweep.timing_boxes import time_boxes
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -131,16 +132,21 @@ class _Sweep:
             entries = adapt(pool, self.plan, self.journal, entries, self.progress, self.keeper)
         profiled = profile(pool, self.plan, self.journal, entries, self.progress)
         for entry in profiled:
-            if not self.journal.settings.trains or not self.journal.missing_seeds(entry):
+            done = not self.journal.settings.trains or not self.journal.missing_seeds(entry)
+            if done and not self.plan.lacks_boxes(entry.result):
                 self.journal.complete(entry)
         if self.journal.settings.trains:
             stage = train_networks if self.journal.settings.budget is None else train_within_budget
             stage(pool, self.plan, self.journal, profiled, self.progress, self.keeper)
+            time_boxes(pool, self.plan, self.journal, profiled, self.progress, self.keeper)
         if self.journal.settings.prune is not None:
             pruned = [entry for entry in self.journal.unfinished() if entry.network.parent is not None]
             self.worked_on += len(pruned)
-            for entry in profile(pool, self.plan, self.journal, pruned, self.progress):
-                self.journal.complete(entry)
+            pruned = profile(pool, self.plan, self.journal, pruned, self.progress)
+            for entry in pruned:
+                if not self.plan.lacks_boxes(entry.result):
+                    self.journal.complete(entry)
+            time_boxes(pool, self.plan, self.journal, pruned, self.progress, self.keeper)
 
     @contextmanager
     def _pool(self) -> Iterator[Pool]:

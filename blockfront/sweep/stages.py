@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from blockfront.design_space import Network
+    from blockfront.results.postprocess import BoxCandidates
     from blockfront.sweep.anchor_search import Leftover
     from blockfront.targets import Means, Measures, Visit
     from blockfront.training import Dataset, Recipe
@@ -108,12 +109,12 @@ def train_network(
     `adaptations` where it has one.
 
     The weights and the order of images have the job's seed. An interrupted training goes on from its last epoch, if it
-    was on this machine. With `until` it stops after that epoch, without scores. A detector's `postprocess` is found by
-    `means` that predict.
+    was on this machine. With `until` it stops after that epoch, without scores. With `means`, which are for what
+    follows a detector, it has its `candidates`, and its `postprocess` where they predict.
     """
     from blockfront.sweep.adapting import train_and_adapt
     from blockfront.sweep.anchor_search import prune_trained
-    from blockfront.sweep.postprocessing import time_postprocess_of
+    from blockfront.sweep.postprocessing import record_candidates, time_postprocess
     from blockfront.tasks import DETECTION
     from blockfront.training import fed, give_weights, seeded, train
     from blockfront.training.checkpoint import checkpoint_path
@@ -141,15 +142,30 @@ def train_network(
             parts = quantize_trained(scored, network, dataset, recipe, job.quantize, where, parts)
         leftovers: tuple[Leftover, ...] = ()
         if job.prune is not None and until is None:
-            parts, leftovers = prune_trained(network, module, dataset, job.prune, where, parts, means, keep)
+            parts, leftovers = prune_trained(network, module, dataset, job.prune, where, parts, means is not None, keep)
         if network.task == DETECTION and means is not None and until is None:
-            parts["postprocess"] = time_postprocess_of(_scored(network, module, parts), dataset, where, means)
+            scored = _scored(network, module, parts)
+            with fed(module, dataset, **{**where, "device": "cpu"}) as feed:
+                parts["candidates"] = record_candidates(scored, feed.test())
+            if means.measures is None:
+                parts["postprocess"] = time_postprocess(scored, parts["candidates"], means)
         if not keep or until is not None:
             return Trained(parts, None, checkpoint, leftovers)
         with fed(module, dataset, **{**where, "device": "cpu"}) as feed:
             prepared = {"preparation": preparation_of(feed)}
     facts = {"network": job.network, "network_id": job.network_id, "recipe": recipe, **prepared, **parts}
     return Trained(parts, pack_weights(module, facts), checkpoint, leftovers)
+
+
+def postprocess_network(job: Job, candidates: BoxCandidates, means: Means) -> dict[str, Any]:
+    """Time what follows a detector that left these candidates: its `postprocess`."""
+    from blockfront.sweep.postprocessing import time_postprocess
+    from blockfront.targets.compiler.threads import use_threads
+    from blockfront.training import seeded
+
+    use_threads(job.threads)
+    with seeded(job.seed, job.threads):
+        return {"postprocess": time_postprocess(_network(job).build(), candidates, means)}
 
 
 def _scored(network: Network, module: nn.Module, parts: Mapping[str, Any]) -> nn.Module:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import pytest
+import torch
+from torch import nn
 
 from blockfront import load
+from blockfront.design_space import Network
 from blockfront.errors import UsageError
 from blockfront.services.trained_detector import find_detector
 from blockfront.study.weights import kept_weights
+from blockfront.sweep.postprocessing import dense, record_candidates
+from blockfront.sweep.request import make_request, resolve
+from blockfront.tasks.boxes import decode
 from blockfront.training.scenes import write_scenes
 
 SPACE = """
@@ -47,6 +53,8 @@ def test_a_sweep_of_detectors_ends_in_a_report_of_ap(tmp_path, commands_in):
     assert (frame["total_ms"] == frame["latency_ms"] + frame["postprocess_ms"]).all()
     assert (frame["postprocess_ms"] > 0).all()
     assert (frame["candidates"] <= frame["candidates_p95"]).all()
+    assert set(frame["postprocess_toolchain"]) == {"tvm"}
+    assert frame["total_missing"].isna().all()
     kept = kept_weights(commands.storage)[0]
     (number,) = frame.loc[frame["network_id"] == kept.network_id, "trial"]
     found = find_detector(f"detectors-rk3399:{number}", None, commands.storage)
@@ -54,6 +62,56 @@ def test_a_sweep_of_detectors_ends_in_a_report_of_ap(tmp_path, commands_in):
     assert (found.dataset or "").startswith("coco:")
     with pytest.raises(UsageError, match="has no network number 9"):
         find_detector("detectors-rk3399:9", None, commands.storage)
+
+
+@pytest.mark.long
+@pytest.mark.processes
+def test_measured_detectors_and_those_of_another_runtime_have_a_total_too(tmp_path, commands_in):
+    """Post-processing is timed here after all trainings, of trainings that were taken over as well."""
+    pytest.importorskip("onnxruntime")
+    commands = commands_in(tmp_path)
+    (tmp_path / "detectors.py").write_text(SPACE)
+    write_scenes(tmp_path / "few", {"train": 16, "val": 4})
+    data = ("--space", "detectors.py:space", "--dataset", "coco:few", "--epochs", "1", "--set", "batch_size=8")
+    for study, *options in (("ours", "--threads", "1"), ("theirs", "--toolchain", "onnxruntime", "--threads", "1")):
+        done = commands.run("sample", "--n", "1", "--study", study, "--target", "host", *data, *options)
+        assert done.returncode == 0, done.stderr
+    ours, theirs = (load(study, commands.storage).iloc[0] for study in ("ours", "theirs"))
+    assert (ours["toolchain"], theirs["toolchain"]) == ("tvm", "onnxruntime")
+    for row in (ours, theirs):
+        assert row["state"] == "complete"
+        assert row["postprocess_toolchain"] == "tvm"
+        assert row["total_ms"] == row["latency_ms"] + row["postprocess_ms"] > row["latency_ms"]
+    assert ours["candidates"] == theirs["candidates"]
+
+
+def test_hardware_without_a_processor_says_why_there_is_no_total(tmp_path):
+    write_scenes(tmp_path / "few", {"train": 3, "val": 3})
+    plan = resolve(make_request(space="detect", dataset=f"coco:{tmp_path / 'few'}", target="eyeriss_like", n=1))
+    assert plan.boxes is None
+    assert (
+        plan.notes[-1] == "post-processing is code for processors, and eyeriss_like is none: its rows have no total_ms"
+    )
+
+
+def test_candidates_are_kept_as_suppression_sees_them():
+    torch.manual_seed(0)
+    detector = Network.parse("det_32_d3/stem_k3_s2_c8_nrelu/ds_r1_k3_s2_c8_nrelu6/ssdlite_l1_sabcd").build()
+    for classes, _ in detector.head.own.values():
+        nn.init.normal_(classes[-1].weight, std=2.0)
+    images = torch.randn(3, 3, 32, 32)
+    found = record_candidates(detector, [(images, images)])
+    with torch.inference_mode():
+        outputs = detector(images)
+        whole, corners = outputs.probabilities(), decode(outputs.deltas, outputs.anchors)
+    counts = (whole > found.threshold).flatten(1).sum(1)
+    scores, boxes = dense(found)
+    kept = int((counts == (scores > 0).sum()).nonzero()[0])
+    assert (found.mean, found.rows, found.classes) == (pytest.approx(float(counts.float().mean())), 256, 3)
+    assert abs(counts[kept] - found.mean) == (counts - found.mean).abs().min()
+    above = whole[kept] > found.threshold
+    assert torch.equal(scores[0], torch.where(above, whole[kept], 0))
+    assert torch.equal(boxes[0][above.any(1)], corners[kept][above.any(1)])
 
 
 def test_a_space_of_classifiers_is_no_space_for_boxes(bench, tmp_path):

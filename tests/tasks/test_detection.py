@@ -213,3 +213,21 @@ def test_outputs_of_a_classifier_are_refused() -> None:
     DETECTION.check(outputs, 2, 3)
     with pytest.raises(UsageError, match="gives 3 classes for 2 images, not 6"):
         DETECTION.check(outputs, 2, 6)
+
+
+def test_a_drop_of_ap_is_paired_by_image():
+    """Of an evaluator that finds every object, and of one that misses those of half of the images."""
+    anchors = torch.tensor([[0.5, 0.5, 0.5, 0.5]])
+    targets = torch.tensor([[[-1, 0, 0, 1, 1, 10000, 0], [0, 0.25, 0.25, 0.75, 0.75, 2500, 0]]] * 40)
+    evaluators = []
+    for found in (torch.ones(40, dtype=torch.bool), torch.arange(40) % 2 == 0):
+        evaluator = DETECTION.evaluator(1)
+        logits = torch.where(found[:, None, None], torch.tensor([[[5.0, 0.0]]]), torch.tensor([[[-9.0, 0.0]]]))
+        evaluator.add(AnchorOutputs(logits, torch.zeros(40, 1, 4), anchors), targets)
+        evaluators.append(evaluator)
+    whole, half = evaluators
+    drop = whole.drop(half)
+    assert drop.value == pytest.approx(whole.scores()["ap"].value - half.scores()["ap"].value)
+    assert 0.3 < drop.low < drop.value < drop.high < 0.7
+    same = whole.drop(whole)
+    assert (same.value, same.low, same.high) == (0, 0, 0)

@@ -126,3 +126,17 @@ def test_outputs_that_are_no_maps_of_the_classes_say_what_to_do() -> None:
     with pytest.raises(UsageError, match="3 classes for 2 images, not 4 for 2; build it with num_classes=4"):
         SEGMENTATION.check(torch.zeros(2, 3, 8, 8), 2, 4)
     SEGMENTATION.check(torch.zeros(2, 3, 8, 8), 2, 3)
+
+
+def test_a_drop_of_mean_iou_is_the_difference_of_both():
+    masks = torch.randint(3, (6, 8, 8), generator=torch.Generator().manual_seed(0))
+    wrong = torch.where(torch.rand(6, 8, 8, generator=torch.Generator().manual_seed(1)) < 0.3, 0, masks)
+    evaluators = []
+    for answer in (masks, wrong):
+        evaluator = SEGMENTATION.evaluator(3)
+        evaluator.add(given_classes(answer, 3), masks)
+        evaluators.append(evaluator)
+    first, second = evaluators
+    drop = first.drop(second)
+    assert drop.value == pytest.approx(1 - second.scores()["miou"].value)
+    assert 0 < drop.low < drop.value < drop.high
