@@ -51,6 +51,16 @@ def load_weights(module: nn.Module, path: Path) -> None:
     module.load_state_dict(given)
 
 
+def unpack_weights(module: nn.Module, packed: bytes, origin: str) -> None:
+    """Give a module the weights that `pack_weights` made, which come from `origin`; raises `UsageError` for others."""
+    try:
+        given = safetensors.torch.load(packed)
+    except safetensors.SafetensorError as error:
+        raise UsageError(f"{origin} cannot be read as safetensors: {first_line(error)}") from error
+    check_state(given, module.state_dict(), origin)
+    module.load_state_dict(given)
+
+
 def check_state(given: Mapping[str, torch.Tensor], own: Mapping[str, torch.Tensor], origin: str) -> None:
     """Raises UsageError unless the tensors of `given`, which come from `origin`, are in name and shape a network's."""
     lacking, foreign = [name for name in own if name not in given], [name for name in given if name not in own]

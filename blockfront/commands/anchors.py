@@ -19,6 +19,9 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
+Front = Annotated[Path, typer.Argument(metavar="FRONT", help="File that `bench anchors search` wrote.")]
+Row = Annotated[int, typer.Argument(metavar="ROW", help="Number of a row of it.")]
+Smaller = Annotated[Path, typer.Option("--output", "-o", help="File for the weights.")]
 Weights = Annotated[
     Path | None, typer.Option(help="File of the whole detector's weights (default: those that a sweep kept).")
 ]
@@ -163,9 +166,9 @@ def _milliseconds(value: float | None) -> str:
 
 @app.command()
 def apply(
-    front: Annotated[Path, typer.Argument(metavar="FRONT", help="File that `bench anchors search` wrote.")],
-    row: Annotated[int, typer.Argument(metavar="ROW", help="Number of a row of it.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="File for the weights.")] = Path("smaller.safetensors"),
+    front: Front,
+    row: Row,
+    output: Smaller = Path("smaller.safetensors"),
     weights: Annotated[
         Path | None, typer.Option(help="The whole detector's weights (default: where they were in the search).")
     ] = None,
@@ -194,9 +197,9 @@ def apply(
 
 @app.command()
 def train(
-    front: Annotated[Path, typer.Argument(metavar="FRONT", help="File that `bench anchors search` wrote.")],
-    row: Annotated[int, typer.Argument(metavar="ROW", help="Number of a row of it.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="File for the weights.")] = Path("anew.safetensors"),
+    front: Front,
+    row: Row,
+    output: Smaller = Path("anew.safetensors"),
     weights: Annotated[
         Path | None, typer.Option(help="The whole detector's weights (default: where they were in the search).")
     ] = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -258,7 +258,7 @@ def known_trainings(storage: RDBStorage, settings: Settings) -> dict[str, dict[i
     import optuna
 
     known: dict[str, dict[int, KnownTraining]] = {}
-    for name in _studies_training_alike(storage, settings):
+    for name in studies_training_alike(storage, settings):
         study = optuna.load_study(study_name=name, storage=storage)
         for trial in network_trials(study):
             if is_derived(trial):
@@ -273,7 +273,9 @@ def known_trainings(storage: RDBStorage, settings: Settings) -> dict[str, dict[i
     return known
 
 
-def _studies_training_alike(storage: RDBStorage, settings: Settings) -> Iterable[str]:
+def studies_training_alike(storage: RDBStorage, settings: Settings) -> list[str]:
+    """The studies whose trainings are those of a study with these settings."""
+
     def training(kept: Mapping[str, Any]) -> tuple[Any, ...]:
         alike = ("dataset", "dataset_fingerprint", "recipe_hash", "precision", "quantize", "prune")
         return tuple(current(kept).get(key) for key in alike)

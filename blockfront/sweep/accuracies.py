@@ -7,14 +7,18 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from blockfront.study.journal import known_trainings
+from blockfront.study.journal import known_trainings, studies_training_alike
+from blockfront.study.weights import kept_weights
 from blockfront.sweep.anchor_search import add_pruned_trials
 from blockfront.sweep.latencies import job
 from blockfront.sweep.pool import Pool, WorkerCall
-from blockfront.sweep.stages import Trained, train_network
+from blockfront.sweep.stages import FloatTraining, Trained, train_network
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from blockfront.console.progress import Progress
+    from blockfront.results import Training
     from blockfront.study.journal import Entry, Journal
     from blockfront.sweep.keeping import Keeper
     from blockfront.sweep.request import SweepPlan
@@ -90,6 +94,10 @@ class _Call:
     seed: int
     until: int | None = None
 
+    @property
+    def key(self) -> tuple[str, int]:
+        return str(self.entry.network.id), self.seed
+
 
 def _lacking(journal: Journal, entries: Sequence[Entry], seeds: Sequence[int]) -> list[_Call]:
     return [_Call(entry, seed) for seed in seeds for entry in entries if seed in journal.missing_seeds(entry)]
@@ -108,7 +116,11 @@ def _train(
     if not wanted:
         return
     arguments = (plan.dataset, plan.recipe, plan.request.device, keeper.wanted)
-    calls = [
+    done = _float_trainings(plan, journal, wanted)
+    if done:
+        studies = ", ".join(sorted({one.study for one in done.values()}))
+        progress.note(f"{len(done)} of {len(wanted)} trainings are done in float32, and their weights kept: {studies}")
+    calls = (
         WorkerCall(
             call.entry.number,
             train_network,
@@ -118,11 +130,12 @@ def _train(
                 # What is timed is of the weights that are deployed, which are the first seed's.
                 plan.boxes if call.seed == journal.settings.seed else None,
                 call.until,
+                done[call.key].read() if call.key in done else None,
             ),
         )
         for call in wanted
-    ]
-    with closing(pool.run(calls, plan.train_seconds)) as outcomes, progress.stage(title, len(calls)) as advance:
+    )
+    with closing(pool.run(calls, plan.train_seconds)) as outcomes, progress.stage(title, len(wanted)) as advance:
         for outcome in outcomes:
             entry = by_number[outcome.number]
             if entry.result.error is not None:
@@ -132,6 +145,35 @@ def _train(
             else:
                 journal.fail(entry, "train", outcome.reason, outcome.traceback)
             advance()
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """A training in float32 whose weights are in a file of a study's."""
+
+    study: str
+    training: Training
+    path: Path
+
+    def read(self) -> FloatTraining:
+        return FloatTraining(self.training, self.path.read_bytes(), str(self.path))
+
+
+def _float_trainings(plan: SweepPlan, journal: Journal, wanted: Sequence[_Call]) -> dict[tuple[str, int], _Kept]:
+    """Of trainings for int8 those that the storage already holds in float32, with weights beside it.
+
+    What data adapt is left out: its weights say nothing of the adaptation.
+    """
+    if journal.settings.quantize is None:
+        return {}
+    settings = replace(journal.settings, precision="float32", quantize=None)
+    alike, known = studies_training_alike(journal.storage, settings), known_trainings(journal.storage, settings)
+    files = {(one.network_id, one.seed): one for one in kept_weights(plan.request.storage) if one.study in alike}
+    return {
+        call.key: _Kept(files[call.key].study, known[call.key[0]][call.seed].training, files[call.key].path)
+        for call in wanted
+        if call.entry.network.adaptation is None and call.key in files and call.seed in known.get(call.key[0], {})
+    }
 
 
 def _adapts(journal: Journal, entry: Entry) -> bool:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from blockfront.design_space import Network
+    from blockfront.results import Training
     from blockfront.results.postprocess import BoxCandidates
     from blockfront.sweep.anchor_search import Leftover
     from blockfront.targets import Means, Measures, Visit
@@ -96,6 +97,15 @@ class Trained:
     leftovers: tuple[Leftover, ...] = ()
 
 
+@dataclass(frozen=True)
+class FloatTraining:
+    """A training in float32 that is done, and its weights as a safetensors file, which was read from `origin`."""
+
+    training: Training
+    weights: bytes
+    origin: str
+
+
 def train_network(
     job: Job,
     dataset: Dataset,
@@ -104,13 +114,15 @@ def train_network(
     keep: bool = False,
     means: Means | None = None,
     until: int | None = None,
+    done: FloatTraining | None = None,
 ) -> Trained:
     """Train a network from its recipe's weights, else from scratch, and test it: its `trainings`, and its
     `adaptations` where it has one.
 
     The weights and the order of images have the job's seed. An interrupted training goes on from its last epoch, if it
-    was on this machine. With `until` it stops after that epoch, without scores. With `means`, which are for what
-    follows a detector, it has its `candidates`, and its `postprocess` where they predict.
+    was on this machine. With `until` it stops after that epoch, without scores. What is `done` is not trained, but
+    goes on from its weights: to int8, say. With `means`, which are for what follows a detector, it has its
+    `candidates`, and its `postprocess` where they predict.
     """
     from blockfront.sweep.adapting import train_and_adapt
     from blockfront.sweep.anchor_search import prune_trained
@@ -119,7 +131,7 @@ def train_network(
     from blockfront.training import fed, give_weights, seeded, train
     from blockfront.training.checkpoint import checkpoint_path
     from blockfront.training.preparing import preparation_of
-    from blockfront.training.weights import pack_weights
+    from blockfront.training.weights import pack_weights, unpack_weights
 
     checkpoint = checkpoint_path(job.network_id, recipe.hash, dataset.ref, dataset.fingerprint, job.seed)
     with seeded(job.seed, job.threads):
@@ -129,7 +141,10 @@ def train_network(
             give_weights(module, recipe.weights)
         where: dict[str, Any] = {"device": device, "threads": job.threads, "seed": job.seed}
         where["resolution"] = network.signature.resolution
-        if network.adaptation is not None:
+        if done is not None:
+            unpack_weights(module, done.weights, done.origin)
+            parts: dict[str, Any] = {"trainings": (done.training,)}
+        elif network.adaptation is not None:
             parts = train_and_adapt(module, network.adaptation, dataset, recipe, where, checkpoint)
         else:
             # What is minimised where that is more than the task's criterion, such as losses of auxiliary heads.

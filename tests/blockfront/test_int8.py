@@ -11,11 +11,12 @@ import torch
 import blockfront
 from blockfront.design_space import Network
 from blockfront.digest import digest
+from blockfront.errors import UsageError
 from blockfront.results import Adapted, Training, paired95
 from blockfront.services.verify import precision_of
 from blockfront.sweep import quantizing
 from blockfront.sweep.quantizing import CALIBRATION_IMAGES, Quantization, quantize_trained
-from blockfront.sweep.stages import Job, profile_network, train_network
+from blockfront.sweep.stages import FloatTraining, Job, profile_network, train_network
 from blockfront.targets import Asked, choose, get_target
 from blockfront.training import Feed, Recipe, fed, get_dataset
 
@@ -39,7 +40,10 @@ def trained(digits) -> dict[str, object]:
     found = {}
     for quantize in (None, "ptq", "qat"):
         job = Job(network_id, NETWORK, seed=0, threads=1, quantize=quantize)
-        found[quantize] = train_network(job, digits, RECIPE, "cpu").parts
+        one = train_network(job, digits, RECIPE, "cpu", keep=quantize is None)
+        found[quantize] = one.parts
+        if quantize is None:
+            found["weights"] = one.weights
     return found
 
 
@@ -57,6 +61,23 @@ def test_the_scores_are_those_of_int8_beside_those_of_the_same_training_in_float
     assert drop.low < drop.value < drop.high
     assert abs(drop.value) <= 1 - adapted.shares["float_agreement"]
     assert adapted.changes["snr_db"].value >= 20
+
+
+def test_weights_of_a_training_in_float32_become_what_one_for_int8_gives(digits, trained):
+    done = FloatTraining(trained[None]["trainings"][0], trained["weights"], "a file")
+    job = Job(Network.parse(NETWORK).id, NETWORK, seed=0, threads=1, quantize="ptq")
+    found = train_network(job, digits, RECIPE, "cpu", done=done).parts
+    (adapted, training, _), (own, expected, _) = int8_of(found), int8_of(trained["ptq"])
+    assert adapted == own
+    assert dataclasses.replace(training, seconds=expected.seconds) == expected
+
+
+def test_weights_of_another_network_become_no_int8(digits, trained):
+    other = NETWORK.replace("c8_se", "c16_se")
+    done = FloatTraining(trained[None]["trainings"][0], trained["weights"], "a file")
+    job = Job(Network.parse(other).id, other, seed=0, threads=1, quantize="ptq")
+    with pytest.raises(UsageError, match="a file does not fit the network"):
+        train_network(job, digits, RECIPE, "cpu", done=done)
 
 
 def test_ranges_are_of_training_images_alone(digits, trained, monkeypatch):
@@ -109,6 +130,18 @@ def test_a_study_in_int8_is_one_of_its_own(bench):
     assert row["calibration"].startswith("256 training images (")
     assert "what int8 costs most" in bench("show", row["network_id"]).output
     assert precision_of("tiny-rk3399-int8", "sqlite:///bench.db") == "int8"
+
+
+@pytest.mark.compiles
+@pytest.mark.processes
+@pytest.mark.long
+def test_what_is_trained_in_float32_and_kept_is_not_trained_again_for_int8(bench):
+    """Its training and top-1 are the float32 study's, to the last digit, and a line says so."""
+    assert bench("sample", "--n", "1", *OPTIONS, "--keep", "all", "--workers", "1").code == 0
+    said = bench("sample", "--n", "1", *OPTIONS, "--precision", "int8", "--workers", "1")
+    assert "1 of 1 trainings are done in float32, and their weights kept: tiny-rk3399" in said.errors
+    (plain,), (row,) = (blockfront.load(f"tiny-rk3399{form}").to_dict("records") for form in ("", "-int8"))
+    assert row["top1_float"] == plain["top1"]
 
 
 @pytest.mark.compiles
