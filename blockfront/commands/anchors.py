@@ -22,6 +22,10 @@ app = typer.Typer(
 Front = Annotated[Path, typer.Argument(metavar="FRONT", help="File that `bench anchors search` wrote.")]
 Row = Annotated[int, typer.Argument(metavar="ROW", help="Number of a row of it.")]
 Smaller = Annotated[Path, typer.Option("--output", "-o", help="File for the weights.")]
+Searched = Annotated[
+    Path | None,
+    typer.Option("--weights", help="The whole detector's weights (default: where they were)."),
+]
 Weights = Annotated[
     Path | None, typer.Option(help="File of the whole detector's weights (default: those that a sweep kept).")
 ]
@@ -169,9 +173,7 @@ def apply(
     front: Front,
     row: Row,
     output: Smaller = Path("smaller.safetensors"),
-    weights: Annotated[
-        Path | None, typer.Option(help="The whole detector's weights (default: where they were in the search).")
-    ] = None,
+    weights: Searched = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -200,9 +202,7 @@ def train(
     front: Front,
     row: Row,
     output: Smaller = Path("anew.safetensors"),
-    weights: Annotated[
-        Path | None, typer.Option(help="The whole detector's weights (default: where they were in the search).")
-    ] = None,
+    weights: Searched = None,
     recipe: Annotated[
         str | None, typer.Option(help="How to train: a name of `bench recipes` (default: as the whole detector was).")
     ] = None,
