@@ -14,6 +14,7 @@ from blockfront.design_space.build import StagedBackbone, initialize
 from blockfront.design_space.detector_head import DetectorHead
 from blockfront.design_space.spec import StageSpec, Stem
 from blockfront.tasks import AnchorOutputs
+from blockfront.tasks.box_suppression import BoxDecoding
 
 PRIOR = 0.01
 """How likely an anchor is thought to be an object's before anything is learned (Lin et al. 2017, section 4.1)."""
@@ -38,6 +39,10 @@ class Detector(StagedBackbone):
         """(N, 3, H, W) to the outputs of all anchors."""
         logits, deltas = self.head(*self.staged(image))
         return AnchorOutputs(logits, deltas, self.anchors, self.background)
+
+    def decoding(self) -> BoxDecoding:
+        """From its outputs to scores of each class and boxes."""
+        return BoxDecoding(self.anchors.detach().clone(), self.background)
 
 
 class AnchorsApart(nn.Module):

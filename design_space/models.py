@@ -237,9 +237,11 @@ def _from_timm(name: str, size: ImageSize) -> Model:
 
 
 def _from_torchvision(name: str, size: ImageSize) -> Model:
-    """A classifier or a segmenting network; its size is that of the last of its weights that states one."""
+    """A classifier, a segmenting network or a detector; its size is that of the last of its weights that states one."""
     from torchvision import models
 
+    if name in models.list_models(module=models.detection):
+        return _detector_of_torchvision(name, size)
     segmenting = models.list_models(module=models.segmentation)
     known = [*models.list_models(module=models), *segmenting]
     if name not in known:
@@ -254,6 +256,18 @@ def _from_torchvision(name: str, size: ImageSize) -> Model:
     given = "".join(f", {option}={value}" for option, value in options.items())
     source = ("import torchvision", f"torchvision.models.get_model({name!r}, weights=None{given})")
     return Model(f"torchvision:{name}", build, size.of(Signature.image(own)), source=source)
+
+
+def _detector_of_torchvision(name: str, size: ImageSize) -> Model:
+    """Up to its raw outputs."""
+    from blockfront.design_space.torchvision_detectors import SIZES, check_detector, raw_detector
+
+    check_detector(name)
+    signature = size.of(Signature.image(SIZES[name]))
+    height, width = signature.inputs[0].shape[2:]
+    call = f"raw_detector({name!r}, {height}, {width})"
+    source = ("from blockfront.design_space.torchvision_detectors import raw_detector", call)
+    return Model(f"torchvision:{name}", partial(raw_detector, name, height, width), signature, source=source)
 
 
 def _from_file(ref: str, size: ImageSize) -> Model:

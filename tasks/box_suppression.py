@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from blockfront.tasks.boxes import AnchorOutputs, decode
+from blockfront.tasks.boxes import VARIANCES, decode
 from blockfront.tasks.suppression import BINS, Limits, suppress
 
 _LIBRARY = torch.library.Library("blockfront_boxes", "DEF")
@@ -42,19 +43,28 @@ _LIBRARY.impl("suppress_boxes", _suppress_boxes, "CompositeExplicitAutograd")
 
 
 class BoxDecoding(nn.Module):
-    """From a detector's logits (1, B, C') and deltas (1, B, 4) to `scores` (1, B, C) of each class and `boxes`
-    (1, B, 4), corners as shares of the picture."""
+    """From a detector's logits (N, B, C') and deltas (N, B, 4) to `scores` (N, B, C) of each class and `boxes`
+    (N, B, 4), corners as shares of the picture.
+
+    One class more may be the `background`, the last one or the `first`.
+    """
 
     anchors: Tensor
 
-    def __init__(self, anchors: Tensor, background: bool) -> None:
+    def __init__(
+        self, anchors: Tensor, background: bool, variances: Sequence[float] = VARIANCES, first: bool = False
+    ) -> None:
         super().__init__()
-        self.background = background
+        self.background, self.first, self.variances = background, first, variances
         self.register_buffer("anchors", anchors)
 
     def forward(self, logits: Tensor, deltas: Tensor) -> dict[str, Tensor]:
-        outputs = AnchorOutputs(logits, deltas, self.anchors, self.background)
-        return {"scores": outputs.probabilities(), "boxes": decode(deltas, self.anchors)}
+        if self.background:
+            scores = logits.softmax(-1)
+            scores = scores[..., 1:] if self.first else scores[..., :-1]
+        else:
+            scores = logits.sigmoid()
+        return {"scores": scores, "boxes": decode(deltas, self.anchors, self.variances)}
 
 
 class BoxSuppression(nn.Module):
@@ -77,8 +87,8 @@ EQUAL = {"detections": 0.0}
 
 
 def box_steps(detector: Any, limits: Limits | None = None) -> tuple[BoxDecoding, BoxSuppression]:
-    """What follows a detector that has `anchors` (B, 4) and says whether it has a `background`, on the CPU."""
-    return BoxDecoding(detector.anchors.cpu(), detector.background).eval(), BoxSuppression(limits or Limits()).eval()
+    """What follows a detector, which says how it is decoded, on the CPU."""
+    return detector.decoding().cpu().eval(), BoxSuppression(limits or Limits()).eval()
 
 
 def find_boxes(detector: Any, image: Tensor) -> Tensor:

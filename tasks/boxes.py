@@ -7,6 +7,7 @@ what they would be in pixels: both directions scale areas alike.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -66,9 +67,9 @@ def encode(boxes: Tensor, anchors: Tensor) -> Tensor:
     return torch.cat([shift, (size / anchors[..., 2:]).log()], dim=-1) / boxes.new_tensor(VARIANCES)
 
 
-def decode(deltas: Tensor, anchors: Tensor) -> Tensor:
+def decode(deltas: Tensor, anchors: Tensor, variances: Sequence[float] = VARIANCES) -> Tensor:
     """The corners (..., 4) that `encode` was given, cut at the picture's border."""
-    deltas = deltas * deltas.new_tensor(VARIANCES)
+    deltas = deltas * deltas.new_tensor(variances)
     size = deltas[..., 2:].clamp(-LARGEST_CHANGE, LARGEST_CHANGE).exp() * anchors[..., 2:]
     centre = deltas[..., :2] * anchors[..., 2:] + anchors[..., :2]
     return corners(torch.cat([centre, size], dim=-1)).clamp(0, 1)

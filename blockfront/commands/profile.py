@@ -51,7 +51,12 @@ def profile(
     ] = None,
     dataset: Annotated[
         str | None,
-        typer.Option(help="Of a detector's .safetensors file: images to time its post-processing on, such as scenes."),
+        typer.Option(
+            help="Of a trained detector, as in a .safetensors file: images to time its post-processing on, as scenes."
+        ),
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="With --dataset, of torchvision's detector: a file of its trained weights.")
     ] = None,
     batch: Annotated[int, typer.Option(help="Images in one inference; above 1 only where it is measured.")] = 1,
     json: Json = False,
@@ -59,9 +64,12 @@ def profile(
     debug: Debug = False,
 ) -> None:
     """Compile one model for a target, compare it with torch, and show its latency and its kernels by time."""
+    from dataclasses import replace
+
     from blockfront.console.progress import choose_progress
     from blockfront.console.tables import print_json
     from blockfront.design_space.models import ImageSize, find_model
+    from blockfront.errors import UsageError
     from blockfront.services.profile import profile_model
     from blockfront.targets import Asked, choose, find_hardware
     from blockfront.targets.tuning.database import find_traces
@@ -71,6 +79,10 @@ def profile(
     traces = find_traces(tuned, database)
     means = choose(Asked(find_hardware(target), threads, precision, tracker, cooldown, traces), toolchain, runner)
     found = find_model(model, ImageSize.asked(resolution, input_size, channels), reduction)
+    if weights is not None:
+        if dataset is None or found.weights is not None:
+            raise UsageError("--weights is for --dataset and torchvision's detectors; latencies do not depend on them")
+        found = replace(found, weights=weights)
     if means.notice:
         progress.note(means.notice)
     profiled = profile_model(found, means, progress, None if dataset is None else get_dataset(dataset), batch)

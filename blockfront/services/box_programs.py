@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from blockfront.signature import Input, Signature
+from blockfront.signature import Input, Signature, leaves
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,7 +30,7 @@ def compile_boxes(detector: Any, deployed: nn.Module, image: Signature, target: 
 
     decoding, suppression = box_steps(detector)
     with torch.inference_mode():
-        logits, deltas = deployed(*image.random(0)).values()
+        logits, deltas = (tensor for _, tensor in leaves(deployed(*image.random(0))))
         wide = _SPREAD * torch.randn(logits.shape, generator=torch.Generator().manual_seed(0))
         scores, boxes = decoding(wide, deltas).values()
     decode = Signature((Input("logits", tuple(logits.shape)), Input("deltas", tuple(deltas.shape))))

@@ -33,7 +33,7 @@ def find_preparation(model: Model, module: nn.Module, said: str | None) -> Prepa
     import msgspec
 
     from blockfront.design_space import Network
-    from blockfront.tasks import CLASSIFICATION
+    from blockfront.tasks import CLASSIFICATION, DETECTION
     from blockfront.training.preparing import Preparation, usual_preparation
 
     if said is not None:
@@ -44,7 +44,7 @@ def find_preparation(model: Model, module: nn.Module, said: str | None) -> Prepa
     if model.network is not None:
         return usual_preparation(module, resolution, Network.parse(model.network).task)
     if getattr(module, "pretrained_cfg", None):
-        return usual_preparation(module, resolution, CLASSIFICATION)
+        return usual_preparation(module, resolution, DETECTION if hasattr(module, "decoding") else CLASSIFICATION)
     return _of_torchvision(model.name)
 
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from blockfront.targets import Means, Toolchain
     from blockfront.training import Dataset
 
+_BATCH = 16
+"""Images at once while a detector's outputs are recorded: those of large ones take 100 MB each."""
+
 
 def build_model(model: Model) -> tuple[nn.Module, Cost]:
     """The module as it is deployed, and its cost. Raises RunError when it does not run on the model's inputs."""
@@ -117,24 +120,31 @@ def _postprocess(model: Model, means: Means, dataset: Dataset, progress: Progres
     from blockfront.design_space import AnchorNetwork, Network
     from blockfront.services.trained_detector import TrainedDetector
     from blockfront.sweep.postprocessing import NO_CODE, means_of_boxes, record_candidates, time_postprocess
-    from blockfront.training import fed
+    from blockfront.tasks import DETECTION
+    from blockfront.training import fed, load_weights
 
     network = None if model.network is None else Network.parse(model.network)
-    if not isinstance(network, AnchorNetwork) or model.weights is None:
+    if model.weights is None or not (isinstance(network, AnchorNetwork) or model.name.startswith("torchvision:")):
         raise UsageError(
             "--dataset is for a trained detector, whose post-processing depends on what it finds: give "
-            "the .safetensors file of its weights"
+            "the .safetensors file of its weights, or torchvision's detector with --weights"
         )
     timed = means_of_boxes(means)
     if timed is None:
         raise UsageError(NO_CODE.format(means.options.target.name))
-    detector = TrainedDetector(network, model.weights)
-    detector.check_dataset(dataset)
-    module = detector.build()
+    if isinstance(network, AnchorNetwork):
+        detector = TrainedDetector(network, model.weights)
+        detector.check_dataset(dataset)
+        module = detector.build()
+    else:
+        module = model.whole()
+        if not hasattr(module, "decoding") or dataset.task != DETECTION:
+            raise UsageError(f"--dataset is for detectors and their data, not for {model.name} and {dataset.ref}")
+        load_weights(module, model.weights)
     with (
         progress.stage("detect", 1) as advance,
-        fed(module, dataset, resolution=network.resolution, device="cpu") as feed,
+        fed(module, dataset, resolution=model.signature.resolution, device="cpu") as feed,
     ):
-        candidates = record_candidates(module, feed.test())
+        candidates = record_candidates(module, feed.test(_BATCH))
         advance()
     return time_postprocess(module, candidates, timed)

@@ -125,7 +125,7 @@ def take_network(
         trained, deployed = _modules(model, weights)
         said = weights_preparation(weights)
         preparing = _preparing(model, trained, said)
-        finds_boxes = hasattr(trained, "anchors")
+        finds_boxes = hasattr(trained, "decoding")
         facts = {"network": model.network, "preparation": said}
         known = {name: fact for name, fact in facts.items() if fact}
         (made / "weights.safetensors").write_bytes(pack_weights(trained, known))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from blockfront.results.postprocess import BoxCandidates, Postprocess
 from blockfront.signature import Input, Signature
@@ -35,21 +35,20 @@ def means_of_boxes(means: Means) -> Means | None:
     return replace(means, toolchain=tvm, options=replace(means.options, toolchain=tvm.name, precision=FLOAT32))
 
 
-def record_candidates(detector: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> BoxCandidates:
-    """What suppression looks at of some images, (N, 3, H, W), by a detector that gives `AnchorOutputs`."""
-    from blockfront.tasks.boxes import decode
+def record_candidates(detector: Any, batches: Iterable[tuple[Tensor, Tensor]]) -> BoxCandidates:
+    """What suppression looks at of some images, (N, 3, H, W)."""
     from blockfront.tasks.suppression import Limits
 
     threshold = Limits().threshold
     found: list[bytes] = []
     counts: list[int] = []
     shape = (0, 0)
-    detector.eval()
+    decoding = detector.eval().decoding()
     with torch.inference_mode():
         for images, _ in batches:
             outputs = detector(images)
-            boxes = decode(outputs.deltas.float(), outputs.anchors).cpu().numpy()
-            for scores, corners in zip(outputs.probabilities().float().cpu().numpy(), boxes, strict=True):
+            decoded = decoding(outputs.logits.float(), outputs.deltas.float())
+            for scores, corners in zip(*(one.cpu().numpy() for one in decoded.values()), strict=True):
                 places = np.flatnonzero(scores.ravel() > threshold)
                 values = np.c_[scores.ravel()[places], corners[places // scores.shape[1]]]
                 content = places.astype("int32").tobytes() + values.astype("float32").tobytes()
