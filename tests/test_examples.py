@@ -15,6 +15,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+import blockfront
 from blockfront.design_space import Network
 from blockfront.training import pack_weights
 from blockfront.training.scenes import write_scenes
@@ -83,12 +84,15 @@ def _board(folder: Path) -> None:
 
 
 def _comparison(folder: Path) -> None:
-    targets = ("rk3399", "edge_tpu_like")
-    options = ("--n", "1", "--epochs", "1", "--workers", "1", "--targets", *targets)
-    said = _run(folder, str(EXAMPLES / "blocks_across_targets.py"), *options)
+    targets = ("rk3399", "rk3399:int8")
+    space = ("--space", f"{EXAMPLES / 'my_block.py'}:space", "--dataset", "digits", "--epochs", "1")
+    options = ("--n", "2", "--seeds", "1", "--workers", "1", "--targets", *targets)
+    said = _run(folder, str(EXAMPLES / "blocks_across_targets.py"), *space, *options)
     for target in targets:
-        assert f"across-{target}" in said
-        assert f"across-{target}" in (folder / "across.html").read_text("utf-8")
+        assert f"{target} (" in said
+        assert target in (folder / "across.html").read_text("utf-8")
+    plain, rounded = (blockfront.load(f"{name}-1", str(folder / "across.db")) for name in ("rk3399", "rk3399-int8"))
+    assert list(rounded["top1_float"]) == list(plain["top1"])
 
 
 def _model(folder: Path) -> None:
