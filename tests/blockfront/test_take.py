@@ -147,6 +147,15 @@ def test_a_wrong_call_leaves_nothing(quietly, tmp_path, arguments, expected, cod
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_weights_that_do_not_fit_are_refused_before_anything_is_compiled(quietly, tmp_path, monkeypatch):
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    save_file({"stem": torch.zeros(1)}, "short.safetensors")
+    code, said = quietly("take", CNN, "--target", "rpi5", "--weights", "short.safetensors", "-o", "taken")
+    assert code == 2
+    assert "does not fit the network" in said
+    assert not (tmp_path / "cache" / "kernels").exists()
+
+
 def test_weights_of_a_pickle_that_runs_code_are_not_read(tmp_path):
     class Harmful:
         def __reduce__(self):
