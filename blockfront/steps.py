@@ -15,14 +15,15 @@ def run_step(
     folder: Path | None = None,
     environment: Mapping[str, str] | None = None,
     limit_s: float = 1800,
-) -> None:
-    """Run a program and wait for it; raises `RunError` that `what` failed, with the line in which it says why."""
+) -> str:
+    """What a program says until it ends; raises `RunError` that `what` failed, with the line in which it says why."""
     try:
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=limit_s)
     except subprocess.TimeoutExpired as error:
         raise RunError(f"{what} took longer than {limit_s / 60:g} min") from error
     if done.returncode:
         raise RunError(f"{what} failed: {_reason(done.stderr.strip() or done.stdout.strip())}")
+    return done.stdout + done.stderr
 
 
 def publish(made: Path, folder: Path) -> None:

@@ -86,7 +86,9 @@ def _print(taken: dict[str, Any]) -> None:
         print_line("model.onnx   not compared with torch: ONNX Runtime is not installed")
     else:
         print_line(f"model.onnx   relative error {taken['onnx_rel_error']:.1e}, in ONNX Runtime")
-    for line, where in zip(taken["build"], ("any machine", "a compiler of the target"), strict=True):
+    if taken["instructions"] is not None:
+        print_line(f"instructions {taken['instructions']:,} an inference, counted under QEMU")
+    for where, line in taken["build"].items():
         print_line(f"example      {line}  ({where})")
 
 

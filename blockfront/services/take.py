@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from blockfront.console.progress import Progress
     from blockfront.targets import Target
-    from blockfront.targets.library import Library
 
 _LOAD = Template('''\
 """The network with its weights, in torch and in evaluation mode: `from load import model`.
@@ -160,9 +159,10 @@ def take_network(
         "weights_bytes": library.weights_bytes,
         "workspace_bytes": library.whole_workspace_bytes,
         "functions": [one.declaration for one in library.functions],
-        "build": build_lines(library),
-        "library_rel_error": None if ran is None else worst(ran[1])[1],
-        "library_ran": None if ran is None else ran[0],
+        "build": dict(library.build),
+        "library_rel_error": None if ran is None else worst(ran.errors)[1],
+        "library_ran": None if ran is None else ran.where,
+        "instructions": None if ran is None else ran.instructions,
         "schedules_rel_error": program.max_rel_error,
         "onnx_rel_error": onnx_error,
         "onnx_left_out": obstacle,
@@ -178,13 +178,6 @@ def _preparing(model: Model, module: nn.Module, said: str | None) -> str:
     found = find_preparation(model, module, said)
     height, width = model.signature.inputs[0].shape[2:]
     return fill(UNKNOWN if found is None else found.describe(height, width), 110)
-
-
-def build_lines(library: Library) -> list[str]:
-    """What builds the example, in the folder: with the linker's package from any machine, and with a compiler there."""
-    name = library.interface.name
-    rest = f"-O2 example.c lib{name}.a -lm -lpthread -o example"
-    return [f"python -m ziglang cc -target {library.triple} {rest}", f"cc {rest}"]
 
 
 def _modules(model: Model, weights: str | None) -> tuple[nn.Module, nn.Module]:

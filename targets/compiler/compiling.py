@@ -66,7 +66,8 @@ def compile_model(
     initialised network hides errors behind zeros and ones. `tuned`: see `RunOptions`. `alone`: keep the weights, and
     compile anew all kernels, so that the objects hold no kernel of another network. `halves`: in float16 inside, and
     compared with torch's float16 as well. Raises `RunError` when a step
-    fails, one of the outputs differs from torch's by more than it may (`torch_outputs`), or none depends on the inputs.
+    fails, one of the outputs differs from torch's by more than it may (`torch_outputs`), none depends on the inputs, or
+    the target has not the memory.
     """
     threads = target.check_threads(threads)
     samples = signature.random(seed or 0)
@@ -102,7 +103,7 @@ def compile_model(
     wrong = disagreement(errors, f"compiled for {target.name}")
     if wrong is not None:
         raise RunError(not_itself(module, samples) or wrong)
-    return Program(
+    program = Program(
         library=code.library,
         objects=code.objects,
         target=target.name,
@@ -119,6 +120,9 @@ def compile_model(
         weights=code.weights if alone else (),
         versions={name: version(name) for name in PACKAGES},
     )
+    if program.flash_bytes is not None and program.ram_bytes is not None:
+        target.check_room(program.flash_bytes, program.ram_bytes)
+    return program
 
 
 @contextmanager

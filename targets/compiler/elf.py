@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 _SYMTAB, _RELA, _REL, _GROUP = 2, 4, 9, 17
@@ -107,9 +107,10 @@ class ObjectFile:
         """Symbols that others see."""
         return {symbol.name for symbol in self._symbols if symbol.binding != _LOCAL and symbol.section != _UNDEFINED}
 
-    def hiding(self, keep: Callable[[str], bool]) -> bytes:
+    def hiding(self, keep: Callable[[str], bool], relocations: Mapping[int, int] | None = None) -> bytes:
         """The file with every symbol that it defines made local but those to `keep`, so that none clashes.
 
+        `relocations` are kinds of them, and what each becomes.
         Local symbols come first in ELF, and relocations name symbols by their number, so both are written anew.
         """
         local = [
@@ -135,6 +136,7 @@ class ObjectFile:
             for entry in range(section.offset, section.offset + section.size, section.entry_bytes):
                 (info,) = struct.unpack_from(form.word, found, entry + form.info_at)
                 kind = info & ((1 << form.symbol_shift) - 1)
+                kind = (relocations or {}).get(kind, kind)
                 number = places[info >> form.symbol_shift]
                 struct.pack_into(form.word, found, entry + form.info_at, number << form.symbol_shift | kind)
         return bytes(found)

@@ -72,6 +72,8 @@ class Target(Hardware):
     """Why QEMU runs no code of its kind; None where it may."""
     only_bounded: ClassVar[str | None] = None
     """Why nobody should take the catalogue's figures for a prediction unasked; None where one may."""
+    serves: ClassVar[bool] = True
+    """Whether a server of TVM's can run there, through which a network is measured."""
 
     @abstractmethod
     def compiler(self) -> tvm.target.Target:
@@ -80,6 +82,9 @@ class Target(Hardware):
     @abstractmethod
     def check_threads(self, threads: int | None) -> int:
         """As of all hardware, and there is always a number."""
+
+    def check_room(self, flash_bytes: int, ram_bytes: int) -> None:
+        """Raise `RunError` for a network that takes more memory than there is, where that is known."""
 
     @property
     def tracker_key(self) -> str:

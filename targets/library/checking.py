@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,38 +16,45 @@ from blockfront.agreement.outputs import OutputError, compare_all, disagreement
 from blockfront.errors import RunError
 from blockfront.steps import run_step
 from blockfront.targets.compiler.program import Program
+from blockfront.targets.hardware.microcontroller import Microcontroller
 from blockfront.targets.hardware.target import Target
 from blockfront.targets.latency.emulation.qemu import installed_qemu
 from blockfront.targets.latency.profiler.emulators import emulated_cpu
 from blockfront.targets.latency.profiler.native import ARCHITECTURES, compile_freestanding, link
 from blockfront.targets.library.detecting import Detecting
+from blockfront.targets.library.firmware import SOURCES, emulates, run_example
 from blockfront.targets.library.interface import Interface
-from blockfront.targets.library.making import SOURCES, Library
+from blockfront.targets.library.making import Library
 
 LIMIT_S = 600
 """Seconds that an inference may take under emulation."""
 
 _HERE = """
 import ctypes, mmap, sys
-library, function, workspace, *tensors = sys.argv[1:]
+library, function, workspace, inputs, *tensors = sys.argv[1:]
 sizes, files = map(int, tensors[::2]), tensors[1::2]
 memory = [mmap.mmap(-1, size + 1) for size in (*sizes, int(workspace))]
-for file, at in zip(files, memory):
-    if file.endswith(".in"):
-        at[:-1] = open(file, "rb").read()
+tensors = list(zip(files, memory))
+for file, at in tensors[: int(inputs)]:
+    at[:-1] = open(file, "rb").read()
 addresses = [ctypes.addressof(ctypes.c_char.from_buffer(at)) for at in memory]
 if error := getattr(ctypes.CDLL(library), function)(*map(ctypes.c_void_p, addresses)):
     sys.exit(f"the network gave {error}")
-for file, at in zip(files, memory):
-    if file.endswith(".out"):
-        open(file, "wb").write(at[:-1])
+for file, at in tensors[int(inputs) :]:
+    open(file, "wb").write(at[:-1])
 """
 
 
-def run_library(
-    library: Library, program: Program, target: Target, folder: Path
-) -> tuple[str, tuple[OutputError, ...]] | None:
-    """Run the library in `folder` on the program's samples: where it ran, and how far each output is from torch's.
+class Ran(NamedTuple):
+    """Where a library ran, how far each output was from torch's, and what instructions an inference took if counted."""
+
+    where: str
+    errors: tuple[OutputError, ...]
+    instructions: int | None = None
+
+
+def run_library(library: Library, program: Program, target: Target, folder: Path) -> Ran | None:
+    """Run the library in `folder` on the program's samples.
 
     The shared library runs here, the archive under a QEMU that is installed; None where neither can be. Each function
     of a detector's runs on the samples of its own program, and all of them as one must give what they give one after
@@ -56,12 +63,21 @@ def run_library(
     calling = Calling(library, target, folder)
     if calling.where is None:
         return None
-    errors = calling.compare(library.interface, program)
-    if library.detecting is not None:
-        errors += calling.compare(library.detecting.decode, library.detecting.programs.decode)
-        errors += calling.compare(library.detecting.suppress, library.detecting.programs.suppress)
-        calling.check_whole(library.detecting, program.samples)
-    return calling.where, errors
+    last = calling.call(library.interface, program.samples)
+    errors = calling.compare(last, program)
+    if (detecting := library.detecting) is not None:
+        of = detecting.programs
+        for step, its in ((detecting.decode, of.decode), (detecting.suppress, of.suppress)):
+            errors += calling.compare(calling.call(step, its.samples), its)
+        last = calling.check_whole(detecting, program.samples)
+    return Ran(calling.where, errors, last.instructions)
+
+
+class Called(NamedTuple):
+    """What a function gave, and its instructions if they were counted."""
+
+    outputs: list[np.ndarray]
+    instructions: int | None = None
 
 
 @dataclass(frozen=True)
@@ -81,45 +97,52 @@ class Calling:
         """In words; None where they cannot be called."""
         if self.target.local:
             return "on this machine"
-        return None if self._qemu is None else "under QEMU"
+        there = emulates() if isinstance(self.target, Microcontroller) else self._qemu is not None
+        return "under QEMU" if there else None
 
-    def compare(self, interface: Interface, program: Program) -> tuple[OutputError, ...]:
-        """How far a function's outputs on its program's samples are from torch's."""
-        errors = compare_all(program.outputs, self.call(interface, program.samples))
+    def compare(self, called: Called, program: Program) -> tuple[OutputError, ...]:
+        """How far what a function gave on its program's samples is from torch's."""
+        errors = compare_all(program.outputs, called.outputs)
         wrong = disagreement(errors, f"of the C library {self.where}")
         if wrong is not None:
             raise RunError(wrong)
         return errors
 
-    def check_whole(self, detecting: Detecting, images: Sequence[bytes]) -> None:
-        """Raise `RunError` where one call gives other boxes than its steps do."""
+    def check_whole(self, detecting: Detecting, images: Sequence[bytes]) -> Called:
+        """All of it by one call; raises `RunError` where that gives other boxes than its steps do."""
         given: Sequence[bytes] = images
         for step in (detecting.run, detecting.decode, detecting.suppress):
-            given = [one.tobytes() for one in self.call(step, given)]
-        found, count = self.call(detecting.interface, images)
+            given = [one.tobytes() for one in self.call(step, given).outputs]
+        called = self.call(detecting.interface, images)
+        found, count = called.outputs
         if found.tobytes() != given[0] or count[0] != (found[0, :, 0] >= 0).sum():
             raise RunError(f"{detecting.interface.symbol} {self.where} gives other boxes than its steps do")
+        return called
 
-    def call(self, interface: Interface, inputs: Sequence[bytes]) -> list[np.ndarray]:
-        """A function's outputs."""
+    def call(self, interface: Interface, inputs: Sequence[bytes]) -> Called:
+        """A function on these inputs."""
         with tempfile.TemporaryDirectory() as temporary:
             work, first = Path(temporary), len(interface.inputs)
-            files = [work / f"{i}.{'in' if i < first else 'out'}" for i in range(len(interface.tensors))]
+            files = [work / f"{one.name}.bin" for one in interface.tensors]
             for path, content in zip(files[:first], inputs, strict=True):
                 path.write_bytes(content)
-            workspace = self._workspace(interface)
-            if self.target.local:
-                told = [
-                    f"{word}" for one, path in zip(interface.tensors, files, strict=True) for word in (one.bytes, path)
-                ]
-                shared = str(self.folder.resolve() / f"lib{interface.name}.so")
-                command = [sys.executable, "-c", _HERE, shared, interface.symbol, str(workspace), *told]
+            instructions = None
+            if isinstance(self.target, Microcontroller):
+                instructions = run_example(interface, self.target, self.folder, work, LIMIT_S)
             else:
-                check = _build_check(interface, workspace, self.target, self.folder, work)
-                command = [*self._qemu.as_cpu(emulated_cpu(self.target, self._qemu)), str(check), *map(str, files)]
-            run_step("running the C library", *command, limit_s=LIMIT_S)
+                run_step("running the C library", *self._command(interface, work, files), limit_s=LIMIT_S)
             read = zip(files[first:], interface.outputs, strict=True)
-            return [np.fromfile(path, one.dtype).reshape(one.shape) for path, one in read]
+            return Called([np.fromfile(path, one.dtype).reshape(one.shape) for path, one in read], instructions)
+
+    def _command(self, interface: Interface, work: Path, files: Sequence[Path]) -> list[str]:
+        workspace = self._workspace(interface)
+        if not self.target.local:
+            check = _build_check(interface, workspace, self.target, self.folder, work)
+            return [*self._qemu.as_cpu(emulated_cpu(self.target, self._qemu)), str(check), *map(str, files)]
+        told = [f"{word}" for one, path in zip(interface.tensors, files, strict=True) for word in (one.bytes, path)]
+        shared = str(self.folder.resolve() / f"lib{interface.name}.so")
+        inputs = str(len(interface.inputs))
+        return [sys.executable, "-c", _HERE, shared, interface.symbol, str(workspace), inputs, *told]
 
     def _workspace(self, interface: Interface) -> int:
         detecting = self.library.detecting

@@ -53,7 +53,7 @@ class Detecting:
         """From the image to detections, and how many there are."""
         (detections,) = self.suppress.outputs
         count = Tensor("count", "count", (1,), "int32")
-        return Interface(self.run.name, self.run.inputs, (detections, count), "detect")
+        return Interface(self.run.name, self.run.inputs, (detections, count), "detect", "DETECT_WORKSPACE_BYTES")
 
     @property
     def _between(self) -> dict[str, int]:
@@ -74,7 +74,7 @@ class Detecting:
         """What a program needs to know, by name."""
         of = self.programs
         return {
-            "DETECT_WORKSPACE_BYTES": self.whole_workspace_bytes,
+            self.interface.workspace: self.whole_workspace_bytes,
             "CLASSES": of.classes,
             "CAPACITY": of.capacity,
             "CANDIDATES": of.candidates,

@@ -53,12 +53,16 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Interface:
-    """A function `NAME_function`: tensors that it reads, then tensors that it fills, then memory to work in."""
+    """A function `NAME_function`: tensors that it reads, then tensors that it fills, then memory to work in.
+
+    `NAME_workspace` is the constant for the size of that memory.
+    """
 
     name: str
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     function: str = "run"
+    workspace: str = "WORKSPACE_BYTES"
 
     @classmethod
     def of(cls, program: Program, name: str, function: str = "run") -> Interface:
@@ -112,11 +116,10 @@ class Interface:
             others=others,
         )
 
-    def example(self, workspace: str = "WORKSPACE_BYTES", shows: str = "") -> str:
+    def example(self, shows: str = "") -> str:
         """A program that reads the inputs from files, runs the network, and writes the outputs to files.
 
-        `workspace` is the constant for its memory; with `shows`, lines of C that print the outputs `t` has, nothing is
-        written.
+        With `shows`, lines of C that print the outputs `t` has, nothing is written.
         """
         prefix = self.name.upper()
         inputs, outputs = (
@@ -140,7 +143,7 @@ class Interface:
             symbol=self.symbol,
             prefix=prefix,
             does="prints what it finds" if shows else "writes its outputs",
-            workspace=workspace,
+            workspace=self.workspace,
             usage=" ".join(f"{one.name}.bin" for one, _ in inputs + written),
             count=1 + len(inputs) + len(written),
             fields=fields,

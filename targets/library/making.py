@@ -12,28 +12,33 @@ from blockfront.plurals import counted
 from blockfront.steps import run_step
 from blockfront.targets.compiler.elf import ObjectFile
 from blockfront.targets.compiler.program import Program
+from blockfront.targets.hardware.microcontroller import Microcontroller
 from blockfront.targets.hardware.target import Target
 from blockfront.targets.latency.profiler.native import ZIG, compile_c, link
 from blockfront.targets.library.detecting import BoxPrograms, Detecting
+from blockfront.targets.library.firmware import BARE, SOURCES, check_core, firmware_files, firmware_lines, zig_cpu
 from blockfront.targets.library.interface import ALIGNMENT, Interface
 from blockfront.targets.library.plan import LibraryLayout, plan_source, weights_bytes
 
-SOURCES = Path(__file__).with_name("native")
-"""The folder of the C."""
-_OPTIONS = ["-O2", "-std=c11", "-fPIC", "-fvisibility=hidden", "-fno-sanitize=all", "-fno-stack-protector", "-c"]
+_OPTIONS = ["-O2", "-std=c11", "-fvisibility=hidden", "-fno-sanitize=all", "-fno-stack-protector", "-c"]
 _SYSTEMS = {"x86_64": "linux-gnu", "aarch64": "linux-gnu", "riscv64": "linux-gnu", "armv7l": "linux-gnueabihf"}
 _OTHER_OPTIONS = {"riscv64": ["-mabi=lp64d", "-mcpu=baseline_rv64"], "armv7l": ["-mcpu=generic+v7a+neon"]}
+_GOT_PREL, _REL32 = 96, 3
+"""Relocations of 32-bit Arm: the distance to an address's entry in a table, and to the symbol itself."""
+_UNUSED = "SECTIONS { /DISCARD/ : { *(.ARM.ex* .rel.ARM.ex* .text.tvm.fp16.conv .debug* .rel.debug*) } }"
+"""A linker's script that drops what kernels bring and nothing reads: unwinding tables, conversions, line numbers."""
 
 
 @dataclass(frozen=True)
 class Library:
     """What a C library takes, in bytes: of code and its tables, of weights, and of the workspace of an inference.
 
-    `interface` is that of the network; of a detector `detecting` has what is there besides.
+    `interface` is that of the network; of a detector `detecting` has what is there besides. `build`: what the example
+    is built and run with in the library's folder, each line after where it serves.
     """
 
     interface: Interface
-    triple: str
+    build: tuple[tuple[str, str], ...]
     code_bytes: int
     weights_bytes: int
     workspace_bytes: int
@@ -64,10 +69,11 @@ def make_library(
 
     Programs must have been compiled `alone`. Only the header's functions are visible in the archive and in the shared
     library, which need a C library, and for several threads POSIX threads. The header begins with `preparing`, what is
-    to be said of inputs. Raises `UsageError` for a target without such a compiler and for a name that C does not take,
-    `RunError` when the compiler or the linker fails.
+    to be said of inputs. For a microcontroller there is no shared library, and what its example needs besides
+    (`firmware_files`). Raises `UsageError` for a target without such a compiler and for a name that C does not take,
+    `RunError` when the compiler or the linker fails, or when a microcontroller has not the memory.
     """
-    triple = c_triple(target)
+    triple, bare = c_triple(target), target if isinstance(target, Microcontroller) else None
     programs = [program] if boxes is None else [program, boxes.decode, boxes.suppress]
     names = zip(programs, ("run", "decode", "suppress"), strict=False)
     interfaces = [Interface.of(one, name, function) for one, function in names]
@@ -87,20 +93,28 @@ def make_library(
         more = "" if detecting is None else detecting.source
         (work / "plan.h").write_text(plan_source(programs, layouts, interfaces, str(work / "weights.bin"), more))
         own = work / "network.o"
-        options = [*_OPTIONS, *_OTHER_OPTIONS.get(target.architecture, []), "-target", triple]
+        kind = [f"-mcpu={zig_cpu(bare)}"] if bare else ["-fPIC", *_OTHER_OPTIONS.get(target.architecture, [])]
+        options = [*_OPTIONS, *kind, "-target", triple]
         compile_c(SOURCES / "network.c", own, *options, f"-I{work}")
         whole = work / f"{name}.o"
         # Kernels bring weak ones of TVM's pointers: ours are met first.
-        link(whole, "-r", "-S", "-z", "muldefs", str(own), *map(str, objects))
-        content = ObjectFile(whole.read_bytes()).hiding(lambda symbol: symbol in functions)
+        (work / "unused.ld").write_text(_UNUSED)
+        script = ["-T", str(work / "unused.ld")] if bare else []
+        link(whole, "-r", "-S", "-z", "muldefs", *script, str(own), *map(str, objects))
+        relocations = {_GOT_PREL: _REL32} if bare else {}
+        content = ObjectFile(whole.read_bytes()).hiding(lambda symbol: symbol in functions, relocations)
         whole.write_bytes(content)
         archive, shared = folder / f"lib{name}.a", folder / f"lib{name}.so"
         run_step("writing the archive", ZIG, "ar", "rcs", str(archive), str(whole), limit_s=60)
-        link(shared, "-shared", "-s", "-z", "nodelete", f"-soname=lib{name}.so", str(whole))
+        if not bare:
+            link(shared, "-shared", "-s", "-z", "nodelete", f"-soname=lib{name}.so", str(whole))
     loaded = ObjectFile(content).loaded_bytes()
     weights = loaded.pop(".rodata.weights", 0)
     interface = interfaces[0]
-    library = Library(interface, triple, sum(loaded.values()), weights, workspace, detecting)
+    build = firmware_lines(bare, name) if bare else build_lines(triple, name)
+    library = Library(interface, build, sum(loaded.values()), weights, workspace, detecting)
+    whole_ram = library.whole_workspace_bytes + sum(one.bytes for one in library.functions[0].tensors)
+    target.check_room(library.code_bytes + weights, whole_ram)
     sizes: dict[str, object] = {
         "THREADS": program.threads,
         "ALIGNMENT": ALIGNMENT,
@@ -115,15 +129,28 @@ def make_library(
         header, example = interface.header(title, sizes), interface.example()
     else:
         header = interface.header(title, {**sizes, **detecting.constants}, library.functions, detecting.header)
-        example = detecting.interface.example("DETECT_WORKSPACE_BYTES", detecting.shows)
-    (folder / f"{name}.h").write_text(header)
-    (folder / "example.c").write_text(example)
+        example = detecting.interface.example(detecting.shows)
+    files = firmware_files(library.functions[0], bare) if bare else {"example.c": example}
+    for file, text in ({f"{name}.h": header} | files).items():
+        (folder / file).write_text(text)
     return library
+
+
+def build_lines(triple: str, name: str) -> tuple[tuple[str, str], ...]:
+    """What builds the example, in the folder: with the linker's package from any machine, and with a compiler there."""
+    rest = f"-O2 example.c lib{name}.a -lm -lpthread -o example"
+    here = f"python -m ziglang cc -target {triple} {rest}"
+    return ("any machine", here), ("a compiler of the target", f"cc {rest}")
 
 
 def c_triple(target: Target) -> str:
     """What the C compiler calls a target. Raises `UsageError` for one that it has no name for."""
+    if isinstance(target, Microcontroller):
+        check_core(target)
+        return BARE
     if target.device_type != "cpu" or target.architecture not in _SYSTEMS:
-        raise UsageError(f"there is no C library for {target.name}: it is for processors that run Linux")
+        raise UsageError(
+            f"there is no C library for {target.name}: it is for processors that run Linux, and microcontrollers"
+        )
     architecture = "arm" if target.architecture == "armv7l" else target.architecture
     return f"{architecture}-{_SYSTEMS[target.architecture]}"

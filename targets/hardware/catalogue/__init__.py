@@ -6,6 +6,7 @@ from blockfront.targets.hardware.catalogue import (
     accelerators,
     amlogic,
     arm,
+    cortex_m,
     cuda,
     google,
     hardkernel,
@@ -21,7 +22,7 @@ from blockfront.targets.hardware.hardware import ABSENT, HARDWARE, Hardware
 
 _VENDORS: tuple[Sequence[Hardware], ...] = (
     *(host.BOARDS, cuda.BOARDS, amlogic.BOARDS, google.BOARDS, hardkernel.BOARDS, nvidia.BOARDS, raspberry_pi.BOARDS),
-    *(rockchip.BOARDS, spacemit.BOARDS, starfive.BOARDS, accelerators.BOARDS, arm.BOARDS, st.BOARDS),
+    *(rockchip.BOARDS, spacemit.BOARDS, starfive.BOARDS, accelerators.BOARDS, arm.BOARDS, cortex_m.BOARDS, st.BOARDS),
 )
 for _vendor in _VENDORS:
     for _one in _vendor:

@@ -83,7 +83,8 @@ def check_emulable(target: Target) -> None:
     if target.local:
         raise UsageError(f"{target.name} is this machine: its code runs here, and bench profile compares it with torch")
     if target.unemulated is not None:
-        raise UsageError(f"{target.name} cannot be emulated: {target.unemulated}; attach the board")
+        remedy = "; attach the board" if target.serves else ""
+        raise UsageError(f"{target.name} cannot be emulated: {target.unemulated}{remedy}")
     if target.architecture != ARCHITECTURE:
         raise UsageError(
             f"{target.name} cannot be emulated: PyPI has TVM for Linux on x86-64 and {ARCHITECTURE}, and none for "

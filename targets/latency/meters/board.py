@@ -37,7 +37,7 @@ class BoardMeter(Measures):
 
     def accepts(self, toolchain: Toolchain[Any, Any], hardware: Hardware) -> bool:
         """Programs of TVM's alone are what its server on a board loads."""
-        return issubclass(toolchain.makes, Program)
+        return issubclass(toolchain.makes, Program) and isinstance(hardware, Target) and hardware.serves
 
     def reservation(self, options: RunOptions) -> Reservation | None:
         """Without a tracker nobody asks for a board."""

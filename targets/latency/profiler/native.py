@@ -56,10 +56,15 @@ def harness(architecture: str) -> Path:
 
 def compile_c(source: Path, output: Path, *options: str) -> None:
     """Compile C; raises `RunError` with the compiler's reason."""
-    command = [ZIG, "cc", *options, "-o", str(output), str(source)]
+    build_c(source.name, *options, "-o", str(output), str(source))
+
+
+def build_c(what: str, *arguments: str, folder: Path | None = None) -> None:
+    """Run the C compiler, in a folder; raises `RunError` with its reason."""
     # The compiler keeps what it makes, and without a home it asks where.
     places = {f"ZIG_{place}_CACHE_DIR": str(cache_folder() / "zig") for place in ("GLOBAL", "LOCAL")}
-    run_step(f"compiling {source.name}", *command, environment={**os.environ, **places}, limit_s=600)
+    environment = {**os.environ, **places}
+    run_step(f"compiling {what}", ZIG, "cc", *arguments, folder=folder, environment=environment, limit_s=600)
 
 
 def compile_freestanding(source: Path, output: Path, architecture: str, *options: str) -> None:

@@ -2,7 +2,6 @@
    generated for the network; it names the kernels, says what each works on, and has the functions that users call. */
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 /* Kernels: TVM FFI's calling convention (tvm/ffi/c_api.h) and DLPack's tensors. */
 
@@ -58,11 +57,30 @@ static int run(const plan *plan, char *const *bases, size_t count);
 
 #include "plan.h"
 
+/* Kernels find functions of TVM's runtime through pointers. On a microcontroller nobody makes a table of addresses, so
+   each symbol is its own entry of one, and all of it is constant. */
+
+#if __ARM_ARCH_PROFILE == 'M'
+/* Tables for unwinding name these. */
+void __aeabi_unwind_cpp_pr0(void) {}
+void __aeabi_unwind_cpp_pr1(void) {}
+#define PER_THREAD
+#define OFFER(type, name, function)           \
+  static type *const function##_at = function; \
+  type *const *const name = &function##_at
+#else
+#define PER_THREAD _Thread_local __attribute__((tls_model("initial-exec")))
+#define OFFER(type, name, function) type *name = function
+#endif
+
 /* Memory for a kernel itself, given out from its beginning: a kernel frees in the opposite order. */
 
 #if SCRATCH_BYTES
 enum { SCRATCH_ALIGNMENT = 128 };
-static _Thread_local __attribute__((tls_model("initial-exec"))) char *scratch;
+static PER_THREAD char *scratch;
+
+typedef void *allocation(int, int, uint64_t, int, int);
+typedef int freeing(int, int, void *);
 
 static void *allocate(int device, int id, uint64_t bytes, int code, int bits) {
   (void)device, (void)id, (void)code, (void)bits;
@@ -77,8 +95,8 @@ static int release(int device, int id, void *taken) {
   return 0;
 }
 
-void *(*__TVMBackendAllocWorkspace)(int, int, uint64_t, int, int) = allocate;
-int (*__TVMBackendFreeWorkspace)(int, int, void *) = release;
+OFFER(allocation, __TVMBackendAllocWorkspace, allocate);
+OFFER(freeing, __TVMBackendFreeWorkspace, release);
 #endif
 
 /* Parallel loops. */
@@ -100,7 +118,8 @@ static int launch(task *function, void *data, int tasks) {
 }
 #endif
 
-int (*__TVMBackendParallelLaunch)(task *, void *, int) = launch;
+typedef int launching(task *, void *, int);
+OFFER(launching, __TVMBackendParallelLaunch, launch);
 
 static int call_kernels(const plan *plan, char *const *bases) {
   const argument *next = plan->arguments;
@@ -117,7 +136,7 @@ static int call_kernels(const plan *plan, char *const *bases) {
   }
   for (size_t i = 0; i < plan->copy_count; i++) {
     const copy *one = &plan->copies[i];
-    memcpy(bases[one->to], bases[one->from] + one->offset, one->bytes);
+    __builtin_memcpy(bases[one->to], bases[one->from] + one->offset, one->bytes);
   }
   return DONE;
 }

@@ -10,9 +10,11 @@ from blockfront.services.box_programs import compile_boxes
 from blockfront.targets import compile_model, get_target
 from blockfront.targets.library import make_library, run_library
 from blockfront.targets.library.checking import Calling
+from blockfront.targets.library.firmware import emulates
 from blockfront.tasks.box_suppression import find_boxes
 
 pytestmark = pytest.mark.compiles
+needs_board = pytest.mark.skipif(not emulates(), reason="qemu-system-arm is missing")
 
 TEXT = "det_32_d3/stem_k3_s2_c8_nrelu/er_r1_k3_s2_e2_c8_se0_nrelu6/ds_r1_k3_s2_c16_nrelu6/{head}"
 HEADS = {"ssdlite": "ssdlite_l2_sabcdef.abdf", "retina": "retina_l2_f8_sabcdefghi.abcdefghi"}
@@ -42,6 +44,7 @@ def made(network, module, target, threads, folder):
         ("ssdlite", "host", 2, "on this machine"),
         ("retina", "host", 1, "on this machine"),
         ("ssdlite", "rpi4", 1, "under QEMU"),
+        pytest.param("ssdlite", "stm32h743", 1, "under QEMU", marks=[pytest.mark.long, needs_board]),
     ],
 )
 def test_one_call_finds_the_boxes_of_torch(emulators, head, target, threads, where, tmp_path):
@@ -49,7 +52,7 @@ def test_one_call_finds_the_boxes_of_torch(emulators, head, target, threads, whe
     program, target, library = made(network, module, target, threads, tmp_path)
     image = torch.from_numpy(program.inputs[0].copy())
     wanted = find_boxes(module, image).numpy()
-    found, count = Calling(library, target, tmp_path).call(library.detecting.interface, program.samples)
+    found, count = Calling(library, target, tmp_path).call(library.detecting.interface, program.samples).outputs
     assert 10 < len(wanted) == count[0]
     own = found[0, : count[0]]
     # In the same order, but for scores that rounding makes equal.
@@ -57,6 +60,6 @@ def test_one_call_finds_the_boxes_of_torch(emulators, head, target, threads, whe
     for box in wanted:
         assert (np.abs(own - box).max(axis=1) < 1e-4).any()
     assert (found[0, count[0] :, 0] == -1).all()
-    ran, errors = run_library(library, program, target, tmp_path)
+    ran, errors, _ = run_library(library, program, target, tmp_path)
     assert ran == where
     assert [(error.name, error.tolerance) for error in errors][-1] == ("detections", 0.0)

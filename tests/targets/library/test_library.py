@@ -96,7 +96,7 @@ def call(folder, program, library, shift=0):
 
 def test_every_kind_of_output_is_torchs(every_kind):
     folder, program, library = every_kind
-    where, errors = run_library(library, program, get_target("host"), folder)
+    where, errors, _ = run_library(library, program, get_target("host"), folder)
     assert where == "on this machine"
     assert [error.name for error in errors] == [output.name for output in program.outputs]
     assert all(error.agrees for error in errors)
@@ -139,7 +139,7 @@ def test_an_address_that_kernels_cannot_read_is_refused(every_kind):
 )
 def test_code_for_a_board_computes_what_torch_does(emulators, target, threads, tmp_path):
     program, library = made(EveryKind(), EveryKind.signature, target, threads, tmp_path)
-    where, errors = run_library(library, program, get_target(target), tmp_path)
+    where, errors, _ = run_library(library, program, get_target(target), tmp_path)
     assert where == "under QEMU"
     assert all(error.agrees for error in errors)
 
@@ -148,7 +148,7 @@ def test_code_for_a_board_computes_what_torch_does(emulators, target, threads, t
 def test_a_transformer_that_reduces_tokens_computes_what_torch_does(emulators, tmp_path):
     network = Network.parse("vit_32_n10/p8_d2_w16_h2_m2/tome_target0.6")
     program, library = made(network.deployed(), network.signature, "rpi4", 2, tmp_path)
-    _, errors = run_library(library, program, get_target("rpi4"), tmp_path)
+    _, errors, _ = run_library(library, program, get_target("rpi4"), tmp_path)
     assert all(error.agrees for error in errors)
 
 
