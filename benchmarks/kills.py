@@ -2,8 +2,8 @@
 
     python benchmarks/kills.py --kills 24 --seed 0
 
-Sweeps a few small networks again and again, each sweep into a storage of its own, and kills the orchestrator, which is
-the scheduler too, or one of the workers, at moments that follow from the seed; the same command is started again until
+Sweeps a few small networks again and again, each sweep into a storage of its own, and kills workers and then the
+orchestrator, which is the scheduler too, at moments that follow from the seed; the same command is started again until
 the study is finished. Ends with an error for rows that differ, for a training that was kept and came out anew, and for
 a process that is left over.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ import tempfile
 import time
 from collections import Counter
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -28,41 +30,98 @@ import psutil
 import blockfront
 from blockfront.errors import UsageError
 
-SPACE = """
-from blockfront.design_space import DesignSpace, Stage, choice, integer
-
-space = DesignSpace(
-    "tiny",
-    resolution=32,
-    num_classes=10,
-    stem=8,
-    family=choice("ds", "ir"),
-    stages=[Stage(depth=integer(1, 2), width=integer(8, 32, step=8), stride=2) for _ in range(2)],
-)
-"""
+SPACE = Path(__file__).with_name("tiny.py")
 STUDY = "tiny-rk3399"
 ALIKE = ["network_id", "state", "latency_ms", "macs", "top1", "epochs"]
+TRAINING = ("--dataset", "digits", "--epochs", "3")
+WORKERS = 2
+"""Killed at most before the orchestrator is: a network whose worker ends three times is its own fault."""
 
 
-def _start(folder: Path, n: int, storage: str) -> subprocess.Popen[str]:
-    words = (
-        f"sample --n {n} --target rk3399 --space tiny.py:space --runner roofline --dataset digits --epochs 3 --quiet"
-    )
-    return subprocess.Popen(
-        [sys.executable, "-m", "blockfront", *words.split(), "--storage", storage],
-        cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@dataclass(frozen=True)
+class Sweeps:
+    """Sweeps over `n` networks of the tiny space in a folder that has it, each into a storage of its own."""
+
+    folder: Path
+    n: int
+    training: tuple[str, ...] = TRAINING
+
+    def start(self, storage: str) -> subprocess.Popen[str]:
+        """A sweep that goes on by itself."""
+        shutil.copyfile(SPACE, self.folder / SPACE.name)
+        words = f"sample --n {self.n} --target rk3399 --space {SPACE.name}:space --runner roofline --quiet".split()
+        return subprocess.Popen(
+            [sys.executable, "-m", "blockfront", *words, *self.training, "--storage", storage],
+            cwd=self.folder,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def rows(self, storage: str) -> pd.DataFrame:
+        """What a study has by now."""
+        try:
+            return blockfront.load(STUDY, str(self.folder / storage))
+        except UsageError:  # There is no study yet.
+            return pd.DataFrame(columns=[*ALIKE, "train_seconds"])
 
 
-def _rows(folder: Path, storage: str) -> pd.DataFrame:
-    try:
-        return blockfront.load(STUDY, str(folder / storage))
-    except UsageError:  # There is no study yet.
-        return pd.DataFrame(columns=["network_id", "top1", "train_seconds"])
+def kill_sweeps(sweeps: Sweeps, kills: int, seed: int) -> tuple[Counter[str], int]:
+    """Kill so many processes and finish every study: what was killed how often, and the number of studies.
+
+    Raises RuntimeError for a study that ends otherwise than one that nobody disturbs, and for a process left over.
+    """
+    moments, killed = random.Random(seed), Counter[str]()
+    start = time.monotonic()
+    with sweeps.start("undisturbed.db") as process:
+        errors = process.communicate()[1]
+    if process.returncode != 0:
+        raise RuntimeError(f"the undisturbed run failed: {errors}")
+    seconds = time.monotonic() - start
+    undisturbed = sweeps.rows("undisturbed.db")
+    studies = 0
+    while killed.total() < kills:
+        study = f"{studies}.db"
+        _finish(sweeps, study, kills, seconds, moments, killed)
+        rows = sweeps.rows(study)
+        if not rows[ALIKE].equals(undisturbed[ALIKE]):
+            raise RuntimeError(f"rows differ from those of the undisturbed run:\n{rows[ALIKE]}\n{undisturbed[ALIKE]}")
+        studies += 1
+    return killed, studies
+
+
+def _finish(
+    sweeps: Sweeps, storage: str, kills: int, seconds: float, moments: random.Random, killed: Counter[str]
+) -> None:
+    """Start a sweep until it ends by itself, and kill while there is something to."""
+    kept: dict[str, float] = {}
+    while True:
+        with sweeps.start(storage) as process:
+            family: set[psutil.Process] = set()
+            workers = moments.randint(0, WORKERS)
+            for victim in (*["worker"] * workers, "orchestrator"):
+                while victim == "worker" and process.poll() is None and not _workers(process):
+                    time.sleep(0.02)
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(moments.uniform(0, seconds / 4 if workers else seconds))
+                if process.poll() is not None or killed.total() >= kills:
+                    break
+                with suppress(psutil.NoSuchProcess):
+                    family |= set(psutil.Process(process.pid).children(recursive=True))
+                if _kill(process, victim, moments):
+                    killed[victim] += 1
+            errors = process.communicate()[1]
+        if left := psutil.wait_procs(family, timeout=60)[1]:
+            raise RuntimeError(f"left over after a kill: {left}")
+        trained = _trained(sweeps.rows(storage))
+        if not kept.items() <= trained.items():
+            raise RuntimeError("a training that was kept came out anew")
+        kept = trained
+        if process.returncode == 0:
+            return
+        if process.returncode != -signal.SIGKILL:
+            raise RuntimeError(f"it ended with {process.returncode}: {errors}")
 
 
 def _trained(rows: pd.DataFrame) -> dict[str, float]:
@@ -71,21 +130,22 @@ def _trained(rows: pd.DataFrame) -> dict[str, float]:
     return dict(zip(rows["network_id"], rows["train_seconds"], strict=True))
 
 
-def _kill(process: subprocess.Popen[str], victim: str, moments: random.Random) -> str:
-    """Kill the victim, or the orchestrator where there is no worker; says which it was."""
-    if victim == "worker":
-        with suppress(psutil.NoSuchProcess):
-            servers = psutil.Process(process.pid).children()
-            workers = [worker for server in servers for worker in server.children()]
-            if workers:
-                moments.choice(workers).kill()
-                return victim
-    process.send_signal(signal.SIGKILL)
-    return "orchestrator"
+def _kill(process: subprocess.Popen[str], victim: str, moments: random.Random) -> bool:
+    """Kill the orchestrator, or a worker where there is one; says whether anything was killed."""
+    if victim == "orchestrator":
+        process.send_signal(signal.SIGKILL)
+        return True
+    with suppress(IndexError, psutil.NoSuchProcess):
+        moments.choice(_workers(process)).kill()
+        return True
+    return False
 
 
-def _left_over(family: list[psutil.Process]) -> list[psutil.Process]:
-    return psutil.wait_procs(family, timeout=60)[1]
+def _workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """What the fork server of a sweep has forked by now."""
+    with suppress(psutil.NoSuchProcess):
+        return [worker for server in psutil.Process(process.pid).children() for worker in server.children()]
+    return []
 
 
 def main() -> None:
@@ -94,46 +154,9 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    moments = random.Random(arguments.seed)
-    kills: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "tiny.py").write_text(SPACE)
-        start = time.monotonic()
-        with _start(folder, arguments.n, "undisturbed.db") as process:
-            errors = process.communicate()[1]
-        if process.returncode != 0:
-            sys.exit(f"the undisturbed run failed: {errors}")
-        seconds = time.monotonic() - start
-        undisturbed = _rows(folder, "undisturbed.db")
-        studies = 0
-        while kills.total() < arguments.kills:
-            storage, kept = f"{studies}.db", dict[str, float]()
-            while True:
-                with _start(folder, arguments.n, storage) as process:
-                    family: list[psutil.Process] = []
-                    if kills.total() < arguments.kills:
-                        with suppress(subprocess.TimeoutExpired):
-                            process.wait(moments.uniform(0, seconds))
-                        if process.poll() is None:
-                            with suppress(psutil.NoSuchProcess):
-                                family = psutil.Process(process.pid).children(recursive=True)
-                            kills[_kill(process, moments.choice(("orchestrator", "worker")), moments)] += 1
-                    errors = process.communicate()[1]
-                if left := _left_over(family):
-                    sys.exit(f"left over after a kill: {left}")
-                rows = _rows(folder, storage)
-                if not kept.items() <= _trained(rows).items():
-                    sys.exit("a training that was kept came out anew")
-                kept = _trained(rows)
-                if process.returncode == 0:
-                    break
-                if process.returncode != -signal.SIGKILL:
-                    sys.exit(f"it ended with {process.returncode}: {errors}")
-            if not rows[ALIKE].equals(undisturbed[ALIKE]):
-                sys.exit(f"rows differ from those of the undisturbed run:\n{rows[ALIKE]}\n{undisturbed[ALIKE]}")
-            studies += 1
-    print(f"{kills.total()} kills ({dict(kills)}) over {studies} studies: all rows are those of an undisturbed run")
+        killed, studies = kill_sweeps(Sweeps(Path(name), arguments.n), arguments.kills, arguments.seed)
+    print(f"{killed.total()} kills ({dict(killed)}) over {studies} studies: all rows are those of an undisturbed run")
 
 
 if __name__ == "__main__":

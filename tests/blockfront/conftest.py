@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,21 +17,7 @@ from blockfront import cli
 from blockfront.results import COLUMNS
 from blockfront.tasks import TASKS
 
-SPACE = """
-from blockfront.design_space import DesignSpace, Stage, choice, integer
-
-space = DesignSpace(
-    "tiny",
-    resolution=32,
-    num_classes=10,
-    stem=8,
-    family=choice("ds", "ir"),
-    stages=[
-        Stage(depth=1, width=integer(8, 32, step=8), stride=2),
-        Stage(depth=integer(1, 2), width=integer(8, 32, step=8), stride=2),
-    ],
-)
-"""
+SPACE = Path(__file__).parents[2] / "benchmarks" / "tiny.py"
 OPTIONS = (
     "--target",
     "rk3399",
@@ -95,7 +82,7 @@ class Finished:
 
 
 def _folder(path: Path) -> Commands:
-    (path / "tiny.py").write_text(SPACE)
+    shutil.copyfile(SPACE, path / "tiny.py")
     return Commands(path)
 
 
