@@ -282,6 +282,8 @@ def _print_summary(plan: SweepPlan, frame: pd.DataFrame, path: Path) -> None:
 def require_success(frame: pd.DataFrame) -> None:
     """Raise RunError when no network of a study came through, with the first one's reason."""
     if (frame["state"] == "rejected").all():
-        raise RunError(f"none of {counted(len(frame), 'network')} was taken; the first {frame['rejected'].iloc[0]}")
+        raise RunError(
+            f"none of {counted(len(frame), 'network')} was taken; the first because {frame['rejected'].iloc[0]}"
+        )
     if (frame["state"] == "failed").all():
         raise RunError(f"none of {counted(len(frame), 'network')} came through; the first: {frame['error'].iloc[0]}")

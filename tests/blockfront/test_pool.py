@@ -50,7 +50,7 @@ def test_a_worker_that_crashes_again_and_again_fails_the_task_alone(pool):
 
 def test_a_task_over_its_limit_fails_and_frees_its_worker(pool):
     outcomes = _run(pool, WorkerCall(0, time.sleep, (600,)), WorkerCall(1, pow, (2, 5)), limit_s=3)
-    assert outcomes[0].reason == "took longer than its limit of 0.05 minutes"
+    assert outcomes[0].reason == "took longer than its limit of 0.05 min"
     assert outcomes[1].result() == 32
 
 
