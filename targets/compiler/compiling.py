@@ -33,7 +33,7 @@ from blockfront.targets.compiler.exporting import export_module
 from blockfront.targets.compiler.gpu import code_for_gpu
 from blockfront.targets.compiler.halving import as_module, in_float16
 from blockfront.targets.compiler.kernel_cache import CompiledKernel, KernelCache
-from blockfront.targets.compiler.kernels import constant_arguments, kernel_calls, kernel_functions
+from blockfront.targets.compiler.kernels import constant_arguments, constant_bytes, kernel_calls, kernel_functions
 from blockfront.targets.compiler.lowering import lower
 from blockfront.targets.compiler.processor import code_for_processor
 from blockfront.targets.compiler.program import Arguments, Kernel, Program
@@ -84,6 +84,8 @@ def compile_model(
                 raise RunError("the module computes nothing from its inputs: there is nothing to compile or to time")
             floor = WINOGRAD_FLOOR if any("winograd" in name for name in kernels) else FLOOR
             outputs = torch_outputs(module, signature, seed or 0, floor, as_module(trace) if halves else None)
+            # What cannot fit is not compiled first.
+            target.check_room(constant_bytes(lowered["main"]), 0)
             machine = target.machine(threads)
             if machine is None:
                 code = code_for_gpu(lowered, target)

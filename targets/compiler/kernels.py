@@ -178,6 +178,13 @@ def constant_arguments(main: relax.Function) -> dict[str, list[int]]:
     return found
 
 
+def constant_bytes(main: relax.Function) -> int:
+    """Bytes of all constants that kernels read, each once."""
+    arguments = (argument for call in kernel_calls(main) for argument in call.args[1])
+    constants = dict.fromkeys(argument for argument in arguments if isinstance(argument, tvm.ir.GenericConst))
+    return sum(constant.value.numpy().nbytes for constant in constants)
+
+
 @mutator
 class _Linker(PyExprMutator):
     def __init__(self, kernels: Mapping[str, CompiledKernel]) -> None:

@@ -25,20 +25,15 @@ class Microcontroller(Processor):
     vectors_address: int
 
     positive: ClassVar[tuple[str, ...]] = (*Processor.positive, "flash_bytes", "ram_bytes")
-    unemulated: ClassVar[str | None] = (
-        "QEMU runs programs for Linux there, and a microcontroller has none; bench take runs its C library under "
-        "QEMU's emulation of a board"
-    )
-    only_bounded: ClassVar[str | None] = (
-        "there is no model of a microcontroller's core, and the catalogue's figures give a bound alone"
-    )
+    unemulated: ClassVar[str | None] = "it runs without Linux"
+    only_bounded: ClassVar[str | None] = "the catalogue's figures of a microcontroller give a bound alone"
     serves: ClassVar[bool] = False
 
     def check_room(self, flash_bytes: int, ram_bytes: int) -> None:
         """Both must fit; raises `RunError` with what does not."""
         for kind, taken, there in (("flash", flash_bytes, self.flash_bytes), ("RAM", ram_bytes, self.ram_bytes)):
             if taken > there:
-                raise RunError(f"the network takes {_kib(taken)} of {kind}, and {self.name} has {_kib(there)}")
+                raise RunError(f"the network takes at least {_kib(taken)} of {kind}, and {self.name} has {_kib(there)}")
 
     def figures(self) -> dict[str, tuple[object, str]]:
         """With its memories."""

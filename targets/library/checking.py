@@ -97,7 +97,10 @@ class Calling:
         """In words; None where they cannot be called."""
         if self.target.local:
             return "on this machine"
-        there = emulates() if isinstance(self.target, Microcontroller) else self._qemu is not None
+        if isinstance(self.target, Microcontroller):
+            there = emulates(self.target, self.library.flash_bytes, self.library.ram_bytes)
+        else:
+            there = self._qemu is not None
         return "under QEMU" if there else None
 
     def compare(self, called: Called, program: Program) -> tuple[OutputError, ...]:

@@ -23,6 +23,7 @@ BOARD, EMULATED = "board.ld", "qemu.ld"
 _QEMU = "qemu-system-arm"
 _SHIFT = 5
 _VECTORS = 1024
+_BESIDE = 64 * 1024
 _MIB = 2**20
 
 
@@ -48,12 +49,12 @@ class _Core(NamedTuple):
     memory: _Memory
 
 
-_ZBT = _Memory(0, 0, 4 * _MIB, 0x20000000, 4 * _MIB)
-_SSE = _Memory(0, 0x01000000, 2 * _MIB, 0x21000000, 4 * _MIB)
+_MPS2 = _Memory(0, 0, 4 * _MIB, 0x20000000, 4 * _MIB)
+_MPS3 = _Memory(0, 0x01000000, 2 * _MIB, 0x21000000, 4 * _MIB)
 _CORES = {
-    "cortex-m4": _Core("cortex_m4+vfp4d16sp", "mps2-an386", 25_000_000, _ZBT),
-    "cortex-m7": _Core("cortex_m7+fp_armv8d16sp", "mps2-an500", 25_000_000, _ZBT),
-    "cortex-m55": _Core("cortex_m55+fp_armv8d16sp", "mps3-an547", 32_000_000, _SSE),
+    "cortex-m4": _Core("cortex_m4+vfp4d16sp", "mps2-an386", 25_000_000, _MPS2),
+    "cortex-m7": _Core("cortex_m7+fp_armv8d16sp", "mps2-an500", 25_000_000, _MPS2),
+    "cortex-m55": _Core("cortex_m55+fp_armv8d16sp", "mps3-an547", 32_000_000, _MPS3),
 }
 """By LLVM's names; memories are those of QEMU's hw/arm/mps2.c and mps2-tz.c."""
 
@@ -81,9 +82,11 @@ def firmware_lines(target: Microcontroller, name: str) -> tuple[tuple[str, str],
     return ("the board", board), ("QEMU", emulated), ("QEMU, to run it", " ".join(_emulate(target)))
 
 
-def emulates() -> bool:
-    """Whether `run_example` has a QEMU here."""
-    return shutil.which(_QEMU) is not None
+def emulates(target: Microcontroller, flash_bytes: int = 0, ram_bytes: int = 0) -> bool:
+    """Whether `run_example` has a QEMU here, and that a board on which so much fits beside the example."""
+    there = _core(target).memory
+    fits = flash_bytes + _BESIDE <= there.flash_bytes and ram_bytes + _BESIDE <= there.ram_bytes
+    return fits and shutil.which(_QEMU) is not None
 
 
 def run_example(interface: Interface, target: Microcontroller, folder: Path, work: Path, limit_s: float) -> int:

@@ -93,9 +93,18 @@ class Interface:
         return f"int {self.symbol}({', '.join([*read, *written, 'void *workspace'])})"
 
     def header(
-        self, title: str, sizes: Mapping[str, object], functions: Sequence[Interface] = (), others: str = ""
+        self,
+        title: str,
+        sizes: Mapping[str, object],
+        functions: Sequence[Interface] = (),
+        others: str = "",
+        *,
+        concurrent: bool = True,
     ) -> str:
-        """The header; `sizes` are constants by their names, `functions` all there are, `others` the text on those."""
+        """The header; `sizes` are constants by their names, `functions` all there are, `others` the text on those.
+
+        `concurrent`: threads may call at once.
+        """
         prefix = self.name.upper()
         constants = [f"#define {prefix}_{name} {value}" for name, value in sizes.items()]
         for tensor in {tensor.name: tensor for one in functions or (self,) for tensor in one.tensors}.values():
@@ -114,6 +123,7 @@ class Interface:
             declaration=self.declaration,
             constants="\n".join(constants),
             others=others,
+            callers=(_CONCURRENT if concurrent else _ALONE).substitute(prefix=prefix),
         )
 
     def example(self, shows: str = "") -> str:
@@ -168,6 +178,11 @@ def _c_names(names: Iterable[str]) -> list[str]:
     return found
 
 
+_CONCURRENT = Template("""\
+With ${prefix}_THREADS 1, threads may call it at the same time, each with a
+   workspace of its own; with more, they take turns, and the library's threads stay for the next inference.""")
+_ALONE = Template("A function must have ended before one is called again.")
+
 _HEADER = Template("""\
 /* $title */
 #ifndef ${prefix}_H
@@ -185,8 +200,7 @@ extern "C" {
 #endif
 
 /* One inference. The workspace has ${prefix}_WORKSPACE_BYTES; nothing in it is read before it is written. Every address
-   is a multiple of ${prefix}_ALIGNMENT. With ${prefix}_THREADS 1, threads may call it at the same time, each with a
-   workspace of its own; with more, they take turns, and the library's threads stay for the next inference. */
+   is a multiple of ${prefix}_ALIGNMENT. $callers */
 $declaration;
 $others
 #ifdef __cplusplus

@@ -56,6 +56,16 @@ class Library:
             return (self.interface,)
         return (self.detecting.interface, self.interface, self.detecting.decode, self.detecting.suppress)
 
+    @property
+    def flash_bytes(self) -> int:
+        """Of code and weights."""
+        return self.code_bytes + self.weights_bytes
+
+    @property
+    def ram_bytes(self) -> int:
+        """Of an inference by the usual function: its tensors and workspace."""
+        return self.whole_workspace_bytes + sum(one.bytes for one in self.functions[0].tensors)
+
 
 def make_library(
     program: Program,
@@ -113,8 +123,7 @@ def make_library(
     interface = interfaces[0]
     build = firmware_lines(bare, name) if bare else build_lines(triple, name)
     library = Library(interface, build, sum(loaded.values()), weights, workspace, detecting)
-    whole_ram = library.whole_workspace_bytes + sum(one.bytes for one in library.functions[0].tensors)
-    target.check_room(library.code_bytes + weights, whole_ram)
+    target.check_room(library.flash_bytes, library.ram_bytes)
     sizes: dict[str, object] = {
         "THREADS": program.threads,
         "ALIGNMENT": ALIGNMENT,
@@ -125,12 +134,12 @@ def make_library(
     threads = counted(program.threads, "thread")
     indented = f"\n{indent(preparing, '   ')}" if preparing else ""
     title = f"A network for {target.title}: float32, {threads}.{indented}"
-    if detecting is None:
-        header, example = interface.header(title, sizes), interface.example()
-    else:
-        header = interface.header(title, {**sizes, **detecting.constants}, library.functions, detecting.header)
-        example = detecting.interface.example(detecting.shows)
-    files = firmware_files(library.functions[0], bare) if bare else {"example.c": example}
+    others, shows = "", ""
+    if detecting is not None:
+        sizes, others, shows = sizes | detecting.constants, detecting.header, detecting.shows
+    header = interface.header(title, sizes, library.functions, others, concurrent=bare is None)
+    usual = library.functions[0]
+    files = firmware_files(usual, bare) if bare else {"example.c": usual.example(shows)}
     for file, text in ({f"{name}.h": header} | files).items():
         (folder / file).write_text(text)
     return library

@@ -7,14 +7,14 @@ from torch import nn
 
 from blockfront.design_space import Network
 from blockfront.services.box_programs import compile_boxes
-from blockfront.targets import compile_model, get_target
+from blockfront.targets import compile_model, get_processor, get_target
 from blockfront.targets.library import make_library, run_library
 from blockfront.targets.library.checking import Calling
 from blockfront.targets.library.firmware import emulates
 from blockfront.tasks.box_suppression import find_boxes
 
 pytestmark = pytest.mark.compiles
-needs_board = pytest.mark.skipif(not emulates(), reason="qemu-system-arm is missing")
+needs_board = pytest.mark.skipif(not emulates(get_processor("stm32h743")), reason="qemu-system-arm is missing")
 
 TEXT = "det_32_d3/stem_k3_s2_c8_nrelu/er_r1_k3_s2_e2_c8_se0_nrelu6/ds_r1_k3_s2_c16_nrelu6/{head}"
 HEADS = {"ssdlite": "ssdlite_l2_sabcdef.abdf", "retina": "retina_l2_f8_sabcdefghi.abcdefghi"}
