@@ -9,7 +9,7 @@ from blockfront.errors import UsageError
 from blockfront.targets.hardware.hardware import Hardware
 from blockfront.targets.hardware.integer import has_features
 
-_FEATURES = {"aarch64": ("fullfp16",), "x86_64": ("avx512fp16", "avx512vl")}
+_FEATURES = {"aarch64": ("fullfp16",), "thumbv8.1m.main": ("mve.fp",), "x86_64": ("avx512fp16", "avx512vl")}
 """For each architecture LLVM's features that float16 kernels need."""
 
 
@@ -27,5 +27,5 @@ def require_float16(hardware: Hardware) -> None:
     if not machine.halves:
         raise UsageError(
             f"{hardware.name} has no arithmetic that float16 kernels use (FP16 of Armv8.2-A, as a Cortex-A55 or A76 "
-            "has, or AVX512-FP16), so float16 would be slower than float32 on it: use --precision float32"
+            "has, Helium's, or AVX512-FP16), so float16 would be slower than float32 on it: use --precision float32"
         )

@@ -132,8 +132,9 @@ def make_library(
         "WORKSPACE_BYTES": library.workspace_bytes,
     }
     threads = counted(program.threads, "thread")
+    halves = any("float16" in dict(kernel.arguments) for kernel in program.kernels)
     indented = f"\n{indent(preparing, '   ')}" if preparing else ""
-    title = f"A network for {target.title}: float32, {threads}.{indented}"
+    title = f"A network for {target.title}: {'float16' if halves else 'float32'}, {threads}.{indented}"
     others, shows = "", ""
     if detecting is not None:
         sizes, others, shows = sizes | detecting.constants, detecting.header, detecting.shows

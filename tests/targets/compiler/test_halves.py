@@ -143,6 +143,8 @@ def test_hardware_without_the_arithmetic_is_refused_before_anything_is_compiled(
         ("x86_64", ("sapphirerapids",), True),
         ("x86_64", ("znver4", "haswell"), False),
         ("riscv64", ("sifive-u74", "spacemit-x60"), False),
+        ("thumbv8.1m.main", ("cortex-m55",), True),
+        ("thumbv7em", ("cortex-m4", "cortex-m7"), False),
     ],
 )
 def test_the_cores_with_the_arithmetic_are_told_by_llvms_features(architecture, cores, expected):

@@ -36,8 +36,8 @@ def module():
     )
 
 
-def made(target, folder):
-    program = compile_model(module(), SIGNATURE, target, alone=True)
+def made(target, folder, halves=False):
+    program = compile_model(module(), SIGNATURE, target, alone=True, halves=halves)
     return program, make_library(program, target, folder)
 
 
@@ -50,9 +50,11 @@ def for_m7(tmp_path_factory):
 @needs_qemu
 @pytest.mark.emulates
 @pytest.mark.long
-@pytest.mark.parametrize("target", [M4, M55], ids=lambda one: one.name)
-def test_the_example_computes_what_torch_does(target, tmp_path):
-    program, library = made(target, tmp_path)
+@pytest.mark.parametrize(("target", "halves"), [(M4, False), (M55, False), (M55, True)])
+def test_the_example_computes_what_torch_does(target, halves, tmp_path):
+    program, library = made(target, tmp_path, halves)
+    title = "float16, 1 thread" if halves else "float32, 1 thread"
+    assert title in (tmp_path / "net.h").read_text()
     ran = run_library(library, program, target, tmp_path)
     assert ran.where == "under QEMU"
     assert [error.agrees for error in ran.errors] == [True]
