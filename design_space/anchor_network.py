@@ -11,8 +11,9 @@ from torch import nn
 from blockfront.design_space.detector import AnchorsApart
 from blockfront.design_space.detector_head import DetectorHead
 from blockfront.design_space.network import ImageNetwork
+from blockfront.errors import UsageError
 from blockfront.signature import Input, Signature
-from blockfront.tasks import DETECTION
+from blockfront.tasks import DETECTION, INSTANCES
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,20 @@ class AnchorNetwork(ImageNetwork):
 
     head: DetectorHead = field(kw_only=True)
     task: str = field(default=DETECTION, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.task == INSTANCES) != (self.head.prototypes > 0):
+            raise UsageError(
+                f"a network for {INSTANCES} has a head with prototypes, such as _p16, and others have none: "
+                f"{self.head} is no head for {self.task}"
+            )
+
+    def identity(self) -> dict[str, Any]:
+        fields = super().identity()
+        if not self.head.prototypes:
+            del fields["head"]["prototypes"]
+        return fields
 
     @property
     @abstractmethod

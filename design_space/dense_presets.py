@@ -13,26 +13,28 @@ from blockfront.design_space.stage import Stage
 from blockfront.design_space.vit_detection import VitDetectionSpace
 from blockfront.design_space.vit_segmentation import VitSegmentationSpace
 from blockfront.errors import UsageError
+from blockfront.tasks import DETECTION, INSTANCES
 
 
-def detect(resolution: int = 96, num_classes: int = 6) -> DetectorSpace:
+def detect(resolution: int = 96, num_classes: int = 6, prototypes: int = 0) -> DetectorSpace:
     """Detectors on backbones of the twelve families of mobile blocks, with one head: SSDLite's on a feature pyramid.
 
     Up to 128 pixels levels have strides of 8, 16, 32 and 64, with 5 to 25 M MACs at 96 pixels; above that of 16, 32
     and four more, with the same in proportion to the pixels. Stems always stride, for most of the MACs would be theirs
-    otherwise.
+    otherwise. With `prototypes` they find masks as well.
     """
     small, pixels = resolution <= 128, (resolution / 96) ** 2
     levels, extras = (3, (64,)) if small else (2, (256, 256, 128, 128))
     return DetectorSpace(
-        "detect",
+        "instances" if prototypes else "detect",
         resolution=resolution,
+        task=INSTANCES if prototypes else DETECTION,
         num_classes=num_classes,
         stem=choice(16, 24),
         family=choice(*MOBILE_FAMILIES),
         stages=_dense_stages(),
         multiplier=choice(0.25, 0.5, 1, 2, 4),
-        detector=DetectorHead.of("ssdlite", stages=levels, extras=extras, fpn=48 if small else 96),
+        detector=_ssdlite(levels, extras, 48 if small else 96, prototypes),
         constraints={"macs": (5e6 * pixels, 25e6 * pixels)},
     )
 
@@ -105,13 +107,13 @@ def vit_segment(resolution: int = 64, num_classes: int = 7, labels: bool = False
     )
 
 
-def vit_detect(resolution: int = 96, num_classes: int = 6) -> VitDetectionSpace:
+def vit_detect(resolution: int = 96, num_classes: int = 6, prototypes: int = 0) -> VitDetectionSpace:
     """Vision transformers that find boxes, plain and with tokens reduced in five ways, 8 to 60 M MACs at 96 pixels.
 
     MACs are in proportion to the pixels elsewhere. All have one head: SSDLite's on a simple feature pyramid, with the
     levels of the space `detect`. Up to 128 pixels patches have 8 and 16, above that 16 and 32. Tokens that are taken
-    out come back before the last block; LTMP merges alone. Raises `UsageError` for a resolution that no such patch
-    divides.
+    out come back before the last block; LTMP merges alone. With `prototypes` they find masks as well. Raises
+    `UsageError` for a resolution that no such patch divides.
     """
     small, pixels = resolution <= 128, (resolution / 96) ** 2
     patches = [patch for patch in ((8, 16) if small else (16, 32)) if resolution % patch == 0]
@@ -123,8 +125,9 @@ def vit_detect(resolution: int = 96, num_classes: int = 6) -> VitDetectionSpace:
     share = choice(0.5, 0.6, 0.7, 0.8, 0.9)
     levels, extras = (3, (64,)) if small else (2, (256, 256, 128, 128))
     return VitDetectionSpace(
-        "vit_detect",
+        "vit_instances" if prototypes else "vit_detect",
         resolution=resolution,
+        task=INSTANCES if prototypes else DETECTION,
         num_classes=num_classes,
         patch=choice(*patches),
         depth=integer(4, 8, step=2),
@@ -133,9 +136,13 @@ def vit_detect(resolution: int = 96, num_classes: int = 6) -> VitDetectionSpace:
         mlp_ratio=choice(2, 3, 4),
         reductions=_coming_back(share, removed),
         stride=min(patches),
-        detector=DetectorHead.of("ssdlite", stages=levels, extras=extras, fpn=48 if small else 96),
+        detector=_ssdlite(levels, extras, 48 if small else 96, prototypes),
         constraints={"macs": (8e6 * pixels, 60e6 * pixels)},
     )
+
+
+def _ssdlite(levels: int, extras: tuple[int, ...], fpn: int, prototypes: int) -> DetectorHead:
+    return DetectorHead.of("ssdlite", stages=levels, extras=extras, fpn=fpn, prototypes=prototypes)
 
 
 def _coming_back(share: Dimension, removed: Dimension) -> list[Reduction]:

@@ -37,8 +37,8 @@ class Detector(StagedBackbone):
 
     def forward(self, image: Tensor) -> AnchorOutputs:
         """(N, 3, H, W) to the outputs of all anchors."""
-        logits, deltas = self.head(*self.staged(image))
-        return AnchorOutputs(logits, deltas, self.anchors, self.background)
+        logits, deltas, *masks = self.head(*self.staged(image))
+        return AnchorOutputs(logits, deltas, self.anchors, self.background, *masks)
 
     def decoding(self) -> BoxDecoding:
         """From its outputs to scores of each class and boxes."""
@@ -46,7 +46,10 @@ class Detector(StagedBackbone):
 
 
 class AnchorsApart(nn.Module):
-    """A detector as it is deployed: logits and encoded boxes, without anchors, which are the same for all images."""
+    """A detector as it is deployed: logits and encoded boxes, with masks coefficients and prototypes, by name.
+
+    Anchors are the same for all images.
+    """
 
     def __init__(self, detector: nn.Module) -> None:
         super().__init__()
@@ -54,7 +57,9 @@ class AnchorsApart(nn.Module):
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         outputs = self.detector(image)
-        return {"logits": outputs.logits, "deltas": outputs.deltas}
+        found = {"logits": outputs.logits, "deltas": outputs.deltas}
+        masks = {"coefficients": outputs.coefficients, "prototypes": outputs.prototypes}
+        return found | {name: one for name, one in masks.items() if one is not None}
 
 
 class LevelHeads(nn.Module):
@@ -81,33 +86,50 @@ class LevelHeads(nn.Module):
         self.extra = by_level(
             {level: _extra(width[level - 1], width[level], dense) for level in range(stages, self.last + 1)}
         )
+        self.each = (self.classes, 4, head.prototypes) if head.prototypes else (self.classes, 4)
+        if head.prototypes:
+            finest = width[used[0]]
+            self.prototypes = nn.Sequential(
+                three_by_three(finest, finest, dense),
+                nn.Upsample(scale_factor=2, mode="nearest"),
+                three_by_three(finest, finest, dense),
+                nn.Conv2d(finest, head.prototypes, 1),
+                nn.ReLU(),
+            )
         if head.kind == "retina":
             slots = len(head.slots[used[0]])
-            self.shared = nn.ModuleList(_tower(head, slots * each) for each in (self.classes, 4))
+            self.shared = nn.ModuleList(_tower(head, slots * each) for each in self.each)
         else:
             self.own = by_level(
                 {
                     level: nn.ModuleList(
-                        predictor(width[level], len(head.slots[level]) * each, dense) for each in (self.classes, 4)
+                        predictor(width[level], len(head.slots[level]) * each, dense) for each in self.each
                     )
                     for level in used
                 }
             )
 
-    def forward(self, *stages: Tensor) -> tuple[Tensor, Tensor]:
-        """Outputs of the stages to logits (N, boxes, classes) and encoded boxes (N, boxes, 4)."""
+    def forward(self, *stages: Tensor) -> tuple[Tensor, ...]:
+        """Outputs of the stages to logits (N, boxes, classes) and encoded boxes (N, boxes, 4).
+
+        With prototypes to coefficients (N, boxes, prototypes) and these (N, prototypes, h, w) as well, twice as fine as
+        the finest level.
+        """
         levels = self._levels(stages)
-        parts: tuple[list[Tensor], list[Tensor]] = ([], [])
+        parts: tuple[list[Tensor], ...] = tuple([] for _ in self.each)
         for level, slots in enumerate(self.spec.slots):
             if not slots:
                 continue
             layers: Any = self.shared if self.spec.kind == "retina" else self.own[str(level)]
-            for layer, into, each in zip(layers, parts, (self.classes, 4), strict=True):
+            for layer, into, each in zip(layers, parts, self.each, strict=True):
                 found = layer(levels[level])
                 # Slots of one place lie next to each other.
                 into.append(found.permute(0, 2, 3, 1).reshape(len(found), -1, each))
-        logits, deltas = (torch.cat(part, dim=1) for part in parts)
-        return logits, deltas
+        logits, deltas, *coefficients = (torch.cat(part, dim=1) for part in parts)
+        if not coefficients:
+            return logits, deltas
+        finest = next(level for level, slots in enumerate(self.spec.slots) if slots)
+        return logits, deltas, coefficients[0].tanh(), self.prototypes(levels[finest])
 
     def _levels(self, stages: Sequence[Tensor]) -> list[Tensor]:
         levels = list(stages)
@@ -121,7 +143,7 @@ class LevelHeads(nn.Module):
     def prefer_background(self) -> None:
         """Weights and biases of the last layers by which every anchor is most likely no object's."""
         pairs: list[Any] = [self.shared] if self.spec.kind == "retina" else list(self.own.values())
-        for classes, boxes in pairs:
+        for classes, boxes, *_ in pairs:
             for last in (classes[-1], boxes[-1]):
                 nn.init.normal_(last.weight, std=0.01)
                 nn.init.zeros_(last.bias)

@@ -34,8 +34,10 @@ class DetectorHead:
     where that is above 0, and behind them one of each width in `extras`, half as large as the one before. `slots` has a
     text for each level, of letters from `PLACES`: each is one anchor in every place of the level, and a level may have
     none. `ssdlite` and `ssd` have layers of their own for every level, separable or dense; `retina` has one head for
-    all levels, with `towers` separable layers before the last one, and no background class. The text form is
-    `ssdlite_l3_f48_x64_sabcdef.abcdef.abdf.0`: stages, pyramid, extra levels, slots, where 0 is a level without any.
+    all levels, with `towers` separable layers before the last one, and no background class. With `prototypes` above 0,
+    so many maps, made of the finest level with slots, and as many coefficients of each anchor make masks (Bolya et al.
+    2019, arXiv:1904.02689). The text form is `ssdlite_l3_f48_x64_p16_sabcdef.abcdef.abdf.0`: stages, pyramid, extra
+    levels, prototypes, slots, where 0 is a level without any.
     """
 
     kind: HeadKind
@@ -44,11 +46,16 @@ class DetectorHead:
     extras: tuple[int, ...] = ()
     fpn: int = 0
     towers: int = 0
+    prototypes: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(HeadKind):
             raise UsageError(f"a detector's head is one of {', '.join(get_args(HeadKind))}, not {self.kind!r}")
-        if self.stages < 1 or self.fpn < 0 or self.towers < 0 or any(width < 2 for width in self.extras):
+        if (
+            self.stages < 1
+            or min(self.fpn, self.towers, self.prototypes) < 0
+            or any(width < 2 for width in self.extras)
+        ):
             raise UsageError(f"a detector's head has one stage or more, and widths of two or more: {self}")
         if len(self.slots) != self.stages + len(self.extras):
             raise UsageError(
@@ -73,10 +80,16 @@ class DetectorHead:
 
     @classmethod
     def of(
-        cls, kind: HeadKind, stages: int, extras: tuple[int, ...] = (), fpn: int = 0, towers: int = 0
+        cls,
+        kind: HeadKind,
+        stages: int,
+        extras: tuple[int, ...] = (),
+        fpn: int = 0,
+        towers: int = 0,
+        prototypes: int = 0,
     ) -> DetectorHead:
         """A head whose levels all have their usual slots."""
-        return cls(kind, (USUAL[kind],) * (stages + len(extras)), stages, extras, fpn, towers)
+        return cls(kind, (USUAL[kind],) * (stages + len(extras)), stages, extras, fpn, towers, prototypes)
 
     @property
     def background(self) -> bool:
@@ -124,20 +137,22 @@ class DetectorHead:
     def __str__(self) -> str:
         extras = f"_x{'.'.join(map(str, self.extras))}" if self.extras else ""
         widths = f"{f'_f{self.fpn}' if self.fpn else ''}{extras}{f'_t{self.towers}' if self.towers else ''}"
+        widths += f"_p{self.prototypes}" if self.prototypes else ""
         return f"{self.kind}_l{self.stages}{widths}_s{'.'.join(level or '0' for level in self.slots)}"
 
     @classmethod
     def parse(cls, segment: str) -> DetectorHead:
         """The head with this text form; raises `UsageError` that shows it."""
-        kind, stages, fpn, extras, towers, slots = match_segment(
+        kind, stages, fpn, extras, towers, prototypes, slots = match_segment(
             segment,
-            r"([a-z]+)_l(\d+)(?:_f(\d+))?(?:_x(\d+(?:\.\d+)*))?(?:_t(\d+))?_s([a-z0.]+)",
-            "<head>_l<stages>[_f<pyramid>][_x<extra>.<extra>][_t<towers>]_s<slots>.<slots>",
+            r"([a-z]+)_l(\d+)(?:_f(\d+))?(?:_x(\d+(?:\.\d+)*))?(?:_t(\d+))?(?:_p(\d+))?_s([a-z0.]+)",
+            "<head>_l<stages>[_f<pyramid>][_x<extra>.<extra>][_t<towers>][_p<prototypes>]_s<slots>.<slots>",
         )
         widths = tuple(map(int, extras.split("."))) if extras else ()
         letters = tuple("" if level == "0" else level for level in slots.split("."))
         try:
-            return cls(kind, letters, int(stages), widths, int(fpn or 0), int(towers or 0))  # type: ignore[arg-type]
+            numbers = (int(number or 0) for number in (fpn, towers, prototypes))
+            return cls(kind, letters, int(stages), widths, *numbers)  # type: ignore[arg-type]
         except UsageError as error:
             raise UsageError(f"segment {segment!r}: {error}") from None
 

@@ -37,12 +37,16 @@ class Network(ABC):
 
     @cached_property
     def id(self) -> str:
-        """First 12 hexadecimal digits of the SHA-256 of the canonical JSON, in which classification goes unnamed."""
-        fields = msgspec.to_builtins(self)
+        """First 12 hexadecimal digits of the SHA-256 of the canonical JSON of its identity."""
+        canonical = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"))
+        return digest(canonical, 12)
+
+    def identity(self) -> dict[str, Any]:
+        """Its fields as JSON, but for those that were added later and say what all networks were before."""
+        fields: dict[str, Any] = msgspec.to_builtins(self)
         if self.task == CLASSIFICATION:
             del fields["task"]
-        canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"))
-        return digest(canonical, 12)
+        return fields
 
     @property
     @abstractmethod

@@ -159,6 +159,10 @@ SPACES.add(
     Preset("detectors of COCO's shape with SSDLite's head, 150 to 900 M MACs at 320 pixels", detect_320, 320, 80),
 )
 SPACES.add(
+    "instances",
+    Preset("the same, with masks", partial(detect, prototypes=16), 96, 6, "scene_instances"),
+)
+SPACES.add(
     "vit_detect",
     Preset(
         "detectors of vision transformers, plain or with tokens reduced, 8 to 60 M MACs at 96 pixels",
@@ -167,6 +171,10 @@ SPACES.add(
         6,
         "scenes",
     ),
+)
+SPACES.add(
+    "vit_instances",
+    Preset("the same, with masks", partial(vit_detect, prototypes=16), 96, 6, "scene_instances"),
 )
 SPACES.add(
     "segment", Preset("classes of pixels on mobile blocks, 2 to 12 M MACs at 64 pixels", segment, 64, 7, "scene_masks")

@@ -104,8 +104,8 @@ class VitDetector(ReducedTransformer):
         return self.reducer.loss(self.run(images), targets, compared)
 
     def _classify(self, tokens: Tokens) -> AnchorOutputs:
-        logits, deltas = self.head(self.raster(super()._classify(tokens)))
-        return AnchorOutputs(logits, deltas, self.anchors, self.background)
+        logits, deltas, *masks = self.head(self.raster(super()._classify(tokens)))
+        return AnchorOutputs(logits, deltas, self.anchors, self.background, *masks)
 
 
 def _resizing(width: int, doublings: int) -> nn.Module:

@@ -4,6 +4,7 @@ from blockfront.tasks.boxes import AnchorOutputs
 from blockfront.tasks.classification import CLASSIFICATION, Classification
 from blockfront.tasks.detection import DETECTION, Detection, present_classes
 from blockfront.tasks.evaluators import ImageMeans
+from blockfront.tasks.instances import INSTANCES, InstanceSegmentation, packed_rows
 from blockfront.tasks.masks import IGNORED
 from blockfront.tasks.segmentation import SEGMENTATION, Segmentation
 from blockfront.tasks.task import TASKS, Evaluator, Task, Tasks
@@ -12,6 +13,7 @@ __all__ = [
     "CLASSIFICATION",
     "DETECTION",
     "IGNORED",
+    "INSTANCES",
     "SEGMENTATION",
     "TASKS",
     "AnchorOutputs",
@@ -19,8 +21,10 @@ __all__ = [
     "Detection",
     "Evaluator",
     "ImageMeans",
+    "InstanceSegmentation",
     "Segmentation",
     "Task",
     "Tasks",
+    "packed_rows",
     "present_classes",
 ]

@@ -40,7 +40,14 @@ def match_class(scores: Floats, boxes: Floats, objects: Floats, ignored: Flags) 
     """
     order = np.argsort(-scores, kind="stable")[:MOST]
     scores, boxes = scores[order], boxes[order]
-    found, regions = box_shares(boxes, objects[~ignored]), box_shares(boxes, objects[ignored], of_box=True)
+    return match_overlaps(
+        scores, box_shares(boxes, objects[~ignored]), box_shares(boxes, objects[ignored], of_box=True)
+    )
+
+
+def match_overlaps(scores: Floats, found: Floats, regions: Floats) -> Matched:
+    """The same from overlaps: of what was found, best first, with the objects (n, m), and with ignored ones by its own
+    area (n, k)."""
     limits = overlap_limits()
     right = np.zeros((len(limits), len(scores)), dtype=bool)
     free = np.ones((len(limits), found.shape[1]), dtype=bool)

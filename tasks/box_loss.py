@@ -31,18 +31,21 @@ def match_anchors(anchors: Tensor, boxes: Tensor, valid: Tensor) -> Tensor:
     return objects
 
 
-def box_loss(outputs: AnchorOutputs, classes: Tensor, boxes: Tensor, ignored: Tensor) -> Tensor:
+def box_loss(
+    outputs: AnchorOutputs, classes: Tensor, boxes: Tensor, ignored: Tensor, objects: Tensor | None = None
+) -> Tensor:
     """The loss of a batch over its matched anchors: of classes, plus smooth L1 (beta 1) of encoded boxes.
 
     `classes` (N, G) count from 0, -1 where there is no object; anchors that lie by half in an `ignored`
     one (N, G) are no background. With a background among the logits the classes' loss is cross-entropy of matched
     anchors and of three times as many, at least as many an image, that are most wrongly taken for an object (Liu et
-    al. 2016); without, the focal loss (Lin et al. 2017, arXiv:1708.02002).
+    al. 2016); without, the focal loss (Lin et al. 2017, arXiv:1708.02002). `objects` are of `match_anchors`, where they
+    are known.
     """
     logits = outputs.logits.float()
     count = logits.shape[-1] - outputs.background
-    valid = (classes >= 0) & ~ignored
-    objects = match_anchors(outputs.anchors, boxes, valid)
+    if objects is None:
+        objects = match_anchors(outputs.anchors, boxes, (classes >= 0) & ~ignored)
     positive = objects >= 0
     own = objects.clamp(min=0)
     crowded = overlaps(boxes, corners(outputs.anchors), of_second=True)

@@ -24,13 +24,16 @@ class AnchorOutputs(NamedTuple):
 
     `logits` are (N, B, C + 1) where the last one is that of the `background`, of which a softmax is meant; without one
     they are (N, B, C), and a sigmoid of each is meant. `deltas` (N, B, 4) are boxes as `encode` writes them, `anchors`
-    (B, 4) centre x, centre y, width, height.
+    (B, 4) centre x, centre y, width, height. With masks there are `coefficients` (N, B, K) of each anchor, from -1 to
+    1, and `prototypes` (N, K, h, w) of the image, whose sum by them is above 0 where the anchor's object is.
     """
 
     logits: Tensor
     deltas: Tensor
     anchors: Tensor
     background: bool = True
+    coefficients: Tensor | None = None
+    prototypes: Tensor | None = None
 
     def probabilities(self) -> Tensor:
         """Of each class, (N, B, C)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -40,7 +40,7 @@ class Detection(Task):
     name = DETECTION
     title = "objects by class and box"
     tag = "d"
-    metrics = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
+    metrics: ClassVar[tuple[str, ...]] = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
     places = "boxes"
 
     def target_shape(self, outputs: int) -> tuple[int, ...]:
@@ -50,10 +50,10 @@ class Detection(Task):
     def targets(self, values: Sequence[Any] | Tensor, outputs: int) -> Tensor:
         """Rows of all images, (N, rows, 7), filled up to the most that an image has."""
         try:
-            found = [torch.as_tensor(value, dtype=torch.float32).reshape(-1, COLUMNS) for value in values]
+            found = [self.rows(value) for value in values]
         except (TypeError, ValueError, RuntimeError) as error:
             raise UsageError(f"detection takes rows of {COLUMNS} numbers an image: {first_line(error)}") from error
-        filled = torch.zeros(len(found), max(map(len, found), default=0), COLUMNS)
+        filled = torch.zeros(len(found), max(map(len, found), default=0), found[0].shape[1] if found else COLUMNS)
         filled[..., 0] = -1
         for row, one in zip(filled, found, strict=True):
             if not len(one) or one[0, 0] != -1:
@@ -62,6 +62,10 @@ class Detection(Task):
         if (filled[..., 0] >= outputs).any():
             raise UsageError(f"detection of {counted(outputs, 'class')} takes no class {int(filled[..., 0].max())}")
         return filled
+
+    def rows(self, value: Any) -> Tensor:
+        """Of one image, as `targets` fills them up."""
+        return torch.as_tensor(value, dtype=torch.float32).reshape(-1, COLUMNS)
 
     def check(self, outputs: Any, images: int, wanted: int) -> None:
         """Raise `UsageError` for outputs that are none of a detector for these classes."""

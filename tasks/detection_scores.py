@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,17 +48,8 @@ class BoxScores:
 
     def scores(self) -> dict[str, Score]:
         """`NAMES`, but for sizes that no object has; the first three have intervals."""
-        values = dict(zip(NAMES, coco_statistics(self.found, self.objects, self.classes), strict=True))
-        pooled = self._pooled()
-        images = len(self.found)
-
-        def drawn(rows: NDArray[np.intp]) -> NDArray[np.float64]:
-            precisions = pooled.precisions(np.bincount(rows, minlength=images).astype(np.float64))
-            return np.array([precisions.mean(), *(precisions[place] for place in PLACES)])
-
-        draws = bootstrap(drawn, images, DRAWS)
-        intervals = {name: interval95(column) for name, column in zip(NAMES, draws.T, strict=False)}
-        return {name: Score(value, *intervals.get(name, ())) for name, value in values.items() if math.isfinite(value)}
+        statistics = coco_statistics(self.found, self.objects, self.classes)
+        return with_intervals(NAMES, statistics, [self._matched(number) for number in range(self.classes)])
 
     def drop(self, other: BoxScores) -> Score:
         pools, images = (self._pooled(), other._pooled()), len(self.found)
@@ -83,32 +75,67 @@ class BoxScores:
         return found
 
 
+def with_intervals(names: Sequence[str], statistics: list[float], matched: list[list[Matched]]) -> dict[str, Score]:
+    """COCO's statistics by name, but for those without a value; the first three with intervals over the images.
+
+    `matched` has for each class what was found in each image.
+    """
+    pooled, images = PooledClasses(matched), len(matched[0])
+
+    def drawn(rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        precisions = pooled.precisions(np.bincount(rows, minlength=images).astype(np.float64))
+        return np.array([precisions.mean(), *(precisions[place] for place in PLACES)])
+
+    draws = bootstrap(drawn, images, DRAWS)
+    intervals = {name: interval95(column) for name, column in zip(names, draws.T, strict=False)}
+    values = zip(names, statistics, strict=True)
+    return {name: Score(value, *intervals.get(name, ())) for name, value in values if math.isfinite(value)}
+
+
 def coco_statistics(found: list[NDArray[np.float64]], objects: list[NDArray[np.float64]], classes: int) -> list[float]:
     """AP, AP50, AP75, and AP of small, medium and large objects, by faster-coco-eval; NaN where there are no objects.
 
     `found` has an array (n, 6) for each image: class, corners, score; `objects` (m, 7) as in a target of detection.
     """
-    from faster_coco_eval import COCO, COCOeval_faster
-
     annotations: list[dict[str, Any]] = []
     for image, rows in enumerate(objects):
         for kind, left, top, right, bottom, area, ignored in rows.tolist():
             box = [left, top, right - left, bottom - top]
             where = {"id": len(annotations) + 1, "image_id": image, "category_id": int(kind)}
             annotations.append({**where, "bbox": box, "area": area, "iscrowd": int(ignored)})
-    truth = COCO(
-        {
-            "images": [{"id": image} for image in range(len(objects))],
-            "categories": [{"id": kind, "name": str(kind)} for kind in range(classes)],
-            "annotations": annotations,
-        }
-    )
     boxes = [
         np.column_stack([np.full(len(rows), image), rows[:, 1:3], rows[:, 3:5] - rows[:, 1:3], rows[:, 5], rows[:, 0]])
         for image, rows in enumerate(found)
     ]
     together = np.concatenate(boxes)
-    evaluation = COCOeval_faster(truth, truth.loadRes(together if len(together) else []), "bbox")
+    images = [{"id": image} for image in range(len(objects))]
+    return evaluated(images, annotations, together if len(together) else [], "bbox", classes)
+
+
+def evaluated(
+    images: list[dict[str, Any]],
+    annotations: list[dict[str, Any]],
+    results: Any,
+    what: str,
+    classes: int,
+) -> list[float]:
+    """The same of lists as faster-coco-eval takes them, which are changed; `what`: "bbox" or "segm".
+
+    An image may have a "scale", by which areas of what was found are multiplied: they tell sizes apart.
+    """
+    from faster_coco_eval import COCO, COCOeval_faster
+
+    truth = COCO(
+        {
+            "images": images,
+            "categories": [{"id": kind, "name": str(kind)} for kind in range(classes)],
+            "annotations": annotations,
+        }
+    )
+    found = truth.loadRes(results)
+    for one in found.anns.values():
+        one["area"] *= truth.imgs[one["image_id"]].get("scale", 1)
+    evaluation = COCOeval_faster(truth, found, what)
     evaluation.params.maxDets = [1, 10, MOST]
     evaluation.evaluate()
     evaluation.accumulate()

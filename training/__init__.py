@@ -10,6 +10,7 @@ from blockfront.training import (  # noqa: F401  (each registers its data sets o
     fashion_mnist,
     folders,
     hugging_face,
+    instances,
     mask_folders,
     scene_masks,
     scenes,

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,14 +23,31 @@ SMALLEST = 1.0
 """Of a box in pixels, either way: there are some without a height, which no anchor could learn."""
 
 
+class AnnotatedObject(NamedTuple):
+    """An object of a picture: class, corners and area in pixels, whether it is ignored, and its mask as annotated."""
+
+    kind: int
+    left: float
+    top: float
+    right: float
+    bottom: float
+    area: float
+    ignored: bool
+    mask: Any = None
+
+
 @dataclass(frozen=True)
 class BoxedPicture:
-    """A picture's file, its width and height in pixels, and its objects as rows of a target of detection (n, 7)."""
+    """A picture's file, its width and height in pixels, and its objects as rows of a target of detection (n, 7).
+
+    `masks` are those of the objects, as annotated: one fewer than rows, of which the first is the picture itself.
+    """
 
     file: str
     width: int
     height: int
     rows: NDArray[np.float32]
+    masks: tuple[Any, ...] = ()
 
     @property
     def classes(self) -> set[int]:
@@ -75,17 +93,16 @@ class BoxReader:
     empty: int = 0
     examples: list[str] = field(default_factory=list)
 
-    def picture(
-        self, file: str, width: int, height: int, objects: Iterable[tuple[int, float, float, float, float, float, bool]]
-    ) -> BoxedPicture:
-        """A picture with its objects: class, left, top, right, bottom in pixels, area in pixels, whether ignored.
+    def picture(self, file: str, width: int, height: int, objects: Iterable[AnnotatedObject]) -> BoxedPicture:
+        """A picture with its objects.
 
         Boxes are cut at the picture's border, and left out where less than a pixel remains either way.
         """
         if width < 1 or height < 1:
             raise UsageError(f"the annotation of image {printable(file)} says {width} × {height} pixels; correct it")
         rows: list[Row] = [(-1, 0, 0, 1, 1, width * height, 0)]
-        for kind, left, top, right, bottom, area, ignored in objects:
+        masks = []
+        for kind, left, top, right, bottom, area, ignored, mask in objects:
             inside = max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height))
             if not (inside[2] - inside[0] >= SMALLEST and inside[3] - inside[1] >= SMALLEST):
                 self.dropped += 1
@@ -95,8 +112,9 @@ class BoxReader:
             self.ignored += ignored
             shares = inside[0] / width, inside[1] / height, inside[2] / width, inside[3] / height
             rows.append((kind, *shares, area, float(ignored)))
+            masks.append(mask)
         self.empty += len(rows) == 1
-        return BoxedPicture(file, width, height, np.array(rows, dtype=np.float32))
+        return BoxedPicture(file, width, height, np.array(rows, dtype=np.float32), tuple(masks))
 
     def notes(self) -> list[str]:
         """Lines that say what was left out, cut or ignored."""

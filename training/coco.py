@@ -13,12 +13,19 @@ from blockfront.digest import digest
 from blockfront.errors import UsageError, first_line
 from blockfront.plurals import counted
 from blockfront.tasks import DETECTION
-from blockfront.training.boxed_pictures import BoxedPicture, BoxedPictures, BoxReader, check_files, images_of_classes
+from blockfront.training.boxed_pictures import (
+    AnnotatedObject,
+    BoxedPicture,
+    BoxedPictures,
+    BoxReader,
+    check_files,
+    images_of_classes,
+)
 from blockfront.training.datasets import DATASETS, Dataset, Source, fingerprint, places_source
 from blockfront.training.splits import TEST_SHARE, stratified_split
 from blockfront.training.survey import listed, look, printable
 
-_RESOLUTION = 320
+RESOLUTION = 320
 LAYOUT = "annotations/instances_train*.json and instances_val*.json with their folders of pictures"
 
 
@@ -96,7 +103,7 @@ def _pictures(
     root: Path, file: Path, content: dict[str, Any], places: Mapping[int, int], reader: BoxReader
 ) -> list[BoxedPicture]:
     images = {image["id"]: image for image in content["images"]}
-    objects: dict[Any, list[tuple[int, float, float, float, float, float, bool]]] = {key: [] for key in images}
+    objects: dict[Any, list[AnnotatedObject]] = {key: [] for key in images}
     for number, one in enumerate(content["annotations"]):
         try:
             left, top, width, height = map(float, one["bbox"])
@@ -105,7 +112,8 @@ def _pictures(
             area = float(one.get("area") or width * height)
             if not math.isfinite(left + top + width + height + area):
                 raise ValueError("it is not finite")
-            objects[one["image_id"]].append((kind, left, top, left + width, top + height, area, ignored))
+            box = left, top, left + width, top + height
+            objects[one["image_id"]].append(AnnotatedObject(kind, *box, area, ignored, one.get("segmentation")))
         except (KeyError, TypeError, ValueError) as error:
             raise UsageError(
                 f"annotation {one.get('id', number) if isinstance(one, Mapping) else number} of {file.name} cannot be "
@@ -176,9 +184,7 @@ def describe_parts(ref: str, root: Path, parts: Parts, resolution: int) -> Datas
 
 def boxed_source(name: str, title: str, how: str, read: Callable[[Path], Parts]) -> Source:
     """An entry of `DATASETS` for pictures with boxes in a folder of the user's, which `read` takes: `NAME:PATH`."""
-    return places_source(
-        name, title, how, DETECTION, _RESOLUTION, read, partial(describe_parts, resolution=_RESOLUTION)
-    )
+    return places_source(name, title, how, DETECTION, RESOLUTION, read, partial(describe_parts, resolution=RESOLUTION))
 
 
 DATASETS.add(

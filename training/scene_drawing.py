@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,12 +30,16 @@ Pixels = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class SceneObject:
-    """An object of a scene by what of it is visible: its class, corners in pixels, pixels, and whether too few are."""
+    """An object of a scene by what of it is visible: its class, corners in pixels, pixels, and whether too few are.
+
+    `mask` (SIDE, SIDE) has the pixels themselves.
+    """
 
     kind: int
     box: tuple[int, int, int, int]
     area: int
     ignored: bool
+    mask: NDArray[np.bool_] = field(compare=False)
 
 
 def draw_scene(part: int, index: int) -> tuple[NDArray[np.uint8], list[SceneObject]]:
@@ -89,7 +93,7 @@ def _visible(mask: NDArray[np.bool_], kind: int, size: int) -> SceneObject | Non
         return None
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     box = int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
-    return SceneObject(kind, box, area, area < LEAST_PIXELS or area < LEAST_SHARE * size)
+    return SceneObject(kind, box, area, area < LEAST_PIXELS or area < LEAST_SHARE * size, mask)
 
 
 def _background(random: np.random.Generator) -> Pixels:

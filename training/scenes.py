@@ -20,6 +20,7 @@ from blockfront.tasks import DETECTION, TASKS
 from blockfront.training.coco import describe_parts, read_coco
 from blockfront.training.datasets import DATASETS, Dataset, Source, Tensors
 from blockfront.training.scene_drawing import CLASSES, SIDE, draw_scene
+from blockfront.training.segmentations import run_lengths
 from blockfront.training.stored_pictures import in_memory
 
 COUNTS = {"train": 2000, "val": 300}
@@ -27,8 +28,8 @@ VERSION = 1
 """Raised when the same seed draws another scene."""
 
 
-def write_scenes(folder: Path, counts: dict[str, int]) -> None:
-    """Draw so many scenes of each part into a new folder in COCO's format."""
+def write_scenes(folder: Path, counts: dict[str, int], masks: bool = False) -> None:
+    """Draw so many scenes of each part into a new folder in COCO's format, with run lengths of `masks` where wanted."""
     (folder / "annotations").mkdir(parents=True)
     categories = [{"id": number, "name": name} for number, name in enumerate(CLASSES, 1)]
     for part, (name, count) in enumerate(counts.items()):
@@ -52,6 +53,7 @@ def write_scenes(folder: Path, counts: dict[str, int]) -> None:
                         "bbox": [left, top, right - left, bottom - top],
                         "area": one.area,
                         "iscrowd": int(one.ignored),
+                        **({"segmentation": run_lengths(one.mask)} if masks else {}),
                     }
                 )
         # What the pixels are is part of the file, so that another drawing is another data set.

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 from blockfront.digest import digest
 from blockfront.errors import UsageError, first_line
 from blockfront.plurals import counted
-from blockfront.training.boxed_pictures import BoxedPicture, BoxedPictures, BoxReader, check_files
+from blockfront.training.boxed_pictures import AnnotatedObject, BoxedPicture, BoxedPictures, BoxReader, check_files
 from blockfront.training.coco import Parts, boxed_source, split_off
 from blockfront.training.datasets import DATASETS, fingerprint
 from blockfront.training.survey import listed, printable
@@ -84,7 +84,7 @@ class _Annotation:
 
     def picture(self, classes: tuple[str, ...], reader: BoxReader) -> BoxedPicture:
         objects = [
-            (classes.index(kind), left, top, right, bottom, (right - left) * (bottom - top), difficult)
+            AnnotatedObject(classes.index(kind), left, top, right, bottom, (right - left) * (bottom - top), difficult)
             for kind, left, top, right, bottom, difficult in self.objects
         ]
         return reader.picture(str(Path("JPEGImages", self.file)), self.width, self.height, objects)

@@ -140,6 +140,16 @@ add_columns(
             ("ap_small", "AP small", "ap of objects below 32² pixels"),
             ("ap_medium", "AP medium", "ap of objects from 32² to 96² pixels"),
             ("ap_large", "AP large", "ap of objects above 96² pixels"),
+            (
+                "mask_ap",
+                "mask AP",
+                "the same as ap, of masks in the place of boxes",
+            ),
+            ("mask_ap50", "mask AP50", "the same at an overlap of 0.5"),
+            ("mask_ap75", "mask AP75", "the same at an overlap of 0.75"),
+            ("mask_ap_small", "mask AP small", "mask_ap of objects below 32² pixels"),
+            ("mask_ap_medium", "mask AP medium", "mask_ap of objects from 32² to 96² pixels"),
+            ("mask_ap_large", "mask AP large", "mask_ap of objects above 96² pixels"),
         )
         for column in score_columns(
             "0 to 1",

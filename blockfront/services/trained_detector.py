@@ -78,9 +78,12 @@ def _with_weights(
 
 def _detector(network: Network, ref: str) -> AnchorNetwork:
     from blockfront.design_space import AnchorNetwork
+    from blockfront.tasks import DETECTION
 
     if not isinstance(network, AnchorNetwork):
         raise UsageError(f"{ref} is no detector, and has no anchors; take one of bench sample --space detect")
+    if network.task != DETECTION:
+        raise UsageError(f"{ref} is for {network.task}, and anchors are searched by the AP of boxes alone: detection")
     return network
 
 

@@ -36,6 +36,7 @@ def test_accuracy_is_maximised_and_everything_else_minimised():
         *("top1_float", "ap_float", "miou_float"),
         "float_agreement",
         *("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large"),
+        *("mask_ap", "mask_ap50", "mask_ap75", "mask_ap_small", "mask_ap_medium", "mask_ap_large"),
         *("miou", "pixel_accuracy"),
     }
 
