@@ -11,6 +11,9 @@ from torch import Tensor
 from blockfront.targets.latency.ethos.storing import stored
 from blockfront.targets.latency.ethos.writer import Converted, Port
 
+FLOATS_OFF = 1e-4
+"""What float32 numbers may differ by from torch's, as a share of the greatest."""
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -56,6 +59,9 @@ def differences(converted: Converted, known: Mapping[str, Tensor]) -> list[Diffe
     found = []
     for given, port in zip(run_file(converted, known_inputs(converted, known)), converted.outputs, strict=True):
         wanted = as_stored(known[port.node], port)
+        if port.affine is None:
+            found.append(Difference(port.node, 0 if _alike(given, wanted, FLOATS_OFF) else port.steps + 1, port.steps))
+            continue
         steps = np.abs(given.astype(np.int64) - wanted.astype(np.int64)).max(initial=0)
         found.append(Difference(port.node, int(steps), port.steps))
     return found
@@ -80,7 +86,12 @@ def misled(inside: Converted, apart: Converted, known: Mapping[str, Tensor]) -> 
     alone = run_file(apart, map(read, apart.inputs))
     for port, one in zip(apart.outputs, alone, strict=True):
         # Floats depend in their last digits on where they lie in memory.
-        digits = 1e-5 if port.affine is None else 0.0
-        if not np.allclose(one, given[port.node], rtol=digits, atol=digits * np.abs(one).max(initial=0.0)):
+        if not _alike(one, given[port.node], 1e-5 if port.affine is None else 0.0):
             return port.node
     return None
+
+
+def _alike(one: np.ndarray, other: np.ndarray, share: float) -> bool:
+    """Whether numbers differ by no more than a share of themselves, or of the greatest."""
+    finite = np.abs(one[np.isfinite(one)])
+    return one.shape == other.shape and np.allclose(one, other, share, share * float(finite.max(initial=0)))

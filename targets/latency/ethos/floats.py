@@ -9,7 +9,7 @@ import torch
 
 from blockfront.errors import RunError
 from blockfront.targets.compiler.importing.rules import Node, argument
-from blockfront.targets.latency.ethos.storing import StoredOrder
+from blockfront.targets.latency.ethos.choices import broadcast
 from blockfront.targets.latency.ethos.writer import Form, TfliteWriter, Value
 
 _OPTIONS = {"ADD": "AddOptions", "SUB": "SubOptions", "MUL": "MulOptions", "DIV": "DivOptions"}
@@ -46,17 +46,12 @@ def _of_two(code: str) -> Form:
         if argument(node, 2, "alpha", 1) != 1:
             raise RunError(f"{node.name} with a factor has no form in a .tflite file")
         rank = len(to.shape(node))
-        values = [to.floats(one) if isinstance(one, torch.fx.Node) else to.number(one) for one in node.args[:2]]
+        values = [to.typed(one, to.known[node].dtype) for one in node.args[:2]]
         order = next(value.order for value in values if len(value.shape) == rank)
-        one, other = (_broadcast(to, value, order) for value in values)
+        one, other = (broadcast(to, value, order) for value in values)
         return _arithmetic(to, code, one, other, to.result(node, order))
 
     return form
-
-
-def _broadcast(to: TfliteWriter, value: Value, order: StoredOrder) -> Value:
-    missing = len(order) - len(value.shape)
-    return to.ordered(to.reshape(value, (1,) * missing + value.shape), order) if value.shape else value
 
 
 def _arithmetic(to: TfliteWriter, code: str, one: Value, other: Value, result: Value | None = None) -> Value:
@@ -85,7 +80,7 @@ def _layer_norm(to: TfliteWriter, node: Node) -> Value:
     for code, place, name in (("MUL", 2, "weight"), ("ADD", 3, "bias")):
         constant = argument(node, place, name)
         if constant is not None:
-            found = _arithmetic(to, code, found, _broadcast(to, to.floats(constant), source.order))
+            found = _arithmetic(to, code, found, broadcast(to, to.floats(constant), source.order))
     return found
 
 
@@ -108,22 +103,26 @@ def _product(to: TfliteWriter, one: Value, other: Value, result: Value, name: st
 
 
 def _matmul(to: TfliteWriter, node: Node) -> Value:
-    one, other = (to.floats(operand) for operand in node.args[:2])
-    rank = len(to.shape(node))
-    if not len(one.shape) == len(other.shape) == rank:
-        raise RunError(f"{node.name} of tensors of unlike ranks has no form in a .tflite file")
-    return _product(to, one, other, to.result(node, tuple(range(rank))), node.name)
+    plain = tuple(range(len(to.shape(node))))
+    operands = [to.floats(operand) for operand in node.args[:2]]
+    if any(len(one.shape) < 2 for one in operands):
+        raise RunError(f"{node.name} of a vector has no form in a .tflite file")
+    one, other = (broadcast(to, operand, plain) for operand in operands)
+    return _product(to, one, other, to.result(node, plain), node.name)
 
 
 def _attention(to: TfliteWriter, node: Node) -> Value:
-    if argument(node, 3, "attn_mask") is not None or argument(node, 5, "is_causal", False):
-        raise RunError("masked attention has no form in a .tflite file")
+    mask = argument(node, 3, "attn_mask")
+    if argument(node, 5, "is_causal", False) or (mask is not None and to.known[mask].dtype != torch.float32):
+        raise RunError("attention masked by anything but numbers has no form in a .tflite file")
     query, key, value = (to.floats(one) for one in node.args[:3])
     plain = tuple(range(len(query.shape)))
     scale = argument(node, 6, "scale") or 1 / sqrt(query.shape[-1])
     name, shape = f"{node.name}_scores", (*query.shape[:-1], key.shape[-2])
     scores, shares = to.tensor(name, shape, plain, None), to.tensor("softmax", shape, plain, None)
     _product(to, _arithmetic(to, "MUL", query, to.number(scale)), key, scores, name, turned=True)
+    if mask is not None:
+        scores = _arithmetic(to, "ADD", scores, broadcast(to, to.floats(mask), plain))
     to.write("SOFTMAX", [scores], [shares], "SoftmaxOptions", beta=1.0)
     return _product(to, shares, value, to.result(node, plain), node.name)
 
@@ -145,6 +144,7 @@ def _mean(to: TfliteWriter, node: Node) -> Value:
 FLOATS: dict[str, Form] = {
     **{"add": _of_two("ADD"), "sub": _of_two("SUB"), "mul": _of_two("MUL"), "div": _of_two("DIV")},
     **{"relu": _of_one("RELU"), "sigmoid": _of_one("LOGISTIC"), "tanh": _of_one("TANH"), "exp": _of_one("EXP")},
+    **{"rsqrt": _of_one("RSQRT"), "log": _of_one("LOG")},
     **{"silu": _silu, "gelu": _gelu, "layer_norm": _layer_norm, "softmax": _softmax, "matmul": _matmul, "bmm": _matmul},
     **{"scaled_dot_product_attention": _attention, "mean": _mean, "adaptive_avg_pool2d": _mean},
 }

@@ -13,6 +13,7 @@ from torch import Tensor
 from blockfront.errors import RunError
 from blockfront.integer import HIGHEST, LOWEST
 from blockfront.targets.compiler.importing.rules import Node, argument
+from blockfront.targets.latency.ethos.choices import CHOICES
 from blockfront.targets.latency.ethos.floats import FLOATS
 from blockfront.targets.latency.ethos.moves import MOVES, part
 from blockfront.targets.latency.ethos.tables import table_form
@@ -230,7 +231,8 @@ def _concatenate(to: TfliteWriter, node: Node) -> Value:
     order = _usual_of(rank)
     axis = argument(node, 1, "dim", 0) % rank
     result = to.result(node, order)
-    given = (to.floats(part) if result.affine is None else to.read(part) for part in node.args[0])
+    dtype = to.known[node].dtype
+    given = (to.typed(part, dtype) if result.affine is None else to.read(part) for part in node.args[0])
     parts = [to.ordered(part, order) for part in given]
     to.write("CONCATENATION", parts, [result], "ConcatenationOptions", axis=order.index(axis))
     return result
@@ -240,7 +242,7 @@ _INTEGER: dict[str, Form] = {
     **{"quantize": _quantize, "dequantize": _dequantize, "convolution": _convolution, "lookup": table_form},
     **{"linear": _linear, "linear_float": _linear, "add": _add, "multiply": _multiply, "mean": _mean},
 }
-_ATEN = {"max_pool2d": _max_pool, "cat": _concatenate, "concat": _concatenate, **MOVES, **FLOATS}
+_ATEN = {"max_pool2d": _max_pool, "cat": _concatenate, "concat": _concatenate, **MOVES, **FLOATS, **CHOICES}
 FORMS: dict[str, Form] = {
     operator.getitem.__name__: part,
     **{f"blockfront.{name}": form for name, form in _INTEGER.items()},

@@ -35,7 +35,7 @@ def _transpose(to: TfliteWriter, node: Node) -> Value:
 def _permuted(source: Value, dims: Sequence[int]) -> Value:
     places = [dim % len(source.shape) for dim in dims]
     order = tuple(places.index(dim) for dim in source.order)
-    return Value(source.tensor, tuple(source.shape[dim] for dim in places), order, source.affine)
+    return Value(source.tensor, tuple(source.shape[dim] for dim in places), order, source.affine, source.kind)
 
 
 def _channel_shuffle(to: TfliteWriter, node: Node) -> Value:
@@ -53,8 +53,10 @@ def _split(to: TfliteWriter, node: Node) -> list[Value]:
     source = to.read(node.args[0])
     dim = argument(node, 2, "dim", 0) % len(source.shape)
     parts = to.known[node]
-    affine = source.affine
-    results = [to.tensor(f"{node.name}_{i}", tuple(part.shape), source.order, affine) for i, part in enumerate(parts)]
+    results = [
+        to.tensor(f"{node.name}_{i}", tuple(part.shape), source.order, source.affine, source.kind)
+        for i, part in enumerate(parts)
+    ]
     sizes = to.file.whole_numbers([part.shape[dim] for part in parts])
     axis = to.file.whole_numbers(source.order.index(dim))
     to.write("SPLIT_V", [source, sizes, axis], results, "SplitVOptions", numSplits=len(parts))
@@ -68,7 +70,8 @@ def _unbind(to: TfliteWriter, node: Node) -> list[Value]:
     left = [one for one in source.order if one != dim]
     order = tuple(sorted(left).index(one) for one in left)
     results = [
-        to.tensor(f"{node.name}_{i}", tuple(one.shape), order, source.affine) for i, one in enumerate(to.known[node])
+        to.tensor(f"{node.name}_{i}", tuple(one.shape), order, source.affine, source.kind)
+        for i, one in enumerate(to.known[node])
     ]
     options = {"axis": source.order.index(dim), "num": len(results)}
     to.write("UNPACK", [source], results, "UnpackOptions", **options)
@@ -81,11 +84,12 @@ def part(to: TfliteWriter, node: Node) -> Value:
 
 
 def _cut(to: TfliteWriter, node: Node) -> Value:
-    """A slice without steps."""
+    """A slice, with a step or none."""
     source = to.read(node.args[0])
     dim = argument(node, 1, "dim", 0) % len(source.shape)
     start = argument(node, 2, "start", 0) or 0
-    return _cut_out(to, node, source, dim, start % source.shape[dim] if start < 0 else start, to.shape(node)[dim])
+    start, step = start % source.shape[dim] if start < 0 else start, argument(node, 4, "step", 1)
+    return _cut_out(to, node, source, dim, start, to.shape(node)[dim], step)
 
 
 def _select(to: TfliteWriter, node: Node) -> Value:
@@ -96,26 +100,37 @@ def _select(to: TfliteWriter, node: Node) -> Value:
     return to.reshape(one, to.shape(node))
 
 
-def _cut_out(to: TfliteWriter, node: Node, source: Value, dim: int, start: int, extent: int) -> Value:
+def _cut_out(to: TfliteWriter, node: Node, source: Value, dim: int, start: int, extent: int, step: int = 1) -> Value:
     shape = [extent if i == dim else size for i, size in enumerate(source.shape)]
     if shape == list(source.shape):
         return source
-    made = to.tensor(node.name, shape, source.order, source.affine)
+    made = to.tensor(node.name, shape, source.order, source.affine, source.kind)
     begin = [start if i == dim else 0 for i in source.order]
+    if step > 1:
+        end = [min(start + extent * step, source.shape[i]) if i == dim else source.shape[i] for i in source.order]
+        steps = [step if i == dim else 1 for i in source.order]
+        cut: list[Value | int] = [source, *map(to.file.whole_numbers, (begin, end, steps))]
+        to.write("STRIDED_SLICE", cut, [made], "StridedSliceOptions")
+        return made
     constants = to.file.whole_numbers(begin), to.file.whole_numbers(made.stored_shape)
     to.write("SLICE", [source, *constants], [made], "SliceOptions")
     return made
 
 
 def _pad(to: TfliteWriter, node: Node) -> Value:
-    """A border of the zero point, on any dimensions."""
+    """A border of the zero point, or of a number around what is no int8, on any dimensions."""
     source = to.read(node.args[0])
     widths = [(0, 0)] * len(source.shape)
     given = argument(node, 1, "pad")
     for place in range(len(given) // 2):
         widths[-1 - place] = (given[2 * place], given[2 * place + 1])
-    made = to.tensor(node.name, to.shape(node), source.order, source.affine)
-    to.write("PAD", [source, to.file.whole_numbers([widths[dim] for dim in source.order])], [made], "PadOptions")
+    made = to.tensor(node.name, to.shape(node), source.order, source.affine, source.kind)
+    read: list[Value | int] = [source, to.file.whole_numbers([widths[dim] for dim in source.order])]
+    value = argument(node, 2 if "constant_pad_nd" in str(node.target) else 3, "value", 0)
+    if source.affine is None and value:
+        to.write("PADV2", [*read, to.typed(value, to.known[node].dtype)], [made], "PadV2Options")
+    else:
+        to.write("PAD", read, [made], "PadOptions")
     return made
 
 

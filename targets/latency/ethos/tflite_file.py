@@ -16,7 +16,7 @@ _VERSIONS = {
     **{"QUANTIZE": 2, "RELU": 2, "RELU6": 2, "RELU_N1_TO_1": 2, "LEAKY_RELU": 2, "DEQUANTIZE": 2, "SOFTMAX": 2},
 }
 """Of operators that take int8, where that is not the first version."""
-_TYPES = {"int8": "INT8", "int32": "INT32", "float32": "FLOAT32"}
+_TYPES = {"int8": "INT8", "int32": "INT32", "int64": "INT64", "bool": "BOOL", "float32": "FLOAT32"}
 
 
 @dataclass(frozen=True)

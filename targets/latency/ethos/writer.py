@@ -21,18 +21,21 @@ from blockfront.targets.latency.ethos.tflite_file import Grid, TfliteFile
 from blockfront.targets.quantization.affine import Affine
 from blockfront.targets.quantization.emitting import AFFINE
 
+KINDS = {torch.float32: "float32", torch.int64: "int64", torch.bool: "bool"}
+"""The types of numbers that are no int8s, as a file names them."""
 _LARGEST_SCALE = 2.0**31
 """Vela leaves operators with greater ones to the processor."""
 
 
 @dataclass(frozen=True)
 class Value:
-    """A tensor of the file: torch's shape, the order it is stored in, and how its numbers are reals, None of floats."""
+    """A tensor of the file: torch's shape, the order it is stored in, how its int8s are reals, and else its `kind`."""
 
     tensor: int
     shape: tuple[int, ...]
     order: StoredOrder
     affine: Affine | None
+    kind: str = "float32"
 
     @property
     def int8(self) -> Affine:
@@ -158,11 +161,25 @@ class TfliteWriter:
         self.write("DEQUANTIZE", [found], [made])
         return made
 
+    def typed(self, node: Node | float, dtype: torch.dtype) -> Value:
+        """What an operator reads, or a number, as numbers of this type."""
+        if not isinstance(node, torch.fx.Node):
+            return self.number(torch.tensor(node, dtype=dtype))
+        found = self.floats(node)
+        if found.kind == KINDS[dtype]:
+            return found
+        made = self.tensor(f"{node.name}_{KINDS[dtype]}", found.shape, found.order, None, KINDS[dtype])
+        self.write("CAST", [found], [made])
+        return made
+
     def number(self, value: float | Tensor, shape: Sequence[int] = (), order: StoredOrder = ()) -> Value:
-        """A constant of float32, of torch's shape."""
-        data = torch.as_tensor(value, dtype=torch.float32).reshape(tuple(shape)).permute(order).contiguous().numpy()
+        """A constant of torch's shape, float32 where it is no tensor of another type."""
+        dtype = value.dtype if isinstance(value, Tensor) and value.dtype in KINDS else torch.float32
+        data = torch.as_tensor(value, dtype=dtype).reshape(tuple(shape)).permute(order).contiguous().numpy()
         name = f"number_{self._written}_{len(self.file)}"
-        return Value(self.file.tensor(name, data.shape, "float32", data=data), tuple(shape), order, None)
+        return Value(
+            self.file.tensor(name, data.shape, KINDS[dtype], data=data), tuple(shape), order, None, KINDS[dtype]
+        )
 
     def _given(self, node: Node) -> Value:
         if node.op == "get_attr":
@@ -185,7 +202,7 @@ class TfliteWriter:
         return self._input(node, Value(-1, self.shape(node), usual(self.known[node].ndim), self.affine(node)))
 
     def _input(self, node: Node, like: Value) -> Value:
-        made = self.tensor(node.name, like.shape, like.order, like.affine)
+        made = self.tensor(node.name, like.shape, like.order, like.affine, like.kind)
         self._inputs.append((made.tensor, Port(node.name, like.order, like.affine)))
         return made
 
@@ -194,8 +211,13 @@ class TfliteWriter:
             port = Port(node.name, found.order, found.affine, self._steps.get(node.name, 1))
             self._outputs.append((found.tensor, port))
 
-    def tensor(self, name: str, shape: Sequence[int], order: StoredOrder, affine: Affine | None) -> Value:
-        """A tensor that an operator gives. Raises `RunError` for a scale that vela takes for a negative one."""
+    def tensor(
+        self, name: str, shape: Sequence[int], order: StoredOrder, affine: Affine | None, kind: str = "float32"
+    ) -> Value:
+        """A tensor that an operator gives: of int8s, or of `kind`.
+
+        Raises `RunError` for a scale that vela takes for a negative one.
+        """
         if affine is not None and affine.scale >= _LARGEST_SCALE:
             raise RunError(
                 f"{name} has steps of {affine.scale:.1e}, as with weights that let values grow: vela takes none"
@@ -205,13 +227,14 @@ class TfliteWriter:
         if self._named[name] > 1:
             name = f"{name}_{self._named[name]}"
         grid = None if affine is None else Grid((affine.scale,), affine.zero_point)
-        made = self.file.tensor(name, stored(shape, order), "float32" if affine is None else "int8", grid)
-        return Value(made, shape, order, affine)
+        made = self.file.tensor(name, stored(shape, order), kind if affine is None else "int8", grid)
+        return Value(made, shape, order, affine, kind)
 
     def result(self, node: Node, order: StoredOrder | None = None) -> Value:
         """The tensor of what an operator gives, in its usual order."""
         shape = self.shape(node)
-        return self.tensor(node.name, shape, order or usual(len(shape)), self.affine(node))
+        kind = KINDS.get(self.known[node].dtype, "float32")
+        return self.tensor(node.name, shape, order or usual(len(shape)), self.affine(node), kind)
 
     def write(
         self, code: str, inputs: Sequence[Value | int], outputs: Sequence[Value], options: str = "", **fields: Any
@@ -227,7 +250,7 @@ class TfliteWriter:
             return self._viewed(value, value.shape, order)
         extents, permutation = merged(value.shape, value.order, order)
         flat = self._viewed(value, extents, tuple(range(len(extents))))
-        turned = self.tensor("turned", [extents[i] for i in permutation], flat.order, value.affine)
+        turned = self.tensor("turned", [extents[i] for i in permutation], flat.order, value.affine, value.kind)
         self.write("TRANSPOSE", [flat, self.file.whole_numbers(permutation)], [turned], "TransposeOptions")
         return self._viewed(turned, value.shape, order)
 
@@ -240,8 +263,8 @@ class TfliteWriter:
         """The same bytes."""
         extents = stored(shape, order)
         if extents == value.stored_shape:
-            return Value(value.tensor, tuple(shape), order, value.affine)
-        made = self.tensor("viewed", shape, order, value.affine)
+            return Value(value.tensor, tuple(shape), order, value.affine, value.kind)
+        made = self.tensor("viewed", shape, order, value.affine, value.kind)
         new_shape = np.array(extents, np.int32)
         self.write("RESHAPE", [value, self.file.whole_numbers(extents)], [made], "ReshapeOptions", newShape=new_shape)
         return made

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from blockfront.blocks import BLOCKS, deploy
+from blockfront.design_space.models import find_model
 from blockfront.errors import RunError, UsageError
 from blockfront.signature import Signature
 from blockfront.targets import HARDWARE, Asked, EthosU, choose
@@ -107,6 +108,21 @@ def test_floats_between_integers_are_left_to_the_processor_by_name():
     assert {"Softmax", "Gelu", "Rsqrt", "Dequantize", "Quantize"} <= set(npu.fallbacks)
     layers = 64 * 16 * 48 + 64 * 16 * 48 + 64 * 16 * 32 + 32 * 4
     assert npu.macs == pytest.approx(layers / (layers + 2 * 64 * 64 * 16))
+
+
+REDUCED = (
+    "vit_32_n10/p8_d2_w16_h1_m1/tome_r3",
+    "vit_64_n10/p16_d3_w16_h2_m2/cropr_r2",
+    "vit_32_n10/p8_d2_w16_h1_m1/evit_keep0.5",
+)
+
+
+@pytest.mark.parametrize("text", REDUCED)
+def test_transformers_that_take_tokens_out_are_computed_as_their_int8_networks(text):
+    """Ranks by counting, gathers and merged attention are in the file, as float32."""
+    model = find_model(text)
+    made = make_tflite(model.whole(), model.signature, 0)
+    assert made.steps <= 1
 
 
 def test_an_operator_without_a_form_is_refused_by_name():
