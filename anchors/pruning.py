@@ -12,12 +12,13 @@ from torch import Tensor, nn
 
 from blockfront.anchors.slots import Slots
 from blockfront.design_space import AnchorNetwork
+from blockfront.design_space.detector_head import join_slots, slot_names
 from blockfront.errors import UsageError
 
 
 def slots_of(network: AnchorNetwork) -> Slots:
     """The slots of a detector's levels."""
-    return Slots(tuple(len(level) for level in network.head.slots))
+    return Slots(network.head.counts)
 
 
 def slot_of_rows(network: AnchorNetwork) -> NDArray[np.intp]:
@@ -29,8 +30,9 @@ def slot_of_rows(network: AnchorNetwork) -> NDArray[np.intp]:
 def pruned_network(network: AnchorNetwork, removed: Iterable[int]) -> AnchorNetwork:
     """The network without some slots, by flat number; raises `UsageError` for what its head cannot be without."""
     kept = slots_of(network).kept(removed)
-    letters = tuple("".join(level[place] for place in own) for level, own in zip(network.head.slots, kept, strict=True))
-    return replace(network, head=replace(network.head, slots=letters))
+    names = map(slot_names, network.head.slots)
+    left = tuple(join_slots(level[place] for place in own) for level, own in zip(names, kept, strict=True))
+    return replace(network, head=replace(network.head, slots=left))
 
 
 def prune_detector(network: AnchorNetwork, module: nn.Module, removed: Iterable[int]) -> nn.Module:
@@ -55,7 +57,7 @@ def prune_detector(network: AnchorNetwork, module: nn.Module, removed: Iterable[
         if own.shape != tensor.shape:
             # head.own.<level>.<classes or boxes>.<layer>, or of shared layers, whose levels all keep the same.
             level = int(name.split(".")[2]) if name.startswith("head.own.") else first
-            slots = own.unflatten(0, (len(network.head.slots[level]), -1))
+            slots = own.unflatten(0, (network.head.counts[level], -1))
             own = slots[list(kept[level])].flatten(0, 1)
         state[name] = own
     new.load_state_dict(state)

@@ -97,13 +97,13 @@ class LevelHeads(nn.Module):
                 nn.ReLU(),
             )
         if head.kind == "retina":
-            slots = len(head.slots[used[0]])
+            slots = head.counts[used[0]]
             self.shared = nn.ModuleList(_tower(head, slots * each) for each in self.each)
         else:
             self.own = by_level(
                 {
                     level: nn.ModuleList(
-                        predictor(width[level], len(head.slots[level]) * each, dense) for each in self.each
+                        predictor(width[level], head.counts[level] * each, dense) for each in self.each
                     )
                     for level in used
                 }

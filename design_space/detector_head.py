@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -33,11 +35,13 @@ class DetectorHead:
     Levels are the outputs of the last `stages` stages of the backbone, brought to `fpn` channels by a feature pyramid
     where that is above 0, and behind them one of each width in `extras`, half as large as the one before. `slots` has a
     text for each level, of letters from `PLACES`: each is one anchor in every place of the level, and a level may have
-    none. `ssdlite` and `ssd` have layers of their own for every level, separable or dense; `retina` has one head for
-    all levels, with `towers` separable layers before the last one, and no background class. With `prototypes` above 0,
-    so many maps, made of the finest level with slots, and as many coefficients of each anchor make masks (Bolya et al.
-    2019, arXiv:1904.02689). The text form is `ssdlite_l3_f48_x64_p16_sabcdef.abcdef.abdf.0`: stages, pyramid, extra
-    levels, prototypes, slots, where 0 is a level without any.
+    none. Levels of `ssdlite` and `ssd` may have shapes of their own instead, such as `80x120-200x100`: widths and
+    heights in thousandths of the image. `ssdlite` and `ssd` have layers of their own for every level, separable or
+    dense; `retina` has one head for all levels, with `towers` separable layers before the last one, and no background
+    class. With `prototypes` above 0, so many maps, made of the finest level with slots, and as many coefficients of
+    each anchor make masks (Bolya et al. 2019, arXiv:1904.02689). The text form is
+    `ssdlite_l3_f48_x64_p16_sabcdef.abcdef.abdf.0`: stages, pyramid, extra levels, prototypes, slots, where 0 is a level
+    without any.
     """
 
     kind: HeadKind
@@ -63,7 +67,9 @@ class DetectorHead:
                 f"{counted(len(self.extras), 'extra level')} has as many lists of slots, not {len(self.slots)}"
             )
         for level in self.slots:
-            if list(level) != sorted(set(level)) or not set(level) <= set(PLACES[self.kind]):
+            if "x" in level:
+                self._check_own_shapes(level)
+            elif list(level) != sorted(set(level)) or not set(level) <= set(PLACES[self.kind]):
                 raise UsageError(f"slots {level!r} are not letters of {PLACES[self.kind]} in order, each once")
         if not any(self.slots):
             raise UsageError("a detector needs at least one anchor; give a level a slot")
@@ -71,6 +77,13 @@ class DetectorHead:
             self._check_shared()
         elif self.towers:
             raise UsageError(f"only the head of retina has towers, not {self.kind}'s")
+
+    def _check_own_shapes(self, level: str) -> None:
+        if self.kind == "retina" or not re.fullmatch(r"[1-9]\d{0,3}x[1-9]\d{0,3}(-[1-9]\d{0,3}x[1-9]\d{0,3})*", level):
+            raise UsageError(f"slots {level!r} are no shapes of a level of ssdlite or ssd, such as 80x120-200x100")
+        shapes = [_own_shape(name) for name in slot_names(level)]
+        if shapes != sorted(set(shapes)):
+            raise UsageError(f"shapes {level!r} are not in order of width, then height, each once")
 
     def _check_shared(self) -> None:
         if not self.fpn or set(self.extras) - {self.fpn}:
@@ -101,6 +114,17 @@ class DetectorHead:
         """How many levels it has, empty ones among them."""
         return len(self.slots)
 
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """How many slots each level has."""
+        return tuple(len(slot_names(level)) for level in self.slots)
+
+    @property
+    def sizes(self) -> tuple[float, ...]:
+        """The size that each level is for, as a share of the image: they grow by one factor."""
+        last = max(1, self.levels - 1)
+        return tuple(LOWEST * (HIGHEST / LOWEST) ** (level / last) for level in range(self.levels))
+
     def maps(self, sides: tuple[int, ...]) -> tuple[int, ...]:
         """Height and width of each level, from those of the backbone's stages."""
         found = list(sides[-self.stages :])
@@ -110,14 +134,16 @@ class DetectorHead:
 
     def boxes(self, sides: tuple[int, ...]) -> int:
         """How many anchors an image has, from the sides of the backbone's stages."""
-        return sum(side**2 * len(level) for side, level in zip(self.maps(sides), self.slots, strict=True))
+        return sum(side**2 * count for side, count in zip(self.maps(sides), self.counts, strict=True))
 
     def shapes(self) -> tuple[tuple[tuple[float, float], ...], ...]:
         """Width and height of the anchors of each level, in the order of its slots, as shares of the image."""
-        sizes = [LOWEST * (HIGHEST / LOWEST) ** (level / max(1, self.levels - 1)) for level in range(self.levels)]
         return tuple(
-            tuple(_shape(self.kind, PLACES[self.kind].index(slot), size, larger) for slot in level)
-            for level, size, larger in zip(self.slots, sizes, [*sizes[1:], 1.0], strict=True)
+            tuple(
+                _own_shape(slot) if "x" in slot else _shape(self.kind, PLACES[self.kind].index(slot), size, larger)
+                for slot in slot_names(level)
+            )
+            for level, size, larger in zip(self.slots, self.sizes, [*self.sizes[1:], 1.0], strict=True)
         )
 
     def anchors(self, sides: tuple[int, ...]) -> Tensor:
@@ -145,7 +171,7 @@ class DetectorHead:
         """The head with this text form; raises `UsageError` that shows it."""
         kind, stages, fpn, extras, towers, prototypes, slots = match_segment(
             segment,
-            r"([a-z]+)_l(\d+)(?:_f(\d+))?(?:_x(\d+(?:\.\d+)*))?(?:_t(\d+))?(?:_p(\d+))?_s([a-z0.]+)",
+            r"([a-z]+)_l(\d+)(?:_f(\d+))?(?:_x(\d+(?:\.\d+)*))?(?:_t(\d+))?(?:_p(\d+))?_s([a-z0-9.-]+)",
             "<head>_l<stages>[_f<pyramid>][_x<extra>.<extra>][_t<towers>][_p<prototypes>]_s<slots>.<slots>",
         )
         widths = tuple(map(int, extras.split("."))) if extras else ()
@@ -155,6 +181,22 @@ class DetectorHead:
             return cls(kind, letters, int(stages), widths, *numbers)  # type: ignore[arg-type]
         except UsageError as error:
             raise UsageError(f"segment {segment!r}: {error}") from None
+
+
+def slot_names(level: str) -> tuple[str, ...]:
+    """The slots of a level's text, each by itself: letters, or shapes."""
+    return tuple(level.split("-") if "x" in level else level)
+
+
+def join_slots(names: Iterable[str]) -> str:
+    """The reverse of `slot_names`."""
+    names = tuple(names)
+    return ("-" if any("x" in name for name in names) else "").join(names)
+
+
+def _own_shape(slot: str) -> tuple[float, float]:
+    width, height = slot.split("x")
+    return int(width) / 1000, int(height) / 1000
 
 
 def _shape(kind: HeadKind, place: int, size: float, larger: float) -> tuple[float, float]:

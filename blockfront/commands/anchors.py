@@ -270,3 +270,34 @@ def _print_trained(trained: dict[str, Any]) -> None:
 def _interval(score: dict[str, Any]) -> str:
     ends = (score["low"], score["high"])
     return "" if None in ends else " to ".join(f"{100 * max(0.0, end):.1f}" for end in ends)
+
+
+@app.command()
+def shapes(
+    head: Annotated[
+        str, typer.Argument(metavar="HEAD", help="Text of a head, such as ssdlite_l3_f48_x64_sabcdef.abcdef.abdf.ab.")
+    ],
+    dataset: Annotated[str, typer.Option(help="Whose boxes: scenes, coco:PATH or voc:PATH.")] = "scenes",
+    most: Annotated[int, typer.Option("--most", metavar="N", help="Shapes of a level.")] = 15,
+    data_dir: DataDir = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Give a head the shapes of a data set's boxes: k-medoids of each level's, to begin a search with too many.
+
+    It prints the head's text, for a space or a network; `bench anchors search --most` brings its levels down.
+    """
+    from blockfront.console.tables import print_json, print_line
+    from blockfront.design_space import DetectorHead
+    from blockfront.services.anchor_shapes import head_of_data
+    from blockfront.training import get_dataset
+
+    found = head_of_data(DetectorHead.parse(head), get_dataset(dataset, data_dir), most)
+    if json:
+        print_json(found)
+        return
+    print_line(found["head"])
+    print_line(
+        f"{found['objects']} objects of {found['dataset']} overlap the most alike of {found['slots']} anchors by "
+        f"{found['overlap']:.3f} on average; by {found['overlap_before']:.3f} of {found['slots_before']} before"
+    )

@@ -9,7 +9,7 @@ import torch
 
 from blockfront.anchors import prune_detector
 from blockfront.cores import usable_cores
-from blockfront.design_space import Network
+from blockfront.design_space import DetectorHead, Network
 from blockfront.design_space.models import find_model
 from blockfront.training import Recipe, get_dataset, load_weights, pack_weights, seeded, train
 from blockfront.training.scenes import write_scenes
@@ -151,3 +151,15 @@ def test_what_cannot_be_trained_anew_is_refused_in_a_line(bench, trained, row, o
     assert said.code == 2
     assert reason in said.errors
     assert said.errors.count("\n") == 1
+
+
+def test_a_heads_shapes_may_be_those_of_the_boxes(bench, trained):
+    said = bench("anchors", "shapes", "ssdlite_l2_x8_sab.bf.a", "--dataset", "coco:few", "--most", "2", "--json")
+    assert said.code == 0, said.errors
+    found = json.loads(said.output)
+    assert found["overlap"] > found["overlap_before"]
+    head = DetectorHead.parse(found["head"])
+    assert (sum(head.counts), max(head.counts)) == (found["slots"], 2)
+    said = bench("anchors", "shapes", "ssdlite_l2_x8_sab.bf.a", "--dataset", "digits")
+    assert said.code == 2
+    assert "has no boxes" in said.errors
