@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from blockfront.design_space import Network
 from blockfront.errors import RunError, UsageError
 from blockfront.signature import Signature
 from blockfront.targets import Asked, Microcontroller, choose, compile_model, find_hardware, get_processor
@@ -36,8 +37,8 @@ def module():
     )
 
 
-def made(target, folder, halves=False):
-    program = compile_model(module(), SIGNATURE, target, alone=True, halves=halves)
+def made(target, folder):
+    program = compile_model(module(), SIGNATURE, target, alone=True)
     return program, make_library(program, target, folder)
 
 
@@ -50,14 +51,24 @@ def for_m7(tmp_path_factory):
 @needs_qemu
 @pytest.mark.emulates
 @pytest.mark.long
-@pytest.mark.parametrize(("target", "halves"), [(M4, False), (M55, False), (M55, True)])
-def test_the_example_computes_what_torch_does(target, halves, tmp_path):
-    program, library = made(target, tmp_path, halves)
-    title = "float16, 1 thread" if halves else "float32, 1 thread"
-    assert title in (tmp_path / "net.h").read_text()
+@pytest.mark.parametrize("target", [M4, M55], ids=lambda one: one.name)
+def test_the_example_computes_what_torch_does(target, tmp_path):
+    program, library = made(target, tmp_path)
     ran = run_library(library, program, target, tmp_path)
     assert ran.where == "under QEMU"
     assert [error.agrees for error in ran.errors] == [True]
+
+
+@needs_qemu
+@pytest.mark.emulates
+@pytest.mark.long
+def test_helium_computes_in_float16_what_torch_does(tmp_path):
+    torch.manual_seed(0)
+    network = Network.parse("cnn_32_n10/stem_k3_s1_c8_nrelu/ir_r1_k3_s2_e2_c8_se0_nrelu6/head")
+    program = compile_model(network.deployed(), network.signature, M55, alone=True, halves=True)
+    library = make_library(program, M55, tmp_path)
+    assert "float16, 1 thread" in (tmp_path / "net.h").read_text()
+    assert [error.agrees for error in run_library(library, program, M55, tmp_path).errors] == [True]
 
 
 @needs_qemu
