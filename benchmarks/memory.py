@@ -19,7 +19,8 @@ from typing import Any
 
 import psutil
 
-from blockfront.sweep.request import make_request, resolve
+from blockfront.sweep.plan import resolve
+from blockfront.sweep.request import make_request
 from blockfront.sweep.stages import Job, profile_network, train_network
 
 

@@ -20,7 +20,8 @@ def sample(n: int = 20, target: str = "host", *, quiet: bool = False, **options:
     from blockfront.console.progress import choose_progress
     from blockfront.study.storage import load
     from blockfront.sweep.fork_server import start_fork_server
-    from blockfront.sweep.request import make_request, resolve
+    from blockfront.sweep.plan import resolve
+    from blockfront.sweep.request import make_request
     from blockfront.sweep.run import run_sweep
 
     request = make_request(n=n, target=target, **options)

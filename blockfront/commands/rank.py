@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from blockfront.analysis import Choice
     from blockfront.services.rank import Ranked
-    from blockfront.sweep.request import SweepPlan
+    from blockfront.sweep.plan import SweepPlan
 
 
 def rank(

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from blockfront.console.progress import Progress
-    from blockfront.sweep.request import SweepPlan
+    from blockfront.sweep.plan import SweepPlan
 
 _SAMPLERS = "; ".join(f"{name}: {sampler.description}" for name, sampler in SAMPLERS.registered.items())
 
@@ -128,7 +128,8 @@ def sample(
     from blockfront.study.export import require_folder
     from blockfront.study.storage import load
     from blockfront.sweep.fork_server import start_fork_server
-    from blockfront.sweep.request import Request, resolve
+    from blockfront.sweep.plan import resolve
+    from blockfront.sweep.request import Request
 
     if weights is not None and no_train:
         raise UsageError("--weights is what trainings start from, and --no-train has none; leave one of the two out")

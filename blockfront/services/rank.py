@@ -12,7 +12,8 @@ from blockfront.services.accuracy import PUBLISHED, Accuracies
 from blockfront.study.reading import give_accuracies
 from blockfront.study.storage import load, open_study, opened
 from blockfront.study.trials import network_trials
-from blockfront.sweep.request import asked_of, resolve
+from blockfront.sweep.plan import resolve
+from blockfront.sweep.request import asked_of
 from blockfront.sweep.run import run_sweep
 from blockfront.sweep.shipped import TABLE, read_table, rows_made, valid_rows
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from blockfront.console.progress import Progress
-    from blockfront.sweep.request import Request, SweepPlan
+    from blockfront.sweep.plan import SweepPlan
+    from blockfront.sweep.request import Request
     from blockfront.targets import Means
 
 _MILLISECONDS = {"us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3}

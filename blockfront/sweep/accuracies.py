@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from blockfront.results import Training
     from blockfront.study.journal import Entry, Journal
     from blockfront.sweep.keeping import Keeper
-    from blockfront.sweep.request import SweepPlan
+    from blockfront.sweep.plan import SweepPlan
 
 
 def reuse(journal: Journal, entries: Sequence[Entry]) -> int:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from blockfront.results import Result
     from blockfront.study.journal import Entry, Journal
     from blockfront.sweep.keeping import Keeper
+    from blockfront.sweep.plan import SweepPlan
     from blockfront.sweep.pool import Pool
-    from blockfront.sweep.request import SweepPlan
 
 
 def train_within_budget(

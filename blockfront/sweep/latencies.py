@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from blockfront.console.progress import Progress
     from blockfront.study.journal import Entry, Journal
-    from blockfront.sweep.request import SweepPlan
+    from blockfront.sweep.plan import SweepPlan
     from blockfront.targets import Measures
 
 TRIES = 3

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from optuna.study import Study
 
     from blockfront.console.progress import Progress
-    from blockfront.sweep.request import SweepPlan
+    from blockfront.sweep.plan import SweepPlan
 
 
 @dataclass(frozen=True)

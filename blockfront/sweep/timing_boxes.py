@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from blockfront.console.progress import Progress
     from blockfront.study.journal import Entry, Journal
     from blockfront.sweep.keeping import Keeper
-    from blockfront.sweep.request import SweepPlan
+    from blockfront.sweep.plan import SweepPlan
 
 
 def time_boxes(

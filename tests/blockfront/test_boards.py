@@ -22,7 +22,8 @@ from blockfront.board.sockets import format_address, listen
 from blockfront.console.progress import Silent
 from blockfront.errors import RunError
 from blockfront.study.lookup import find_network
-from blockfront.sweep.request import Request, SweepPlan, resolve
+from blockfront.sweep.plan import SweepPlan, resolve
+from blockfront.sweep.request import Request
 from blockfront.sweep.run import run_sweep
 from blockfront.targets.latency.rounds import VISITS
 from tests.conftest import LIGHT, end

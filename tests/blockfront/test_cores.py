@@ -113,7 +113,8 @@ def test_a_text_says_why(monkeypatch, tmp_path):
 def test_every_count_of_cores_is_of_usable_ones(monkeypatch):
     """Of the sweep, of this machine as a target, of a training, and of what a run says of its machine."""
     from blockfront.study.provenance import machine
-    from blockfront.sweep.request import Request, _workers
+    from blockfront.sweep.plan import _workers
+    from blockfront.sweep.request import Request
     from blockfront.targets.hardware.catalogue import host
     from blockfront.training.placing import prepared
 

@@ -11,8 +11,9 @@ from blockfront.design_space import Network
 from blockfront.errors import UsageError
 from blockfront.services.trained_detector import find_detector
 from blockfront.study.weights import kept_weights
+from blockfront.sweep.plan import resolve
 from blockfront.sweep.postprocessing import dense, record_candidates
-from blockfront.sweep.request import make_request, resolve
+from blockfront.sweep.request import make_request
 from blockfront.tasks.boxes import decode
 from blockfront.training.scenes import write_scenes
 

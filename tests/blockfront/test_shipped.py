@@ -15,7 +15,8 @@ from blockfront.results.trial import write_part
 from blockfront.services.rank import models_of_table, plan_ranking
 from blockfront.study.journal import facts_of
 from blockfront.sweep import run, shipped
-from blockfront.sweep.request import Request, resolve
+from blockfront.sweep.plan import resolve
+from blockfront.sweep.request import Request
 from blockfront.sweep.shipped import (
     TABLE,
     KnownLatency,
