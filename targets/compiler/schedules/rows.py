@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
+from tvm import ir
 from tvm.s_tir import Schedule
 
-from blockfront.targets.compiler.schedules.analysis import KernelBlock, extent, spatial, variables
+from blockfront.targets.compiler.schedules.analysis import KernelBlock, extent, spatial, variables, walk
 from blockfront.targets.compiler.schedules.epilogue import vectorize_innermost
 from blockfront.targets.compiler.schedules.inlining import is_padding, root_blocks
 from blockfront.targets.hardware.machine import Machine
@@ -71,31 +73,37 @@ def _rows(blocks: list[KernelBlock]) -> tuple[int, set[str]]:
     wide = [at for at, name in enumerate(spatial(last)) if last.extents[name] > 1]
     count = max(varied) + 1 if varied and sorted(varied) == wide[: len(varied)] else 0
     once: set[str] = set()
-    read: set[str] = set()
+    read: set[Any] = set()
     for one in reversed(earlier):
-        if not count or one.written in read or not places[one.name] >= varied:
+        if not count or one.stmt.body.buffer in read or not places[one.name] >= varied:
             once.add(one.name)
-            read |= {each.tensor for each in one.reads}
+            read |= {load.source for load in _loads(one)}
     return (0 if once >= {one.name for one in earlier if one.is_reduction} else count), once
 
 
 def _places(blocks: list[KernelBlock]) -> dict[str, set[int]]:
     """By block, the loops of the last one along which different elements of what it computes are used."""
     last = blocks[-1]
-    followed = {last.written: [{at} if last.extents[name] > 1 else set() for at, name in enumerate(spatial(last))]}
-    found = {}
+    wide = [{at} if last.extents[name] > 1 else set() for at, name in enumerate(spatial(last))]
+    followed: dict[Any, list[set[int]]] = {last.stmt.body.buffer: wide}
+    found: dict[str, set[int]] = {}
     for block in reversed(blocks):
-        indices = followed.get(block.written, [])
+        indices = followed.get(block.stmt.body.buffer, [])
         follows: dict[str, set[int]] = {}
         for index, along in zip(block.stmt.body.indices, indices, strict=False):
             for name in variables(index):
                 follows.setdefault(name, set()).update(along)
-        for read in block.reads:
-            own = followed.setdefault(read.tensor, [set() for _ in read.shape])
-            for along, names in zip(own, read.used, strict=True):
-                along.update(*(follows.get(name, set()) for name in names))
+        for load in _loads(block):
+            own = followed.setdefault(load.source, [set() for _ in load.indices])
+            for along, index in zip(own, load.indices, strict=True):
+                along.update(*(follows.get(name, set()) for name in variables(index)))
         found[block.name] = set().union(*indices)
     return found
+
+
+def _loads(block: KernelBlock) -> list[Any]:
+    """Names would not do: a kernel may have several tensors of one name."""
+    return [node for node in walk(block.stmt.body.value) if isinstance(node, ir.TensorLoad)]
 
 
 def _keep_partial_results(schedule: Schedule, block: KernelBlock, machine: Machine) -> str | None:
