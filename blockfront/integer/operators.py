@@ -184,6 +184,32 @@ def _mean(
     return _clamp(scaled, output_zero_point, low, high)
 
 
+@_operator(
+    "(Tensor a, Tensor b, int zero_point_a, int zero_point_b, float multiplier, int output_zero_point, bool turned)"
+    " -> Tensor"
+)
+def _product(
+    a: Tensor,
+    b: Tensor,
+    zero_point_a: int,
+    zero_point_b: int,
+    multiplier: float,
+    output_zero_point: int,
+    turned: bool,
+) -> Tensor:
+    """Matrices (..., M, K) by (..., K, N), `turned` (..., N, K): the exact sum times float32(multiplier), rounded."""
+    second = b.to(torch.float64) - zero_point_b
+    total = (a.to(torch.float64) - zero_point_a) @ (second.transpose(-2, -1) if turned else second)
+    scaled = total.to(torch.float32) * torch.tensor(multiplier, dtype=torch.float32).item()
+    return _clamp(scaled, output_zero_point, LOWEST, HIGHEST)
+
+
+@_operator("(Tensor q, float scale) -> Tensor")
+def _softmax(q: Tensor, scale: float) -> Tensor:
+    """Softmax of `q * scale` over the last dimension in 256ths: its scale is 1 / 256 and its zero point -128."""
+    return _clamp((q.to(torch.float32) * scale).softmax(-1) * 256, LOWEST, LOWEST, HIGHEST)
+
+
 @_operator("(Tensor q, Tensor table) -> Tensor")
 def _lookup(q: Tensor, table: Tensor) -> Tensor:
     """Any function of one int8 value: `table[q + 128]`, with `table` int8 (256)."""

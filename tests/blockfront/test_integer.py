@@ -89,3 +89,16 @@ def test_products_means_and_tables_follow_their_formulas() -> None:
     assert np.array_equal(ops.mean(a, [2, 3], False, 2, 0.04, 6).numpy(), expected)
     table = _int8(256, seed=2)
     assert torch.equal(ops.lookup(torch.tensor([-128, 0, 127], dtype=torch.int8), table), table[[0, 128, 255]])
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_product_of_activations_is_that_of_their_values_rounded_once(turned):
+    a, b = torch.tensor([[[3, -4]]], dtype=torch.int8), torch.tensor([[[5, 1], [-2, 7]]], dtype=torch.int8)
+    wide = (a.double() - 1) @ ((b.double() + 2).mT if turned else b.double() + 2)
+    found = ops.product(a, b, 1, -2, 0.25, 3, turned)
+    assert torch.equal(found, ((wide * 0.25).round() + 3).to(torch.int8))
+
+
+def test_shares_of_attention_are_in_256ths():
+    scores = torch.tensor([[0, 0, 0, 0], [127, -128, -128, -128]], dtype=torch.int8)
+    assert ops.softmax(scores, 0.5).tolist() == [[-64] * 4, [127, -128, -128, -128]]

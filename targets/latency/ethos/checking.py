@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from blockfront.targets.latency.ethos.storing import stored
@@ -45,6 +46,7 @@ def as_stored(value: Tensor, port: Port) -> np.ndarray:
     """A value of the network as a tensor of the file has it: what is float32 there, and int8 here, is rounded."""
     if port.affine is not None and value.is_floating_point():
         value = port.affine.steps(value.double())
+    value = value.to(torch.int32) if value.dtype == torch.int64 else value
     turned = value.permute(*port.order).contiguous().numpy()
     return turned.reshape(stored(value.shape, port.order))
 

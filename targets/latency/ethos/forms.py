@@ -48,6 +48,8 @@ def _quantize(to: TfliteWriter, node: Node) -> Value:
     """The image's are made before the network runs."""
     if node.args[0].op == "placeholder":
         return to.image(node)
+    if "linear_float" in str(node.args[0].target) and to.affine(node.args[0]) == to.affine(node):
+        return to.read(node.args[0])
     source = to.floats(node.args[0])
     result = to.result(node, source.order)
     to.write("QUANTIZE", [source], [result])
@@ -188,6 +190,24 @@ def _usual_of(rank: int) -> tuple[int, ...]:
     return IMAGE if rank == 4 else tuple(range(rank))
 
 
+def _product(to: TfliteWriter, node: Node) -> Value:
+    """Of matrices of int8s, the second turned or not."""
+    one, other = (to.read(operand, tuple(range(len(to.shape(operand))))) for operand in node.args[:2])
+    result = to.result(node, tuple(range(len(to.shape(node)))))
+    to.counts(node.name, to.shape(node), one.shape[-1])
+    to.write("BATCH_MATMUL", [one, other], [result], "BatchMatMulOptions", adjY=node.args[6])
+    return result
+
+
+def _softmax(to: TfliteWriter, node: Node) -> Value:
+    """The scale of what is exponentiated may be another than that of the scores."""
+    plain = tuple(range(len(to.shape(node))))
+    source = to.read(node.args[0], plain)
+    result = to.result(node, plain)
+    to.write("SOFTMAX", [source], [result], "SoftmaxOptions", beta=node.args[1] / source.int8.scale)
+    return result
+
+
 def _mean(to: TfliteWriter, node: Node) -> Value:
     """Over any dimensions."""
     source = to.read(node.args[0])
@@ -241,6 +261,7 @@ def _concatenate(to: TfliteWriter, node: Node) -> Value:
 _INTEGER: dict[str, Form] = {
     **{"quantize": _quantize, "dequantize": _dequantize, "convolution": _convolution, "lookup": table_form},
     **{"linear": _linear, "linear_float": _linear, "add": _add, "multiply": _multiply, "mean": _mean},
+    **{"product": _product, "softmax": _softmax},
 }
 _ATEN = {"max_pool2d": _max_pool, "cat": _concatenate, "concat": _concatenate, **MOVES, **FLOATS, **CHOICES}
 FORMS: dict[str, Form] = {

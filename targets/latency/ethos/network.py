@@ -14,6 +14,7 @@ from blockfront.plurals import counted
 from blockfront.signature import Signature
 from blockfront.targets.latency.ethos.checking import as_stored, differences, known_inputs, misled, run_file
 from blockfront.targets.latency.ethos.forms import FORMS
+from blockfront.targets.latency.ethos.rounding import rounded
 from blockfront.targets.latency.ethos.writer import Converted, TfliteWriter, all_values
 from blockfront.targets.quantization import QuantizedNetwork, quantize_untrained
 
@@ -41,10 +42,12 @@ def make_tflite(module: nn.Module, signature: Signature, seed: int) -> TfliteNet
     """
     if not isinstance(module, QuantizedNetwork):
         module = quantize_untrained(module, signature, seed)
-    values = all_values(module.operators, signature.random(seed))
+    inputs = signature.random(seed)
+    operators = rounded(module.operators, inputs)
+    values = all_values(operators, inputs)
     known = {node.name: value for node, value in values.items()}
     apart, inside, whole = (
-        TfliteWriter(module.operators, values, FORMS, apart=apart, inside=inside)
+        TfliteWriter(operators, values, FORMS, apart=apart, inside=inside)
         for apart, inside in ((True, False), (False, True), (False, False))
     )
     alone, steps = apart.write_file(), 0

@@ -33,6 +33,9 @@ def table_form(to: TfliteWriter, node: Node) -> Value:
         to.write(names[0].upper(), [source], [result])
     elif names == ["hardswish"]:
         to.write("HARD_SWISH", [source], [result], "HardSwishOptions")
+    elif names == ["gelu"]:
+        approximate = argument(chain[0], 1, "approximate", "none") == "tanh"
+        to.write("GELU", [source], [result], "GeluOptions", approximate=approximate)
     elif names == ["silu"]:
         sigmoid = _logistic(to, source)
         to.write("MUL", [source, sigmoid], [result], "MulOptions")

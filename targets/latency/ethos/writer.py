@@ -21,8 +21,8 @@ from blockfront.targets.latency.ethos.tflite_file import Grid, TfliteFile
 from blockfront.targets.quantization.affine import Affine
 from blockfront.targets.quantization.emitting import AFFINE
 
-KINDS = {torch.float32: "float32", torch.int64: "int64", torch.bool: "bool"}
-"""The types of numbers that are no int8s, as a file names them."""
+KINDS = {torch.float32: "float32", torch.int64: "int32", torch.bool: "bool"}
+"""The types of numbers that are no int8s, as a file names them: vela fails at sums of 64 bits."""
 _LARGEST_SCALE = 2.0**31
 """Vela leaves operators with greater ones to the processor."""
 
@@ -176,6 +176,7 @@ class TfliteWriter:
         """A constant of torch's shape, float32 where it is no tensor of another type."""
         dtype = value.dtype if isinstance(value, Tensor) and value.dtype in KINDS else torch.float32
         data = torch.as_tensor(value, dtype=dtype).reshape(tuple(shape)).permute(order).contiguous().numpy()
+        data = data.astype(np.int32) if dtype == torch.int64 else data
         name = f"number_{self._written}_{len(self.file)}"
         return Value(
             self.file.tensor(name, data.shape, KINDS[dtype], data=data), tuple(shape), order, None, KINDS[dtype]

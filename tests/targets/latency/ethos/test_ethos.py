@@ -82,7 +82,7 @@ def test_every_family_is_computed_as_its_int8_network(family):
 
 
 class Attending(nn.Module):
-    """A transformer's block: operators that the int8 network has in float32."""
+    """A transformer's block: attention and GELU are of int8s on an NPU, the norm stays float32."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -104,10 +104,11 @@ def test_floats_between_integers_are_left_to_the_processor_by_name():
     made = means.prepare(Attending().eval(), Signature.image(32), 0)
     assert made.steps == 1
     npu = means.latency(made).npu
-    assert npu.fallbacks["BatchMatMul"] == 2
-    assert {"Softmax", "Gelu", "Rsqrt", "Dequantize", "Quantize"} <= set(npu.fallbacks)
+    assert {"Rsqrt", "Dequantize", "Quantize"} <= set(npu.fallbacks)
+    assert not {"BatchMatMul", "Softmax", "Gelu", "FullyConnected"} & set(npu.fallbacks)
     layers = 64 * 16 * 48 + 64 * 16 * 48 + 64 * 16 * 32 + 32 * 4
-    assert npu.macs == pytest.approx(layers / (layers + 2 * 64 * 64 * 16))
+    assert sum(made.macs.values()) == layers + 2 * 64 * 64 * 16
+    assert npu.macs == 1.0
 
 
 REDUCED = (
