@@ -14,7 +14,7 @@ from blockfront.plurals import counted
 from blockfront.signature import Signature
 from blockfront.targets.latency.ethos.checking import as_stored, differences, known_inputs, misled, run_file
 from blockfront.targets.latency.ethos.forms import FORMS
-from blockfront.targets.latency.ethos.rounding import rounded
+from blockfront.targets.latency.ethos.rounding import round_attention
 from blockfront.targets.latency.ethos.writer import Converted, TfliteWriter, all_values
 from blockfront.targets.quantization import QuantizedNetwork, quantize_untrained
 
@@ -43,7 +43,7 @@ def make_tflite(module: nn.Module, signature: Signature, seed: int) -> TfliteNet
     if not isinstance(module, QuantizedNetwork):
         module = quantize_untrained(module, signature, seed)
     inputs = signature.random(seed)
-    operators = rounded(module.operators, inputs)
+    operators = round_attention(module.operators, inputs)
     values = all_values(operators, inputs)
     known = {node.name: value for node, value in values.items()}
     apart, inside, whole = (

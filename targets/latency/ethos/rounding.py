@@ -21,7 +21,7 @@ _SHARES = Affine(1 / 256, -128)
 """What SOFTMAX gives."""
 
 
-def rounded(network: GraphModule, inputs: Sequence[Tensor]) -> GraphModule:
+def round_attention(network: GraphModule, inputs: Sequence[Tensor]) -> GraphModule:
     """The graph in which attention without a mask and GELU read and give int8s, as far as linear layers make them.
 
     Ranges are those of `inputs`. What a linear layer gives as float32, and what moves that, is rounded to an int8 that
