@@ -67,8 +67,9 @@ def datasets(
     """List the data sets that networks can be trained on, or the classes of one, their images and what is left out.
 
     Yours: folder:PATH with one sub-folder a class, of pictures at any depth, below train/ and val/ (or test/), or
-    alone, when a fifth of each class is for testing; coco:PATH and voc:PATH with boxes; masks:PATH and ade20k:PATH with
-    a mask for each picture; hfds/NAME from the local cache of Hugging Face. Others by name, some with --data-dir.
+    alone, when a fifth of each class is for testing; coco:PATH and voc:PATH with boxes, coco_instances:PATH with masks
+    of objects too; masks:PATH and ade20k:PATH with a mask for each picture; hfds/NAME from the local cache of Hugging
+    Face. Others by name, some with --data-dir.
     """
     from blockfront.training import DATASETS, get_dataset
 
