@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from blockfront.errors import UsageError
-from blockfront.tasks import INSTANCES, TASKS, packed_rows
+from blockfront.tasks import INSTANCES, packed_rows
 from blockfront.training.boxed_pictures import BoxedPictures
 from blockfront.training.coco import LAYOUT, RESOLUTION, Parts, describe_parts, read_coco
-from blockfront.training.datasets import DATASETS, Dataset, Source, Tensors, places_source
-from blockfront.training.scene_drawing import CLASSES, SIDE
-from blockfront.training.scenes import COUNTS, drawn_once, write_scenes
+from blockfront.training.datasets import DATASETS, places_source
+from blockfront.training.scene_drawing import SIDE
+from blockfront.training.scenes import COUNTS, drawn_once, scene_source, write_scenes
 from blockfront.training.segmentations import InstancePictures
-from blockfront.training.stored_pictures import in_memory
 from blockfront.training.survey import printable
 
 VERSION = 1
@@ -40,23 +40,9 @@ def find_masked_objects() -> Path:
     return drawn_once(f"scene-instances-{VERSION}", lambda folder: write_scenes(folder, COUNTS, masks=True))
 
 
-@lru_cache(maxsize=1)
-def _split(folder: Path) -> tuple[Tensors, Tensors]:
-    found = []
-    for pictures in read_instances(folder)[:2]:
-        images, labels = in_memory(pictures)
-        packed = [packed_rows(rows, masks, SIDE) for rows, masks in labels]
-        found.append(Tensors(images, TASKS[INSTANCES].targets(packed, len(CLASSES))))
-    return found[0], found[1]
-
-
-def _open(dataset: Dataset) -> tuple[Tensors, Tensors]:
-    return _split(find_masked_objects())
-
-
-def _describe(ref: str, data_dir: str | None) -> Dataset:
-    folder = find_masked_objects()
-    return describe_parts(ref, folder, read_instances(folder), SIDE)
+def _packed(label: tuple[Any, Any]) -> Any:
+    """Rows with masks in them."""
+    return packed_rows(*label, SIDE)
 
 
 DATASETS.add(
@@ -73,17 +59,12 @@ DATASETS.add(
 )
 DATASETS.add(
     "scene_instances",
-    Source(
-        name="scene_instances",
-        title="The same scenes as of scenes, with a mask of each object",
-        how="drawn here once, from a seed",
-        open=_open,
-        describe=_describe,
-        num_classes=len(CLASSES),
-        resolution=SIDE,
-        train_images=COUNTS["train"],
-        test_images=COUNTS["val"],
-        task=INSTANCES,
-        moves=False,
+    scene_source(
+        "scene_instances",
+        "The same scenes as of scenes, with a mask of each object",
+        INSTANCES,
+        find_masked_objects,
+        read_instances,
+        _packed,
     ),
 )

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -17,7 +18,7 @@ from blockfront.content_store import cache_folder
 from blockfront.digest import digest
 from blockfront.steps import publish
 from blockfront.tasks import DETECTION, TASKS
-from blockfront.training.coco import describe_parts, read_coco
+from blockfront.training.coco import Parts, describe_parts, read_coco
 from blockfront.training.datasets import DATASETS, Dataset, Source, Tensors
 from blockfront.training.scene_drawing import CLASSES, SIDE, draw_scene
 from blockfront.training.segmentations import run_lengths
@@ -79,38 +80,46 @@ def drawn_once(name: str, write: Callable[[Path], None]) -> Path:
     return folder
 
 
-@lru_cache(maxsize=1)
-def _split(folder: Path) -> tuple[Tensors, Tensors]:
-    task, parts = TASKS[DETECTION], read_coco(folder)
-    found = []
-    for pictures in parts[:2]:
-        images, rows = in_memory(pictures)
-        found.append(Tensors(images, task.targets(rows, len(CLASSES))))
-    return found[0], found[1]
+def scene_source(
+    name: str,
+    title: str,
+    task: str,
+    find: Callable[[], Path],
+    read: Callable[[Path], Parts],
+    rows: Callable[[Any], Any] = lambda label: label,
+) -> Source:
+    """An entry of `DATASETS` for scenes in the folder that `find` draws once; `rows`: of targets, of a label."""
 
+    @lru_cache(maxsize=1)
+    def split(folder: Path) -> tuple[Tensors, Tensors]:
+        found = []
+        for pictures in read(folder)[:2]:
+            images, labels = in_memory(pictures)
+            found.append(Tensors(images, TASKS[task].targets([rows(label) for label in labels], len(CLASSES))))
+        return found[0], found[1]
 
-def _open(dataset: Dataset) -> tuple[Tensors, Tensors]:
-    return _split(find_scenes())
+    def describe(ref: str, data_dir: str | None) -> Dataset:
+        folder = find()
+        return describe_parts(ref, folder, read(folder), SIDE)
 
-
-def _describe(ref: str, data_dir: str | None) -> Dataset:
-    folder = find_scenes()
-    return describe_parts(ref, folder, read_coco(folder), SIDE)
-
-
-DATASETS.add(
-    "scenes",
-    Source(
-        name="scenes",
-        title="Generated scenes of six shapes, with boxes (96 x 96 pixels)",
+    return Source(
+        name=name,
+        title=title,
         how="drawn here once, from a seed",
-        open=_open,
-        describe=_describe,
+        open=lambda dataset: split(find()),
+        describe=describe,
         num_classes=len(CLASSES),
         resolution=SIDE,
         train_images=COUNTS["train"],
         test_images=COUNTS["val"],
-        task=DETECTION,
+        task=task,
         moves=False,
+    )
+
+
+DATASETS.add(
+    "scenes",
+    scene_source(
+        "scenes", "Generated scenes of six shapes, with boxes (96 x 96 pixels)", DETECTION, find_scenes, read_coco
     ),
 )

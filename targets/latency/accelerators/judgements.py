@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from blockfront.plurals import counted
+from blockfront.results.latency import Prediction
 
 JUDGEMENTS = Path(__file__).with_name("judgements.json")
 """Written by benchmarks/judgements.py."""
@@ -49,6 +50,15 @@ def find_judgement(target: str, model: str) -> Judgement | None:
     """What is known of a model as it is now; None where it was not judged, or was another then."""
     found = msgspec.json.decode(JUDGEMENTS.read_bytes(), type=list[Judgement])
     return next((one for one in found if (one.target, one.model) == (target, model)), None)
+
+
+def judged_prediction(target: str, model: str, basis: str) -> Prediction:
+    """What stands with a latency by a model, which is `basis`: how far it was from a device, if it was judged."""
+    found = find_judgement(target, model)
+    if found is None:
+        return Prediction(model, f"{basis}, never compared with a device")
+    errors = found.median_error, found.p90_error, len(found.networks), found.within_tenth
+    return Prediction(model, f"{found}; {basis}", *errors)
 
 
 def write_judgements(judgements: Sequence[Judgement], path: Path = JUDGEMENTS) -> None:

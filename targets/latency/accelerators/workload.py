@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from blockfront.errors import RunError
+from blockfront.results.latency import Coverage
 from blockfront.signature import Signature
 from blockfront.targets.compiler.exporting import export_module
 from blockfront.targets.latency.accelerators.layers import Layer, Operator, Pair, product
@@ -69,6 +70,17 @@ class Workload:
         layers = sum(layer.outputs * calls for layer, calls in self.layers.items())
         moves = sum(move.written * calls for move, calls in self.moves.items())
         return layers / (layers + moves) if layers else 0.0
+
+    @property
+    def coverage(self) -> Coverage:
+        """What a latency says of it."""
+        return Coverage(
+            macs=self.mac_share,
+            activations=self.activation_share,
+            fused=dict(self.fused),
+            addressing=dict(self.addressing),
+            foreign=dict(self.foreign),
+        )
 
 
 def make_workload(module: nn.Module, signature: Signature) -> Workload:

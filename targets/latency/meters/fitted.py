@@ -8,12 +8,12 @@ import torch
 from torch import nn
 
 from blockfront.digest import digest
-from blockfront.results.latency import Coverage, Latency, LatencySource, Peak, Prediction
+from blockfront.results.latency import Latency, LatencySource, Peak, Prediction
 from blockfront.signature import Signature
 from blockfront.targets.hardware.fitted import FittedNpu
 from blockfront.targets.hardware.hardware import Hardware
 from blockfront.targets.latency.accelerators.fitted import fitted_parts
-from blockfront.targets.latency.accelerators.judgements import find_judgement
+from blockfront.targets.latency.accelerators.judgements import judged_prediction
 from blockfront.targets.latency.accelerators.workload import Workload, make_workload
 from blockfront.targets.latency.meter import Predicts
 from blockfront.targets.latency.options import FittedOptions
@@ -37,11 +37,7 @@ class FittedMeter(Predicts[Workload, FittedOptions]):
         target = options.target
         model = digest(repr([getattr(target, name) for name in target.positive]), 12)
         basis = f"model of {len(target.rates)} fitted rates"
-        found = find_judgement(target.name, model)
-        if found is None:
-            return Prediction(model, f"{basis}, never compared with a device")
-        errors = found.median_error, found.p90_error, len(found.networks), found.within_tenth
-        return Prediction(model, f"{found}; {basis}", *errors)
+        return judged_prediction(target.name, model, basis)
 
     def how(self, options: FittedOptions) -> str:
         """Whose latencies it is made of."""
@@ -71,11 +67,5 @@ class FittedMeter(Predicts[Workload, FittedOptions]):
             kernels=tuple(part.kernel(total) for part in parts),
             versions={"torch": str(torch.__version__)},
             precision="int8",
-            coverage=Coverage(
-                macs=prepared.mac_share,
-                activations=prepared.activation_share,
-                fused=dict(prepared.fused),
-                addressing=dict(prepared.addressing),
-                foreign=dict(prepared.foreign),
-            ),
+            coverage=prepared.coverage,
         )

@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 from torch import nn
 
 from blockfront.digest import digest
-from blockfront.results.latency import Coverage, KernelTime, Latency, LatencySource, Peak, Prediction
+from blockfront.results.latency import KernelTime, Latency, LatencySource, Peak, Prediction
 from blockfront.signature import Signature
 from blockfront.targets.hardware.accelerator import Accelerator
 from blockfront.targets.hardware.hardware import Hardware
 from blockfront.targets.hardware.zigzag_files import load_model, zigzag_version
-from blockfront.targets.latency.accelerators.judgements import find_judgement
+from blockfront.targets.latency.accelerators.judgements import judged_prediction
 from blockfront.targets.latency.accelerators.simulator import layer_cost
 from blockfront.targets.latency.accelerators.workload import Workload, make_workload
 from blockfront.targets.latency.meter import Predicts
@@ -47,11 +47,7 @@ class SimulatedMeter(Predicts[Workload, SimulationOptions]):
         model = digest(repr(figures), 12)
         clock = f"(clock: {target.source_of('clock_ghz')})"
         basis = f"model of ZigZag {zigzag_version()} at {target.clock_ghz:g} GHz {clock}"
-        found = find_judgement(target.name, model)
-        if found is None:
-            return Prediction(model, f"{basis}, never compared with a device")
-        errors = found.median_error, found.p90_error, len(found.networks), found.within_tenth
-        return Prediction(model, f"{found}; {basis}", *errors)
+        return judged_prediction(target.name, model, basis)
 
     def how(self, options: SimulationOptions) -> str:
         """With the clock, which is not ZigZag's, and the number format."""
@@ -104,13 +100,7 @@ class SimulatedMeter(Predicts[Workload, SimulationOptions]):
             versions={"zigzag-dse": zigzag_version()},
             energy_mj=sum(part.calls * part.energy_pj for part in parts) * MJ_PER_PJ,
             precision=accelerator.precision,
-            coverage=Coverage(
-                macs=prepared.mac_share,
-                activations=prepared.activation_share,
-                fused=dict(prepared.fused),
-                addressing=dict(prepared.addressing),
-                foreign=dict(prepared.foreign),
-            ),
+            coverage=prepared.coverage,
         )
 
 
