@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_HISSING = ("s", "x", "ch", "sh")
+_HISSING = ("s", "x", "sh", "nch", "tch")
 
 
 def counted(n: int, noun: str) -> str:

@@ -49,6 +49,9 @@ ALWAYS_SEVERAL = {
         (2, "class", "2 classes"),
         (2, "box", "2 boxes"),
         (2, "way", "2 ways"),
+        (2, "epoch", "2 epochs"),
+        (2, "branch", "2 branches"),
+        (2, "batch", "2 batches"),
     ],
 )
 def test_one_thing_is_no_plural(n: int, noun: str, said: str) -> None:
