@@ -47,7 +47,7 @@ class VitDetectionNetwork(AnchorNetwork, VitNetwork):
                 f"it, not {self.stride}"
             )
         if self.width < self.patch // self.stride:
-            raise UsageError(f"a width of {self.width} leaves a level of stride {self.stride} no channels; raise one")
+            raise UsageError(f"a width of {self.width} leaves nothing of a channel at stride {self.stride}; raise one")
 
     @property
     def sides(self) -> tuple[int, ...]:

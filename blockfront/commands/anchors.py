@@ -263,7 +263,9 @@ def _print_trained(trained: dict[str, Any]) -> None:
     )
     print_line()
     over = "test images and seeds" if several else "test images"
-    print_line(f"{trained['boxes']} boxes, {trained['head_share']:.0%} of the head's MACs; intervals are over {over}")
+    print_line(
+        f"{counted(trained['boxes'], 'box')}, {trained['head_share']:.0%} of the head's MACs; intervals are over {over}"
+    )
     print_line(f"{trained['file']}: {trained['network']}, trained with seed {trained['seeds'][0]}")
 
 

@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from blockfront.plurals import counted
 from blockfront.study.journal import known_trainings, studies_training_alike
 from blockfront.study.weights import kept_weights
 from blockfront.sweep.anchor_search import add_pruned_trials
@@ -119,7 +120,9 @@ def _train(
     done = _float_trainings(plan, journal, wanted)
     if done:
         studies = ", ".join(sorted({one.study for one in done.values()}))
-        progress.note(f"{len(done)} of {len(wanted)} trainings are done in float32, and their weights kept: {studies}")
+        progress.note(
+            f"done in float32, with weights kept: {len(done)} of {counted(len(wanted), 'training')}, in {studies}"
+        )
     calls = (
         WorkerCall(
             call.entry.number,
