@@ -139,7 +139,7 @@ def test_what_is_trained_in_float32_and_kept_is_not_trained_again_for_int8(bench
     """Its training and top-1 are the float32 study's, to the last digit, and a line says so."""
     assert bench("sample", "--n", "1", *OPTIONS, "--keep", "all", "--workers", "1").code == 0
     said = bench("sample", "--n", "1", *OPTIONS, "--precision", "int8", "--workers", "1")
-    assert "1 of 1 trainings are done in float32, and their weights kept: tiny-rk3399" in said.errors
+    assert "done in float32, with weights kept: 1 of 1 training, in tiny-rk3399" in said.errors
     (plain,), (row,) = (blockfront.load(f"tiny-rk3399{form}").to_dict("records") for form in ("", "-int8"))
     assert row["top1_float"] == plain["top1"]
 
