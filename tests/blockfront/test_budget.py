@@ -181,11 +181,12 @@ class _Machine:
         self.trained: Counter[str] = Counter()
 
     def run(self, calls, limit_s):
+        calls = list(calls)
         for call in self.order.sample(calls, len(calls)):
             if self.lives == 0:
                 raise KeyboardInterrupt
             self.lives -= 1
-            job, _, recipe, *_, until = call.arguments
+            job, _, recipe, *_, until, _ = call.arguments
             self.trained[job.network_id] += 1
             yield Outcome(call.number, SimpleNamespace(result=partial(_trained, job, recipe, until)))
 
