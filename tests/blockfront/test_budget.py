@@ -36,7 +36,9 @@ from blockfront.sweep.forecasting import (
     pilot_count,
     rungs,
 )
+from blockfront.sweep.plan import SweepPlan
 from blockfront.sweep.pool import Outcome
+from blockfront.sweep.request import Request
 from blockfront.sweep.stages import Trained
 from blockfront.targets import Asked, choose, get_target
 from blockfront.training import Recipe
@@ -210,15 +212,11 @@ def _sweep(storage, machine: _Machine, n: int = 24, budget: str = "front", seeds
         train_seeds=seeds,
         budget=kind,
     )
-    request = SimpleNamespace(device="cpu", seed=0, budget=budget)
-    plan = SimpleNamespace(
-        recipe=Recipe(epochs=EPOCHS_EACH),
-        dataset=None,
-        request=request,
-        files=(),
-        means=choose(Asked(get_target("rk3399")), runner="roofline"),
+    means = choose(Asked(get_target("rk3399")), runner="roofline")
+    request = Request(device="cpu", budget=budget)
+    plan = SweepPlan(
+        request, "budgeted", SPACE, None, Recipe(epochs=EPOCHS_EACH), means, settings, workers=1, devices=1
     )
-    plan.settings, plan.threads_per_worker, plan.train_seconds = settings, 1, 60.0
     keeper = SimpleNamespace(wanted=False, keep_weights=lambda *_: None, tidy=lambda: None)
     study = optuna.create_study(
         study_name="budgeted", storage=storage, directions=["minimize", "maximize"], load_if_exists=True
