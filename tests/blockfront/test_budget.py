@@ -206,7 +206,8 @@ def _sweep(storage, machine: _Machine, n: int = 24, budget: str = "front", seeds
     """Train what a study lacks within a budget; gives its rows."""
     kind = FRONT if budget == FRONT else EPOCHS
     settings = Settings(
-        *("tiny", SPACE.hash, {}, "rk3399", {}, "roofline", "tvm", "float32", 2, "digits", "f", {}, "r", 0, "random"),
+        *("tiny", SPACE.hash, {}, "rk3399", {}, "roofline", "tvm", "float32", 2, "digits", "f"),
+        *({"epochs": EPOCHS_EACH}, "r", 0, "random"),
         task="classification",
         objectives=("macs", "top1"),
         train_seeds=seeds,
@@ -214,9 +215,8 @@ def _sweep(storage, machine: _Machine, n: int = 24, budget: str = "front", seeds
     )
     means = choose(Asked(get_target("rk3399")), runner="roofline")
     request = Request(device="cpu", budget=budget)
-    plan = SweepPlan(
-        request, "budgeted", SPACE, None, Recipe(epochs=EPOCHS_EACH), means, settings, workers=1, devices=1
-    )
+    recipe = Recipe(epochs=EPOCHS_EACH)
+    plan = SweepPlan(request, "budgeted", SPACE, None, recipe, means, settings, workers=1, devices=1)
     keeper = SimpleNamespace(wanted=False, keep_weights=lambda *_: None, tidy=lambda: None)
     study = optuna.create_study(
         study_name="budgeted", storage=storage, directions=["minimize", "maximize"], load_if_exists=True
