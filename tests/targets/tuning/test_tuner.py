@@ -72,7 +72,7 @@ def test_more_trials_go_on_from_the_best_known(tuned, task, host, database):
 
 
 def test_a_kernel_none_of_whose_candidates_run_in_time_is_told(task, host, database):
-    with pytest.raises(RunError, match="none of 1 candidates ran: took too long"):
+    with pytest.raises(RunError, match="none of 1 candidate ran: took too long"):
         tune("local", RunOptions(target=host, threads=1, timeout_s=0.001), database, task, trials=1)
     assert database.records() == {}
 
