@@ -14,6 +14,7 @@ from blockfront.training import DATASETS, get_dataset
 from blockfront.training.datasets import find_source
 
 SIDE = 8
+OBJECT = {"bbox": [0, 0, 8, 8], "segmentation": [[0, 0, 8, 0, 8, 8, 0, 8]], "area": 64, "iscrowd": 0}
 XML = (
     "<annotation><filename>{0}.png</filename><size><width>8</width><height>8</height></size><object><name>dog</name>"
     "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>8</xmax><ymax>8</ymax></bndbox></object></annotation>"
@@ -55,7 +56,7 @@ def coco(root: Path, train: int) -> None:
             picture(root / part / name)
         content = {
             "images": [{"id": name, "file_name": name, "width": SIDE, "height": SIDE} for name in names],
-            "annotations": [{"image_id": name, "category_id": 1, "bbox": [0, 0, 8, 8]} for name in names],
+            "annotations": [{"image_id": name, "category_id": 1, **OBJECT} for name in names],
             "categories": [{"id": 1, "name": "dog"}],
         }
         (root / "annotations" / f"instances_{part}.json").write_text(json.dumps(content))
@@ -77,6 +78,7 @@ WRITERS: dict[str, Callable[[Path, int], None]] = {
     "masks": masks,
     "ade20k": ade20k,
     "coco": coco,
+    "coco_instances": coco,
     "voc": voc,
 }
 
