@@ -9,7 +9,7 @@ from blockfront.design_space.constraints import broken_by_count, check_constrain
 from blockfront.errors import RunError, UsageError
 from tests.blockfront.conftest import SPACE
 
-BOUNDED = SPACE.replace(
+BOUNDED = SPACE.read_text().replace(
     '"tiny",', '"tiny",\n    constraints={{"latency_ms": (0, {limit!r}), "flash_bytes": (0, 1e9)}},'
 )
 
