@@ -113,7 +113,7 @@ def test_a_silent_tracker_is_told_in_one_line_in_seconds(commands):
         call = commands.sampling(1, "--runner", "rpc", "--tracker", address)
         with commands.start(*call) as process:
             try:
-                _, errors = process.communicate(timeout=60)
+                _, errors = process.communicate(timeout=180)
             finally:
                 process.kill()
     assert process.returncode == 2
