@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from blockfront.errors import UsageError
 from blockfront.sweep.fork_server import THREAD_VARIABLES, start_fork_server
 from blockfront.sweep.worker import SHOW_OUTPUT
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, LocalCluster
 
 MEASURE = "measure"
 """Dask resource that measurements ask for; `dask worker --resources measure=1` offers it."""
+
+STARTS = 3
+"""How often workers are started before their death is told."""
 
 _CONFIG: dict[str, object] = {
     # A crash while compiling costs a retry; the third one in a row is the network's own fault.
@@ -55,7 +58,8 @@ def embedded_cluster(workers: int, threads: int, *, tvm_threads: int = 1, debug:
     variables |= {"TVM_NUM_THREADS": str(tvm_threads), SHOW_OUTPUT: "1" if debug else "0"}
     start_fork_server()
     with dask.config.set({**_CONFIG, "distributed.nanny.pre-spawn-environ": {}}):
-        cluster = LocalCluster(
+        cluster = _started(
+            LocalCluster,
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
@@ -77,6 +81,16 @@ def embedded_cluster(workers: int, threads: int, *, tvm_threads: int = 1, debug:
                 client.close(timeout=5)
         finally:
             cluster.close(timeout=10)
+
+
+def _started(make: Callable[..., LocalCluster], **options: Any) -> LocalCluster:
+    """A cluster, made again where one of its workers died while it started; it has ended what it began then."""
+    for _ in range(STARTS - 1):
+        try:
+            return make(**options)
+        except RuntimeError:
+            continue
+    return make(**options)
 
 
 @contextmanager
