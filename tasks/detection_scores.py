@@ -49,10 +49,10 @@ class BoxScores:
     def scores(self) -> dict[str, Score]:
         """`NAMES`, but for sizes that no object has; the first three have intervals."""
         statistics = coco_statistics(self.found, self.objects, self.classes)
-        return with_intervals(NAMES, statistics, [self._matched(number) for number in range(self.classes)])
+        return with_intervals(NAMES, statistics, self._by_class())
 
     def drop(self, other: BoxScores) -> Score:
-        pools, images = (self._pooled(), other._pooled()), len(self.found)
+        pools, images = (PooledClasses(self._by_class()), PooledClasses(other._by_class())), len(self.found)
 
         def lost(weights: NDArray[np.float64] | None) -> float:
             own, others = (pool.precisions(weights).mean() for pool in pools)
@@ -63,8 +63,8 @@ class BoxScores:
 
         return Score(lost(None), *bootstrap95(drawn, images, DRAWS))
 
-    def _pooled(self) -> PooledClasses:
-        return PooledClasses([self._matched(number) for number in range(self.classes)])
+    def _by_class(self) -> list[list[Matched]]:
+        return [self._matched(number) for number in range(self.classes)]
 
     def _matched(self, number: int) -> list[Matched]:
         """Of one class, each image."""
