@@ -20,10 +20,19 @@ PRIOR = 0.01
 """How likely an anchor is thought to be an object's before anything is learned (Lin et al. 2017, section 4.1)."""
 
 
-class Detector(StagedBackbone):
-    """A backbone that hands out its stages, and a head; parameters of the backbone are named as a classifier's."""
+class WithAnchors:
+    """What modules that find boxes by anchors offer, whatever their backbone is."""
 
     anchors: Tensor
+    background: bool
+
+    def decoding(self) -> BoxDecoding:
+        """From its outputs to scores of each class and boxes."""
+        return BoxDecoding(self.anchors.detach().clone(), self.background)
+
+
+class Detector(WithAnchors, StagedBackbone):
+    """A backbone that hands out its stages, and a head; parameters of the backbone are named as a classifier's."""
 
     def __init__(
         self, stem: Stem, stages: tuple[StageSpec, ...], head: DetectorHead, num_classes: int, sides: tuple[int, ...]
@@ -39,10 +48,6 @@ class Detector(StagedBackbone):
         """(N, 3, H, W) to the outputs of all anchors."""
         logits, deltas, *masks = self.head(*self.staged(image))
         return AnchorOutputs(logits, deltas, self.anchors, self.background, *masks)
-
-    def decoding(self) -> BoxDecoding:
-        """From its outputs to scores of each class and boxes."""
-        return BoxDecoding(self.anchors.detach().clone(), self.background)
 
 
 class AnchorsApart(nn.Module):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from blockfront.blocks.tokens import ReducedTransformer, Reducer, Tokens, parts_of
 from blockfront.design_space.build import initialize
-from blockfront.design_space.detector import LevelHeads, by_level, conv
+from blockfront.design_space.detector import LevelHeads, WithAnchors, by_level, conv
 from blockfront.design_space.detector_head import DetectorHead
 from blockfront.tasks import AnchorOutputs, present_classes
 
@@ -52,13 +52,11 @@ class RasterHeads(LevelHeads):
         return super()._levels([self.resized[level](raster) if level in self.resized else raster for level in every])
 
 
-class VitDetector(ReducedTransformer):
+class VitDetector(WithAnchors, ReducedTransformer):
     """Images (B, 3, H, W) to the outputs of all anchors: the backbone's patches as a map, and a head on it.
 
     The backbone is one without pooling and without a classifier.
     """
-
-    anchors: Tensor
 
     def __init__(
         self,

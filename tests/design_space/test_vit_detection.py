@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import msgspec
 import pytest
@@ -10,7 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from blockfront.anchors import prune_detector, pruned_network, slot_of_rows
-from blockfront.design_space import DetectorHead, Network, VitDetectionNetwork, count_cost, load_space
+from blockfront.design_space import (
+    AnchorNetwork,
+    DetectionNetwork,
+    DetectorHead,
+    Network,
+    VitDetectionNetwork,
+    count_cost,
+    load_space,
+)
 from blockfront.design_space.vit_detector import RasterHead, RasterHeads, VitDetector
 from blockfront.errors import UsageError
 from blockfront.tasks import TASKS, present_classes
@@ -27,6 +36,12 @@ REDUCTIONS = [
     "/evit_keep0.6_fuse=false_fusion=last",
     "/random_r5_fusion=last",
 ]
+
+
+DETECTORS = {
+    DetectionNetwork: "det_32_d6/stem_k3_s2_c8_nrelu/er_r1_s2_c8/er_r1_s2_c16/ssdlite_l2_f8_sab.ab",
+    VitDetectionNetwork: SIZES + HEAD,
+}
 
 
 def vit_detector(text: str) -> VitDetectionNetwork:
@@ -177,3 +192,15 @@ REFUSED = {
 def test_what_is_no_such_network_says_why(text: str) -> None:
     with pytest.raises(UsageError, match=REFUSED[text]):
         Network.parse(text)
+
+
+@pytest.mark.parametrize("kind", AnchorNetwork.__subclasses__())
+def test_whatever_finds_boxes_says_how_its_outputs_are_decoded(kind: type[AnchorNetwork]) -> None:
+    network = Network.parse(DETECTORS[kind])
+    assert isinstance(network, kind)
+    detector: Any = network.build().eval()
+    with torch.inference_mode():
+        outputs = detector(torch.randn(2, 3, 32, 32))
+        decoded = detector.decoding()(outputs.logits, outputs.deltas)
+    assert decoded["scores"].shape == (2, network.boxes, outputs.logits.shape[-1] - detector.background)
+    assert decoded["boxes"].shape == (2, network.boxes, 4)
