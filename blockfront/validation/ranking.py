@@ -25,11 +25,13 @@ from blockfront.plurals import counted
 from blockfront.training import Dataset, Recipe, seeded, train
 from blockfront.training.checkpoint import checkpoint_path
 from blockfront.validation.records import TrainedNetwork, keep_record, read_records
-from blockfront.validation.trust import Rank, Ranking, ranking_path
+from blockfront.validation.trust import SHIPPED, Rank, Ranking, ranking_path
 
 GOALS = ((0.05, 0.7), (0.2, 0.8))
 """Kendall's τ that is wanted at so large a share of the long recipe's cost."""
 LEAST = 5
+TRAININGS = "trainings.jsonl"
+"""The file of what each training gave, in the folder of the rankings that were judged from it."""
 
 
 def validate_ranking(
@@ -49,8 +51,8 @@ def validate_ranking(
     """Train the first `n` networks of a space, as many of each family, by both recipes as far as that is not done.
 
     With `of` so many are trained by the cheap one, and `n` of them, `stratified`, by the long one. Each training is
-    kept, and one that is interrupted goes on from its last epoch. Raises `UsageError` for recipes that are one, fewer
-    than 5 networks, and fewer to choose from than are to be chosen.
+    kept, and one that is interrupted goes on from its last epoch; those behind a shipped ranking are not done again.
+    Raises `UsageError` for recipes that are one, fewer than 5 networks, and fewer to choose from than are to be chosen.
     """
     if cheap.hash == long.hash:
         raise UsageError("the two recipes are one; make the long one longer, such as --set epochs=5")
@@ -165,9 +167,10 @@ def _trained(
     progress: Progress,
     folder: Path,
 ) -> list[TrainedNetwork]:
-    path = folder / "trainings.jsonl"
+    path = folder / TRAININGS
     code = f"{recipe.hash} {dataset.fingerprint} {seed}"
-    known = read_records(path, TrainedNetwork, code)
+    shipped = read_records(SHIPPED / TRAININGS, TrainedNetwork, code)
+    known = shipped | read_records(path, TrainedNetwork, code)
     missing = [network for network in networks if str(network) not in known]
     # Spawned, because torch's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
@@ -186,7 +189,7 @@ def _trained(
                 except (KeyboardInterrupt, RunError):
                     pool.shutdown(wait=False, cancel_futures=True)
                     raise
-    known = read_records(path, TrainedNetwork, code)
+    known = shipped | read_records(path, TrainedNetwork, code)
     return [known[str(network)] for network in networks]
 
 

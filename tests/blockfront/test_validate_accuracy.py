@@ -134,6 +134,15 @@ def test_a_ranking_that_comes_with_the_package_is_told_after_one_made_here(bench
     assert trust(digits.fingerprint, recipe.hash) == told
 
 
+def test_trainings_that_come_with_the_package_are_not_done_again(bench, pretended, monkeypatch, tmp_path):
+    assert bench(*CALL).code == 0
+    (tmp_path / "cache/validation").rename(tmp_path / "rankings")
+    monkeypatch.setattr(module, "SHIPPED", tmp_path / "rankings")
+    done = len(pretended)
+    assert bench(*CALL).code == 0
+    assert len(pretended) == done
+
+
 def _run(values: list[float], macs: list[int]) -> list[TrainedNetwork]:
     return [TrainedNetwork(str(i), "ds", "", m, 1, v, 1.0) for i, (v, m) in enumerate(zip(values, macs, strict=True))]
 
