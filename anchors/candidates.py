@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,46 +18,42 @@ ALL = (1 << LEVELS) - 1
 """The bits of a box that is right at every overlap. Those at which it counts are `LEVELS` higher."""
 SHOWN = 1 << 31
 """The bit of a box that is given at all."""
+_BLOCK = 32
+"""Candidates of a class for which it is found at once whom they strike out: as fast as rows of any number are."""
 
 
 @dataclass(frozen=True)
 class ImageCandidates:
     """Candidates of an image, best first.
 
-    `order` are their numbers in the image, `strikes` which others of its class each strikes out if it stays, `classes`
-    and `slots` those of each class and of each slot. `finds` has for each candidate that overlaps objects of its class
-    their numbers, the one it overlaps most first, and at which overlaps it finds them. `shown` are the bits of each, in
-    case that it is given and right nowhere.
+    `order` are their numbers in the image, `classes` and `slots` those of each class and of each slot. `finds` has for
+    each candidate that overlaps objects of its class their numbers, the one it overlaps most first, and at which
+    overlaps it finds them. `shown` are the bits of each, in case that it is given and right nowhere. `strikes` says
+    which others of its class each strikes out if it stays.
     """
 
     image: ImageBoxes
     order: NDArray[np.intp]
-    strikes: tuple[int, ...]
     classes: tuple[int, ...]
     slots: dict[int, int]
     finds: dict[int, tuple[tuple[int, int], ...]]
     finding: int
     shown: Bits
+    strikes: Strikes
 
     @classmethod
     def of(cls, image: ImageBoxes, classes: int, overlap: float) -> ImageCandidates:
         """Those of an image, for suppression above `overlap`."""
         order = np.argsort(-image.scores, kind="stable")
         kinds = image.classes[order]
-        struck = [0] * len(order)
+        own = [np.flatnonzero(kinds == kind) for kind in range(classes)]
         finds: dict[int, tuple[tuple[int, int], ...]] = {}
         shown = np.full(len(order), SHOWN | ALL << LEVELS, dtype=np.uint32)
-        for kind in range(classes):
-            places = np.flatnonzero(kinds == kind)
-            boxes = image.boxes[order[places]]
-            flags = np.zeros((len(places), len(order)), dtype=bool)
-            flags[:, places] = strikes([one[:, None] for one in sides(boxes)], sides(boxes), overlap)
-            for place, bits in zip(places.tolist(), map(as_bits, flags), strict=True):
-                struck[place] = bits
+        for kind, places in enumerate(own):
             there = image.objects[image.objects[:, 0] == kind]
             if not len(there):
                 continue
-            wide, aside = boxes.astype(np.float64) * image.side, there[:, 6] > 0
+            wide, aside = image.boxes[order[places]].astype(np.float64) * image.side, there[:, 6] > 0
             found = box_shares(wide, there[~aside, 1:5])
             # Of equal overlaps the last, as in matching.
             nearest = found.shape[1] - 1 - np.argsort(-found[:, ::-1], axis=1, kind="stable")
@@ -71,8 +68,9 @@ class ImageCandidates:
                 ignored = _levels(box_shares(wide, there[aside, 1:5], of_box=True)).max(1)
                 shown[places] = SHOWN | (ALL & ~((1 << ignored) - 1)) << LEVELS
         slots = {int(slot): as_bits(image.slots[order] == slot) for slot in np.unique(image.slots)}
-        own = tuple(as_bits(kinds == kind) for kind in range(classes))
-        return cls(image, order, tuple(struck), own, slots, finds, sum(1 << place for place in finds), shown)
+        bits = tuple(as_bits(kinds == kind) for kind in range(classes))
+        finding = sum(1 << place for place in finds)
+        return cls(image, order, bits, slots, finds, finding, shown, Strikes(image.boxes[order], own, overlap))
 
     def __len__(self) -> int:
         return len(self.order)
@@ -88,7 +86,7 @@ class ImageCandidates:
         while asked:
             best = asked & -asked
             asked ^= best
-            struck = self.strikes[best.bit_length() - 1]
+            struck = self.strikes.of(best.bit_length() - 1)
             stays = left & best and not struck & stayed & (best - 1)
             if bool(stays) != bool(stayed & best):
                 stayed ^= best
@@ -120,6 +118,35 @@ class ImageCandidates:
                 right |= found
             bits[place] |= np.uint32(right | right << LEVELS)
         return bits
+
+
+class Strikes:
+    """Which others of its class a candidate strikes out if it stays; found when it is asked for first.
+
+    Most candidates of a crowded image are beyond its capacity or struck out themselves, and are never asked about.
+    """
+
+    def __init__(self, boxes: NDArray[np.float32], classes: Sequence[NDArray[np.intp]], overlap: float) -> None:
+        self._count, self._overlap = len(boxes), overlap
+        self._classes = [(places, sides(boxes[places])) for places in classes]
+        self._where = np.empty((self._count, 2), dtype=np.intp)
+        for kind, places in enumerate(classes):
+            self._where[places] = np.c_[np.full(len(places), kind), np.arange(len(places))]
+        self._known: dict[int, int] = {}
+
+    def of(self, place: int) -> int:
+        """Those that the candidate at a place strikes out."""
+        if place not in self._known:
+            kind, number = self._where[place].tolist()
+            self._find(kind, number - number % _BLOCK)
+        return self._known[place]
+
+    def _find(self, kind: int, first: int) -> None:
+        (places, own), block = self._classes[kind], slice(first, first + _BLOCK)
+        struck = strikes([one[block, None] for one in own], own, self._overlap)
+        flags = np.zeros((len(struck), self._count), dtype=bool)
+        flags[:, places] = struck
+        self._known |= zip(places[block].tolist(), map(as_bits, flags), strict=True)
 
 
 def as_bits(flags: NDArray[np.bool_]) -> int:
