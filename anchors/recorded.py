@@ -19,10 +19,12 @@ from blockfront.tasks.suppression import Limits
 class ImageBoxes:
     """The candidates of one image above the threshold, by row and class, and its objects.
 
-    `slots`, `classes` and `scores` are (n,), `boxes` (n, 4) corners as shares of the picture; `objects` (m, 7) are rows
-    of a target of detection, corners in pixels of a square of the picture's area, whose side is `side`.
+    `rows` are their anchors' numbers, `slots` those of these anchors' slots; like `classes` and `scores` they are (n,),
+    `boxes` (n, 4) corners as shares of the picture. `objects` (m, 7) are rows of a target of detection, corners in
+    pixels of a square of the picture's area, whose side is `side`.
     """
 
+    rows: NDArray[np.intp]
     slots: NDArray[np.intp]
     classes: NDArray[np.intp]
     scores: NDArray[np.float32]
@@ -90,5 +92,5 @@ def record_boxes(
                 side = float(rows[0, 5]) ** 0.5
                 objects = rows[rows[:, 0] >= 0]
                 objects[:, 1:5] *= side
-                found.append(ImageBoxes(slot_of_row[at], kinds, one[at, kinds], places[at], objects, side))
+                found.append(ImageBoxes(at, slot_of_row[at], kinds, one[at, kinds], places[at], objects, side))
     return RecordedBoxes(slots, classes, limits, tuple(found))

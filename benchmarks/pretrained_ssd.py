@@ -87,7 +87,7 @@ def record(model: bytes, photographs: Sequence[Path], slots: Any) -> Any:
         areas = (corners[:, 2:] - corners[:, :2]).prod(1)
         objects = np.column_stack([kinds[sure], corners, areas, np.zeros(len(areas))])
         at, of = np.nonzero(scores > np.float32(limits.threshold))
-        found.append(ImageBoxes(slot_of_row[at], of, scores[at, of], boxes[at], objects, float(SIDE)))
+        found.append(ImageBoxes(at, slot_of_row[at], of, scores[at, of], boxes[at], objects, float(SIDE)))
     return RecordedBoxes(slots, CLASSES, limits, tuple(found))
 
 

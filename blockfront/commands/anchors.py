@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -47,7 +47,7 @@ def search(
     output: Annotated[Path, typer.Option("--output", "-o", help="File for the front.")] = Path("anchors.json"),
     weights: Weights = None,
     cost: Annotated[
-        str, typer.Option(help="What to save: head_macs, boxes, or latency of the head on --target.")
+        str, typer.Option(help="What to save: head_macs, boxes, or latency of head and post-processing on --target.")
     ] = "head_macs",
     drop: Annotated[float, typer.Option(help="AP that may be lost, 0 to 1: 0.02 is two points.")] = 0.02,
     most: Annotated[
@@ -91,19 +91,21 @@ def search(
     """
     from blockfront.anchors import Rules
     from blockfront.anchors.slots import Step
+    from blockfront.console.anchor_tables import print_front
     from blockfront.console.progress import choose_progress
     from blockfront.console.tables import print_json
     from blockfront.services.anchor_costs import COSTS, HeadLatency, counted_price
     from blockfront.services.anchors import Aim, search_front, write_front
     from blockfront.services.trained_detector import find_detector
     from blockfront.study.export import require_folder
+    from blockfront.sweep.postprocessing import NO_CODE, means_of_boxes
     from blockfront.targets import Asked, choose, find_hardware
     from blockfront.training import get_dataset
 
     if cost not in COSTS:
         raise UsageError(f"--cost is one of {', '.join(COSTS)}, not {cost!r}")
     if (cost == "latency") != (target is not None):
-        raise UsageError("--cost latency is of the head on a --target, and the other costs have none")
+        raise UsageError("--cost latency is of what follows the backbone on a --target, and the other costs have none")
     if not 0 <= drop < 1 or digits < 1:
         raise UsageError("--drop is a share of 1, such as 0.02, and --digits 1 or more")
     require_folder(output)
@@ -117,6 +119,8 @@ def search(
         means = choose(Asked(find_hardware(target), threads), runner=runner)
         if means.notice:
             progress.note(means.notice)
+        if means_of_boxes(means) is None:
+            progress.note(f"the cost is that of the head alone: {NO_CODE.format(target)}")
         stated = HeadLatency(found.network, means)
         price = stated.estimated
 
@@ -131,41 +135,7 @@ def search(
     if json:
         print_json(front)
     else:
-        _print_front(front, output)
-
-
-def _print_front(front: dict[str, Any], output: Path) -> None:
-    from blockfront.console.tables import print_line, print_table
-
-    latency = ["head ms", "post-processing ms"] if front["cost"] == "latency" else []
-    print_table(
-        ["row", "AP %", "AP searched %", "head MACs M", "of the head", "boxes", *latency, "slots by level", "front"],
-        [
-            [
-                row["row"],
-                *(f"{100 * row[name]:.1f}" for name in ("ap", "search_ap")),
-                f"{row['head_macs'] / 1e6:.3f}",
-                f"{row['head_share']:.0%}",
-                row["boxes"],
-                *([_milliseconds(row["cost"]), _milliseconds(row.get("postprocess_ms"))] if latency else []),
-                row["slots"],
-                "yes" if row["front"] else "the whole detector",
-            ]
-            for row in front["rows"]
-        ],
-    )
-    print_line()
-    print_line(
-        f"{counted(front['evaluated'], 'configuration')}, searched on {front['searched_on']}; AP on "
-        f"{front['stated_on']} of {front['dataset']}"
-    )
-    if len(front["rows"]) == 1 and not front["rows"][0]["front"]:
-        print_line("no configuration is left that may be: raise --drop, or --most")
-    print_line(f"{output}: bench anchors apply {output} ROW -o smaller.safetensors writes one")
-
-
-def _milliseconds(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
+        print_front(front, output)
 
 
 @app.command()
@@ -220,6 +190,7 @@ def train(
 
     The same command goes on where it was stopped.
     """
+    from blockfront.console.anchor_tables import print_trained
     from blockfront.console.progress import choose_progress
     from blockfront.console.tables import print_json
     from blockfront.services.anchor_training import Anew, taught_by, train_row
@@ -246,32 +217,7 @@ def train(
     if json:
         print_json(trained)
     else:
-        _print_trained(trained)
-
-
-def _print_trained(trained: dict[str, Any]) -> None:
-    from blockfront.console.tables import print_line, print_table
-
-    several = len(trained["seeds"]) > 1
-    titles = {"whole": "the whole detector", "pruned": "without the anchors", "anew": "trained anew without them"}
-    named = [(title, trained[name]) for name, title in titles.items()]
-    if several:
-        named += [(f"with seed {seed}", one) for seed, one in zip(trained["seeds"], trained["each"], strict=True)]
-    print_table(
-        ["detector", "AP %", "95 % interval"],
-        [[title, f"{100 * one['ap']['value']:.1f}", _interval(one["ap"])] for title, one in named],
-    )
-    print_line()
-    over = "test images and seeds" if several else "test images"
-    print_line(
-        f"{counted(trained['boxes'], 'box')}, {trained['head_share']:.0%} of the head's MACs; intervals are over {over}"
-    )
-    print_line(f"{trained['file']}: {trained['network']}, trained with seed {trained['seeds'][0]}")
-
-
-def _interval(score: dict[str, Any]) -> str:
-    ends = (score["low"], score["high"])
-    return "" if None in ends else " to ".join(f"{100 * max(0.0, end):.1f}" for end in ends)
+        print_trained(trained)
 
 
 @app.command()

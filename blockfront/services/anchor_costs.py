@@ -1,4 +1,7 @@
-"""What configurations of a detector's anchors cost: by counting, or as their heads are predicted on a target."""
+"""What configurations of a detector's anchors cost: by counting, or as their heads are predicted on a target.
+
+What follows the head depends on the boxes that are found: `blockfront/services/anchor_boxes.py`.
+"""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from blockfront.plurals import counted
 from blockfront.services.trained_detector import TrainedDetector
 
 if TYPE_CHECKING:
-    from blockfront.anchors import Price, RecordedBoxes, Removed, Rules
+    from blockfront.anchors import Price, Removed, Rules
     from blockfront.console.progress import Progress
     from blockfront.targets import Means
     from blockfront.training import Dataset
@@ -30,8 +30,8 @@ _KEYS = {"network", "weights", "weights_hash", "dataset", "held_out", "rows"}
 class Aim:
     """What a search is for: a cost by name, the prices that it goes by and that its front states, and the AP to lose.
 
-    With `held_out` it decides by one half of the test images, and its front is stated on the other. By `means` the
-    front states what follows the head as well, where it can be timed.
+    With `held_out` it decides by one half of the test images, and its front is stated on the other. Where prices are
+    latencies, `means` have what follows the head too, as far as it can be timed.
     """
 
     cost: str
@@ -53,18 +53,19 @@ def search_front(
     """The front of a detector's configurations: rows by cost, and what they were found on.
 
     `rules` are made from the least value. What was evaluated before, of the same weights and images, is known.
+    A latency is that of the head and of what follows: while it searches as estimated, on the front as timed.
     """
     from blockfront.anchors import (
         Front,
         Memo,
         SlotScores,
-        prune_detector,
         record_boxes,
         search_anchors,
         slot_of_rows,
         slots_of,
     )
-    from blockfront.sweep.postprocessing import means_of_boxes, record_candidates, time_postprocess
+    from blockfront.services.anchor_boxes import BoxesLatency
+    from blockfront.sweep.postprocessing import means_of_boxes
     from blockfront.training import fed
 
     network = detector.network
@@ -78,7 +79,8 @@ def search_front(
         step()
     ours, others = boxes.halves() if aim.held_out else (boxes, boxes)
     scores = SlotScores(ours)
-    memo = Memo(_memo_path(detector, dataset, boxes, aim.held_out))
+    origin = detector.network.id, _hash(detector.weights), dataset.ref, dataset.fingerprint, boxes.limits
+    memo = Memo(cache_folder() / "anchors" / f"{digest(repr((*origin, aim.held_out)), 20)}.jsonl")
     known = len(memo.known)
     if known:
         progress.note(f"known from before: {counted(known, 'configuration')}")
@@ -99,27 +101,38 @@ def search_front(
         raise UsageError(f"the detector finds nothing on the images of {dataset.ref} (AP 0): train it first")
     if whole[0] <= aim.drop:
         progress.note(f"an AP of {whole[0]:.3f} may be lost as a whole: give a --drop below it")
-    found = search_anchors(slots, measure, aim.price, rules(whole[0] - aim.drop))
+    chosen = rules(whole[0] - aim.drop)
+    timed = None if aim.means is None else means_of_boxes(aim.means)
+    behind = None if timed is None else BoxesLatency(network, module, boxes, timed, repr(origin))
+    if behind is not None:
+        behind.fit(chosen.step, progress)
+
+    def price(removed: Removed) -> float:
+        return aim.price(removed) + (0 if behind is None else behind.estimated(removed))
+
+    def stated(removed: Removed) -> float:
+        return aim.stated(removed) + (0 if behind is None else behind(removed))
+
+    found = search_anchors(slots, measure, price, chosen)
     front = Front(strict=True)
-    for node in found.front:
-        front.add(replace(node, cost=aim.stated(node.removed)))
+    with progress.stage("front", len(found.front)) as advance:
+        for node in found.front:
+            front.add(replace(node, cost=stated(node.removed)))
+            advance()
     on_front = {node.removed for node in front}
     # The whole detector, which need not be on the front, is what the others are compared with.
     configurations = [frozenset[int](), *(node.removed for node in found.front if node.removed in on_front)]
     others_scores = SlotScores(others)
     rows = [
-        _row(detector, removed, memo.known[removed], others_scores(removed), aim.stated(removed), removed in on_front)
+        _row(detector, removed, memo.known[removed], others_scores(removed), stated(removed), removed in on_front)
         for removed in dict.fromkeys(configurations)
     ]
-    timed = None if aim.means is None else means_of_boxes(aim.means)
-    if timed is not None:
-        with progress.stage("boxes", len(rows)) as advance:
-            for row in rows:
-                smaller = prune_detector(network, module, row["removed"])
-                with fed(smaller, dataset, resolution=network.resolution, device=device) as feed:
-                    left = record_candidates(smaller, feed.test())
-                row["postprocess_ms"] = time_postprocess(smaller, left, timed).ms
-                advance()
+    if aim.means is not None:
+        for row in rows:
+            row["head_ms"] = aim.stated(frozenset(row["removed"]))
+    if behind is not None:
+        for row in rows:
+            row["postprocess_ms"] = behind(frozenset(row["removed"]))
     return {
         "network": str(network),
         "weights": str(detector.weights.resolve()),
@@ -131,6 +144,7 @@ def search_front(
         "stated_on": f"the other {counted(len(others.images), 'test image')}" if aim.held_out else "the same images",
         "candidates": sum(len(image.slots) for image in boxes.images) / len(boxes.images),
         "evaluated": len(found.evaluated),
+        "postprocess_fit": None if behind is None else behind.error([node.removed for node in found.front]),
         "rows": [{"row": place, **row} for place, row in enumerate(rows)],
     }
 
@@ -160,11 +174,6 @@ def _row(
         "front": front,
         "network": str(smaller),
     }
-
-
-def _memo_path(detector: TrainedDetector, dataset: Dataset, boxes: RecordedBoxes, held_out: bool) -> Path:
-    parts = detector.network.id, _hash(detector.weights), dataset.ref, dataset.fingerprint, boxes.limits, held_out
-    return cache_folder() / "anchors" / f"{digest(repr(parts), 20)}.jsonl"
 
 
 def _hash(path: Path) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from blockfront.results.postprocess import BoxCandidates, Postprocess
@@ -50,14 +51,25 @@ def record_candidates(detector: Any, batches: Iterable[tuple[Tensor, Tensor]]) -
             decoded = decoding(outputs.logits.float(), outputs.deltas.float())
             for scores, corners in zip(*(one.cpu().numpy() for one in decoded.values()), strict=True):
                 places = np.flatnonzero(scores.ravel() > threshold)
-                values = np.c_[scores.ravel()[places], corners[places // scores.shape[1]]]
-                content = places.astype("int32").tobytes() + values.astype("float32").tobytes()
-                found.append(zlib.compress(content))
+                found.append(pack_boxes(places, scores.ravel()[places], corners[places // scores.shape[1]]))
                 counts.append(len(places))
                 shape = scores.shape
+    return usual_candidates(shape, threshold, counts, found.__getitem__)
+
+
+def pack_boxes(places: NDArray[np.intp], scores: NDArray[np.float32], corners: NDArray[np.float32]) -> bytes:
+    """Candidates (n,) as `BoxCandidates` keeps them: places among all scores, their scores and corners (n, 4)."""
+    values = np.c_[scores, corners].astype("float32")
+    return zlib.compress(places.astype("int32").tobytes() + values.tobytes())
+
+
+def usual_candidates(
+    shape: tuple[int, int], threshold: float, counts: Sequence[int], content: Callable[[int], bytes]
+) -> BoxCandidates:
+    """Of images with so many candidates each those of one that has as many as the mean, by its number."""
     usual = int(np.abs(np.array(counts) - np.mean(counts)).argmin())
     p95 = float(np.percentile(counts, 95))
-    return BoxCandidates(*shape, threshold, float(np.mean(counts)), p95, found[usual])
+    return BoxCandidates(*shape, threshold, float(np.mean(counts)), p95, content(usual))
 
 
 def dense(candidates: BoxCandidates) -> tuple[Tensor, Tensor]:

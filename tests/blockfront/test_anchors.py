@@ -7,11 +7,15 @@ import json
 import pytest
 import torch
 
-from blockfront.anchors import prune_detector
+from blockfront.anchors import prune_detector, record_boxes, slot_of_rows, slots_of
+from blockfront.console.progress import choose_progress
 from blockfront.cores import usable_cores
 from blockfront.design_space import DetectorHead, Network
 from blockfront.design_space.models import find_model
-from blockfront.training import Recipe, get_dataset, load_weights, pack_weights, seeded, train
+from blockfront.services.anchor_boxes import BoxesLatency
+from blockfront.sweep.postprocessing import dense, means_of_boxes, record_candidates
+from blockfront.targets import Asked, choose, find_hardware
+from blockfront.training import Recipe, fed, get_dataset, load_weights, pack_weights, seeded, train
 from blockfront.training.scenes import write_scenes
 
 BODY = "det_48_d6/stem_k3_s2_c8_nrelu/er_r1_s2_c8/er_r1_s2_c16"
@@ -78,8 +82,32 @@ def test_the_price_may_be_boxes_or_the_latency_of_the_head(bench, trained, tmp_p
         assert all(row["ap"] == row["search_ap"] for row in front["rows"])
         if options[0] == "latency":
             assert all(row["postprocess_ms"] > 0 for row in front["rows"])
+            assert all(row["cost"] == row["head_ms"] + row["postprocess_ms"] for row in front["rows"])
+            assert front["postprocess_fit"]["fitted"] > 3
         else:
             assert all(row["cost"] == row["boxes"] for row in front["rows"])
+
+
+@pytest.mark.compiles
+def test_what_is_left_to_suppress_is_what_the_pruned_detector_gives_and_less_never_takes_longer(trained):
+    network, data = Network.parse(DETECTOR), get_dataset("coco:few")
+    means = means_of_boxes(choose(Asked(find_hardware("rk3399"), 1), runner="roofline"))
+    with fed(trained, data, resolution=48, device="cpu") as feed:
+        boxes = record_boxes(trained, feed.test(), slot_of_rows(network), slots_of(network))
+    behind = BoxesLatency(network, trained, boxes, means, "few")
+    removed = frozenset({0, 3})
+    pruned = prune_detector(network, trained, removed)
+    with fed(pruned, data, resolution=48, device="cpu") as feed:
+        expected, found = record_candidates(pruned, feed.test()), behind.left(removed)
+    assert (found.rows, found.classes, found.mean, found.p95) == (189, 6, expected.mean, expected.p95)
+    for one, other in zip(dense(found), dense(expected), strict=True):
+        torch.testing.assert_close(one, other)
+
+    behind.fit("slot", choose_progress(quiet=True))
+    for parent in [frozenset(), *behind.fitted]:
+        for child in boxes.slots.children(parent, "slot"):
+            assert 0 < behind.estimated(child) <= behind.estimated(parent)
+    assert behind.error([])["fitted_error"] < 0.1
 
 
 @pytest.mark.parametrize(
