@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from blockfront.analysis.frame import require_comparable, tidy, usable
 from blockfront.analysis.metrics import OBJECTIVES, Objectives
 from blockfront.analysis.pareto import front
-from blockfront.analysis.statistics import MIN_NETWORKS, percentile95, resamples
+from blockfront.analysis.statistics import MIN_NETWORKS, resamples
+from blockfront.results import interval95
 
 PROXIES = ("macs", "activations", "params")
 
@@ -42,7 +43,7 @@ def spearman_interval(a: ArrayLike, b: ArrayLike, draws: int = 1000, seed: int =
     if len(x) < MIN_NETWORKS:
         return (math.nan, math.nan)
     rows = resamples(len(x), draws, seed)
-    return percentile95(_row_spearman(x[rows], y[rows]))
+    return interval95(_row_spearman(x[rows], y[rows]))
 
 
 def middle_tercile(values: ArrayLike) -> tuple[float, float]:

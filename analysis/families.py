@@ -25,7 +25,8 @@ from blockfront.analysis.frame import require_comparable, tidy, usable
 from blockfront.analysis.metrics import OBJECTIVES, Objectives
 from blockfront.analysis.pareto import front_mask, front_masks, hypervolume
 from blockfront.analysis.seeds import drawn_gains
-from blockfront.analysis.statistics import MIN_NETWORKS, drawn_together, held, percentile95
+from blockfront.analysis.statistics import MIN_NETWORKS, drawn_together, held
+from blockfront.results import interval95
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def family_table(
         share = on_front / merged.sum() if merged.any() else math.nan
         share_low = share_high = math.nan
         if len(table) >= MIN_NETWORKS:
-            share_low, share_high = percentile95((drawn_fronts & own).sum(axis=1) / sizes)
+            share_low, share_high = interval95((drawn_fronts & own).sum(axis=1) / sizes)
         volume, low, high = _volume(costs[own], gains[own], reseeded[:, own], drawn[:, own], corner, box.area)
         rows.append(
             (
@@ -149,7 +150,7 @@ def _volume(
     fronts = front_masks(costs, reseeded, drawn)
     pairs = zip(fronts, np.broadcast_to(reseeded, fronts.shape), strict=True)
     volumes = [hypervolume(np.column_stack([costs[mask], values[mask]]), corner) for mask, values in pairs]
-    low, high = percentile95(np.array(volumes) / area)
+    low, high = interval95(np.array(volumes) / area)
     return (volume, min(low, volume), max(high, volume))
 
 
@@ -193,7 +194,7 @@ def best_at_budgets(
             value = objectives.sign * float(gains[best])
             low = high = math.nan
             if len(own) >= MIN_NETWORKS:
-                ends = [objectives.sign * end for end in percentile95(_best(reseeded[:, own], drawn[:, own]))]
+                ends = [objectives.sign * end for end in interval95(_best(reseeded[:, own], drawn[:, own]))]
                 low, high = min(*ends, value), max(*ends, value)
             found = (table["network_id"][best], float(costs[best]))
             rows.append((name, budget, len(own), value, low, high, *found))
@@ -235,7 +236,7 @@ def lead(
         own = within & (family == name).to_numpy()
         bests[name] = _best(reseeded[:, own], drawn[:, own])
     margin = objectives.sign * float(first["value"] - second["value"])
-    low, high = percentile95(bests[first["family"]] - bests[second["family"]])
+    low, high = interval95(bests[first["family"]] - bests[second["family"]])
     others = np.vstack([np.nan_to_num(bests[name], nan=-np.inf) for name in best["family"][1:]])
     leads = float((np.nan_to_num(bests[first["family"]], nan=-np.inf) > others.max(axis=0)).mean())
     return Lead(

@@ -12,9 +12,9 @@ import pandas as pd
 
 from blockfront.analysis.frame import usable
 from blockfront.analysis.metrics import OBJECTIVES
-from blockfront.analysis.statistics import MIN_NETWORKS, percentile95, resamples
+from blockfront.analysis.statistics import MIN_NETWORKS, resamples
 from blockfront.errors import UsageError
-from blockfront.results import METRICS, Metric
+from blockfront.results import METRICS, Metric, interval95
 
 _ALIKE = (
     ("target", "targets"),
@@ -70,7 +70,7 @@ def compare_runs(
         )
     table = pairs.assign(ratio=pairs["after"] / pairs["before"]).rename_axis("network_id")
     logs = np.log(table["ratio"].to_numpy(dtype=np.float64))
-    low, high = percentile95(logs[resamples(len(logs), draws, seed)].mean(axis=1))
+    low, high = interval95(logs[resamples(len(logs), draws, seed)].mean(axis=1))
     return Paired(
         metric=metric,
         ratio=math.exp(logs.mean()),

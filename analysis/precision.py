@@ -14,8 +14,9 @@ from blockfront.analysis.frame import APART, tidy, usable
 from blockfront.analysis.metrics import OBJECTIVES, Objectives
 from blockfront.analysis.seeds import drawn_gains
 from blockfront.analysis.speedup import accuracy_levels, least_costs, mean_ratio, speedups
-from blockfront.analysis.statistics import MIN_NETWORKS, percentile95, present
+from blockfront.analysis.statistics import MIN_NETWORKS, present
 from blockfront.plurals import counted
+from blockfront.results import interval95
 
 PLAIN = "float32"
 
@@ -89,7 +90,7 @@ def precision_gains(
         redrawn = [_costs(*both, at, draws, seed) for both in zip(own, [objectives] * 2, masks, strict=True)]
         reached = np.isfinite(whole[0][0]) & np.isfinite(whole[1][0])
         gain = float(mean_ratio(*whole)[0])
-        low, high = percentile95(mean_ratio(redrawn[0][:, reached], redrawn[1][:, reached]))
+        low, high = interval95(mean_ratio(redrawn[0][:, reached], redrawn[1][:, reached]))
         ranks = [place.get(family, math.nan) for place in places]
         rows.append((family, *map(len, own), *ranks, int(reached.sum()), gain, min(low, gain), max(high, gain)))
     columns = ["family", "networks_before", "networks_after", "place_before", "place_after", "levels", "gain"]

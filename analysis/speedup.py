@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from blockfront.analysis.frame import require_comparable, usable
 from blockfront.analysis.metrics import OBJECTIVES, Objectives
 from blockfront.analysis.seeds import drawn_gains
-from blockfront.analysis.statistics import MIN_NETWORKS, drawn_together, held, percentile95
+from blockfront.analysis.statistics import MIN_NETWORKS, drawn_together, held
 from blockfront.errors import UsageError
+from blockfront.results import interval95
 
 LEVELS = 9
 """Accuracies that families are compared at: deciles of the networks' own."""
@@ -74,7 +75,7 @@ def speedups(
         shared = np.isfinite(whole[name]) & np.isfinite(whole[best])
         ratio = float(mean_ratio(whole[name][None, shared], whole[best][None, shared])[0])
         drawn_own = least_costs(cost, reseeded, drawn & (family == name), at)
-        low, high = percentile95(mean_ratio(drawn_own[:, shared], drawn_best[:, shared]))
+        low, high = interval95(mean_ratio(drawn_own[:, shared], drawn_best[:, shared]))
         wins = int((whole[best][shared] < whole[name][shared]).sum())
         interval = (min(low, ratio), max(high, ratio))
         rows.append((best, name, int((family == name).sum()), int(shared.sum()), wins, ratio, *interval))

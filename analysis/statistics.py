@@ -1,8 +1,6 @@
-"""Bootstrap intervals for statistics of a sample of networks."""
+"""Resamples of a sample of networks, for bootstrap intervals of its statistics."""
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 import pandas as pd
@@ -45,12 +43,3 @@ def _units(table: pd.DataFrame) -> pd.Series:
     alone = pd.Series([f"#{row}" for row in range(len(table))], index=table.index, dtype=object)
     shared = table["study"].astype(str) + " " + table["skeleton"].astype(str)
     return shared.where(table["skeleton"].notna(), alone)
-
-
-def percentile95(samples: NDArray[np.float64]) -> tuple[float, float]:
-    """The 2.5 % and 97.5 % quantiles of bootstrap values, NaN left out; NaN when none is left."""
-    values = samples[np.isfinite(samples)]
-    if len(values) == 0:
-        return (math.nan, math.nan)
-    low, high = np.quantile(values, (0.025, 0.975))
-    return (float(low), float(high))

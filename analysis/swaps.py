@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from blockfront.analysis.frame import require_comparable, usable
 from blockfront.analysis.metrics import OBJECTIVES, Objectives
-from blockfront.analysis.statistics import MIN_NETWORKS, percentile95, resamples
+from blockfront.analysis.statistics import MIN_NETWORKS, resamples
+from blockfront.results import interval95
 
 
 def swaps(
@@ -47,4 +48,4 @@ def _mean(values: NDArray[np.float64], draws: int, seed: int) -> tuple[float, fl
         return (math.nan, math.nan, math.nan)
     if len(values) < MIN_NETWORKS:
         return (float(values.mean()), math.nan, math.nan)
-    return (float(values.mean()), *percentile95(values[resamples(len(values), draws, seed)].mean(axis=1)))
+    return (float(values.mean()), *interval95(values[resamples(len(values), draws, seed)].mean(axis=1)))

@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 
 from blockfront.analysis import front_mask, hypervolume
 from blockfront.analysis.pareto import front_masks
-from blockfront.analysis.statistics import percentile95, present
+from blockfront.analysis.statistics import present
 from blockfront.console.tables import print_table
 from blockfront.design_space import DesignSpace, Stage, choice, integer
 from blockfront.files import write_atomically
+from blockfront.results import interval95
 from blockfront.results.intervals import Z95
 from blockfront.sweep.forecasting import Contender, choose_pilots, foresee, going_on, rungs
 from blockfront.training import choose_recipe, get_dataset, seeded, train
@@ -108,7 +109,7 @@ def judged(run: Run, budget: int | None) -> tuple[float, float, int, int, int]:
     names = sorted(set(family))
     drawn = _ranks(family, names, front_masks(cost, value, present(len(run), 1000, 0)))
     stopped = _ranks(family, names, front_masks(cost, value, kept[None]))[0]
-    within = sum(low <= rank <= high for rank, (low, high) in zip(stopped, map(percentile95, drawn.T), strict=True))
+    within = sum(low <= rank <= high for rank, (low, high) in zip(stopped, map(interval95, drawn.T), strict=True))
     lost = int((front_mask(cost, value) & ~kept).sum())
     return spent / (len(run) * len(run[0]["curve"])), volume, within, len(names), lost
 

@@ -18,10 +18,11 @@ import numpy as np
 import pandas as pd
 
 from blockfront.analysis import Objectives, default_budgets, family_table, lead, speedups, swaps
-from blockfront.analysis.statistics import percentile95, resamples
+from blockfront.analysis.statistics import resamples
 from blockfront.console.tables import print_table
 from blockfront.design_space import DesignSpace, Stage, choice, integer
 from blockfront.files import write_atomically
+from blockfront.results import interval95
 from blockfront.training import choose_recipe, get_dataset, seeded, train
 
 FAMILIES = ("ds", "ir", "ghost", "er", "shufflenet_v2")
@@ -69,7 +70,7 @@ def _means(frame: pd.DataFrame, family: str, objectives: Objectives) -> Widths:
         ("mean difference of accuracy", [rows[objectives.value].to_numpy(float) for rows in (own, first)]),
     ):
         drawn = [one[resamples(len(one), DRAWS, seed)].mean(axis=1) for seed, one in enumerate(values)]
-        low, high = percentile95(drawn[0] - drawn[1])
+        low, high = interval95(drawn[0] - drawn[1])
         yield name, high - low
 
 

@@ -22,8 +22,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from blockfront.analysis import plot_targets
-from blockfront.analysis.statistics import percentile95
 from blockfront.console.tables import print_line, print_table
+from blockfront.results import interval95
 from blockfront.validation.accelerators import NPU_COLUMNS, OWN_NPUS
 from blockfront.validation.published import OWN, read_published, read_times
 
@@ -100,7 +100,7 @@ def factors(silicon: Silicon, form: str) -> NDArray[np.float64]:
     as_good = (drawn[:, None, :] >= drawn[:, :, None]) & others
     rival = np.where(as_good, milliseconds, np.inf).min(axis=2)
     found = np.where(np.isfinite(rival), milliseconds / rival, np.nan)
-    ends = np.array([percentile95(found[1:, place]) for place in range(len(top1))])
+    ends = np.array([interval95(found[1:, place]) for place in range(len(top1))])
     return np.column_stack([found[0], np.where(np.isnan(found[0])[:, None], np.nan, ends)])
 
 

@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blockfront.analysis.pareto import front_mask
-from blockfront.analysis.statistics import percentile95, resamples
+from blockfront.analysis.statistics import resamples
 from blockfront.console.progress import Progress
 from blockfront.content_store import cache_folder
 from blockfront.design_space import Network, Space
 from blockfront.errors import RunError, UsageError
 from blockfront.files import explaining, write_atomically
 from blockfront.plurals import counted
+from blockfront.results import interval95
 from blockfront.training import Dataset, Recipe, seeded, train
 from blockfront.training.checkpoint import checkpoint_path
 from blockfront.validation.records import TrainedNetwork, keep_record, read_records
@@ -140,7 +141,7 @@ def kendall(
     above, below = (np.einsum("di,ij,dj->d", weights, matrix, weights) for matrix in (signs * counted, counted))
     with np.errstate(invalid="ignore", divide="ignore"):
         taus = np.where(below > 0, above / below, np.nan)
-    return Rank(float(taus[0]), *percentile95(taus[1:]))
+    return Rank(float(taus[0]), *interval95(taus[1:]))
 
 
 def _passes(recipe: Recipe, dataset: Dataset) -> int:

@@ -1,4 +1,4 @@
-"""Bootstrap intervals over test images, against what is known in closed form."""
+"""Intervals of what was seen on test images, against what is known in closed form."""
 
 from __future__ import annotations
 
@@ -6,9 +6,28 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import binom
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binom, binomtest
 
-from blockfront.results import bootstrap95, mean_over_images
+from blockfront.errors import UsageError
+from blockfront.results import bootstrap95, interval95, mean_over_images, wilson95
+
+
+@given(st.integers(1, 20_000), st.floats(0, 1))
+def test_wilsons_interval_equals_scipys(n: int, share: float) -> None:
+    hits = round(share * n)
+    expected = binomtest(hits, n).proportion_ci(0.95, method="wilson")
+    assert wilson95(hits / n, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_wilsons_interval_is_missing_without_test_images() -> None:
+    assert all(math.isnan(end) for end in (*wilson95(0.9, math.nan), *wilson95(math.nan, 100), *wilson95(0.9, 0)))
+
+
+def test_an_accuracy_in_percent_is_refused() -> None:
+    with pytest.raises(UsageError, match="not a percentage"):
+        wilson95(93.0, 100)
 
 
 @pytest.mark.parametrize(("hits", "images"), [(300, 400), (30, 40), (399, 400)])
@@ -51,3 +70,9 @@ def test_one_image_has_no_interval_and_draws_without_a_value_do_not_count() -> N
     assert all(math.isnan(end) for end in bootstrap95(lambda rows: 1.0, 1))
     assert bootstrap95(lambda rows: 2.0 if 0 in rows else math.nan, 3) == (2.0, 2.0)
     assert all(math.isnan(end) for end in bootstrap95(lambda rows: math.nan, 3))
+
+
+def test_percentiles_leave_nan_out() -> None:
+    values = np.array([*range(1, 1002), math.nan], dtype=float)
+    assert interval95(values) == pytest.approx((26.0, 976.0))
+    assert all(math.isnan(end) for end in interval95(np.array([math.nan])))
