@@ -132,6 +132,17 @@ def end(process: psutil.Process) -> None:
         pass
 
 
+@pytest.fixture
+def own_registries(monkeypatch):
+    """Has registries that it is called with forget, when the test ends, what the test registers or loads."""
+
+    def own(*registries):
+        for registry in registries:
+            monkeypatch.setattr(registry, "_items", dict(registry.items()))
+
+    return own
+
+
 @contextmanager
 def _running(folder):
     with ExitStack() as stack:

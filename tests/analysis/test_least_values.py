@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -34,8 +35,8 @@ NUMBERS = st.one_of(st.integers(0, 6).map(float), st.just(math.nan))
 
 
 @pytest.fixture(autouse=True)
-def _metric(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(COLUMNS, "_items", dict(COLUMNS.items()))
+def _metric(own_registries: Callable[..., None]) -> None:
+    own_registries(COLUMNS)
     metric = Metric("miss", "mean miss", "px", "minimize", noun="miss", digits=4)
     add_columns(*score_columns("px", "mean distance from the truth", metric))
 

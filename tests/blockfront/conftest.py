@@ -115,10 +115,9 @@ class Said:
 
 
 @pytest.fixture(autouse=True)
-def _what_is_registered_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+def _what_is_registered_goes(own_registries: Callable[..., None]) -> None:
     """Columns and tasks that a test adds, or reads from a study, are gone when it ends."""
-    for registry in (COLUMNS, TASKS):
-        monkeypatch.setattr(registry, "_items", dict(registry.items()))
+    own_registries(COLUMNS, TASKS)
 
 
 @pytest.fixture

@@ -114,10 +114,9 @@ SAMPLE = ("sample", "--target", "host", "--threads", "1", "--space", "tiny.py:sp
 
 
 @pytest.fixture
-def torch_toolchain(tmp_path, monkeypatch):
+def torch_toolchain(tmp_path, monkeypatch, own_registries):
     """The module on the path, imported; what it registers goes when the test ends."""
-    for registry in (TOOLCHAINS, METERS):
-        monkeypatch.setattr(registry, "_items", dict(registry.items()))
+    own_registries(TOOLCHAINS, METERS)
     (tmp_path / "torch_toolchain.py").write_text(MODULE)
     monkeypatch.syspath_prepend(str(tmp_path))
     yield importlib.import_module("torch_toolchain")

@@ -30,7 +30,7 @@ values = st.one_of(
 
 def forget_users_blocks() -> None:
     for name in [name for name in BLOCKS if name.startswith("user")]:
-        del BLOCKS._items[name]
+        BLOCKS.remove(name)
 
 
 def block_with(name: str, options: dict[str, Scalar]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -35,8 +37,7 @@ class Regression(Task):
 
 
 @pytest.fixture
-def regression(monkeypatch: pytest.MonkeyPatch) -> Task:
-    monkeypatch.setattr(COLUMNS, "_items", dict(COLUMNS.items()))
-    monkeypatch.setattr(TASKS, "_items", dict(TASKS.items()))
+def regression(own_registries: Callable[..., None]) -> Task:
+    own_registries(COLUMNS, TASKS)
     add_columns(*score_columns("px", "mean error", Metric("mae", "mean absolute error", "px", "minimize")))
     return TASKS.add("regression", Regression())

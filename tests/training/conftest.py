@@ -106,14 +106,7 @@ def mnist_dir(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def register() -> Iterator[Callable[[Source], Source]]:
+def register(own_registries: Callable[..., None]) -> Callable[[Source], Source]:
     """Registers a data set for the length of one test."""
-    added: list[str] = []
-
-    def add(source: Source) -> Source:
-        added.append(source.name)
-        return DATASETS.add(source.name, source)
-
-    yield add
-    for name in added:
-        del DATASETS._items[name]
+    own_registries(DATASETS)
+    return lambda source: DATASETS.add(source.name, source)

@@ -116,7 +116,7 @@ def test_a_reference_in_the_wrong_form_shows_the_right_one(ref: str, form: str) 
 
 
 def test_labels_reach_the_loss_as_its_task_takes_them(
-    register: Callable[[Source], Source], small_net: Callable[[int], nn.Module], monkeypatch: pytest.MonkeyPatch
+    register: Callable[[Source], Source], small_net: Callable[[int], nn.Module], own_registries: Callable[..., None]
 ) -> None:
     """Pictures and tensors of two heights each: the mean error of a network that gives zeros is theirs."""
 
@@ -140,7 +140,7 @@ def test_labels_reach_the_loss_as_its_task_takes_them(
         images = Tensors(torch.rand(16, 1, 8, 8), torch.tensor(labels))
         return images, images
 
-    monkeypatch.setattr(TASKS, "_items", dict(TASKS.items()))
+    own_registries(TASKS)
     TASKS.add("heights", Heights())
     silent = small_net(2)
     nn.init.zeros_(silent[-1].weight)
