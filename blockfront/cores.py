@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from blockfront.files import stripped_text
+
 ROOT = Path("/")
 
 
@@ -45,7 +47,7 @@ def _quotas(root: Path) -> Iterator[float]:
     Linux, Documentation/admin-guide/cgroup-v2.rst (cpu.max) and Documentation/scheduler/sched-bwc.rst (version 1).
     """
     paths = dict(_paths(root))
-    for line in _text(root / "proc/self/mountinfo").splitlines():
+    for line in stripped_text(root / "proc/self/mountinfo").splitlines():
         mounted, _, system = line.partition(" - ")
         # What is unified has no controllers in its options: its own type names it.
         kind, _, options = [*system.split(" "), "", ""][:3]
@@ -62,7 +64,7 @@ def _quotas(root: Path) -> Iterator[float]:
 
 def _paths(root: Path) -> Iterator[tuple[str, str]]:
     """Controller to this process's group; the unified hierarchy's has no name."""
-    for line in _text(root / "proc/self/cgroup").splitlines():
+    for line in stripped_text(root / "proc/self/cgroup").splitlines():
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
         yield from ((controller, path) for controller in controllers.split(","))
 
@@ -76,19 +78,12 @@ def _levels(group: PurePosixPath, shown: PurePosixPath) -> Iterator[PurePosixPat
 
 def _quota(folder: Path) -> float | None:
     """Cores' worth of time a group may take; None where it has no limit of its own."""
-    limit, period = [*_text(folder / "cpu.max").split(), "", ""][:2]
+    limit, period = [*stripped_text(folder / "cpu.max").split(), "", ""][:2]
     if not limit:
-        limit, period = _text(folder / "cpu.cfs_quota_us"), _text(folder / "cpu.cfs_period_us")
+        limit, period = stripped_text(folder / "cpu.cfs_quota_us"), stripped_text(folder / "cpu.cfs_period_us")
     return int(limit) / int(period) if limit.isdigit() and period.isdigit() and int(limit) and int(period) else None
 
 
 def _unescaped(field: str) -> str:
     """A path as mountinfo has it: blanks and the like are octal there."""
     return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found.group(1), 8)), field)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""

@@ -1,4 +1,4 @@
-"""Files that others see whole or not at all."""
+"""Files that others see whole or not at all, and those of the system, which may not be there."""
 
 from __future__ import annotations
 
@@ -32,6 +32,14 @@ def fill_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """
     with _replacement(path, path.suffix, True) as part:
         write(part)
+
+
+def stripped_text(path: Path) -> str:
+    """What a file says without the white space around it; nothing of one that cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from blockfront.training.duplicates import duplicates
 from blockfront.training.layout import TEST_NAMES, TRAIN_NAMES, VAL_NAMES, Part, find_layout, natural_key
 from blockfront.training.scanning import scan
 from blockfront.training.splits import TEST_SHARE, stratified_split
-from blockfront.training.survey import count_classes, look, printable
+from blockfront.training.survey import aside, count_classes, look, printable
 
 
 @dataclass(frozen=True)
@@ -89,13 +89,13 @@ def _read(root: Path) -> tuple[list[str], FolderImages, FolderImages, list[str]]
         raise UsageError(f"{root} is a file, no folder of images")
     tree = scan(root)
     if not tree.pictures:
-        raise UsageError(f"no images in {root}; put them in one sub-folder a class{_aside(tree.notes())}")
+        raise UsageError(f"no images in {root}; put them in one sub-folder a class{aside(tree.notes())}")
     layout = find_layout(tree, printable(str(root)))
     classes = list(layout.train.classes)
     notes = [*layout.notes, *tree.notes()]
     if len(classes) < 2:
         folder = root / layout.train.above
-        raise UsageError(f"{folder} holds one class only, {classes[0]!r}; give at least 2{_aside(notes)}")
+        raise UsageError(f"{folder} holds one class only, {classes[0]!r}; give at least 2{aside(notes)}")
     everything = _images(root, layout.train, classes)
     if layout.test is not None:
         return classes, everything, _images(root, layout.test, classes), notes
@@ -111,10 +111,6 @@ def _read(root: Path) -> tuple[list[str], FolderImages, FolderImages, list[str]]
         for part in stratified_split(keys, everything.labels, TEST_SHARE)
     )
     return classes, train, test, [f"a fifth of each class is for testing, {_why_split(root)}", *notes]
-
-
-def _aside(notes: list[str]) -> str:
-    return f" ({'; '.join(notes)})" if notes else ""
 
 
 def _images(root: Path, part: Part, classes: list[str]) -> FolderImages:

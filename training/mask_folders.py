@@ -18,7 +18,7 @@ from blockfront.training.layout import TEST_NAMES, TRAIN_NAMES, VAL_NAMES, natur
 from blockfront.training.masked_pictures import MaskedPictures, classes_of_pixels, count_values
 from blockfront.training.scanning import scan
 from blockfront.training.splits import TEST_SHARE, stratified_split
-from blockfront.training.survey import listed, look, printable
+from blockfront.training.survey import aside, listed, look, printable
 
 IMAGE_FOLDERS = frozenset({"image", "images", "img", "imgs", "jpegimages", "pictures"})
 MASK_FOLDERS = frozenset({"mask", "masks", "label", "labels", "annotation", "annotations", "segmentationclass"})
@@ -68,14 +68,10 @@ def read_masks(root: Path, zero_ignored: bool = False) -> MaskFolder:
             notes.append(f"skipped because the {kind}: {len(alone)} ({listed(alone)})")
     keys = sorted((key for key in pictures if key in masks), key=natural_key)
     if not keys:
-        raise UsageError(f"{root} has no picture with a mask; give a folder with {LAYOUT}{_told(notes)}")
+        raise UsageError(f"{root} has no picture with a mask; give a folder with {LAYOUT}{aside(notes)}")
     chosen = _split(root, keys, notes)
     train, test = (MaskedPictures(root, [(pictures[key], masks[key]) for key in part], zero_ignored) for part in chosen)
     return MaskFolder(train, test, tuple(notes))
-
-
-def _told(notes: Sequence[str]) -> str:
-    return f" ({'; '.join(notes)})" if notes else ""
 
 
 def _sort(root: Path, files: Sequence[str]) -> tuple[dict[str, str], dict[str, str], list[str]]:

@@ -83,6 +83,11 @@ def printable(name: str) -> str:
     return name if name.isprintable() else repr(name)[1:-1]
 
 
+def aside(notes: Sequence[str]) -> str:
+    """Notes in brackets behind a line; nothing where there are none."""
+    return f" ({'; '.join(notes)})" if notes else ""
+
+
 def listed(names: Sequence[str], limit: int = 3) -> str:
     """Some names as text, the first few of many."""
     more = len(names) - limit

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from blockfront.files import stripped_text
+
 ROOT = Path("/")
 """Where /sys and /proc are."""
 
@@ -87,7 +89,7 @@ def read_cores(root: Path = ROOT) -> tuple[Cpu, ...]:
 def read_state(root: Path = ROOT) -> State:
     """Governors, frequencies, temperatures and throttling now."""
     cpus = _online(root)
-    governors = {str(cpu): _text(_cpufreq(root, cpu) / "scaling_governor") for cpu in cpus}
+    governors = {str(cpu): stripped_text(_cpufreq(root, cpu) / "scaling_governor") for cpu in cpus}
     speeds = {str(cpu): _mhz(root, cpu, "scaling_cur_freq") for cpu in cpus}
     return State(
         governors={cpu: governor for cpu, governor in governors.items() if governor},
@@ -117,12 +119,12 @@ def architecture() -> str:
 
 def model(root: Path = ROOT) -> str:
     """What the board is called, from its device tree; empty where there is none."""
-    return _text(root / "proc/device-tree/model").rstrip("\0")
+    return stripped_text(root / "proc/device-tree/model").rstrip("\0")
 
 
 def memory_bytes(root: Path = ROOT) -> int:
     """Memory that a program may take now; 0 when the system does not tell."""
-    found = re.search(r"^MemAvailable:\s+(\d+) kB", _text(root / "proc/meminfo"), re.MULTILINE)
+    found = re.search(r"^MemAvailable:\s+(\d+) kB", stripped_text(root / "proc/meminfo"), re.MULTILINE)
     return 1024 * int(found.group(1)) if found else 0
 
 
@@ -130,16 +132,9 @@ def _distinct(values: Iterator[str]) -> str:
     return ", ".join(dict.fromkeys(values))
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""
-
-
 def _online(root: Path) -> list[int]:
     cpus: list[int] = []
-    for part in _text(root / "sys/devices/system/cpu/online").split(","):
+    for part in stripped_text(root / "sys/devices/system/cpu/online").split(","):
         first, _, last = part.partition("-")
         if first.isdigit():
             cpus += range(int(first), int(last or first) + 1)
@@ -151,14 +146,14 @@ def _cpufreq(root: Path, cpu: int) -> Path:
 
 
 def _mhz(root: Path, cpu: int, name: str) -> float | None:
-    khz = _text(_cpufreq(root, cpu) / name)
+    khz = stripped_text(_cpufreq(root, cpu) / name)
     return int(khz) / 1000 if khz.isdigit() else None
 
 
 def _parts(root: Path) -> dict[int, str]:
     """Core number to name, from /proc/cpuinfo: a part number on Arm, a model name elsewhere."""
     found: dict[int, str] = {}
-    for entry in re.split(r"\n\s*\n", _text(root / "proc/cpuinfo")):
+    for entry in re.split(r"\n\s*\n", stripped_text(root / "proc/cpuinfo")):
         pairs = (line.partition(":") for line in entry.splitlines())
         fields = {key.strip().lower(): value.strip() for key, _, value in pairs}
         if not fields.get("processor", "").isdigit():
@@ -176,9 +171,9 @@ def _parts(root: Path) -> dict[int, str]:
 def _temperatures(root: Path) -> dict[str, float]:
     found: dict[str, float] = {}
     for zone in sorted((root / "sys/class/thermal").glob("thermal_zone*")):
-        thousandths = _text(zone / "temp")
+        thousandths = stripped_text(zone / "temp")
         if re.fullmatch(r"-?\d+", thousandths):
-            kind = _text(zone / "type") or zone.name
+            kind = stripped_text(zone / "type") or zone.name
             found[f"{kind} {zone.name}" if kind in found else kind] = int(thousandths) / 1000
     return found
 
@@ -187,7 +182,7 @@ def _throttled(root: Path) -> tuple[str, ...] | None:
     """Linux's cooling devices that hold processors back, and what a Raspberry Pi's firmware says."""
     told, reasons = False, []
     for device in sorted((root / "sys/class/thermal").glob("cooling_device*")):
-        kind, state = _text(device / "type"), _text(device / "cur_state")
+        kind, state = stripped_text(device / "type"), stripped_text(device / "cur_state")
         if state.isdigit() and ("cpufreq" in kind or kind == "Processor"):
             told = True
             reasons += [f"{kind} at step {state}"] if int(state) else []
@@ -199,7 +194,7 @@ def _throttled(root: Path) -> tuple[str, ...] | None:
 
 
 def _firmware_bits(root: Path) -> int | None:
-    text = next((_text(path) for path in root.glob(_FIRMWARE)), "")
+    text = next((stripped_text(path) for path in root.glob(_FIRMWARE)), "")
     if not text and root == ROOT and (command := shutil.which("vcgencmd")):
         done = subprocess.run([command, "get_throttled"], capture_output=True, text=True, timeout=5)
         text = done.stdout.strip().removeprefix("throttled=")

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from blockfront.plurals import counted
+from blockfront.targets.compiler.importing.rules import argument
 from blockfront.targets.latency.accelerators.operators import operator_name
 
 Described = tuple[str, str, str, dict[str, int]]
@@ -25,10 +26,6 @@ def shape_of(node: Any) -> tuple[int, ...]:
     return tuple(node.meta["val"].shape)
 
 
-def _argument(node: Any, position: int, name: str, default: Any = None) -> Any:
-    return node.args[position] if len(node.args) > position else node.kwargs.get(name, default)
-
-
 def _both(values: Any) -> tuple[int, int]:
     """Of the vertical direction and the horizontal one, from a number or a list."""
     first, *rest = values if isinstance(values, list | tuple) else [values]
@@ -42,8 +39,8 @@ def _plane(prefix: str, values: Any) -> dict[str, int]:
 
 def _convolution_use(node: Any, kind: str) -> Described:
     inputs, outputs, window = shape_of(node.args[0]), shape_of(node), shape_of(node.args[1])[2:]
-    stride, padding = _argument(node, 3, "stride", 1), _argument(node, 4, "padding", 0)
-    dilation, groups = _argument(node, 5, "dilation", 1), int(_argument(node, 6, "groups", 1))
+    stride, padding = argument(node, 3, "stride", 1), argument(node, 4, "padding", 0)
+    dilation, groups = argument(node, 5, "dilation", 1), int(argument(node, 6, "groups", 1))
     kernel, spread = _both(window), _both(dilation)
     if isinstance(padding, str):
         padding = [
@@ -72,9 +69,9 @@ def _convolution_use(node: Any, kind: str) -> Described:
 
 
 def _transposed_use(node: Any, kind: str) -> Described:
-    kernel, stride = _both(shape_of(node.args[1])[2:]), _both(_argument(node, 3, "stride", 1))
+    kernel, stride = _both(shape_of(node.args[1])[2:]), _both(argument(node, 3, "stride", 1))
     sizes = _plane("kernel", kernel) | _plane("stride", stride)
-    sizes["groups"] = int(_argument(node, 6, "groups", 1))
+    sizes["groups"] = int(argument(node, 6, "groups", 1))
     return kind, "", f"{kind} {kernel[0]}×{kernel[1]}/{stride[0]}", sizes
 
 
@@ -114,11 +111,11 @@ def _pooling_use(node: Any, kind: str) -> Described:
         if shape_of(node)[-2:] == (1, 1):
             return "global_avg_pool2d", "", f"global_avg_pool2d of {height}×{width}", plane
         return kind, "", f"{kind} {height}×{width} to {_text(shape_of(node)[-2:])}", plane
-    kernel = _both(_argument(node, 1, "kernel_size"))
-    stride = _both(_argument(node, 2, "stride") or kernel)
+    kernel = _both(argument(node, 1, "kernel_size"))
+    stride = _both(argument(node, 2, "stride") or kernel)
     sizes = plane | _plane("kernel", kernel) | _plane("stride", stride)
-    sizes |= _plane("padding", _argument(node, 3, "padding", 0))
-    ceil = _argument(node, 5 if "max" in kind else 4, "ceil_mode", False)
+    sizes |= _plane("padding", argument(node, 3, "padding", 0))
+    ceil = argument(node, 5 if "max" in kind else 4, "ceil_mode", False)
     sizes["ceil_mode"] = int(bool(ceil))
     sizes["padded_kernel"], sizes["padded_stride"] = (max(kernel), max(stride)) if sizes["padding_h"] else (1, 1)
     return kind, "", f"{kind} {kernel[0]}×{kernel[1]}/{stride[0]}{' rounded up' if ceil else ''}", sizes
@@ -127,7 +124,7 @@ def _pooling_use(node: Any, kind: str) -> Described:
 def _reduction_use(node: Any, kind: str) -> Described:
     """`reduced_channels` is 0 where channels stay apart."""
     shape = shape_of(node.args[0])
-    given = _argument(node, 1, "dim")
+    given = argument(node, 1, "dim")
     dims = sorted(
         one % len(shape)
         for one in (range(len(shape)) if given is None else given if isinstance(given, list) else [given])
@@ -175,7 +172,7 @@ def _softmax_use(node: Any, kind: str) -> Described:
 
 
 def _slice_use(node: Any, kind: str) -> Described:
-    step = _argument(node, 4, "step", 1) if operator_name(node) == "slice" else 1
+    step = argument(node, 4, "step", 1) if operator_name(node) == "slice" else 1
     return kind, "", f"{kind} of {_text(shape_of(node.args[0]))}", {"step": int(step)}
 
 
@@ -196,7 +193,7 @@ def _resize_use(node: Any, kind: str) -> Described:
 def _clipping_use(node: Any, kind: str) -> Described:
     """Between 0 and 6 it is relu6, whatever torch calls it."""
     defaults = (-1, 1) if kind == "hardtanh" else (None, None)
-    bounds = tuple(_argument(node, place + 1, ("min", "max")[place], defaults[place]) for place in (0, 1))
+    bounds = tuple(argument(node, place + 1, ("min", "max")[place], defaults[place]) for place in (0, 1))
     return ("relu6" if bounds == (0, 6) else kind), "", "relu6" if bounds == (0, 6) else f"{kind} {bounds}", {}
 
 
