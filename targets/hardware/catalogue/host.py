@@ -11,6 +11,7 @@ import tvm
 from tvm.target import codegen
 
 from blockfront.cores import usable_cores
+from blockfront.files import stripped_text
 from blockfront.targets.hardware.catalogue.cores import KIB, MIB, OUR_CHOICE
 from blockfront.targets.hardware.multiply_adds import multiply_adds
 from blockfront.targets.hardware.target import Processor
@@ -49,8 +50,11 @@ def read_caches(folder: Path = _CACHES) -> dict[str, Any]:
     """The fields of `Processor` that Linux tells of the data caches of the first core; none where it does not tell."""
     levels = {}
     for index in sorted(folder.glob("index*")):
-        told = {name: _read(index / name) for name in ("level", "type", "size", "ways_of_associativity")}
-        sharing = _read(index / "shared_cpu_list"), _read(folder.parent / "topology/thread_siblings_list")
+        told = {name: stripped_text(index / name) for name in ("level", "type", "size", "ways_of_associativity")}
+        sharing = (
+            stripped_text(index / "shared_cpu_list"),
+            stripped_text(folder.parent / "topology/thread_siblings_list"),
+        )
         size, ways = told["size"], told["ways_of_associativity"]
         if told["type"] != "Instruction" and size.endswith("K") and size[:-1].isdigit() and ways.isdigit():
             levels[told["level"]] = int(size[:-1]) * KIB, int(ways), sharing[0] not in ("", sharing[1])
@@ -68,13 +72,6 @@ def read_caches(folder: Path = _CACHES) -> dict[str, Any]:
         "l3_bytes": l3,
         "l3_ways": l3_ways,
     }
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return ""
 
 
 def _triple_and_cpu() -> tuple[str, str]:
