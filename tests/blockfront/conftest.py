@@ -11,9 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from blockfront import cli
+from blockfront import cli, load
 from blockfront.results import COLUMNS
 from blockfront.tasks import TASKS
 
@@ -103,6 +104,22 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     printed = commands.sample(Finished.n)
     assert printed.returncode == 0, printed.stderr
     return Finished(commands, printed)
+
+
+def sweep_of_two(commands: Commands, space: str, dataset: str, workers: int = 2) -> tuple[str, str, pd.DataFrame]:
+    """Two networks of a space given as text, trained for an epoch: what is printed, the report, the study's rows.
+
+    They have what holds of every network for places in pictures.
+    """
+    (commands.folder / "places.py").write_text(space)
+    words = f"--target rk3399 --runner roofline --epochs 1 --set batch_size=8 --workers {workers} --study places"
+    done = commands.run("sample", "--n", "2", "--space", "places.py:space", "--dataset", dataset, *words.split())
+    assert done.returncode == 0, done.stderr
+    frame = load("places", commands.storage)
+    assert (frame["state"] == "complete").all()
+    assert (frame["backbone_macs"] + frame["head_macs"] == frame["macs"]).all()
+    assert (frame["unscheduled_kernels"] == 0).all()
+    return done.stdout, (commands.folder / "report.html").read_text(), frame
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from blockfront import load
 from blockfront.training.scene_masks import write_masked_scenes
+from tests.blockfront.conftest import sweep_of_two
 
 SPACE = """
 from blockfront.design_space import PixelDecoder, SegmenterSpace, Stage, choice
@@ -25,23 +25,15 @@ space = SegmenterSpace(
 @pytest.mark.long
 @pytest.mark.processes
 def test_a_sweep_of_segmenters_ends_in_a_report_of_mean_iou(tmp_path, commands_in):
-    commands = commands_in(tmp_path)
-    (tmp_path / "segmenters.py").write_text(SPACE)
     write_masked_scenes(tmp_path / "few", {"train": 16, "val": 4})
-    options = ("--target", "rk3399", "--runner", "roofline", "--epochs", "1", "--set", "batch_size=8", "--workers", "2")
-    done = commands.run("sample", "--n", "2", "--space", "segmenters.py:space", "--dataset", "masks:few", *options)
-    assert done.returncode == 0, done.stderr
-    assert "front of mIoU on masks:" in done.stdout
-    assert "<h1>Mean IoU against latency, by block family</h1>" in (tmp_path / "report.html").read_text()
-    frame = load("segmenters-rk3399", commands.storage)
-    assert (frame["state"] == "complete").all()
+    printed, report, frame = sweep_of_two(commands_in(tmp_path), SPACE, "masks:few")
+    assert "front of mIoU on masks:" in printed
+    assert "<h1>Mean IoU against latency, by block family</h1>" in report
     assert set(frame["family"]) == {"er", "ds"}
     assert (frame["task"] == "segmentation").all()
     assert (frame["answer"] == "labels 8 × 8").all()
     assert ((frame["miou_ci95_low"] <= frame["miou"]) & (frame["miou"] <= frame["miou_ci95_high"])).all()
     assert ((frame["miou"] > 0) & (frame["miou"] < frame["pixel_accuracy"])).all()
-    assert (frame["backbone_macs"] + frame["head_macs"] == frame["macs"]).all()
-    assert (frame["unscheduled_kernels"] == 0).all()
 
 
 def test_what_is_read_of_masks_is_told_and_classifiers_are_refused_them(bench, tmp_path):
