@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 import signal
@@ -10,7 +11,9 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import optuna
 import pandas as pd
 import pytest
 
@@ -104,6 +107,19 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     printed = commands.sample(Finished.n)
     assert printed.returncode == 0, printed.stderr
     return Finished(commands, printed)
+
+
+def keep_changed(finished: Finished, folder: Path, change: Callable[[dict[str, Any]], object]) -> str:
+    """Put a study into a folder's `bench.db` that has the first trial of a finished one, `change` made to what the
+    trial keeps; gives the network's id."""
+    study = optuna.load_study(study_name=finished.study, storage=finished.commands.storage)
+    trial = copy.deepcopy(study.trials[0])
+    change(trial.user_attrs)
+    kept = optuna.create_study(study_name="changed", storage=Commands(folder).storage, directions=study.directions)
+    for key, value in study.user_attrs.items():
+        kept.set_user_attr(key, value)
+    kept.add_trial(trial)
+    return str(trial.user_attrs["network"]["id"])
 
 
 def sweep_of_two(commands: Commands, space: str, dataset: str, workers: int = 2) -> tuple[str, str, pd.DataFrame]:

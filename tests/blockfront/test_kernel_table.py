@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 import json
 
-import optuna
 import pytest
 
 from blockfront import load
 from blockfront.console.kernel_table import kernel_row, peak_line, print_kernels
+from tests.blockfront.conftest import keep_changed
 
 MEASURED = {"source": "measured", "gflops": 200.0, "gbs": 20.0}
 CATALOGUE = {**MEASURED, "source": "catalogue"}
@@ -105,18 +104,12 @@ def test_a_study_keeps_the_peak_and_its_kernels_rules(bench, finished):
 
 
 def test_a_study_kept_before_there_were_peaks_still_shows(bench, finished, tmp_path):
-    study = optuna.load_study(study_name=finished.study, storage=finished.commands.storage)
-    trial = copy.deepcopy(study.trials[0])
-    del trial.user_attrs["latency"]["peak"]
-    for kernel in trial.user_attrs["latency"]["kernels"]:
-        del kernel["rule"]
-    old = optuna.create_study(
-        study_name="old", storage=f"sqlite:///{tmp_path / 'bench.db'}", directions=study.directions
-    )
-    for key, value in study.user_attrs.items():
-        old.set_user_attr(key, value)
-    old.add_trial(trial)
-    said = bench("show", trial.user_attrs["network"]["id"])
+    def older(kept):
+        del kept["latency"]["peak"]
+        for kernel in kept["latency"]["kernels"]:
+            del kernel["rule"]
+
+    said = bench("show", keep_changed(finished, tmp_path, older))
     assert said.code == 0, said.errors
     assert "GFLOP/s" in said.output
     assert "GFLOP/s %" not in said.output

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import re
 
-import optuna
 import pytest
 
 from blockfront.targets.compiler.schedules import rules
 from blockfront.targets.compiler.schedules.rule import Rule
+from tests.blockfront.conftest import keep_changed
 
 pytestmark = pytest.mark.compiles
 
@@ -46,19 +45,18 @@ def test_a_rules_failure_is_shown_under_the_table_also_when_the_kernel_is_from_t
 
 
 def test_a_studys_network_shows_the_reasons_kept_with_it(bench, finished, tmp_path):
-    study = optuna.load_study(study_name=finished.study, storage=finished.commands.storage)
-    trial = copy.deepcopy(study.trials[0])
-    kernel, other = trial.user_attrs["latency"]["kernels"][:2]
-    kernel.update(rule=None, reason="picky failed: ValueError: conv is not to my taste")
-    other.update(rule="dlight Fallback", reason="dlight GEMV failed: KeyError: 3")
-    kept = optuna.create_study(
-        study_name="kept", storage=f"sqlite:///{tmp_path / 'bench.db'}", directions=study.directions
-    )
-    for key, value in study.user_attrs.items():
-        kept.set_user_attr(key, value)
-    kept.add_trial(trial)
-    said = bench("show", trial.user_attrs["network"]["id"])
+    reason = "picky failed: ValueError: conv is not to my taste"
+    names = []
+
+    def unscheduled(kept):
+        kernel, other = kept["latency"]["kernels"][:2]
+        kernel.update(rule=None, reason=reason)
+        other.update(rule="dlight Fallback", reason="dlight GEMV failed: KeyError: 3")
+        names.extend((kernel["name"], other["name"]))
+
+    said = bench("show", keep_changed(finished, tmp_path, unscheduled))
     assert said.code == 0, said.errors
-    assert REASON.findall(said.output) == [(kernel["name"], kernel["reason"])]
-    assert f"{other['name']} is scheduled by dlight Fallback: dlight GEMV failed: KeyError: 3" in said.output
+    kernel, other = names
+    assert REASON.findall(said.output) == [(kernel, reason)]
+    assert f"{other} is scheduled by dlight Fallback: dlight GEMV failed: KeyError: 3" in said.output
     assert said.output.count("scheduled") == 3
