@@ -123,6 +123,14 @@ class Tracker:
         return psutil.Process(process.pid)
 
 
+def wait_until(reached, seconds: float = 120) -> None:
+    """Until a function gives what is true."""
+    end = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.1)
+
+
 def end(process: psutil.Process) -> None:
     """A process and what it started, at once."""
     try:

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ import blockfront
 from blockfront import debian
 from blockfront.errors import RunError
 from blockfront.study.storage import list_studies
+from tests.conftest import wait_until
 
 PATIENCE = 120
 PACKAGES = ("postgresql-15", "libpq5", "libicu72", "libxml2", "libldap-2.5-0", "libsasl2-2")
@@ -65,7 +65,7 @@ def postgres() -> Iterator[str]:
         call = [programs / "postgres", "-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"]
         with subprocess.Popen(call, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **who) as server:
             try:
-                _wait((folder / ".s.PGSQL.5432").exists)
+                wait_until((folder / ".s.PGSQL.5432").exists)
                 yield f"postgresql+psycopg2://bench@/postgres?host={folder}"
             finally:
                 server.send_signal(signal.SIGINT)
@@ -99,14 +99,14 @@ def cluster(tmp_path) -> Iterator[str]:
     with ExitStack() as stack:
         options = ("--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(where))
         stack.enter_context(_dask(tmp_path, "scheduler", *options))
-        _wait(where.exists)
+        wait_until(where.exists)
         address = json.loads(where.read_text())["address"]
         for name in ("one", "two"):
             own = tmp_path / name
             own.mkdir()
             options = ("--nworkers", "1", "--nthreads", "1", "--resources", "measure=1", "--local-directory", str(own))
             stack.enter_context(_dask(own, "worker", address, *options, BENCH_CACHE=str(own / "cache")))
-        _wait(lambda: _workers(address) == 2)
+        wait_until(lambda: _workers(address) == 2)
         yield address
 
 
@@ -117,17 +117,10 @@ def _workers(address: str) -> int:
         return len(client.nthreads())
 
 
-def _wait(reached) -> None:
-    end = time.monotonic() + PATIENCE
-    while not reached():
-        assert time.monotonic() < end, "it did not start"
-        time.sleep(0.1)
-
-
 def test_a_sweep_there_gives_the_rows_of_one_here_and_a_killed_one_goes_on(commands, finished, postgres, cluster):
     options = ("--storage", postgres, "--scheduler", cluster)
     with commands.start(*commands.sampling(finished.n, *options)) as process:
-        _wait(lambda: _latencies(postgres) > 0 or process.poll() is not None)
+        wait_until(lambda: _latencies(postgres) > 0 or process.poll() is not None)
         process.send_signal(signal.SIGKILL)
         process.communicate()
     done = commands.sample(finished.n, *options)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import signal
-import time
 from pathlib import Path
 
 import psutil
@@ -16,6 +15,7 @@ from blockfront.design_space.models import ImageSize
 from blockfront.services.verify import NetworkToVerify, verify_network
 from blockfront.targets import RunOptions, compile_model, get_target
 from blockfront.targets.latency.emulation import Emulation
+from tests.conftest import wait_until
 
 pytestmark = pytest.mark.emulates
 
@@ -112,10 +112,7 @@ def test_it_starts_a_board_of_its_own_and_ends_it(commands, emulation, finished)
 def test_ctrl_c_ends_it_with_its_boards(commands, emulation, model):
     before = emulators(emulation)
     with commands.start("verify", f"{model}:tiny", "--target", "rk3399") as process:
-        deadline = time.monotonic() + PATIENCE
-        while not emulators(emulation) - before:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        wait_until(lambda: emulators(emulation) - before)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=PATIENCE)
     # A shell sees 130 in both: Python ends by the signal itself when that came within an exec of some library.

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import suppress
 
 import numpy as np
@@ -19,6 +18,7 @@ from blockfront.signature import Signature
 from blockfront.targets import METERS, RunOptions, compile_model, get_target
 from blockfront.targets.latency.emulation import check_emulable, emulated_boards, own_tracker, qemu, readiness
 from blockfront.targets.latency.meters.measure import run_program
+from tests.conftest import wait_until
 
 RPC = METERS["rpc"]
 RETURN, UNDEFINED, AROUND_ITSELF = (bytes.fromhex(code) for code in ("c0035fd6", "00000000", "00000014"))
@@ -43,13 +43,6 @@ def board_processes(command):
             if "blockfront.board.server" in child.cmdline():
                 found[child] = child.name()
     return found
-
-
-def wait_until(found, seconds=PATIENCE):
-    end = time.monotonic() + seconds
-    while not found():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.1)
 
 
 @pytest.fixture
