@@ -9,7 +9,8 @@ from torch import nn
 from torchvision import models as torchvision_models
 
 from blockfront.blocks.deployment import fuse_branches
-from blockfront.design_space.models import ImageSize, Model, find_model
+from blockfront.design_space.image_size import ImageSize
+from blockfront.design_space.models import Model, find_model
 from blockfront.targets.compiler.randomize import randomize_constants
 
 

@@ -11,7 +11,8 @@ from torch import nn
 
 from blockfront.blocks.tokens import ReducedTransformer, Reducer, Tokens
 from blockfront.blocks.tokens.attention import Attended
-from blockfront.design_space.models import ImageSize, Model, find_model
+from blockfront.design_space.image_size import ImageSize
+from blockfront.design_space.models import Model, find_model
 
 SUFFIX = "/sliced"
 

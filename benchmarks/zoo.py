@@ -82,7 +82,8 @@ def model_of(name: str, resolution: int | None = None) -> Model:
     """The network that a row is about, at its own resolution or another."""
     from torchvision import models
 
-    from blockfront.design_space.models import ImageSize, Model, find_model
+    from blockfront.design_space.image_size import ImageSize
+    from blockfront.design_space.models import Model, find_model
     from blockfront.signature import Signature
 
     size = ImageSize.asked(resolution, None, None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -11,15 +11,13 @@ from torch import nn
 
 from blockfront.design_space.cost import count_cost
 from blockfront.design_space.families import family_of_model
+from blockfront.design_space.image_size import OWN_SIZE, ImageSize
 from blockfront.design_space.models import (
     DEFAULT_RESOLUTION,
     MODEL_FILES,
-    OWN_SIZE,
     FactoryError,
-    ImageSize,
     Model,
     find_model,
-    network_of_text,
 )
 from blockfront.design_space.network import KINDS, Network
 from blockfront.design_space.published import default_checkpoint
@@ -66,6 +64,10 @@ class KnownNetwork(Network):
         except FactoryError:
             return self._asked.of(Signature.image(DEFAULT_RESOLUTION))
 
+    def sized(self, size: ImageSize) -> KnownNetwork:
+        wanted = size.of(self.signature)
+        return replace(self, size=None if wanted == self.signature and self.size is None else str(wanted))
+
     @property
     def cost(self) -> Cost:
         return self.cost_of(self.deployed())
@@ -95,7 +97,7 @@ def known_network(ref: str, size: ImageSize = OWN_SIZE) -> Network:
     same, which cannot be built. Raises UsageError as `find_model` does for anything else.
     """
     if "/" in ref and ref.partition("/")[0].partition("_")[0] in KINDS:
-        return network_of_text(ref, size)
+        return Network.parse(ref).sized(size)
     try:
         model = find_model(ref, size)
     except FactoryError:

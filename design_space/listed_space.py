@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from blockfront.design_space.dimension import Field
+from blockfront.design_space.image_size import OWN_SIZE, ImageSize
 from blockfront.design_space.known import known_network
 from blockfront.design_space.listing import expand
-from blockfront.design_space.models import OWN_SIZE, ImageSize
 from blockfront.design_space.network import Network
 from blockfront.design_space.sampling import Values
 from blockfront.design_space.space import Space, Take

@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from blockfront.design_space.image_size import OWN_SIZE, ImageSize
+from blockfront.design_space.network import Network
 from blockfront.errors import RunError, UsageError, unknown
 from blockfront.evaluation import in_evaluation
 from blockfront.python_file import is_file_reference, load_object
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from blockfront.design_space.network import Network
-
 DEFAULT_RESOLUTION = 224
 _TAKEN = "give a timm name, torchvision:NAME, file.onnx, file.py:factory, a network's text or its file.safetensors"
 _OF_TIMM = re.compile(r"(hf[-_]hub:)?timm/")
@@ -28,51 +28,6 @@ MODEL_FILES = (".onnx", ".pt", ".pth", ".pt2", ".ckpt", ".safetensors", ".tflite
 
 class FactoryError(UsageError):
     """A function of the user's file raises, instead of giving a network."""
-
-
-@dataclass(frozen=True)
-class ImageSize:
-    """The image that a model is asked to take; what is None is as the model has it of its own."""
-
-    height: int | None = None
-    width: int | None = None
-    channels: int | None = None
-
-    @classmethod
-    def asked(cls, resolution: int | None, size: str | None, channels: int | None) -> ImageSize:
-        """What `--resolution`, `--input` and `--channels` ask for together.
-
-        >>> ImageSize.asked(None, "1x224x320", None)
-        ImageSize(height=224, width=320, channels=1)
-
-        Raises UsageError for what is no size, and for options that say the same twice.
-        """
-        for option, value in (("--resolution", resolution), ("--channels", channels)):
-            if value is not None and value < 1:
-                raise UsageError(f"{option} must be 1 or more, not {value}")
-        if size is None:
-            return cls(resolution, resolution, channels)
-        if resolution is not None:
-            raise UsageError("--input says the height and width: leave --resolution out")
-        if not re.fullmatch(r"([1-9][0-9]*[x×]){1,2}[1-9][0-9]*", size):
-            raise UsageError(f"--input {size!r} is no size: give CHANNELSxHEIGHTxWIDTH or HEIGHTxWIDTH, like 1x224x320")
-        *first, height, width = map(int, re.split("[x×]", size))
-        if first and channels is not None:
-            raise UsageError(f"--input {size} says the channels: leave --channels out")
-        return cls(height, width, first[0] if first else channels)
-
-    def of(self, own: Signature) -> Signature:
-        """The signature of a model whose `own` it is. Raises UsageError for another size of what is no image."""
-        if self == OWN_SIZE:
-            return own
-        if not own.is_image:
-            raise UsageError(f"--resolution, --input and --channels are for one image; the model takes {own}")
-        _, channels, height, width = own.inputs[0].shape
-        image = Signature.image(self.height or height, self.width or width, self.channels or channels)
-        return replace(own, inputs=image.inputs)
-
-
-OWN_SIZE = ImageSize()
 
 
 @dataclass(frozen=True)
@@ -175,7 +130,7 @@ def _reduced(plain: Model, reduction: Path) -> nn.Module:
 
 
 def _from_text(text: str, size: ImageSize) -> Model:
-    network = network_of_text(text, size)
+    network = Network.parse(text).sized(size)
     source = ("from blockfront.design_space import Network", f"Network.parse({str(network)!r}).build()")
     return Model(str(network), network.deployed, network.signature, str(network), source)
 
@@ -192,7 +147,7 @@ def _network_of_weights(ref: str) -> str | None:
 def _from_weights(path: Path, text: str, size: ImageSize) -> Model:
     from blockfront.training import load_weights
 
-    network = network_of_text(text, size)
+    network = Network.parse(text).sized(size)
 
     def trained() -> nn.Module:
         module = network.build()
@@ -200,21 +155,6 @@ def _from_weights(path: Path, text: str, size: ImageSize) -> Model:
         return network.deploying(module)
 
     return replace(_from_text(text, size), name=str(path), build=trained, weights=path)
-
-
-def network_of_text(text: str, size: ImageSize = OWN_SIZE) -> Network:
-    """The network with this text form, for the image that `size` asks for. Raises UsageError for another input."""
-    from blockfront.design_space.known import KnownNetwork
-    from blockfront.design_space.network import ImageNetwork, Network
-
-    network = Network.parse(text)
-    wanted = size.of(network.signature)
-    if isinstance(network, KnownNetwork):
-        return replace(network, size=None if wanted == network.signature and network.size is None else str(wanted))
-    if wanted.resolution is None or wanted.inputs != Signature.image(wanted.resolution).inputs:
-        raise UsageError(f"a network of a space takes square images with 3 channels, not {wanted}")
-    assert isinstance(network, ImageNetwork)
-    return replace(network, resolution=wanted.resolution)
 
 
 def _from_timm(name: str, size: ImageSize) -> Model:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -13,6 +13,7 @@ from torch import nn
 
 from blockfront.adaptations import Adaptation
 from blockfront.blocks.deployment import fuse_branches
+from blockfront.design_space.image_size import ImageSize
 from blockfront.design_space.postprocess import postprocess_cost, with_postprocess
 from blockfront.digest import digest
 from blockfront.errors import UsageError
@@ -57,6 +58,10 @@ class Network(ABC):
     @abstractmethod
     def signature(self) -> Signature:
         """What it takes."""
+
+    @abstractmethod
+    def sized(self, size: ImageSize) -> Network:
+        """The network for the image that `size` asks for. Raises `UsageError` for one that it does not take."""
 
     @property
     def adaptation(self) -> Adaptation[Any] | None:
@@ -137,6 +142,12 @@ class ImageNetwork(Network):
     @property
     def signature(self) -> Signature:
         return Signature.image(self.resolution)
+
+    def sized(self, size: ImageSize) -> ImageNetwork:
+        wanted = size.of(self.signature)
+        if wanted.resolution is None or wanted.inputs != Signature.image(wanted.resolution).inputs:
+            raise UsageError(f"a network of a space takes square images with 3 channels, not {wanted}")
+        return replace(self, resolution=wanted.resolution)
 
     @property
     def cost(self) -> Cost:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import nn
 
-    from blockfront.design_space.models import ImageSize
+    from blockfront.design_space.image_size import ImageSize
 
 _PACKAGES = ("onnx", "onnx2torch", "onnxruntime")
 

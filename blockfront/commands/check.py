@@ -51,7 +51,7 @@ def check(
     if ref is None or not npu:
         raise UsageError("name a study, a network or a model, and an NPU with --npu; bench check --list has the NPUs")
 
-    from blockfront.design_space.models import ImageSize
+    from blockfront.design_space.image_size import ImageSize
     from blockfront.services.check import check_model, check_row, check_study, family_rows
     from blockfront.services.tune import find_models, known_studies
     from blockfront.targets.npu import get_npu

@@ -68,7 +68,8 @@ def profile(
 
     from blockfront.console.progress import choose_progress
     from blockfront.console.tables import print_json
-    from blockfront.design_space.models import ImageSize, find_model
+    from blockfront.design_space.image_size import ImageSize
+    from blockfront.design_space.models import find_model
     from blockfront.errors import UsageError
     from blockfront.services.profile import profile_model
     from blockfront.targets import Asked, choose, find_hardware

@@ -49,7 +49,7 @@ def take(
     """Write a network to a folder: weights, ONNX, and a C library without Python or TVM, compared with torch."""
     from blockfront.console.progress import choose_progress
     from blockfront.console.tables import print_json
-    from blockfront.design_space.models import ImageSize
+    from blockfront.design_space.image_size import ImageSize
     from blockfront.services.take import network_to_take, take_network, weights_of
     from blockfront.targets import get_processor
 

@@ -55,7 +55,7 @@ def tune(
     """
     from blockfront.console.progress import choose_progress
     from blockfront.console.tables import print_json
-    from blockfront.design_space.models import ImageSize
+    from blockfront.design_space.image_size import ImageSize
     from blockfront.services.device import choose_measuring
     from blockfront.services.tune import find_models, longest_tasks, tune_tasks
     from blockfront.targets import get_processor

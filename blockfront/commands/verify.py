@@ -59,7 +59,7 @@ def verify(
     """
     from blockfront.console.progress import choose_progress
     from blockfront.console.tables import print_json
-    from blockfront.design_space.models import ImageSize
+    from blockfront.design_space.image_size import ImageSize
     from blockfront.services.verify import networks_to_verify, options_for, precision_of
     from blockfront.services.verify import verify as verify_all
 

@@ -11,7 +11,8 @@ from blockfront.errors import UsageError
 
 if TYPE_CHECKING:
     from blockfront.console.progress import Progress
-    from blockfront.design_space.models import ImageSize, Model
+    from blockfront.design_space.image_size import ImageSize
+    from blockfront.design_space.models import Model
     from blockfront.targets.npu import NpuCheck, NpuList
     from blockfront.targets.npu.checking import Placed, Verdict
 

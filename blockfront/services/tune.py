@@ -8,7 +8,8 @@ from dataclasses import replace
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from blockfront.design_space.models import OWN_SIZE, ImageSize, Model, find_model
+from blockfront.design_space.image_size import OWN_SIZE, ImageSize
+from blockfront.design_space.models import Model, find_model
 from blockfront.errors import RunError, UsageError, near_names, unknown
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blockfront.cores import usable_cores
-from blockfront.design_space.models import OWN_SIZE, ImageSize, find_model
+from blockfront.design_space.image_size import OWN_SIZE, ImageSize
+from blockfront.design_space.models import find_model
 from blockfront.errors import UsageError
 from blockfront.python_file import import_file, is_file_reference
 

@@ -67,7 +67,7 @@ def choose_space(request: Request, dataset: Dataset | None) -> tuple[Space, tupl
     Raises UsageError for one that is for another task, and for models that are none.
     """
     from blockfront.design_space import list_networks
-    from blockfront.design_space.models import ImageSize
+    from blockfront.design_space.image_size import ImageSize
 
     if request.models:
         return list_networks(request.models, ImageSize.asked(request.resolution, request.input, None))

@@ -11,7 +11,8 @@ import msgspec
 
 from blockfront.console.progress import Advance, Progress
 from blockfront.content_store import cache_folder
-from blockfront.design_space.models import ImageSize, find_model
+from blockfront.design_space.image_size import ImageSize
+from blockfront.design_space.models import find_model
 from blockfront.digest import digest
 from blockfront.errors import RunError, UsageError
 from blockfront.results.latency import Visit

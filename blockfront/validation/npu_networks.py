@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from blockfront.design_space.models import ImageSize, Model, find_model
+from blockfront.design_space.image_size import ImageSize
+from blockfront.design_space.models import Model, find_model
 from blockfront.signature import Signature
 from blockfront.validation.st_networks import ST_NETWORKS
 

@@ -7,7 +7,8 @@ import json
 import pytest
 from PIL import Image
 
-from blockfront.design_space.models import ImageSize, find_model
+from blockfront.design_space.image_size import ImageSize
+from blockfront.design_space.models import find_model
 from blockfront.results import COLUMNS
 from blockfront.signature import Signature
 

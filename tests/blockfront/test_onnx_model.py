@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from blockfront.design_space.models import ImageSize, find_model
+from blockfront.design_space.image_size import ImageSize
+from blockfront.design_space.models import find_model
 from blockfront.errors import RunError, UsageError
 
 onnx = pytest.importorskip("onnx", reason="needs the extra peers")

@@ -9,7 +9,7 @@ import pytest
 import blockfront
 from blockfront import cli
 from blockfront.design_space import known_network
-from blockfront.design_space.models import ImageSize
+from blockfront.design_space.image_size import ImageSize
 from blockfront.errors import UsageError
 from blockfront.services.accuracy import Accuracies
 from blockfront.services.rank import budget_ms

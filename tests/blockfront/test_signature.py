@@ -7,7 +7,7 @@ from collections import OrderedDict, namedtuple
 import pytest
 import torch
 
-from blockfront.design_space.models import ImageSize
+from blockfront.design_space.image_size import ImageSize
 from blockfront.errors import UsageError
 from blockfront.signature import Input, Signature, leaves
 

@@ -11,7 +11,8 @@ import pytest
 from msgspec import structs
 
 import blockfront as package
-from blockfront.design_space.models import ImageSize, find_model
+from blockfront.design_space.image_size import ImageSize
+from blockfront.design_space.models import find_model
 from blockfront.services.tune import find_models
 from blockfront.signature import Signature
 from blockfront.targets import get_target

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 import blockfront as suite
-from blockfront.design_space.models import ImageSize
+from blockfront.design_space.image_size import ImageSize
 from blockfront.services.verify import NetworkToVerify, verify_network
 from blockfront.targets import RunOptions, compile_model, get_target
 from blockfront.targets.latency.emulation import Emulation

@@ -8,7 +8,8 @@ from torchvision import models
 
 from blockfront.design_space import KnownNetwork, Network, count_cost, known_network, list_networks
 from blockfront.design_space.families import family_of_model
-from blockfront.design_space.models import ImageSize, find_model
+from blockfront.design_space.image_size import ImageSize
+from blockfront.design_space.models import find_model
 from blockfront.errors import UsageError
 from blockfront.signature import Signature
 

@@ -10,7 +10,7 @@ import torch
 from torchvision.models.segmentation.lraspp import LRASPPHead
 
 from blockfront.design_space import Network, PixelDecoder, SegmentationNetwork, count_cost, load_space
-from blockfront.design_space.models import network_of_text
+from blockfront.design_space.image_size import OWN_SIZE
 from blockfront.design_space.segmenter import WeightedDecoder
 from blockfront.errors import UsageError
 from blockfront.targets import compile_model, get_target
@@ -30,7 +30,7 @@ def segmenter(decoder: str, resolution: int = 64) -> SegmentationNetwork:
 def test_text_and_json_are_read_back(decoder: str) -> None:
     network = segmenter(decoder)
     assert str(network).endswith(f"/{decoder}")
-    assert Network.parse(str(network)) == network == network_of_text(str(network))
+    assert Network.parse(str(network)) == network == network.sized(OWN_SIZE)
     assert msgspec.json.decode(msgspec.json.encode(network), type=SegmentationNetwork) == network
     assert (network.family, network.task) == ("ir", "segmentation")
 

@@ -7,7 +7,8 @@ import torch
 from torchvision import models
 from torchvision.ops import clip_boxes_to_image
 
-from blockfront.design_space.models import ImageSize, find_model
+from blockfront.design_space.image_size import ImageSize
+from blockfront.design_space.models import find_model
 from blockfront.errors import UsageError
 from blockfront.targets import compile_model, get_target
 
