@@ -27,6 +27,9 @@ Workers = Annotated[int | None, typer.Option(help="Worker processes here (defaul
 Scheduler = Annotated[str | None, typer.Option(metavar="ADDRESS", help="Use the Dask cluster at tcp://HOST:PORT.")]
 ProfileMinutes = Annotated[float, typer.Option(help="Limit for compiling and timing one network.")]
 SpaceName = Annotated[str, typer.Option(help="Design space: a name of `bench spaces`, or file.py:name.")]
+OwnBlocks = Annotated[
+    str | None, typer.Option(help="file.py:space whose file defines the blocks of networks, when they are not ours.")
+]
 TrainingDevice = Annotated[str, typer.Option(help="Where to train: auto, cpu or cuda.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from blockfront.commands.options import Channels, Debug, InputSize, Json, Quiet, Resolution, Storage
+from blockfront.commands.options import Channels, Debug, InputSize, Json, OwnBlocks, Quiet, Resolution, Storage
 from blockfront.plurals import counted
 from blockfront.study.storage import DEFAULT_STORAGE
 
@@ -38,9 +38,7 @@ def take(
     resolution: Resolution = None,
     input_size: InputSize = None,
     channels: Channels = None,
-    space: Annotated[
-        str | None, typer.Option(help="file.py:space whose file defines the network's blocks, when they are not ours.")
-    ] = None,
+    space: OwnBlocks = None,
     storage: Storage = DEFAULT_STORAGE,
     json: Json = False,
     quiet: Quiet = False,

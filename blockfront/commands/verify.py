@@ -14,6 +14,7 @@ from blockfront.commands.options import (
     Hardware,
     InputSize,
     Json,
+    OwnBlocks,
     Quiet,
     Resolution,
     Storage,
@@ -45,9 +46,7 @@ def verify(
     resolution: Resolution = None,
     input_size: InputSize = None,
     channels: Channels = None,
-    space: Annotated[
-        str | None, typer.Option(help="file.py:space whose file defines the networks' blocks, when they are not ours.")
-    ] = None,
+    space: OwnBlocks = None,
     storage: Storage = DEFAULT_STORAGE,
     json: Json = False,
     quiet: Quiet = False,
