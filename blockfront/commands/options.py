@@ -9,15 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from blockfront.errors import UsageError
-from blockfront.study.storage import DEFAULT_STORAGE
 
 if TYPE_CHECKING:
     from blockfront.analysis import Objectives
 
-Storage = Annotated[
-    str,
-    typer.Option(help=f"Where studies are kept: an SQLite file or a database URL (default {DEFAULT_STORAGE})."),
-]
+Storage = Annotated[str, typer.Option(help="Where studies are kept: an SQLite file or a database URL.")]
 Threads = Annotated[int | None, typer.Option(help="Threads on the target (default: all of its cores).")]
 DataDir = Annotated[str | None, typer.Option(help="Folder that holds the files of a named data set.")]
 Hardware = Annotated[str, typer.Option(help="Hardware: a name of `bench targets`, or file.py:name.")]
