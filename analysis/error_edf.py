@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -57,11 +56,3 @@ def complexity_weights(
         per_bin = np.array([1 / (k * m) if ok else 0.0 for m, ok in zip(counts[name], shared, strict=True)])
         weights[name] = np.where(index >= 0, per_bin[index], 0.0)
     return weights
-
-
-def edf_at(error: float, steps: NDArray[np.float64], heights: NDArray[np.float64]) -> float:
-    """F(e) of the paper at one error: the share of networks with an error below `error`; NaN when empty."""
-    if len(steps) == 0:
-        return math.nan
-    index = int(np.searchsorted(steps, error, side="left"))
-    return float(heights[index - 1]) if index else 0.0

@@ -21,6 +21,7 @@ from blockfront.plurals import counted
 from blockfront.results import METRICS, MISSING, Metric
 
 SIZES = ("macs", "params")
+_CHEAPEST = 20
 
 
 def _metric(metric: Metric, value: float, low: float, high: float) -> Html:
@@ -77,14 +78,14 @@ def front_table(df: pd.DataFrame, source: str, objectives: Objectives = OBJECTIV
     return networks_table(rows, caption, source, objectives)
 
 
-def cheapest_table(df: pd.DataFrame, source: str, objectives: Objectives = OBJECTIVES, most: int = 20) -> Html:
+def cheapest_table(df: pd.DataFrame, source: str, objectives: Objectives = OBJECTIVES) -> Html:
     """The networks of least cost, for studies without a value."""
     cost = objectives.metrics[0]
     rows = usable(df, cost.key).sort_values([cost.key, "network_id"])
-    caption = (
-        f"{min(most, len(rows))} of {counted(len(rows), 'network')} with known {cost.label}, {cost.superlative} first"
-    )
-    return networks_table(rows.head(most), caption, source, objectives)
+    shown = rows.head(_CHEAPEST)
+    of = counted(len(rows), "network")
+    caption = f"{len(shown)} of {of} with known {cost.label}, {cost.superlative} first"
+    return networks_table(shown, caption, source, objectives)
 
 
 def families_table(

@@ -100,12 +100,11 @@ class Bars:
             yield lambda: bars.advance(task)
 
 
-def choose_progress(*, quiet: bool, stream: TextIO | None = None) -> Silent | Lines | Bars:
+def choose_progress(*, quiet: bool) -> Silent | Lines | Bars:
     """Bars where standard error is a terminal, lines where it is not, nothing when quiet."""
-    stream = sys.stderr if stream is None else stream
     if quiet:
         return Silent()
-    return Bars() if stream.isatty() else Lines(stream)
+    return Bars() if sys.stderr.isatty() else Lines(sys.stderr)
 
 
 def _duration(seconds: float) -> str:

@@ -31,10 +31,10 @@ PACKAGES = (
 )
 
 
-def describe_run(command: str | None = None) -> dict[str, Any]:
+def describe_run() -> dict[str, Any]:
     """Command, start in UTC, machine and package versions of this process."""
     return {
-        "command": command or shlex.join(["bench", *sys.argv[1:]]),
+        "command": shlex.join(["bench", *sys.argv[1:]]),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine(),
         "versions": versions(),

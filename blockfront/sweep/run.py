@@ -54,7 +54,6 @@ def run_sweep(
     plan: SweepPlan,
     progress: Progress,
     *,
-    command: str | None = None,
     debug: bool = False,
     table: Path | None = TABLE,
 ) -> Done:
@@ -72,7 +71,7 @@ def run_sweep(
         study = _open_study(storage, plan)
         with claim.hold(storage, plan.study):
             keep_settings(study, plan.settings)
-            _add_run(study, command)
+            _add_run(study)
             checkpoint(storage)
             return _Sweep(plan, Journal(storage, study, plan.settings), progress, debug).run(draws, table)
 
@@ -212,5 +211,5 @@ def _open_study(storage: RDBStorage, plan: SweepPlan) -> Study:
     return study
 
 
-def _add_run(study: Study, command: str | None) -> None:
-    study.set_user_attr("runs", [*study.user_attrs.get("runs", []), describe_run(command)])
+def _add_run(study: Study) -> None:
+    study.set_user_attr("runs", [*study.user_attrs.get("runs", []), describe_run()])

@@ -55,11 +55,6 @@ class Plan:
         """Where the counts come from, in words."""
         return "assumed" if self.is_assumed else f"calibrated on {counted(self.images, 'image')}"
 
-    @property
-    def is_bounded(self) -> bool:
-        """Whether thresholds decide, and the lengths are a capacity."""
-        return self.merges is None
-
 
 def make_static(model: ReducedTransformer, plan: Plan) -> ReducedTransformer:
     """`model` reduced as `plan` says: it shares the backbone and the thresholds, and every shape in it is fixed.

@@ -46,14 +46,14 @@ def _is_x86() -> bool:
     return platform.machine().lower() in ("x86_64", "amd64")
 
 
-def read_caches(folder: Path = _CACHES) -> dict[str, Any]:
+def _read_caches() -> dict[str, Any]:
     """The fields of `Processor` that Linux tells of the data caches of the first core; none where it does not tell."""
     levels = {}
-    for index in sorted(folder.glob("index*")):
+    for index in sorted(_CACHES.glob("index*")):
         told = {name: stripped_text(index / name) for name in ("level", "type", "size", "ways_of_associativity")}
         sharing = (
             stripped_text(index / "shared_cpu_list"),
-            stripped_text(folder.parent / "topology/thread_siblings_list"),
+            stripped_text(_CACHES.parent / "topology/thread_siblings_list"),
         )
         size, ways = told["size"], told["ways_of_associativity"]
         if told["type"] != "Instruction" and size.endswith("K") and size[:-1].isdigit() and ways.isdigit():
@@ -86,7 +86,7 @@ def _target(name: str, title: str, triple: str, cpu: str, bits: int, registers: 
     """
     frequency = psutil.cpu_freq()
     clock = (frequency.max or frequency.current) / 1000 if frequency else 2.0
-    told = read_caches()
+    told = _read_caches()
     caches = told or {"l2_bytes": 1 * MIB, "l2_shared": False}
     assumed = ["loads_per_cycle", "fma_latency", "bandwidth_gbs", "launch_us"]
     vectors_a_cycle, source = _multiply_adds(triple, cpu, bits, registers)

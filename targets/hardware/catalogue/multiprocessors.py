@@ -21,13 +21,13 @@ WARP = 32
 _WARPS = "CUDA: warps of 32 threads, 65,536 registers of 32 bits a multiprocessor, from memory; unverified"
 
 
-def cuda_target(arch: str, host: Core, shared_bytes: int = 48 * KIB, registers: int = 65536) -> dict[str, Any]:
+def cuda_target(arch: str, host: Core, registers: int = 65536) -> dict[str, Any]:
     """TVM's target for a GPU of compute capability `arch`, such as sm_87, beside the processor `host`."""
     return {
         "kind": "cuda",
         "arch": arch,
         "max_threads_per_block": 1024,
-        "max_shared_memory_per_block": shared_bytes,
+        "max_shared_memory_per_block": 48 * KIB,
         "registers_per_block": registers,
         "host": dict(host.tvm_target),
     }
