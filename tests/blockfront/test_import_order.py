@@ -43,7 +43,7 @@ MAY_IMPORT = {
     "blockfront.targets.library": {"targets.hardware", "targets.compiler", "targets.latency", "agreement"},
     "blockfront.targets.npu": {"targets.compiler", "targets.latency"},
     "blockfront.targets.tuning": {"targets.hardware", "targets.compiler", "targets.latency", "agreement"},
-    "blockfront.targets": {"targets.hardware", "targets.compiler", "targets.latency", "agreement", "results"},
+    "blockfront.targets": {"targets.hardware", "targets.compiler", "targets.latency", "results"},
     "blockfront.training": {"tasks", "results"},
     "blockfront.analysis": {"results"},
     "blockfront.study": {"design_space", "results"},
