@@ -15,9 +15,9 @@ from blockfront.targets import HARDWARE, FittedNpu
 from blockfront.targets.latency.accelerators.fitted import fitted_ms
 from blockfront.targets.latency.accelerators.workload import make_workload
 from blockfront.validation.accelerators import OWN_NPUS, read_npu_rows
-from blockfront.validation.accuracy import accuracy
 from blockfront.validation.npu_fitting import fit_rates, fitted_on
 from blockfront.validation.npu_networks import npu_model
+from blockfront.validation.prediction_errors import accuracy
 
 FAMILIES = ("fdmobilenet", "mobilenetv2", "mobilenet_v2", "mobilenet", "mnasnet", "semnasnet", "proxyless", "shuffle")
 """How names of a family begin, the longer first; ResNets are what is left."""

@@ -18,8 +18,8 @@ from blockfront.study.export import require_folder
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from blockfront.validation.accuracy import Accuracy
     from blockfront.validation.host import HostReport
+    from blockfront.validation.prediction_errors import Accuracy
     from blockfront.validation.trust import Ranking
 
 app = typer.Typer(name="validate", help="Compare predictions with what was measured.", no_args_is_help=True)

@@ -1,1 +1,1 @@
-"""What the commands do, without the command line: one module for each verb."""
+"""What the commands do, without the command line: a module for each verb, and what verbs share."""

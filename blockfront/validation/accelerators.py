@@ -12,9 +12,9 @@ from blockfront.errors import RunError
 from blockfront.services.profile import profile_model
 from blockfront.targets import Asked, FittedNpu, Means, Predicts, choose, find_hardware
 from blockfront.targets.latency.accelerators.judgements import Judgement
-from blockfront.validation.accuracy import Accuracy, accuracy, rank_correlation
 from blockfront.validation.npu_fitting import fitted_on
 from blockfront.validation.npu_networks import DEVICES, SAME, SLOW, UNMATCHED, NpuDevice, npu_device, npu_model
+from blockfront.validation.prediction_errors import Accuracy, accuracy, rank_correlation
 from blockfront.validation.published import read_times
 
 OWN_NPUS = Path(__file__).with_name("published_accelerators.csv")

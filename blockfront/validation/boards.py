@@ -11,9 +11,9 @@ from blockfront.targets.latency.prediction.core_models import as_predicted, core
 from blockfront.targets.latency.prediction.fitting import Observation, leave_one_out
 from blockfront.targets.latency.prediction.guides import GUIDES, LEAST
 from blockfront.targets.latency.profiler import Profile
-from blockfront.validation.accuracy import Accuracy, accuracy, rank_correlation
 from blockfront.validation.cases import Case
 from blockfront.validation.ncnn_macs import count_ncnn_macs
+from blockfront.validation.prediction_errors import Accuracy, accuracy, rank_correlation
 
 GOALS = {"median_abs_error": 0.08, "p90_abs_error": 0.20, "spearman": 0.98, "board_median_abs_error": 0.15}
 """What a board should reach: the first three for the network left out, the last for the board left out."""

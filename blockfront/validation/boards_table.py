@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from blockfront.console.tables import print_line, print_table
 from blockfront.plurals import counted
-from blockfront.validation.accuracy import Accuracy
 from blockfront.validation.boards import GOALS, BoardReport
 from blockfront.validation.judging import ThreadsReport
+from blockfront.validation.prediction_errors import Accuracy
 from blockfront.validation.scaling import ScalingReport
 
 _HEADS = [

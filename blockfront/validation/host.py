@@ -11,7 +11,7 @@ from scipy.stats import kendalltau
 
 from blockfront.targets.hardware.target import Target
 from blockfront.targets.latency.calibration import Calibration
-from blockfront.validation.accuracy import Accuracy, accuracy, rank_correlation
+from blockfront.validation.prediction_errors import Accuracy, accuracy, rank_correlation
 from blockfront.validation.records import Measurement, Profiles
 
 MACS = (100e6, 600e6)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from blockfront.targets.latency.prediction.core_model import Error
 from blockfront.targets.latency.prediction.interval import conformal
-from blockfront.validation.accuracy import Accuracy, accuracy
 from blockfront.validation.boards import CasePrediction
+from blockfront.validation.prediction_errors import Accuracy, accuracy
 from blockfront.validation.scaling import scalings
 
 BOARDS = 3

@@ -26,9 +26,9 @@ from blockfront.validation.accelerators import (
     read_npu_rows,
     validate_accelerators,
 )
-from blockfront.validation.accuracy import accuracy
 from blockfront.validation.npu_fitting import fit_rates, fitted_on
 from blockfront.validation.npu_networks import SAME, UNMATCHED, npu_model
+from blockfront.validation.prediction_errors import accuracy
 from blockfront.validation.st_networks import ST_NETWORKS
 
 CORAL = "Coral USB Accelerator (desktop host, USB 3)"

@@ -11,13 +11,13 @@ from typer.testing import CliRunner
 from blockfront.cli import app
 from blockfront.errors import UsageError
 from blockfront.targets.latency.profiler import Counts, Profile, Region
-from blockfront.validation.accuracy import accuracy
 from blockfront.validation.boards import CasePrediction, observe, predict, report
 from blockfront.validation.cases import cases_of
 from blockfront.validation.devices import Placement, placement_of
 from blockfront.validation.judging import coverage, errors_of, report_threads
 from blockfront.validation.ncnn_macs import count_ncnn_macs
 from blockfront.validation.ncnn_networks import NETWORKS
+from blockfront.validation.prediction_errors import accuracy
 from blockfront.validation.published import COLUMNS, read_published
 from blockfront.validation.scaling import report_scaling, scalings
 
