@@ -48,7 +48,8 @@ def _text(value: object) -> str:
 def usable(df: pd.DataFrame, *columns: str) -> pd.DataFrame:
     """Tidy rows with a finite number in each of `columns`; failed and rejected networks never count.
 
-    Nor do those with operators that an NPU leaves to the processor, unless `with_fallbacks` lets them.
+    Nor do those with operators that an NPU leaves to the processor, unless `with_fallbacks` lets them. Raises
+    UsageError for a column that the table has not.
     """
     table = tidy(df)
     keep = _counts(table).to_numpy(copy=True)

@@ -124,7 +124,10 @@ def render_report(
 def by_study(
     studies: pd.DataFrame | Mapping[str, pd.DataFrame] | Sequence[pd.DataFrame],
 ) -> dict[str, pd.DataFrame]:
-    """Study name to its tidy rows, in the order given; names of a mapping win over the `study` column."""
+    """Study name to its tidy rows, in the order given; names of a mapping win over the `study` column.
+
+    Raises UsageError without any study.
+    """
     if isinstance(studies, Mapping):
         return {str(name): tidy(frame) for name, frame in studies.items()}
     frames = [studies] if isinstance(studies, pd.DataFrame) else list(studies)

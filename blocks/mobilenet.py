@@ -140,7 +140,10 @@ def inverted_residual(
 
 
 def squeeze(ratio: float, gate: str = "sigmoid", squeezed_act: str | None = None) -> partial[nn.Module] | None:
-    """Squeeze-excite with `ratio` of the channels, rounded to 8; None where the ratio is 0."""
+    """Squeeze-excite with `ratio` of the channels, rounded to 8; None where the ratio is 0. Hu et al., CVPR 2018.
+
+    Raises `UsageError` for a ratio that is no share.
+    """
     if not 0 <= ratio <= 1:
         raise UsageError(f"se is a share of the expanded width, 0 to 1, not {ratio:g}")
     if ratio == 0:

@@ -33,7 +33,10 @@ def choice(*values: Scalar) -> Dimension:
 
 
 def integer(low: int, high: int, step: int = 1) -> Dimension:
-    """One of low, low + step, ... up to and, if the steps reach it, including high."""
+    """One of low, low + step, ... up to and, if the steps reach it, including high.
+
+    Raises `UsageError` for what are no whole numbers, and for a range that has none.
+    """
     if any(type(value) is not int for value in (low, high, step)) or step < 1 or high < low:
         raise UsageError(f"integer({low!r}, {high!r}, step={step!r}) needs whole numbers, low <= high and step >= 1")
     return Dimension(tuple(range(low, high + 1, step)))

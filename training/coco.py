@@ -163,7 +163,10 @@ def split_off(root: Path, pictures: list[BoxedPicture], notes: list[str]) -> tup
 
 
 def describe_parts(ref: str, root: Path, parts: Parts, resolution: int) -> Dataset:
-    """The data set of parts that were read, with some pictures looked at."""
+    """The data set of parts that were read, with some pictures looked at.
+
+    Raises `UsageError` where no test image has an object, and for a picture that cannot be read.
+    """
     if not any(picture.classes for picture in parts.test.pictures):
         raise UsageError(f"{printable(ref)}: no test image has an object, so nothing could be scored")
     levels = look(parts.train, parts.test)

@@ -159,7 +159,8 @@ def evaluate(
 def score(module: nn.Module, feed: Feed, batches: Iterable[tuple[Tensor, Tensor]] | None = None) -> dict[str, Score]:
     """The task's metrics of a module on the feed's device, over `batches` of test images, by default all.
 
-    Raises `RunError` and `UsageError`.
+    A batch is images (N, 3, R, R) and the task's targets (N, ...). Raises `UsageError` for outputs that the task does
+    not take, and `RunError` for a picture that cannot be read.
     """
     return _score(module, feed.test() if batches is None else batches, feed.device, feed.dataset)
 

@@ -135,7 +135,11 @@ def _split(root: Path, keys: list[str], notes: list[str]) -> tuple[list[str], li
 def describe_masks(
     ref: str, root: Path, folder: MaskFolder, names: Sequence[str] | None, resolution: int = _RESOLUTION
 ) -> Dataset:
-    """The data set of a folder that was read, whose masks are all looked at; without `names` classes have numbers."""
+    """The data set of a folder that was read, whose masks are all looked at; without `names` classes have numbers.
+
+    Raises `UsageError` for masks with fewer than two classes or with more than there are names, and where the test
+    images have none.
+    """
     notes = list(folder.notes)
     counts = [count_values(part) for part in folder[:2]]
     used = [kind for kind in range(IGNORED) if any(count.pixels[kind] for count in counts)]

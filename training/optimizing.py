@@ -77,7 +77,10 @@ def make_mixing(recipe: Recipe, dataset: Dataset) -> Mixup | None:
 
 @contextmanager
 def compiled(module: nn.Module, recipe: Recipe) -> Iterator[None]:
-    """The network's calls through torch.compile meanwhile, where the recipe asks for it."""
+    """The network's calls through torch.compile meanwhile, where the recipe asks for it.
+
+    Raises `UsageError` where that does not work here.
+    """
     if not recipe.compile:
         yield
         return

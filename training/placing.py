@@ -116,7 +116,11 @@ def choose_views(module: nn.Module, dataset: Dataset, resolution: int | None, wo
 def prepared(
     module: nn.Module, device: torch.device, threads: int, seed: int, *, channels_last: bool = True
 ) -> Iterator[None]:
-    """The module on the device in channels-last order, or torch's, with one seed and `threads` threads, for a while."""
+    """The module on the device in channels-last order, or torch's, with one seed and `threads` threads, for a while.
+
+    Raises `UsageError` for more threads than there are cores, and `RunError` where the device's memory does not do.
+    What fails in a process that loads pictures is raised as it was there.
+    """
     cores = usable_cores()
     if not 1 <= threads <= cores:
         raise UsageError(f"threads must be from 1 to {cores}, the usable cores of this machine, not {threads}")

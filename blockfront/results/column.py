@@ -145,6 +145,7 @@ def _within_shares(of: Callable[[Result], Score | None]) -> Callable[[Result], S
 
 
 def latency_end(result: Result, end: int) -> float | None:
+    """An end of a measured latency's interval, 0 or 1."""
     return result.latency.ci95_ms[end] if result.latency and result.latency.ci95_ms else None
 
 
@@ -171,11 +172,13 @@ def sample_percentile(result: Result, percent: int) -> float | None:
 
 
 def predicted_end(result: Result, end: int) -> float | None:
+    """An end of a predicted latency's interval, 0 or 1."""
     prediction = result.latency and result.latency.prediction
     return prediction.interval_ms[end] if prediction and prediction.interval_ms else None
 
 
 def outside(result: Result) -> str | None:
+    """In what a latency is none of those that its prediction was judged on."""
     prediction = result.latency and result.latency.prediction
     return "; ".join(prediction.outside) if prediction and prediction.outside else None
 

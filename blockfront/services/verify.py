@@ -170,7 +170,10 @@ def _row(
 
 
 def import_blocks(space: str | None) -> Path | None:
-    """The file of a space of the user's own, imported, so that its blocks are known; None for one of ours."""
+    """The file of a space of the user's own, imported, so that its blocks are known; None for one of ours.
+
+    Raises UsageError for what names no file, and for a file that does not import.
+    """
     if space is None:
         return None
     if not is_file_reference(space):

@@ -120,6 +120,7 @@ def calibrate_capacity(
 ) -> Plan:
     """Lengths that hold the tokens of the share `quantile` of the images at every block; others lose some.
 
+    `batches` are of images (B, 3, H, W); lengths are rounded up to a `multiple`.
     Raises `UsageError` as `calibrate` does.
     """
     reducer = _dynamic(model)
