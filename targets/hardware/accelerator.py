@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from blockfront.errors import UsageError
-from blockfront.targets.hardware.hardware import Hardware
+from blockfront.targets.hardware.hardware import WithoutThreads
 from blockfront.targets.hardware.zigzag_files import (
     INSTALL,
     AcceleratorModel,
@@ -18,7 +17,7 @@ from blockfront.targets.hardware.zigzag_files import (
 
 
 @dataclass(frozen=True)
-class Accelerator(Hardware):
+class Accelerator(WithoutThreads):
     """An accelerator that ZigZag models: nothing is compiled for it, networks are simulated layer by layer.
 
     `hardware` and `mapping` are YAML files as ZigZag takes them: the array and its memories, and how a layer's loops
@@ -34,6 +33,7 @@ class Accelerator(Hardware):
     bits: int = 8
     loops: int = 4
 
+    called: ClassVar[str] = "an accelerator that is simulated"
     described: ClassVar[str] = (
         "an accelerator, which networks are simulated on, not compiled for: bench sample, profile and compare take it"
     )
@@ -49,11 +49,6 @@ class Accelerator(Hardware):
         found = read_description(self.name, self.hardware, self.mapping)
         load_model(found, self.name)
         return found
-
-    def check_threads(self, threads: int | None) -> None:
-        """It has none to choose; raises `UsageError` where several were asked for."""
-        if threads not in (None, 1):
-            raise UsageError(f"{self.name} is an accelerator that is simulated; leave --threads out")
 
     def peak(self, threads: int | None) -> tuple[float, float]:
         """Of the array, and what the outermost memory reads."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from blockfront.digest import digest
 from blockfront.errors import UsageError
-from blockfront.targets.hardware.hardware import Hardware
+from blockfront.targets.hardware.hardware import WithoutThreads
 
 INSTALL_VELA = "pip install ethos-u-vela ai-edge-litert"
 """What brings Arm's compiler and the interpreter that checks its files: the packages of the extra `ethos`."""
@@ -18,7 +18,7 @@ ARM_FILE = "Arm/vela.ini"
 
 
 @dataclass(frozen=True)
-class EthosU(Hardware):
+class EthosU(WithoutThreads):
     """An NPU that Arm's compiler, vela, makes networks ready for and estimates the cycles of.
 
     `configuration` is vela's name of it, such as `ethos-u55-128`, which ends with its multiply-adds a cycle.
@@ -34,6 +34,7 @@ class EthosU(Hardware):
     sram_gbs: float
     file: str = ARM_FILE
 
+    called: ClassVar[str] = "an NPU"
     described: ClassVar[str] = (
         "an NPU whose vendor's compiler estimates its cycles; nothing is run: bench sample, profile and compare take it"
     )
@@ -53,11 +54,6 @@ class EthosU(Hardware):
     def system(self) -> str:
         """The system in words."""
         return f"{self.system_config}, {self.memory_mode}"
-
-    def check_threads(self, threads: int | None) -> None:
-        """It has none to choose; raises `UsageError` where several were asked for."""
-        if threads not in (None, 1):
-            raise UsageError(f"{self.name} is an NPU; leave --threads out")
 
     def peak(self, threads: int | None) -> tuple[float, float]:
         """Of its multiply-adders, and of its SRAM."""

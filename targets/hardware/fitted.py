@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from blockfront.errors import UsageError
-from blockfront.targets.hardware.hardware import Hardware
+from blockfront.targets.hardware.hardware import WithoutThreads
 
 
 @dataclass(frozen=True)
-class FittedNpu(Hardware):
+class FittedNpu(WithoutThreads):
     """An NPU beside a processor, whose weights lie in a flash and whose activations stay on the chip.
 
     Its multiply-adders do `macs_per_cycle` at `clock_ghz`, and its ports take `memory_gbs`, 10⁹ bytes a second. Four
@@ -28,6 +27,7 @@ class FittedNpu(Hardware):
     moves_gbs: float
     processor_ns: float
 
+    called: ClassVar[str] = "an NPU"
     described: ClassVar[str] = (
         "an NPU, of which a model was fitted on published latencies; nothing is run: bench sample, profile and compare "
         "take it"
@@ -37,11 +37,6 @@ class FittedNpu(Hardware):
     )
     rates: ClassVar[tuple[str, ...]] = ("weights_gbs", "grouped_gbs", "moves_gbs", "processor_ns")
     """The fitted ones."""
-
-    def check_threads(self, threads: int | None) -> None:
-        """It has none to choose; raises `UsageError` where several were asked for."""
-        if threads not in (None, 1):
-            raise UsageError(f"{self.name} is an NPU; leave --threads out")
 
     def peak(self, threads: int | None) -> tuple[float, float]:
         """Of its multiply-adders and of its ports."""

@@ -85,6 +85,17 @@ class Hardware(ABC):
         return kept
 
 
+class WithoutThreads(Hardware):
+    """Hardware that has no threads to choose."""
+
+    called: ClassVar[str]
+    """What it is, in a few words."""
+
+    def check_threads(self, threads: int | None) -> None:
+        if threads not in (None, 1):
+            raise UsageError(f"{self.name} is {self.called}; leave --threads out")
+
+
 HARDWARE: Registry[Hardware] = Registry("target")
 ABSENT: dict[str, str] = {}
 """Names of hardware that some machines have and this one has not, and what it lacks for it."""
