@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -79,3 +80,11 @@ def objectives(cost: str | None, value: str | None, told: Sequence[tuple[str, ..
         if given is None and len(found) > 1:
             raise UsageError(f"these studies are weighed by {' and '.join(found)}; say by which with {option}")
     return Objectives(cost or (costs or [OBJECTIVES.cost])[0], value or (values or [OBJECTIVES.value])[0])
+
+
+def storage_words(storage: str) -> tuple[str, str]:
+    """A storage as it is printed, without a password, and the option by which a next command finds it again."""
+    from blockfront.study.storage import DEFAULT_STORAGE, hide_password
+
+    shown = hide_password(storage)
+    return shown, "" if storage == DEFAULT_STORAGE else f" --storage {shlex.quote(shown)}"

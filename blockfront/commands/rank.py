@@ -26,6 +26,7 @@ from blockfront.commands.options import (
     Tracker,
     Tuned,
     Workers,
+    storage_words,
 )
 from blockfront.commands.stopping import stoppable
 from blockfront.study.storage import DEFAULT_STORAGE
@@ -136,7 +137,6 @@ def _print(plan: SweepPlan, ranked: Ranked, choice: Choice, budget: float | None
     from blockfront.analysis import answer_lines, front, tidy
     from blockfront.console import tables
     from blockfront.results.table import network_name
-    from blockfront.study.storage import hide_password
 
     frame = tidy(ranked.frame)
     complete = front(frame) if front_alone and choice.by_value else _in_order(frame[frame["state"] == "complete"])
@@ -154,11 +154,10 @@ def _print(plan: SweepPlan, ranked: Ranked, choice: Choice, budget: float | None
         tables.print_line(line)
     for _, row in frame[frame["state"] == "failed"].iterrows():
         tables.print_line(f"failed   {network_name(row)}: {row['error']}")
-    storage = hide_password(plan.request.storage)
-    elsewhere = "" if plan.request.storage == DEFAULT_STORAGE else f" --storage {shlex.quote(storage)}"
+    storage, option = storage_words(plan.request.storage)
     tables.print_line()
     tables.print_line(f"study    {plan.study} in {storage}")
-    tables.print_line(f"next     bench report {shlex.quote(plan.study)}{elsewhere}")
+    tables.print_line(f"next     bench report {shlex.quote(plan.study)}{option}")
 
 
 def _rows(frame: pd.DataFrame) -> list[dict[str, str]]:

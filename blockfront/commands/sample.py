@@ -28,6 +28,7 @@ from blockfront.commands.options import (
     TrainingDevice,
     Tuned,
     Workers,
+    storage_words,
 )
 from blockfront.commands.stopping import stoppable
 from blockfront.errors import RunError, UsageError
@@ -240,7 +241,6 @@ def _print_summary(plan: SweepPlan, frame: pd.DataFrame, path: Path) -> None:
     from blockfront.console import tables
     from blockfront.design_space.constraints import broken_by_count
     from blockfront.results import METRICS
-    from blockfront.study.storage import hide_password
     from blockfront.sweep.quantizing import LEAST_DB
 
     study, request = plan.study, plan.request
@@ -268,14 +268,13 @@ def _print_summary(plan: SweepPlan, frame: pd.DataFrame, path: Path) -> None:
         tables.print_line(line)
     if noisy := int((frame["snr_db"] < LEAST_DB).sum()):
         tables.print_line(f"{noisy} of {len(frame)} keep less than {LEAST_DB} dB of their outputs in int8: snr_db")
-    storage = hide_password(request.storage)
-    elsewhere = "" if request.storage == DEFAULT_STORAGE else f" --storage {shlex.quote(storage)}"
+    storage, option = storage_words(request.storage)
     tables.print_line()
     tables.print_line(f"report   {path}")
     tables.print_line(f"study    {study} in {storage}")
-    following = [f"bench export {shlex.quote(study)} networks.csv{elsewhere}"]
+    following = [f"bench export {shlex.quote(study)} networks.csv{option}"]
     if len(best):
-        following.insert(0, f"bench show {best.iloc[0]['network_id']}{elsewhere}")
+        following.insert(0, f"bench show {best.iloc[0]['network_id']}{option}")
     for label, command in zip(("next", ""), following, strict=False):
         tables.print_line(f"{label:<9}{command}")
 
