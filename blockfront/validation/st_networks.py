@@ -147,11 +147,15 @@ def shufflenetv2b(width: int) -> nn.Sequential:
     return nn.Sequential(*layers, _conv(chs, 1024), *_head(1024))
 
 
+_QUARTER = ((16, 1), (16, 1), (32, 2), (32, 1), (64, 2), (64, 1), (128, 2), (512, 1))
+"""Channels and stride of each block."""
+
+
 def preresnet18_quarter() -> nn.Sequential:
     """A quarter of the width of ResNet-18 in its second form (He et al. 2016), but for the last block: 512 channels."""
     layers: list[nn.Module] = [_conv(3, 16, 7, 2), nn.MaxPool2d(3, 2, 1)]
     chs = 16
-    for out_chs, stride in ((16, 1), (16, 1), (32, 2), (32, 1), (64, 2), (64, 1), (128, 2), (512, 1)):
+    for out_chs, stride in _QUARTER:
         first = _conv(chs, out_chs, 3, stride)
         body = nn.Sequential(*first, nn.Conv2d(out_chs, out_chs, 3, 1, 1, bias=False))
         same = chs == out_chs and stride == 1
@@ -165,7 +169,7 @@ def resnet18_quarter() -> nn.Sequential:
     """A quarter of the width of ResNet-18, but for the last block: 512 channels."""
     layers: list[nn.Module] = [_conv(3, 16, 7, 2), nn.MaxPool2d(3, 2, 1)]
     chs = 16
-    for out_chs, stride in ((16, 1), (16, 1), (32, 2), (32, 1), (64, 2), (64, 1), (128, 2), (512, 1)):
+    for out_chs, stride in _QUARTER:
         body = nn.Sequential(_conv(chs, out_chs, 3, stride), _conv(out_chs, out_chs, 3, relu=False))
         shortcut = None if chs == out_chs and stride == 1 else _conv(chs, out_chs, 1, stride, relu=False)
         layers.append(_Sum(body, shortcut, after=nn.ReLU()))
