@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from blockfront.errors import UsageError
-
 if TYPE_CHECKING:
     from blockfront.console.progress import Progress
     from blockfront.design_space.image_size import ImageSize
@@ -53,12 +51,9 @@ def check_study(
 ) -> dict[str, dict[str, list[NpuCheck]]]:
     """The complete networks of a study, by NPU and family. Raises UsageError where there are none."""
     from blockfront.design_space.models import find_model
-    from blockfront.study.storage import load
+    from blockfront.study.lookup import complete_networks
 
-    rows = load(study, storage)
-    rows = rows[rows["state"] == "complete"]
-    if rows.empty:
-        raise UsageError(f"study {study!r} has no complete network yet; finish one with bench sample")
+    rows = complete_networks(study, storage)
     found: dict[str, dict[str, list[NpuCheck]]] = {npu.name: {} for npu in npus}
     with progress.stage("check", len(rows)) as advance:
         for text, family in zip(rows["network"], rows["family"], strict=True):

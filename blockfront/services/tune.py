@@ -29,7 +29,9 @@ def find_models(ref: str, storage: str, size: ImageSize = OWN_SIZE) -> list[Mode
     """
     studies = known_studies(storage)
     if ref in studies:
-        return [find_model(text, size) for text in _networks(ref, storage)]
+        from blockfront.study.lookup import complete_networks
+
+        return [find_model(str(text), size) for text in complete_networks(ref, storage)["network"]]
     if studies and re.fullmatch("[0-9a-f]{4,12}", ref):
         from blockfront.study.lookup import find_network
 
@@ -118,13 +120,3 @@ def known_studies(storage: str) -> list[str]:
         return []
     with opened(storage) as opened_storage:
         return own_studies(opened_storage)
-
-
-def _networks(study: str, storage: str) -> list[str]:
-    from blockfront.study.storage import load
-
-    rows = load(study, storage)
-    texts = [str(text) for text in rows.loc[rows["state"] == "complete", "network"]]
-    if not texts:
-        raise UsageError(f"study {study!r} has no complete network yet; finish one with bench sample")
-    return texts

@@ -1,13 +1,16 @@
-"""Finding one network in the studies of a storage."""
+"""Finding networks in the studies of a storage."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from blockfront.errors import UsageError, unknown
 from blockfront.results.description import described
 from blockfront.study.reading import read_results
-from blockfront.study.storage import open_study, opened, own_studies
+from blockfront.study.storage import load, open_study, opened, own_studies
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def find_network(prefix: str, storage: str, study: str | None = None) -> list[dict[str, Any]]:
@@ -34,3 +37,12 @@ def find_network(prefix: str, storage: str, study: str | None = None) -> list[di
         listing = "bench export lists all of a study's networks"
         raise unknown("network", prefix, near, within=f"{storage} has", otherwise=listing)
     return found
+
+
+def complete_networks(study: str, storage: str) -> pd.DataFrame:
+    """The rows of a study's complete networks. Raises UsageError where there are none, and as `load` does."""
+    rows = load(study, storage)
+    rows = rows[rows["state"] == "complete"]
+    if rows.empty:
+        raise UsageError(f"study {study!r} has no complete network yet; finish one with bench sample")
+    return rows
