@@ -30,12 +30,15 @@ SPEEDUP_NOTE = (
 )
 
 
+_TITLE = "One design space on several targets"
+
+
 def write_comparison(
     comparison: Comparison,
     path: str | Path,
     *,
     provenance: Mapping[str, Mapping[str, object]] | None = None,
-    title: str = "One design space on several targets",
+    title: str = _TITLE,
 ) -> Path:
     """Write the comparison as one self-contained HTML file, and return its path.
 
@@ -52,7 +55,7 @@ def render_comparison(
     comparison: Comparison,
     *,
     provenance: Mapping[str, Mapping[str, object]] | None = None,
-    title: str = "One design space on several targets",
+    title: str = _TITLE,
 ) -> str:
     """The page of `write_comparison` as text."""
     cost, value = comparison.objectives.metrics

@@ -187,10 +187,10 @@ def _study(
     if not sources:
         parts.append(_sentences(headline(frame, objectives)))
     if len(usable(frame, cost.key, value.key)):
-        label = f"Scatter plot of {value.noun} against {cost.label} by family; the front is listed in the table below."
         intervals = INTERVALS.format(noun=value.noun) if value.interval is not None else ""
+        caption = FRONT_CAPTION.format(up=objectives.up, intervals=intervals)
         figure = plot_front(frame, cost.key, value.key, families=families)
-        parts.append(figures.add(figure, label, FRONT_CAPTION.format(up=objectives.up, intervals=intervals)))
+        parts.append(figures.add(figure, _plotted(objectives), caption))
     for source, rows in sources.items():
         suffix = f", {source}" if len(sources) > 1 else ""
         parts += _source_sections(rows, objectives, source, suffix, families, figures)
@@ -238,12 +238,18 @@ def _source_sections(
         parts.append(tag("h3", f"What predicts {cost.label}{suffix}"))
         label = f"Scatter plot of {cost.label} against MACs by family; correlations are listed in the table below."
         caption = CORRELATION_CAPTION.format(cost=cost.label)
-        parts.append(figures.add(plot_correlation(rows, objectives, families=families), label, caption))
+        parts.append(figures.add(plot_correlation(rows, objectives, families=families), _plotted(objectives), caption))
         parts.append(correlations_table(rows, source, objectives))
     if not len(both):
         heading = f"Networks, {cost.superlative} first{suffix}"
         parts += [tag("h3", heading), cheapest_table(rows, source, objectives)]
     return parts
+
+
+def _plotted(objectives: Objectives) -> str:
+    """What a plot of the front shows, for those who do not see it."""
+    cost, value = objectives.metrics
+    return f"Scatter plot of {value.noun} against {cost.label} by family; the front is listed in the table below."
 
 
 def _other_front(
@@ -258,9 +264,8 @@ def _other_front(
     if len(both) == 0 or any(both[column].nunique() > 1 for column, _ in APART):
         return []
     source = str(both["latency_source"].iloc[0])
-    label = f"Scatter plot of {value.noun} against {cost.label} by family; the front is listed in the table below."
     caption = f"{cost.label[0].upper()}{cost.label[1:]} of one inference, {source}."
-    figure = figures.add(plot_front(rows, cost.key, value.key, families=families), label, caption)
+    figure = figures.add(plot_front(rows, cost.key, value.key, families=families), _plotted(objectives), caption)
     return [tag("h3", _against(objectives) + suffix), figure, front_table(rows, source, objectives)]
 
 

@@ -142,6 +142,10 @@ def _check_learning(module: ReducedTransformer, images: torch.Tensor, where: str
     labels = torch.arange(len(images)) % module.backbone.num_classes
     module.train().loss(source, labels, nn.functional.cross_entropy).backward()
     gradients = {"its input": source.grad, **{key: one.grad for key, one in module.reducer.named_parameters()}}
+    _check_reached(gradients, where)
+
+
+def _check_reached(gradients: Mapping[str, torch.Tensor | None], where: str) -> None:
     for key, gradient in gradients.items():
         assert gradient is not None, f"{where}: no gradient reaches {key}"
         assert gradient.isfinite().all(), f"{where}: the gradient of {key} is not finite"
@@ -181,10 +185,9 @@ def _check_gradients(module: nn.Module, images: torch.Tensor, where: str) -> Non
         (output * torch.randn_like(output)).sum().backward()
         gradients = {"its input": source.grad}
         gradients |= {key: parameter.grad for key, parameter in module.named_parameters() if parameter.requires_grad}
-        for key, gradient in gradients.items():
-            assert gradient is not None, f"{where}: no gradient reaches {key}"
-            assert gradient.isfinite().all(), f"{where}: the gradient of {key} is not finite"
-            assert training or gradient.any(), f"{where}: the gradient of {key} is zero everywhere"
+        _check_reached(gradients, where)
+        zero = [key for key, gradient in gradients.items() if gradient is not None and not gradient.any()]
+        assert training or not zero, f"{where}: the gradient of {zero[0]} is zero everywhere"
     module.zero_grad()
 
 

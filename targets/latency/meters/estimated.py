@@ -12,6 +12,7 @@ from torch import nn
 from blockfront.digest import digest
 from blockfront.results.latency import KernelTime, Latency, LatencySource, NpuEstimate, Peak, Prediction
 from blockfront.signature import Signature
+from blockfront.targets.hardware.ethos import EthosU
 from blockfront.targets.hardware.hardware import Hardware
 from blockfront.targets.latency.ethos.network import TfliteNetwork, make_tflite
 from blockfront.targets.latency.ethos.vela import VelaEstimate, estimate
@@ -34,15 +35,13 @@ class EstimatedMeter(Predicts[TfliteNetwork, EstimateOptions]):
 
     def prediction(self, options: EstimateOptions) -> Prediction | None:
         """Which compiler and system answer; nothing was measured that they could be judged by."""
-        target, compiler = options.target, _compiler()
-        figures = compiler, target.configuration, target.system_config, target.memory_mode, target.file
-        return Prediction(
-            digest(repr(figures), 12), f"{compiler} (Arm's compiler, estimate) for {target.system}; no device measured"
-        )
+        target = options.target
+        figures = _compiler(), target.configuration, target.system_config, target.memory_mode, target.file
+        return Prediction(digest(repr(figures), 12), f"{_basis(target)}; no device measured")
 
     def how(self, options: EstimateOptions) -> str:
         """With the system, which changes the answer several times over."""
-        return f"by {_compiler()} (Arm's compiler, estimate) for {options.target.system}, not measured"
+        return f"by {_basis(options.target)}, not measured"
 
     def standing(self, options: EstimateOptions) -> str:
         """What a small layer takes, which asks the compiler."""
@@ -87,6 +86,10 @@ class EstimatedMeter(Predicts[TfliteNetwork, EstimateOptions]):
 
 def _compiler() -> str:
     return f"vela {version('ethos-u-vela')}"
+
+
+def _basis(target: EthosU) -> str:
+    return f"{_compiler()} (Arm's compiler, estimate) for {target.system}"
 
 
 def _kernels(found: VelaEstimate) -> list[KernelTime]:
