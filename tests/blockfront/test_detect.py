@@ -34,6 +34,7 @@ space = DetectorSpace(
 
 
 @pytest.mark.processes
+@pytest.mark.long
 def test_a_sweep_of_detectors_ends_in_a_report_of_ap(tmp_path, commands_in):
     commands = commands_in(tmp_path)
     write_scenes(tmp_path / "few", {"train": 16, "val": 4})

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 import blockfront
 from blockfront.targets.latency.rounds import VISITS
 
 
+@pytest.mark.long
 def test_measured_networks_are_visited_in_rounds_and_all_samples_are_kept(commands):
     said = commands.run(
         "sample", "--n", "2", "--target", "host", "--threads", "1", "--space", "tiny.py:space", "--no-train"

@@ -86,6 +86,7 @@ def test_a_killed_sweep_goes_on_where_it_was(commands, finished):
     assert trained.items() <= _trained(rows).items()
 
 
+@pytest.mark.long
 def test_workers_that_die_while_compiling_cost_nothing_but_time(commands, finished):
     n = 10  # Enough to be still at it when the first is seen.
     with commands.start(*commands.sampling(n, "--no-train")) as process:
@@ -103,6 +104,7 @@ def test_workers_that_die_while_compiling_cost_nothing_but_time(commands, finish
     assert rows["top1"].isna().all()
 
 
+@pytest.mark.long
 def test_an_interrupted_sweep_says_how_to_go_on(commands):
     with commands.start(*commands.sampling(40, "--quiet")) as process:
         # A first result: by then the workers are up and leave Ctrl-C to the orchestrator.

@@ -16,7 +16,7 @@ from blockfront.study.journal import Journal
 from blockfront.study.settings import read_settings
 from blockfront.study.storage import opened
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.long]
 
 DISCS = """
 import torch

@@ -96,6 +96,7 @@ def test_every_network_of_a_study_agrees_with_torch_on_an_emulated_board(bench, 
     assert "verify: 3 of 3" in said.errors
 
 
+@pytest.mark.long
 def test_it_starts_a_board_of_its_own_and_ends_it(commands, emulation, finished):
     network = suite.load(finished.study, finished.commands.storage).iloc[0]
     before = emulators(emulation)

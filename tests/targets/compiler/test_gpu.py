@@ -89,11 +89,13 @@ def test_generated_cuda_computes_what_torch_does(measured, network):
     assert program["max_rel_error"] <= 1e-5
 
 
+@pytest.mark.long
 def test_matrix_products_and_windows_get_different_schedules(measured):
     rules = measured["programs"]["families"]["rules"]
     assert set(rules.values()) == {"dlight Matmul", "dlight Reduction", "dlight GeneralReduction", "dlight Fallback"}
 
 
+@pytest.mark.long
 def test_a_latency_on_this_machines_gpu_names_it_and_times_each_kernel(measured):
     latency = measured["latency"]
     assert (latency["source"], latency["runner"], latency["target"]) == ("measured", "local", "cuda")

@@ -28,6 +28,7 @@ def hangs(a: T.Buffer((16,), "float32")):
         a[0] = a[0] * T.float32(0.5)
 
 
+@pytest.mark.long
 def test_a_candidate_that_crashes_or_hangs_costs_itself(host):
     options = RunOptions(target=host, threads=1, timeout_s=5)
     modules = [tvm.IRModule({"main": function}) for function in (crashes, hangs, doubles)]
