@@ -116,7 +116,7 @@ def attempt(name: str, targets: tuple[str, ...], gmacs: float) -> dict[str, Any]
     """What becomes of a network on each target, and its MACs."""
     import torch
 
-    from blockfront.services.profile import build_model
+    from blockfront.services.deployed import build_model
 
     torch.set_num_threads(1)
     model = model_of(name)

@@ -37,7 +37,7 @@ def npu_rows(names: Sequence[str] = ()) -> list[dict[str, Any]]:
 
 def check_model(model: Model, npus: Sequence[NpuList]) -> list[NpuCheck]:
     """A model as it is deployed, with the weights of seed 0, against each NPU's list; raises RunError as a profile."""
-    from blockfront.services.profile import build_model
+    from blockfront.services.deployed import build_model
     from blockfront.targets.npu import check_module
     from blockfront.training import seeded
 

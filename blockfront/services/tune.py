@@ -48,7 +48,7 @@ def longest_tasks(
     models: Sequence[Model], meter: Measures, options: RunOptions, kernels: int, progress: Progress
 ) -> tuple[list[tuple[TuningTask, float]], float]:
     """The `kernels` kernels that take most time in all the models together, with their ms, and the share they cover."""
-    from blockfront.services.profile import build_model
+    from blockfront.services.deployed import build_model
     from blockfront.targets.hardware.hardware import require
     from blockfront.targets.hardware.target import Processor
     from blockfront.targets.tuning.tasks import by_time, merge, tasks_of

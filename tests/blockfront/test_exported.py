@@ -9,7 +9,7 @@ import pytest
 from blockfront.design_space.image_size import OWN_SIZE, ImageSize
 from blockfront.design_space.models import Model, find_model
 from blockfront.errors import RunError, UsageError
-from blockfront.services.profile import build_model
+from blockfront.services.deployed import build_model
 from blockfront.targets import compile_model, get_target
 
 FACTORIES = """
