@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections import defaultdict
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,20 @@ def test_the_order_of_the_rooms_has_no_circle():
         assert lowest, f"a circle among {sorted(below)}"
         for room in lowest:
             del below[room]
+
+
+def test_no_module_imports_itself_round_about_not_even_within_functions():
+    modules = _modules()
+    needed = {}
+    for module, (file, _) in modules.items():
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        types = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+        tree.body = [node for node in tree.body if node not in types]
+        found = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module)
+        names = {(node.module, f"{node.module}.{alias.name}") for node in found for alias in node.names}
+        needed[module] = {inside if inside in modules else whole for whole, inside in names} & set(modules)
+    assert sum(map(len, needed.values())) > 2000
+    TopologicalSorter(needed).prepare()  # Raises an error that names the circle.
 
 
 def test_leaves_import_leaves_alone():
