@@ -60,7 +60,7 @@ def models_of_table(request: Request, table: Path = TABLE) -> tuple[str, ...]:
     means = _means_of_table(request)
     rows = [] if means is None else valid_rows(means, table, "network")
     if not rows:
-        raise UsageError(f"{_why_none(request, means, table)}: name models, such as 'mobilenet*'")
+        raise UsageError(f"{_why_none(means, table)}: name models, such as 'mobilenet*'")
     return tuple(row["network"] for row in rows)
 
 
@@ -75,7 +75,7 @@ def plan_ranking(request: Request, table: Path = TABLE) -> SweepPlan:
     return resolve(request)
 
 
-def _why_none(request: Request, means: Means | None, table: Path) -> str:
+def _why_none(means: Means | None, table: Path) -> str:
     every = read_table(table)
     places = ", ".join(sorted({f"{row.target} ({counted(row.threads, 'thread')})" for row in every})) or "no target"
     if means is None:

@@ -136,30 +136,24 @@ class Journal:
 
     def fail(self, entry: Entry, stage: str, reason: str, traceback: str | None = None) -> None:
         """Tell the trial that it failed, with the stage and the reason in one line."""
-        from optuna.trial import TrialState
-
         if traceback is not None:
             self._write(entry.number, "traceback", traceback)
-        if entry.result.error is None:
-            self.record(entry, {"error": f"{stage}: {reason}"})
-        self.study.tell(entry.number, state=TrialState.FAIL)
-        checkpoint(self.storage)
+        self._end(entry, "error", f"{stage}: {reason}")
 
     def reject(self, entry: Entry, reason: str) -> None:
         """Tell the trial that its network is none for the space, now that it is profiled: it counts as drawn."""
-        from optuna.trial import TrialState
-
-        if entry.result.rejected is None:
-            self.record(entry, {"rejected": reason})
-        self.study.tell(entry.number, state=TrialState.FAIL)
-        checkpoint(self.storage)
+        self._end(entry, "rejected", reason)
 
     def stop(self, entry: Entry, stopped: Stopped) -> None:
         """Tell the trial that its network's training has ended early: it counts as drawn, and has no value."""
+        self._end(entry, "stopped", stopped)
+
+    def _end(self, entry: Entry, name: str, why: Any) -> None:
+        """Tell the trial that it gives no values, after the part of its result that says why, unless that is there."""
         from optuna.trial import TrialState
 
-        if entry.result.stopped is None:
-            self.record(entry, {"stopped": stopped})
+        if getattr(entry.result, name) is None:
+            self.record(entry, {name: why})
         self.study.tell(entry.number, state=TrialState.FAIL)
         checkpoint(self.storage)
 
