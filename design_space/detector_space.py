@@ -9,7 +9,6 @@ from blockfront.design_space.cnn_space import DesignSpace
 from blockfront.design_space.det import DetectionNetwork
 from blockfront.design_space.detector_head import DetectorHead
 from blockfront.design_space.space import Take
-from blockfront.errors import UsageError
 from blockfront.tasks import DETECTION
 
 
@@ -34,10 +33,7 @@ class DetectorSpace(DesignSpace):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.head != 0:
-            raise UsageError(f"design space {self.name!r} is of detectors: leave head out, and give a detector")
-        if self.detector.stages > len(self.stages):
-            raise UsageError(f"design space {self.name!r} has fewer stages than its detector takes outputs of")
+        self.check_body("detectors", "detector", self.detector.stages)
 
     def make(self, take: Take) -> DetectionNetwork:
         body = super().make_body(take)

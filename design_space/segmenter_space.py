@@ -9,7 +9,6 @@ from blockfront.design_space.cnn_space import DesignSpace
 from blockfront.design_space.pixel_decoder import PixelDecoder
 from blockfront.design_space.seg import SegmentationNetwork
 from blockfront.design_space.space import Take
-from blockfront.errors import UsageError
 from blockfront.tasks import SEGMENTATION
 
 
@@ -34,10 +33,7 @@ class SegmenterSpace(DesignSpace):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.head != 0:
-            raise UsageError(f"design space {self.name!r} is of segmenters: leave head out, and give a decoder")
-        if self.decoder.stages > len(self.stages):
-            raise UsageError(f"design space {self.name!r} has fewer stages than its decoder takes outputs of")
+        self.check_body("segmenters", "decoder", self.decoder.stages)
 
     def make(self, take: Take) -> SegmentationNetwork:
         return SegmentationNetwork(*super().make_body(take), self.decoder, task=self.task_of_networks)
