@@ -10,19 +10,13 @@ import pytest
 from blockfront import load
 
 
-def test_a_csv_export_reads_back_as_the_table(finished, tmp_path):
-    target = tmp_path / "networks.csv"
+@pytest.mark.parametrize("name", ["networks.csv", "networks.parquet"])
+def test_an_export_reads_back_as_the_table(finished, tmp_path, name):
+    target = tmp_path / name
     assert finished.commands.run("export", finished.study, str(target)).returncode == 0
     frame = load(finished.study, finished.commands.storage)
-    back = pd.read_csv(target).astype(frame.dtypes)
+    back = pd.read_csv(target).astype(frame.dtypes) if target.suffix == ".csv" else pd.read_parquet(target)
     pd.testing.assert_frame_equal(back, frame)
-
-
-def test_a_parquet_export_reads_back_as_the_table(finished, tmp_path):
-    target = tmp_path / "networks.parquet"
-    assert finished.commands.run("export", finished.study, str(target)).returncode == 0
-    frame = load(finished.study, finished.commands.storage)
-    pd.testing.assert_frame_equal(pd.read_parquet(target), frame)
 
 
 def test_files_are_written_without_a_word_where_that_is_asked(bench, finished, tmp_path):

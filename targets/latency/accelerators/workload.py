@@ -83,6 +83,11 @@ class Workload:
         )
 
 
+def small_workload() -> Workload:
+    """One small convolution, by which a model shows that it answers."""
+    return make_workload(nn.Conv2d(3, 8, 3, padding=1).eval(), Signature.image(8))
+
+
 def make_workload(module: nn.Module, signature: Signature) -> Workload:
     """The workload of one inference of `module` in evaluation mode, at batch 1; batch norms are folded.
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
-from torch import nn
 
 from blockfront.digest import digest
 from blockfront.results.latency import Latency, LatencySource, Peak, Prediction
-from blockfront.signature import Signature
 from blockfront.targets.hardware.fitted import FittedNpu
 from blockfront.targets.hardware.hardware import Hardware
 from blockfront.targets.latency.accelerators.fitted import fitted_parts
 from blockfront.targets.latency.accelerators.judgements import judged_prediction
-from blockfront.targets.latency.accelerators.workload import Workload, make_workload
+from blockfront.targets.latency.accelerators.workload import Workload, small_workload
 from blockfront.targets.latency.meter import Predicts
 from blockfront.targets.latency.options import FittedOptions
 from blockfront.targets.latency.toolchain import Toolchain
@@ -45,7 +43,7 @@ class FittedMeter(Predicts[Workload, FittedOptions]):
 
     def standing(self, options: FittedOptions) -> str:
         """What a small layer takes."""
-        latency = self.predict(make_workload(nn.Conv2d(3, 8, 3, padding=1).eval(), Signature.image(8)), options)
+        latency = self.predict(small_workload(), options)
         return f"a small convolution takes {latency.median_ms:.3g} ms {self.how(options)}"
 
     def predict(self, prepared: Workload, options: FittedOptions) -> Latency:

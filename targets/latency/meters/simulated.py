@@ -5,17 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from torch import nn
-
 from blockfront.digest import digest
 from blockfront.results.latency import KernelTime, Latency, LatencySource, Peak, Prediction
-from blockfront.signature import Signature
 from blockfront.targets.hardware.accelerator import Accelerator
 from blockfront.targets.hardware.hardware import Hardware
 from blockfront.targets.hardware.zigzag_files import load_model, zigzag_version
 from blockfront.targets.latency.accelerators.judgements import judged_prediction
 from blockfront.targets.latency.accelerators.simulator import layer_cost
-from blockfront.targets.latency.accelerators.workload import Workload, make_workload
+from blockfront.targets.latency.accelerators.workload import Workload, small_workload
 from blockfront.targets.latency.meter import Predicts
 from blockfront.targets.latency.options import SimulationOptions
 from blockfront.targets.latency.toolchain import Toolchain
@@ -56,7 +53,7 @@ class SimulatedMeter(Predicts[Workload, SimulationOptions]):
 
     def standing(self, options: SimulationOptions) -> str:
         """What a small layer costs, which asks ZigZag."""
-        latency = self.predict(make_workload(nn.Conv2d(3, 8, 3, padding=1).eval(), Signature.image(8)), options)
+        latency = self.predict(small_workload(), options)
         return (
             f"a small convolution takes {latency.median_ms:.3g} ms and {latency.energy_mj:.3g} mJ {self.how(options)}"
         )
