@@ -63,12 +63,12 @@ class DesignSpace(Space):
         for number, stage in enumerate(self.stages, 1):
             check_stage(stage, number, self.family)
 
-    def check_body(self, of: str, instead: str, stages: int) -> None:
+    def check_body(self, of: str, kind: str, stages: int) -> None:
         """Raise `UsageError` for a classifier's head in a space `of` others, and for fewer stages than are taken."""
         if self.head != 0:
-            raise UsageError(f"design space {self.name!r} is of {of}: leave head out, and give a {instead}")
+            raise UsageError(f"design space {self.name!r} is of {of}: leave head out, and give a {kind}")
         if stages > len(self.stages):
-            raise UsageError(f"design space {self.name!r} has fewer stages than its {instead} takes outputs of")
+            raise UsageError(f"design space {self.name!r} has fewer stages than its {kind} takes outputs of")
 
     def make(self, take: Take) -> Network:
         resolution, num_classes, stem, stages = self.make_body(take)
