@@ -19,12 +19,11 @@ import blockfront
 from blockfront.design_space import Network
 from blockfront.training import pack_weights
 from blockfront.training.scenes import write_scenes
+from tests.product import FOLDERS, ROOT
 
 pytestmark = pytest.mark.compiles
 
-ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
-PARTS = ("blockfront", "adaptations", "blocks", "design_space", "targets", "tasks", "training", "analysis")
 QUICKLY = ("--target", "rk3399", "--runner", "roofline", "--no-train", "--workers", "1", "--json", "--quiet")
 
 
@@ -34,7 +33,7 @@ def _has_examples(file: Path) -> bool:
 
 def _modules_with_examples() -> list[str]:
     """Modules whose docstrings have examples, found in their text, so that collecting tests imports none."""
-    files = (file for part in PARTS for file in sorted((ROOT / part).rglob("*.py")) if _has_examples(file))
+    files = (file for folder in FOLDERS for file in sorted((ROOT / folder).rglob("*.py")) if _has_examples(file))
     names = (".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for file in files)
     return [name if name.split(".")[0] == "blockfront" else f"blockfront.{name}" for name in names]
 

@@ -12,8 +12,8 @@ import pytest
 from typer.main import get_command
 
 from blockfront.cli import app
+from tests.product import ROOT
 
-ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")])
 BENCH = re.compile(r"(?:^ *|`|\$ |/|&& )bench ([a-z][^`#|;&>\n]*)", re.MULTILINE)
 SCRIPT = re.compile(r"python ((?:benchmarks|examples)/\w+\.py)([^`#|;&>\n]*)")

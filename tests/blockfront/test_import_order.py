@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.product import PACKAGES, ROOT
+
 LEAVES = {
     f"blockfront.{name}"
     for name in (
@@ -65,15 +66,6 @@ MAY_IMPORT = {
 }
 """Each room and the rooms below it; a room of `targets/` is named by itself, `targets` means them all."""
 
-FOLDERS = {
-    "blockfront": "blockfront",
-    **{
-        name: f"blockfront.{name}"
-        for name in ("adaptations", "analysis", "anchors", "blocks", "design_space", "targets", "tasks", "training")
-    },
-}
-"""Folder at the top level to the package it is imported as."""
-
 
 def _imports(file: Path, package: str) -> set[str]:
     """Every module of ours that a file imports anywhere in it, relative imports made absolute."""
@@ -91,7 +83,7 @@ def _imports(file: Path, package: str) -> set[str]:
 def _modules() -> dict[str, tuple[Path, str]]:
     """Every module of the product: its name to its file and its package."""
     found = {}
-    for folder, package in FOLDERS.items():
+    for package, folder in PACKAGES.items():
         for file in sorted((ROOT / folder).rglob("*.py")):
             parts = file.relative_to(ROOT / folder).with_suffix("").parts
             inside = ".".join([package, *parts[:-1]])

@@ -4,13 +4,9 @@ import ast
 import importlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from pathlib import Path
 
-import blockfront
+from tests.product import FOLDERS, ROOT
 
-ROOT = Path(blockfront.__file__).parents[1]
-
-FOLDERS = ("blockfront", "adaptations", "analysis", "anchors", "blocks", "design_space", "targets", "tasks", "training")
 SHARED = {
     # The parts of a `Rule`, which every module of a schedule rule has.
     "matches": "targets/compiler/schedules/",

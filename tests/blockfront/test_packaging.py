@@ -4,7 +4,6 @@ import ast
 import importlib.metadata
 import re
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -13,13 +12,9 @@ from packaging.utils import canonicalize_name
 
 import blockfront
 from blockfront import cli
+from tests.product import PACKAGES, PYPROJECT, ROOT
 
-ROOT = Path(__file__).parents[2]
-PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT, SETUPTOOLS = PYPROJECT["project"], PYPROJECT["tool"]["setuptools"]
-FOLDERS = {"blockfront": "blockfront", **SETUPTOOLS["package-dir"]}
-"""Package to the folder of the tree that it is."""
-
 BROUGHT = {"PyYAML": "zigzag-dse"}
 """A distribution that another always brings: the reader of the files that it takes."""
 
@@ -27,7 +22,7 @@ BROUGHT = {"PyYAML": "zigzag-dse"}
 def _files() -> dict[Path, str]:
     """Every file of the product, and the package that its folder would be."""
     found = {}
-    for package, folder in FOLDERS.items():
+    for package, folder in PACKAGES.items():
         for file in (ROOT / folder).rglob("*"):
             if file.is_file() and "__pycache__" not in file.parts:
                 found[file] = ".".join([package, *file.parent.relative_to(ROOT / folder).parts])

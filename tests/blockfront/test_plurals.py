@@ -10,9 +10,8 @@ import pytest
 
 from blockfront.plurals import counted
 from blockfront.sweep.shipped import _FOLDERS
+from tests.product import FOLDERS, ROOT
 
-ROOT = Path(__file__).parents[2]
-PRODUCT = "adaptations analysis anchors blockfront blocks design_space targets tasks training"
 PREDICTING = [ROOT / "targets" / folder for folder in _FOLDERS]
 """Sources that shipped latencies follow from, in which any change makes those be predicted anew."""
 NOUNS = (
@@ -74,7 +73,7 @@ def unsure(path: Path) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("folder", PRODUCT.split())
+@pytest.mark.parametrize("folder", FOLDERS)
 def test_no_text_has_a_plural_after_a_number_that_may_be_one(folder: str) -> None:
     sources = (path for path in sorted((ROOT / folder).rglob("*.py")) if not set(path.parents) & set(PREDICTING))
     found = [text for path in sources for text in unsure(path)]
