@@ -25,6 +25,12 @@ class WithAnchors:
 
     anchors: Tensor
     background: bool
+    head: Any
+
+    @property
+    def finds_masks(self) -> bool:
+        """Whether there are coefficients and prototypes as well."""
+        return bool(self.head.spec.prototypes)
 
     def decoding(self) -> BoxDecoding:
         """From its outputs to scores of each class and boxes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +34,7 @@ class RawDetector(nn.Module):
     """
 
     anchors: Tensor
+    finds_masks: ClassVar[bool] = False
 
     def __init__(self, detector: Any, anchors: Tensor) -> None:
         super().__init__()

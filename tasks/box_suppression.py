@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from blockfront.tasks.boxes import VARIANCES, decode
+from blockfront.signature import Input, Signature
+from blockfront.tasks.box_masks import BoxMasks, instance_masks
+from blockfront.tasks.boxes import VARIANCES, AnchorOutputs, decode
 from blockfront.tasks.suppression import BINS, Limits, suppress
 
 _LIBRARY = torch.library.Library("blockfront_boxes", "DEF")
@@ -16,26 +18,34 @@ FIELDS = 6
 """Of a box that is given: class, score, left, top, right, bottom."""
 
 _LIBRARY.define(
-    "suppress_boxes(Tensor scores, Tensor boxes, float threshold, int candidates, float overlap, int kept, int bins) "
-    "-> Tensor"
+    "suppress_boxes(Tensor scores, Tensor boxes, float threshold, int candidates, float overlap, int kept, int bins, "
+    "bool anchors) -> Tensor"
 )
 
 
 def _suppress_boxes(
-    scores: Tensor, boxes: Tensor, threshold: float, candidates: int, overlap: float, kept: int, bins: int
+    scores: Tensor,
+    boxes: Tensor,
+    threshold: float,
+    candidates: int,
+    overlap: float,
+    kept: int,
+    bins: int,
+    anchors: bool,
 ) -> Tensor:
     """The boxes (1, kept, 6) that `suppress` gives of scores (1, B, C) and corners (1, B, 4), best first.
 
-    Rows are filled up with class -1. It computes in float32, whatever type it is given and gives.
+    With `anchors` a seventh number is the anchor of each. Rows are filled up with class -1. It computes in float32,
+    whatever type it is given and gives.
     """
-    found = torch.zeros(1, kept, FIELDS, dtype=scores.dtype, device=scores.device)
+    found = torch.zeros(1, kept, FIELDS + anchors, dtype=scores.dtype, device=scores.device)
     found[..., 0] = -1
     if scores.is_meta:
         return found
     values, places = (one[0].float().cpu().numpy() for one in (scores, boxes))
     rows, kinds = suppress(values, places, Limits(threshold, candidates, overlap, kept))
-    given = torch.from_numpy(values[rows, kinds])[:, None], torch.from_numpy(places[rows])
-    found[0, : len(rows)] = torch.cat([torch.from_numpy(kinds)[:, None].float(), *given], dim=1).to(found)
+    given = [kinds[:, None], values[rows, kinds][:, None], places[rows], *([rows[:, None]] if anchors else [])]
+    found[0, : len(rows)] = torch.cat([torch.from_numpy(one).float() for one in given], dim=1).to(found)
     return found
 
 
@@ -68,16 +78,19 @@ class BoxDecoding(nn.Module):
 
 
 class BoxSuppression(nn.Module):
-    """From scores (1, B, C) and boxes (1, B, 4) to `detections` (1, kept, 6): what is given of an image, best first."""
+    """From scores (1, B, C) and boxes (1, B, 4) to `detections` (1, kept, 6): what is given of an image, best first.
 
-    def __init__(self, limits: Limits) -> None:
+    With `anchors` they are (1, kept, 7), each with its anchor behind.
+    """
+
+    def __init__(self, limits: Limits, anchors: bool = False) -> None:
         super().__init__()
-        self.limits = limits
+        self.limits, self.anchors = limits, anchors
 
     def forward(self, scores: Tensor, boxes: Tensor) -> dict[str, Tensor]:
         of = self.limits
         found = torch.ops.blockfront_boxes.suppress_boxes(
-            scores, boxes, of.threshold, of.candidates, of.overlap, of.kept, BINS
+            scores, boxes, of.threshold, of.candidates, of.overlap, of.kept, BINS, self.anchors
         )
         return {"detections": found}
 
@@ -86,9 +99,37 @@ EQUAL = {"detections": 0.0}
 """The tolerance of what suppression gives."""
 
 
-def box_steps(detector: Any, limits: Limits | None = None) -> tuple[BoxDecoding, BoxSuppression]:
-    """What follows a detector, which says how it is decoded, on the CPU."""
-    return detector.decoding().cpu().eval(), BoxSuppression(limits or Limits()).eval()
+class BoxSteps(NamedTuple):
+    """What follows a detector: modules one after the other, the last one where it finds masks."""
+
+    decoding: BoxDecoding
+    suppression: BoxSuppression
+    masks: BoxMasks | None
+
+    def signed(self, scores: Tensor, boxes: Tensor, parts: Sequence[Tensor]) -> dict[str, tuple[nn.Module, Signature]]:
+        """By name each with what it takes: what suppression makes of these decoded scores and boxes is recorded.
+
+        `parts` are the coefficients and prototypes that masks are made of.
+        """
+        rows, classes = scores.shape[1:]
+        coded = Input("logits", (1, rows, classes + self.decoding.background)), Input("deltas", tuple(boxes.shape))
+        decoded = Input("scores", tuple(scores.shape)), Input("boxes", tuple(boxes.shape))
+        signed: dict[str, tuple[nn.Module, Signature]] = {
+            "decode": (self.decoding, Signature(coded)),
+            "suppress": (self.suppression, Signature(decoded, EQUAL, ((scores, boxes),))),
+        }
+        if self.masks is not None:
+            coefficients, prototypes = parts
+            detections = self.suppression(scores, boxes)["detections"]
+            signed["masks"] = self.masks, self.masks.signature(coefficients, prototypes, detections)
+        return signed
+
+
+def box_steps(detector: Any, limits: Limits | None = None) -> BoxSteps:
+    """Of a detector, which says how it is decoded and whether it `finds_masks`, on the CPU."""
+    masks = detector.finds_masks
+    suppression = BoxSuppression(limits or Limits(), masks).eval()
+    return BoxSteps(detector.decoding().cpu().eval(), suppression, BoxMasks().eval() if masks else None)
 
 
 def find_boxes(detector: Any, image: Tensor) -> Tensor:
@@ -96,8 +137,19 @@ def find_boxes(detector: Any, image: Tensor) -> Tensor:
 
     Of each: class, score, and left, top, right, bottom as shares of the picture's width and height.
     """
-    decoding, suppression = box_steps(detector)
+    return _found(detector, image)[1][:, :FIELDS]
+
+
+def find_objects(detector: Any, image: Tensor) -> tuple[Tensor, Tensor]:
+    """Boxes as of `find_boxes`, and their masks (n, H, W), true and false, of a detector that finds masks."""
+    outputs, found = _found(detector, image)
+    anchors, boxes = found[:, FIELDS].long(), found[:, 2:FIELDS]
+    return found[:, :FIELDS], instance_masks(outputs, 0, anchors, boxes, image.shape[-1])
+
+
+def _found(detector: Any, image: Tensor) -> tuple[AnchorOutputs, Tensor]:
+    decoding, suppression, _ = box_steps(detector)
     with torch.inference_mode():
         outputs = detector(image)
         found = suppression(**decoding(outputs.logits, outputs.deltas))["detections"][0]
-    return found[found[:, 0] >= 0]
+    return outputs, found[found[:, 0] >= 0]

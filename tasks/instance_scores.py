@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from blockfront.results import Score
 from blockfront.tasks.average_precision import MOST, Matched, match_overlaps
+from blockfront.tasks.box_masks import instance_masks
 from blockfront.tasks.boxes import AnchorOutputs, decode
 from blockfront.tasks.detection_scores import NAMES, BoxScores, evaluated, with_intervals
-from blockfront.tasks.packed_masks import inside_boxes, unpack_masks
+from blockfront.tasks.packed_masks import unpack_masks
 from blockfront.tasks.suppression import Limits, suppress
 
 MASK_NAMES = tuple(f"mask_{name}" for name in NAMES)
@@ -87,21 +87,6 @@ class InstanceScores:
         """Of masks and of boxes, but for sizes that no object has; the first three of each have intervals."""
         statistics = evaluated(self.images, self.truth, self.results, "segm", self.classes)
         return {**with_intervals(MASK_NAMES, statistics, self.matched), **self.boxes.scores()}
-
-
-def instance_masks(outputs: AnchorOutputs, image: int, anchors: Tensor, boxes: Tensor, side: int) -> Tensor:
-    """The masks (n, side, side) of some anchors of an image, true and false: enlarged, and cut at their `boxes` (n, 4).
-
-    A pixel is the object's where its coefficients times the prototypes there are above 0.
-    """
-    assert outputs.coefficients is not None
-    assert outputs.prototypes is not None
-    coefficients, prototypes = outputs.coefficients[image].float().cpu(), outputs.prototypes[image].float().cpu()
-    logits = torch.einsum("pk,khw->phw", coefficients[anchors], prototypes)
-    if not len(logits):
-        return torch.zeros(0, side, side, dtype=torch.bool)
-    large = F.interpolate(logits[:, None], size=(side, side), mode="bilinear", align_corners=False)[:, 0]
-    return (large > 0) & inside_boxes(boxes, side, side)
 
 
 def encoded_masks(masks: NDArray[np.bool_]) -> list[dict[str, Any]]:

@@ -108,7 +108,7 @@ def _print(profiled: dict[str, Any], size: str) -> None:
     if profiled["total_ms"] is not None:
         print_line(
             f"from image to boxes  {profiled['total_ms']:.4g} ms: the latency, and {profiled['postprocess_ms']:.4g} ms "
-            f"of decoding and suppression of {counted(round(profiled['candidates']), 'candidate')}"
+            f"of what follows, with {counted(round(profiled['candidates']), 'candidate')} for suppression"
         )
     elif profiled["total_missing"] is not None:
         print_line(f"to boxes     not timed: {profiled['total_missing']} (--dataset)")

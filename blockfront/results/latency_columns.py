@@ -124,7 +124,8 @@ LATENCY_COLUMNS = (
         "postprocess_ms",
         "real",
         "ms",
-        "of a trained detector, decoding and suppression on outputs of a test image, which latency_ms is without",
+        "of a trained detector, what follows on outputs of a test image, which latency_ms is without: decoding, "
+        "suppression, and the maps that masks are cut from",
         path("postprocess.ms"),
         Metric("postprocess_ms", "post-processing", "ms", "minimize", depends_on="target"),
     ),
@@ -132,7 +133,7 @@ LATENCY_COLUMNS = (
         "total_ms",
         "real",
         "ms",
-        "latency_ms and postprocess_ms together: from the image to boxes",
+        "latency_ms and postprocess_ms together: from the image to boxes, and masks where it finds any",
         total_ms,
         Metric("total_ms", "latency with post-processing", "ms", "minimize", depends_on="target"),
     ),

@@ -46,6 +46,14 @@ def boxes(image):
 
     return find_boxes(model, image)
 '''
+_LOAD_OBJECTS = '''
+
+def objects(image):
+    """What `boxes` gives, and of each its mask (n, height, width), true and false."""
+    from blockfront.tasks.box_suppression import find_objects
+
+    return find_objects(model, image)
+'''
 
 
 def network_to_take(ref: str, storage: str, size: ImageSize, space: str | None) -> Model:
@@ -129,7 +137,9 @@ def take_network(
         known = {name: fact for name, fact in facts.items() if fact}
         (made / "weights.safetensors").write_bytes(pack_weights(trained, known))
         load = _LOAD.substitute(import_line=model.source[0], expression=model.source[1], preparing=preparing)
-        (made / "load.py").write_text(load + (_LOAD_BOXES if finds_boxes else ""))
+        found = _LOAD_BOXES if finds_boxes else ""
+        found += _LOAD_OBJECTS if finds_boxes and trained.finds_masks else ""
+        (made / "load.py").write_text(load + found)
         if model.network is not None:
             (made / "network.txt").write_text(f"{model.network}\n")
         advance()

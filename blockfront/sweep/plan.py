@@ -186,9 +186,9 @@ def _budget(request: Request, form: str, dataset: Dataset | None, recipe: Recipe
 
 
 def _finds_boxes(dataset: Dataset | None) -> bool:
-    from blockfront.tasks import DETECTION
+    from blockfront.tasks import TASKS
 
-    return dataset is not None and dataset.task == DETECTION
+    return dataset is not None and TASKS[dataset.task].places == "boxes"
 
 
 def _whole_groups(request: Request, space: Space, notes: tuple[str, ...]) -> tuple[Request, tuple[str, ...]]:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from blockfront.results.postprocess import BoxCandidates, Postprocess
-from blockfront.signature import Input, Signature
 
 if TYPE_CHECKING:
     from blockfront.targets import Means
@@ -44,17 +43,21 @@ def record_candidates(detector: Any, batches: Iterable[tuple[Tensor, Tensor]]) -
     found: list[bytes] = []
     counts: list[int] = []
     shape = (0, 0)
+    prototypes: tuple[int, int, int] | None = None
     decoding = detector.eval().decoding()
     with torch.inference_mode():
         for images, _ in batches:
             outputs = detector(images)
+            if detector.finds_masks:
+                _, depth, height, width = outputs.prototypes.shape
+                prototypes = depth, height, width
             decoded = decoding(outputs.logits.float(), outputs.deltas.float())
             for scores, corners in zip(*(one.cpu().numpy() for one in decoded.values()), strict=True):
                 places = np.flatnonzero(scores.ravel() > threshold)
                 found.append(pack_boxes(places, scores.ravel()[places], corners[places // scores.shape[1]]))
                 counts.append(len(places))
                 shape = scores.shape
-    return usual_candidates(shape, threshold, counts, found.__getitem__)
+    return replace(usual_candidates(shape, threshold, counts, found.__getitem__), prototypes=prototypes)
 
 
 def pack_boxes(places: NDArray[np.intp], scores: NDArray[np.float32], corners: NDArray[np.float32]) -> bytes:
@@ -88,29 +91,28 @@ def dense(candidates: BoxCandidates) -> tuple[Tensor, Tensor]:
 def time_postprocess(detector: Any, candidates: BoxCandidates, means: Means) -> Postprocess:
     """Of a detector with anchors, by `means_of_boxes`: suppression of its candidates, and decoding of anything.
 
-    What suppression gives must equal what torch gives. Raises `RunError` where it does not, and where something cannot
-    be compiled.
+    With masks what they are cut from is computed as well, for all boxes that suppression can give. What suppression
+    gives must equal what torch gives. Raises `RunError` where it does not, and where something cannot be compiled.
     """
-    from blockfront.tasks.box_suppression import EQUAL, box_steps
+    from blockfront.tasks.box_suppression import box_steps
 
-    decoding, suppression = box_steps(detector)
-    limits, (scores, boxes) = suppression.limits, dense(candidates)
-    coded = (Input("logits", (1, candidates.rows, candidates.classes + detector.background)),)
-    decode = Signature((*coded, Input("deltas", (1, candidates.rows, 4))))
-    suppress = Signature(
-        (Input("scores", tuple(scores.shape)), Input("boxes", tuple(boxes.shape))), EQUAL, ((scores, boxes),)
-    )
-    decode_ms, suppress_ms = (
-        means.latency(means.prepare(module, signature, 0)).median_ms
-        for module, signature in ((decoding, decode), (suppression, suppress))
-    )
+    steps, (scores, boxes) = box_steps(detector), dense(candidates)
+    limits, parts = steps.suppression.limits, []
+    if candidates.prototypes is not None:
+        depth, height, width = candidates.prototypes
+        parts = [torch.randn(1, candidates.rows, depth), torch.randn(1, depth, height, width)]
+    times = {
+        name: means.latency(means.prepare(module, signature, 0)).median_ms
+        for name, (module, signature) in steps.signed(scores, boxes, parts).items()
+    }
     return Postprocess(
-        decode_ms=decode_ms,
-        suppress_ms=suppress_ms,
+        decode_ms=times["decode"],
+        suppress_ms=times["suppress"],
         candidates=candidates.mean,
         candidates_p95=candidates.p95,
         threshold=candidates.threshold,
         capacity=limits.candidates,
         overlap=limits.overlap,
         toolchain=means.toolchain.name,
+        masks_ms=times.get("masks", 0.0),
     )

@@ -127,7 +127,7 @@ def train_network(
     from blockfront.sweep.adapting import train_and_adapt
     from blockfront.sweep.anchor_search import prune_trained
     from blockfront.sweep.postprocessing import record_candidates, time_postprocess
-    from blockfront.tasks import DETECTION
+    from blockfront.tasks import TASKS
     from blockfront.training import fed, give_weights, seeded, train
     from blockfront.training.checkpoint import checkpoint_path
     from blockfront.training.preparing import preparation_of
@@ -158,7 +158,7 @@ def train_network(
         leftovers: tuple[Leftover, ...] = ()
         if job.prune is not None and until is None:
             parts, leftovers = prune_trained(network, module, dataset, job.prune, where, parts, means is not None, keep)
-        if network.task == DETECTION and means is not None and until is None:
+        if TASKS[network.task].places == "boxes" and means is not None and until is None:
             scored = _scored(network, module, parts)
             with fed(module, dataset, **{**where, "device": "cpu"}) as feed:
                 parts["candidates"] = record_candidates(scored, feed.test())

@@ -20,7 +20,8 @@ class BoxKernel:
 
     As `blockfront.tasks.suppression`: of the scores above `threshold` at most `candidates`, by whole bins of `bins`
     from the best one down and what still fits of the next, by row and class. Then `kept` times the best that is left
-    is given, and what of its class it overlaps by more than `overlap` of their union is struck out. It takes rows ×
+    is given, with its row where `anchors`, and what of its class it overlaps by more than `overlap` of their union is
+    struck out. It takes rows ×
     classes steps, twice, and for each box that is given as many as its class has left and there are classes.
     """
 
@@ -31,14 +32,20 @@ class BoxKernel:
     overlap: float
     kept: int
     bins: int
+    anchors: bool = False
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of what it gives."""
+        return 1, self.kept, _CORNERS + 2 + self.anchors
 
     def function(self) -> tirx.PrimFunc:
-        """(scores, boxes, out (1, kept, 6) of class, score and corners; class -1 where there is no box)."""
+        """(scores, boxes, out (1, kept, 6 or 7) of class, score, corners, row; class -1 where there is no box)."""
         with IRBuilder() as builder, build.prim_func(s_tir=True):
             build.func_attr({"tirx.noalias": True, "op_pattern": 8, SCHEDULED: "suppression"})
             scores = build.arg("scores", build.buffer((1, self.rows, self.classes), "float32"))
             boxes = build.arg("boxes", build.buffer((1, self.rows, _CORNERS), "float32"))
-            out = build.arg("out", build.buffer((1, self.kept, _CORNERS + 2), "float32"))
+            out = build.arg("out", build.buffer(self.shape, "float32"))
             self._write(scores, boxes, out)
         return builder.get()
 
@@ -95,7 +102,9 @@ class BoxKernel:
                     chosen = _Number("int32", best[which.value])
                     own = [_Number("float32", buffer[chosen.value]) for buffer in (left, top, right, bottom, area)]
                     corners = [side.value for side in own[:_CORNERS]]
-                    for field, value in enumerate([tirx.Cast("float32", which.value), largest.value, *corners]):
+                    fields = [tirx.Cast("float32", which.value), largest.value, *corners]
+                    fields += [tirx.Cast("float32", of_row.value)] * self.anchors
+                    for field, value in enumerate(fields):
                         build.buffer_store(out, value, [0, given, field])
                     before, left_over = _Number("int32", room + which.value), _Number("int32", 0)
                     at = _Number("int32", after[before.value])
@@ -122,7 +131,7 @@ class BoxKernel:
                     build.buffer_store(best, next_best.value, [which.value])
                     build.buffer_store(best_score, next_score.value, [which.value])
                 with build.Else():
-                    for field in range(_CORNERS + 2):
+                    for field in range(self.shape[-1]):
                         build.buffer_store(out, _float(0 if field else -1), [0, given, field])
 
     def _choose_bins(self, scores: Any, histogram: Any, lowest: _Number, budget: _Number) -> None:

@@ -66,8 +66,7 @@ def run_library(library: Library, program: Program, target: Target, folder: Path
     last = calling.call(library.interface, program.samples)
     errors = calling.compare(last, program)
     if (detecting := library.detecting) is not None:
-        of = detecting.programs
-        for step, its in ((detecting.decode, of.decode), (detecting.suppress, of.suppress)):
+        for step, its in zip(detecting.steps, detecting.programs.steps.values(), strict=True):
             errors += calling.compare(calling.call(step, its.samples), its)
         last = calling.check_whole(detecting, program.samples)
     return Ran(calling.where, errors, last.instructions)
@@ -112,14 +111,17 @@ class Calling:
         return errors
 
     def check_whole(self, detecting: Detecting, images: Sequence[bytes]) -> Called:
-        """All of it by one call; raises `RunError` where that gives other boxes than its steps do."""
-        given: Sequence[bytes] = images
-        for step in (detecting.run, detecting.decode, detecting.suppress):
-            given = [one.tobytes() for one in self.call(step, given).outputs]
+        """All of it by one call; raises `RunError` where that gives something else than its steps do."""
+        given = dict(zip((one.name for one in detecting.run.inputs), images, strict=True))
+        for step in (detecting.run, *detecting.steps):
+            outputs = self.call(step, [given[one.name] for one in step.inputs]).outputs
+            given |= {one.name: found.tobytes() for one, found in zip(step.outputs, outputs, strict=True)}
         called = self.call(detecting.interface, images)
-        found, count = called.outputs
-        if found.tobytes() != given[0] or count[0] != (found[0, :, 0] >= 0).sum():
-            raise RunError(f"{detecting.interface.symbol} {self.where} gives other boxes than its steps do")
+        whole = {one.name: found for one, found in zip(detecting.interface.outputs, called.outputs, strict=True)}
+        count = int(whole.pop("count")[0])
+        boxes = next(iter(whole.values()))
+        if any(found.tobytes() != given[name] for name, found in whole.items()) or count != (boxes[0, :, 0] >= 0).sum():
+            raise RunError(f"{detecting.interface.symbol} {self.where} gives something else than its steps do")
         return called
 
     def call(self, interface: Interface, inputs: Sequence[bytes]) -> Called:

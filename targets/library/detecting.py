@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from string import Template
+from textwrap import fill
+from typing import Any
 
 from blockfront.targets.compiler.program import Program
 from blockfront.targets.library.interface import ALIGNMENT, Interface, Tensor
 from blockfront.targets.library.plan import visible
-
-FIELDS = 6
-"""Of a box: class, score, left, top, right, bottom."""
 
 
 @dataclass(frozen=True)
 class BoxPrograms:
     """What follows a detector, compiled for the same target and threads as it is.
 
-    `decode` takes what the network gives to scores and boxes, `suppress` those to (1, capacity, 6). Scores above
-    `threshold` are looked at, of them the best `candidates`, and a box goes that a better one of its class overlaps by
-    more than `overlap`.
+    `steps` are programs by the names of their functions, in order: `decode` takes what the network gives to scores and
+    boxes, `suppress` those to (1, capacity, 6), and where there are `masks` to (1, capacity, 7), which are made of that
+    and what else the network gives. Scores above `threshold` are looked at, of them the best `candidates`, and a box
+    goes that a better one of its class overlaps by more than `overlap`.
     """
 
-    decode: Program
-    suppress: Program
+    steps: Mapping[str, Program]
     classes: int
     threshold: float
     candidates: int
@@ -32,34 +32,53 @@ class BoxPrograms:
     @property
     def capacity(self) -> int:
         """The most boxes that are given of an image."""
-        return int(self.suppress.outputs[0].shape[1])
+        return int(self._detections[1])
+
+    @property
+    def fields(self) -> int:
+        """Of a box: class, score, left, top, right, bottom, and with masks its anchor."""
+        return int(self._detections[2])
+
+    @property
+    def _detections(self) -> tuple[int, ...]:
+        return self.steps["suppress"].outputs[0].shape
 
 
 @dataclass(frozen=True)
 class Detecting:
-    """The function `NAME_detect`, which calls the network, decoding and suppression one after the other.
+    """The function `NAME_detect`, which calls the network and what follows it one after the other.
 
-    `workspace_bytes` are what each of these needs.
+    `steps` are those of `programs`; `workspace_bytes` are what each of all needs.
     """
 
     programs: BoxPrograms
     run: Interface
-    decode: Interface
-    suppress: Interface
+    steps: tuple[Interface, ...]
     workspace_bytes: int
 
     @property
     def interface(self) -> Interface:
-        """From the image to detections, and how many there are."""
-        (detections,) = self.suppress.outputs
+        """From the image to detections, how many there are, and their masks where it finds any."""
         count = Tensor("count", "count", (1,), "int32")
-        return Interface(self.run.name, self.run.inputs, (detections, count), "detect", "DETECT_WORKSPACE_BYTES")
+        masks = [one for step in self.steps[2:] for one in step.outputs]
+        outputs = (self._detections, count, *masks)
+        return Interface(self.run.name, self.run.inputs, outputs, "detect", "DETECT_WORKSPACE_BYTES")
+
+    @property
+    def _detections(self) -> Tensor:
+        (detections,) = self.steps[1].outputs
+        return detections
+
+    @property
+    def _passed(self) -> tuple[Tensor, ...]:
+        """What one function gives to the next, and no caller sees."""
+        return (*self.run.outputs, *self.steps[0].outputs)
 
     @property
     def _between(self) -> dict[str, int]:
         """Where in the workspace lies what one function gives to the next."""
         places, end = {}, -(-self.workspace_bytes // ALIGNMENT) * ALIGNMENT
-        for tensor in (*self.run.outputs, *self.decode.outputs):
+        for tensor in self._passed:
             places[tensor.name] = end
             end += -(-tensor.bytes // ALIGNMENT) * ALIGNMENT
         return {**places, "": end}
@@ -87,20 +106,19 @@ class Detecting:
         """The C of the function."""
         declared = "\n".join(
             f"  {tensor.c_type} *{tensor.name} = (void *)((char *)workspace + {self._between[tensor.name]});"
-            for tensor in (*self.run.outputs, *self.decode.outputs)
+            for tensor in self._passed
         )
         steps = [
             f"{step.symbol}({', '.join([*(tensor.name for tensor in step.tensors), 'workspace'])})"
-            for step in (self.run, self.decode, self.suppress)
+            for step in (self.run, *self.steps)
         ]
-        (detections,) = self.suppress.outputs
         return _SOURCE.substitute(
             begin=visible(self.interface.declaration),
             declared=declared,
             alignment=ALIGNMENT,
-            detections=detections.name,
+            detections=self._detections.name,
             steps="".join(f"  if (!error) error = {step};\n" for step in steps),
-            fields=FIELDS,
+            fields=self.programs.fields,
             capacity=self.programs.capacity,
         )
 
@@ -108,14 +126,21 @@ class Detecting:
     def header(self) -> str:
         """Declarations with what is to be known of them."""
         names = {"prefix": self.run.name.upper(), "name": self.run.name}
-        declarations = {one.function: one.declaration for one in (self.decode, self.suppress, self.interface)}
-        return _HEADER.substitute(names, **declarations)
+        masks = "masks" in self.programs.steps
+        return _HEADER.substitute(
+            names,
+            detect=self.interface.declaration,
+            steps="".join(f"{one.declaration};\n" for one in self.steps),
+            count="three" if masks else "two",
+            numbers="seven" if masks else "six",
+            anchor=", anchor" if masks else "",
+            masks=f"\n{fill(_MASKS.substitute(names), 120, **_INDENTED)}" if masks else "",
+        )
 
     @property
     def shows(self) -> str:
         """Lines of C that print what was found."""
-        (detections,) = self.suppress.outputs
-        return _SHOWS.substitute(detections=detections.name, fields=FIELDS)
+        return _SHOWS.substitute(detections=self._detections.name, fields=self.programs.fields)
 
 
 _SOURCE = Template("""\
@@ -130,19 +155,22 @@ $steps  if (error) return error;
 """)
 
 _HEADER = Template("""
-/* From the image to boxes. Of each it gives six numbers: class from 0, score, left, top, right, bottom, the latter as
-   shares of the picture's width and height. `detections` has room for ${prefix}_CAPACITY, the best first, and `count`
-   says how many there are; the class of what follows them is -1. Scores are above ${prefix}_THRESHOLD, of more than
-   ${prefix}_CANDIDATES the best are looked at, and what a better box of its class overlaps by more than
+/* From the image to boxes. Of each it gives $numbers numbers: class from 0, score, left, top, right, bottom$anchor;
+   places are shares of the picture's width and height. `detections` has room for ${prefix}_CAPACITY, the best first,
+   and `count` says how many there are; the class of what follows them is -1. Scores are above ${prefix}_THRESHOLD, of
+   more than ${prefix}_CANDIDATES the best are looked at, and what a better box of its class overlaps by more than
    ${prefix}_OVERLAP (intersection over union) is left out. Stop at the score you want: boxes above it are those that it
    would leave as the threshold, if no more than ${prefix}_CANDIDATES scores are above it. The workspace has
-   ${prefix}_DETECT_WORKSPACE_BYTES; `count` needs no alignment. */
+   ${prefix}_DETECT_WORKSPACE_BYTES; `count` needs no alignment.$masks */
 $detect;
 
-/* The two steps behind ${name}_run, for logits and deltas that come from elsewhere; workspaces as of ${name}_run. */
-$decode;
-$suppress;
-""")
+/* The $count steps behind ${name}_run, for what it gives from elsewhere; workspaces as of ${name}_run. */
+$steps""")
+
+_MASKS = Template("""\
+`masks` has a map for each box of `detections`, of ${prefix}_MASKS_SHAPE, which covers the whole picture: a pixel inside
+the box is the object's where the map, enlarged bilinearly, is above 0. Those behind the first `count` mean nothing.""")
+_INDENTED: dict[str, Any] = {"initial_indent": "   ", "subsequent_indent": "   "}
 
 _SHOWS = Template("""\
   for (int i = 0; i < *t.count; i++) {

@@ -54,7 +54,7 @@ class Library:
         """All that users call, the usual one first."""
         if self.detecting is None:
             return (self.interface,)
-        return (self.detecting.interface, self.interface, self.detecting.decode, self.detecting.suppress)
+        return (self.detecting.interface, self.interface, *self.detecting.steps)
 
     @property
     def flash_bytes(self) -> int:
@@ -84,15 +84,15 @@ def make_library(
     `RunError` when the compiler or the linker fails, or when a microcontroller has not the memory.
     """
     triple, bare = c_triple(target), target if isinstance(target, Microcontroller) else None
-    programs = [program] if boxes is None else [program, boxes.decode, boxes.suppress]
-    names = zip(programs, ("run", "decode", "suppress"), strict=False)
-    interfaces = [Interface.of(one, name, function) for one, function in names]
+    called = {"run": program, **({} if boxes is None else boxes.steps)}
+    programs = list(called.values())
+    interfaces = [Interface.of(one, name, function) for function, one in called.items()]
     layouts = LibraryLayout.of_all(programs)
     codes = [code for one in programs for code in one.objects]
     if not layouts[0].scratch[0] and any(b"__TVMBackendAllocWorkspace" in code for code in codes):
         raise RunError("a kernel takes memory that its loops do not show")
     workspace = max(layout.workspace for layout in layouts)
-    detecting = None if boxes is None else Detecting(boxes, interfaces[0], interfaces[1], interfaces[2], workspace)
+    detecting = None if boxes is None else Detecting(boxes, interfaces[0], tuple(interfaces[1:]), workspace)
     functions = [one.symbol for one in (*interfaces, *([] if detecting is None else [detecting.interface]))]
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)

@@ -41,14 +41,18 @@ def test_compiled_boxes_are_the_reference_s(limits: Limits) -> None:
     signature = Signature(inputs, EQUAL, recorded())
     given = []
     for seed in range(len(CASES)):
-        program = compile_model(BoxSuppression(limits), signature, get_processor("host"), threads=1, seed=seed)
+        program = compile_model(
+            BoxSuppression(limits, anchors=seed % 2 == 0), signature, get_processor("host"), threads=1, seed=seed
+        )
         (output,) = program.outputs
         boxes = output.array[0]
         scores, places = (one[0].numpy() for one in signature.recorded[seed])
         rows, kinds = suppress(scores, places, limits)
         given.append(len(rows))
         assert boxes[: len(rows), 0].tolist() == kinds.tolist()
-        assert (boxes[: len(rows), 2:] == places[rows]).all()
+        assert (boxes[: len(rows), 2:6] == places[rows]).all()
+        assert boxes.shape[1] == 6 + (seed % 2 == 0)
+        assert (rows == boxes[: len(rows), 6:].T).all()
         assert (boxes[len(rows) :, 0] == -1).all()
         (kernel,) = program.kernels
         assert (kernel.rule, kernel.reason) == ("suppression", None)

@@ -11,21 +11,26 @@ from blockfront.targets import compile_model, get_processor, get_target
 from blockfront.targets.library import make_library, run_library
 from blockfront.targets.library.checking import Calling
 from blockfront.targets.library.firmware import emulates
-from blockfront.tasks.box_suppression import find_boxes
+from blockfront.tasks.box_suppression import find_boxes, find_objects
+from blockfront.tasks.packed_masks import inside_boxes
 
 pytestmark = pytest.mark.compiles
 needs_board = pytest.mark.skipif(not emulates(get_processor("stm32h743")), reason="qemu-system-arm is missing")
 
-TEXT = "det_32_d3/stem_k3_s2_c8_nrelu/er_r1_k3_s2_e2_c8_se0_nrelu6/ds_r1_k3_s2_c16_nrelu6/{head}"
-HEADS = {"ssdlite": "ssdlite_l2_sabcdef.abdf", "retina": "retina_l2_f8_sabcdefghi.abcdefghi"}
+TEXT = "det_32_{task}3/stem_k3_s2_c8_nrelu/er_r1_k3_s2_e2_c8_se0_nrelu6/ds_r1_k3_s2_c16_nrelu6/{head}"
+HEADS = {
+    "ssdlite": "ssdlite_l2_sabcdef.abdf",
+    "retina": "retina_l2_f8_sabcdefghi.abcdefghi",
+    "masks": "ssdlite_l2_p4_sabcdef.abdf",
+}
 
 
 def detector(head):
     """A network, and a module of it that finds many boxes: its last layers have large weights."""
     torch.manual_seed(3)
-    network = Network.parse(TEXT.format(head=HEADS[head]))
+    network = Network.parse(TEXT.format(head=HEADS[head], task="i" if head == "masks" else "d"))
     module = network.build().eval()
-    for classes, _ in [module.head.shared] if head == "retina" else module.head.own.values():
+    for classes, *_ in [module.head.shared] if head == "retina" else module.head.own.values():
         nn.init.normal_(classes[-1].weight, std=2.0)
     return network, module
 
@@ -63,3 +68,23 @@ def test_one_call_finds_the_boxes_of_torch(emulators, head, target, threads, whe
     ran, errors, _ = run_library(library, program, target, tmp_path)
     assert ran == where
     assert [(error.name, error.tolerance) for error in errors][-1] == ("detections", 0.0)
+
+
+def test_the_same_call_gives_what_masks_are_cut_from(tmp_path):
+    network, module = detector("masks")
+    program, target, library = made(network, module, "host", 1, tmp_path)
+    image = torch.from_numpy(program.inputs[0].copy())
+    wanted, masks = find_objects(module, image)
+    run_library(library, program, target, tmp_path)
+    called = Calling(library, target, tmp_path).call(library.detecting.interface, program.samples)
+    found, count, maps = map(torch.from_numpy, called.outputs)
+    assert 10 < len(wanted) == count[0]
+    boxes = found[0, : count[0], :6]
+    large = nn.functional.interpolate(maps[:, : count[0]], size=(32, 32), mode="bilinear")[0]
+    own = (large > 0) & inside_boxes(boxes[:, 2:], 32, 32)
+    assert masks.any()
+    for box, mask in zip(wanted, masks, strict=True):
+        same = (boxes - box).abs().amax(1) < 1e-4
+        assert same.any()
+        # Boxes of one score and one place may be of anchors with other masks.
+        assert min((one ^ mask).sum() for one in own[same]) <= 2
