@@ -145,14 +145,14 @@ def _network_of_weights(ref: str) -> str | None:
 
 
 def _from_weights(path: Path, text: str, size: ImageSize) -> Model:
-    from blockfront.training import load_weights
+    from blockfront.training import load_weights, weights_facts
 
     network = Network.parse(text).sized(size)
 
     def trained() -> nn.Module:
         module = network.build()
         load_weights(module, path)
-        return network.deploying(module)
+        return network.deploying(module, network.artefact_in(weights_facts(path)))
 
     return replace(_from_text(text, size), name=str(path), build=trained, weights=path)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -83,6 +84,13 @@ class Network(ABC):
 
         The weights follow torch's global random state. Raises `UsageError` for what cannot be built.
         """
+
+    def artefact_in(self, facts: Mapping[str, str]) -> Any:
+        """What its adaptation found of trained weights, by the header of their file; None where that says nothing."""
+        if self.adaptation is None or "adaptations" not in facts:
+            return None
+        found = json.loads(facts["adaptations"]).get(self.adaptation.name)
+        return None if found is None else msgspec.convert(found["artefact"], self.adaptation.artefact)
 
     def deployed(self, artefact: Any = None) -> nn.Module:
         """What runs on a target of a new network; see `deploying`."""

@@ -25,6 +25,15 @@ def weights_preparation(weights: str | None) -> str | None:
     return facts.get("preparation", "" if "recipe" in facts else None)
 
 
+def weights_adaptations(weights: str | None) -> str | None:
+    """What a file of weights says that data decided of its network after training, as JSON; None without any."""
+    from blockfront.training import weights_facts
+
+    if weights is None or not weights.lower().endswith(".safetensors"):
+        return None
+    return weights_facts(Path(weights)).get("adaptations")
+
+
 def find_preparation(model: Model, module: nn.Module, said: str | None) -> Preparation | None:
     """That of the tests of a model's weights, of which `said` is what their file says; None where nobody knows.
 

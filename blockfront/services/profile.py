@@ -72,7 +72,9 @@ def profile_model(
         ready = prepare(model, means.toolchain, means.options, advance, batch)
         latency = replace(means.latency(ready.prepared), batch=batch)
         advance()
-    plan = getattr(ready.module, "plan", None)
+    # What deploys a network may have it inside.
+    plans = (getattr(part, "plan", None) for part in ready.module.modules())
+    plan = next((one for one in plans if one is not None), None)
     boxes = None if model.network is None else getattr(Network.parse(model.network), "boxes", None)
     network = NetworkFacts(None, None, "", model.signature.resolution, boxes=boxes)
     origin = Origin(None, latency.target, latency.runner, latency.toolchain, latency.threads, None, None)
@@ -96,7 +98,7 @@ def _postprocess(model: Model, means: Means, dataset: Dataset, progress: Progres
     from blockfront.services.trained_detector import TrainedDetector
     from blockfront.sweep.postprocessing import NO_CODE, means_of_boxes, record_candidates, time_postprocess
     from blockfront.tasks import DETECTION
-    from blockfront.training import fed, load_weights
+    from blockfront.training import fed, load_weights, weights_facts
 
     network = None if model.network is None else Network.parse(model.network)
     if model.weights is None or not (isinstance(network, AnchorNetwork) or model.name.startswith("torchvision:")):
@@ -111,6 +113,9 @@ def _postprocess(model: Model, means: Means, dataset: Dataset, progress: Progres
         detector = TrainedDetector(network, model.weights)
         detector.check_dataset(dataset)
         module = detector.build()
+        if network.adaptation is not None:
+            artefact = network.artefact_in(weights_facts(model.weights))
+            module = network.adaptation.adapt(module, artefact)
     else:
         module = model.whole()
         if not hasattr(module, "decoding") or dataset.task != DETECTION:

@@ -113,7 +113,7 @@ def take_network(
     from blockfront.engines.onnx_file import write_onnx
     from blockfront.services.box_programs import compile_boxes
     from blockfront.services.onnx_file import compare_onnx
-    from blockfront.services.preparation import weights_preparation
+    from blockfront.services.preparation import weights_adaptations, weights_preparation
     from blockfront.targets.compiler.compiling import compile_model
     from blockfront.targets.hardware.halves import require_float16
     from blockfront.targets.library import c_triple, make_library, run_library
@@ -129,11 +129,11 @@ def take_network(
     if model.source is None:
         raise UsageError(f"{model.name} cannot be taken: give the network without its file of tokens")
     with progress.stage("take", 4) as advance, _whole_folder(folder) as made:
-        trained, deployed = _modules(model, weights)
-        said = weights_preparation(weights)
+        said, adaptations = weights_preparation(weights), weights_adaptations(weights)
+        trained, deployed = _modules(model, weights, adaptations)
         preparing = _preparing(model, trained, said)
         finds_boxes = hasattr(trained, "decoding")
-        facts = {"network": model.network, "preparation": said}
+        facts = {"network": model.network, "preparation": said, "adaptations": adaptations}
         known = {name: fact for name, fact in facts.items() if fact}
         (made / "weights.safetensors").write_bytes(pack_weights(trained, known))
         load = _LOAD.substitute(import_line=model.source[0], expression=model.source[1], preparing=preparing)
@@ -190,7 +190,7 @@ def _preparing(model: Model, module: nn.Module, said: str | None) -> str:
     return fill(UNKNOWN if found is None else found.describe(height, width), 110)
 
 
-def _modules(model: Model, weights: str | None) -> tuple[nn.Module, nn.Module]:
+def _modules(model: Model, weights: str | None, adaptations: str | None) -> tuple[nn.Module, nn.Module]:
     """The module as it is trained, with its weights, and as it runs on a target."""
     from blockfront.design_space import Network
     from blockfront.services.profile import build_model
@@ -201,7 +201,11 @@ def _modules(model: Model, weights: str | None) -> tuple[nn.Module, nn.Module]:
         trained = (model if network is None else replace(model, build=network.build)).whole()
     if weights is not None:
         give_weights(trained, weights)
-    runs = trained if network is None else network.deploying(deepcopy(trained))
+    if network is None:
+        runs = trained
+    else:
+        artefact = network.artefact_in({"adaptations": adaptations} if adaptations else {})
+        runs = network.deploying(deepcopy(trained), artefact)
     return trained, build_model(replace(model, build=lambda: runs))[0]
 
 

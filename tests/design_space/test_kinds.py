@@ -6,12 +6,15 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 
-from blockfront.design_space import Network
+from blockfront.blocks.tokens import assume_counts
+from blockfront.design_space import Network, count_cost
 from blockfront.design_space.models import find_model
 from blockfront.design_space.network import KINDS
+from blockfront.results import Adapted
 from blockfront.services.preparation import find_preparation
 from blockfront.signature import leaves
 from blockfront.sweep.postprocessing import dense, record_candidates
@@ -97,3 +100,17 @@ def test_what_follows_a_network_takes_what_it_gives(text: str) -> None:
         anchors = found["detections"][0, there, FIELDS].long()
         wanted = torch.einsum("pk,khw->phw", parts[0][0, anchors], parts[1][0])
         torch.testing.assert_close(found["masks"][0, there], wanted)
+
+
+@pytest.mark.parametrize("text", [text for text in TEXTS if "ltmp" in text])
+def test_trained_weights_run_with_the_counts_that_data_decided(text: str, tmp_path: Path) -> None:
+    """Their file says them: here those of a smaller target."""
+    network = Network.parse(text)
+    smaller: Any = Network.parse(text.replace("0.8", "0.5")).build()
+    found = Adapted(msgspec.to_builtins(assume_counts(smaller)), {}, {})
+    file = tmp_path / "trained.safetensors"
+    file.write_bytes(pack_weights(network.build(), {"network": text, "adaptations": {"token_counts": found}}))
+    model = find_model(str(file))
+    deployed = Network.parse(text.replace("0.8", "0.5")).deployed()
+    assert count_cost(model.whole(), model.signature).macs == count_cost(deployed, model.signature).macs
+    assert count_cost(model.whole(), model.signature).macs < network.cost.macs
