@@ -118,7 +118,7 @@ def test_what_is_left_to_suppress_is_what_the_pruned_detector_gives_and_less_nev
         (["search", DETECTOR], "no weights of network"),
         (["search", "cnn_32_n10/stem_k3_s2_c8_nrelu/ds_r1_k3_s2_c16_nrelu/head"], "is no detector, and has no anchors"),
         (["search", "det.safetensors", "--cost", "money"], "--cost is one of head_macs, boxes, latency"),
-        (["search", "det.safetensors", "--cost", "latency"], "--cost latency is of what follows the backbone on a --target"),
+        (["search", "det.safetensors", "--cost", "latency"], "--cost latency is of what follows the backbone"),
         (["search", "det.safetensors", "--drop", "2"], "--drop is a share of 1"),
         (["search", "det.safetensors", "--dataset", "digits"], "has 10 classes for classification"),
         (["apply", "bare.safetensors", "0"], "is no file of bench anchors search"),
