@@ -9,14 +9,10 @@ from torch import nn
 
 from blockfront.signature import Signature
 from blockfront.targets import compile_model, get_target
-from blockfront.targets.compiler.exporting import export_module
-from blockfront.targets.compiler.kernels import kernel_functions
-from blockfront.targets.compiler.lowering import lower
-from blockfront.targets.compiler.schedules import rules, schedule_kernel
+from blockfront.targets.compiler.schedules import rules
 from blockfront.targets.compiler.schedules.rule import Rule
-from blockfront.targets.hardware.machine import Machine
+from tests.targets.compiler.test_schedules import kernels_of
 
-MACHINE = Machine(lanes=4, registers=32, threads=2, fma_latency=7, lane_operands=True)
 ARCHITECTURE = Path(__file__).parents[3] / "docs" / "architecture.md"
 
 
@@ -34,11 +30,6 @@ def picky(monkeypatch, tmp_path):
     monkeypatch.setattr(rules, "RULES", (PICKY, *rules.RULES))
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path))
     monkeypatch.delenv("BENCH_DEBUG", raising=False)
-
-
-def kernels_of(model, size=14):
-    lowered = lower(export_module(model.eval(), Signature.image(size)), get_target("host"), 1)
-    return [schedule_kernel(function, MACHINE) for function in kernel_functions(lowered).values()]
 
 
 def test_the_names_are_unique_and_the_documents_table_lists_them_in_their_order():
