@@ -12,7 +12,7 @@
 #include <string.h>
 
 typedef struct {
-  uint64_t sets, ways;
+  uint64_t sets, ways, mask; /* of a line's set, where their number is a power of two */
   uint64_t *tags; /* sets * ways, newest first: line + 1 above, dirty in bit 0; 0 is empty */
 } cache;
 
@@ -64,7 +64,10 @@ bool set_cache(const char *text) {
   return bytes && 1ull << line_bits == bytes;
 }
 
-static void make(cache *c) { c->tags = calloc(c->sets * c->ways, sizeof *c->tags); }
+static void make(cache *c) {
+  c->tags = calloc(c->sets * c->ways, sizeof *c->tags);
+  c->mask = c->sets & (c->sets - 1) ? 0 : c->sets - 1;
+}
 
 static void empty(cache *c) {
   if (c->tags) memset(c->tags, 0, c->sets * c->ways * sizeof *c->tags);
@@ -102,9 +105,13 @@ void empty_caches(void) {
   }
 }
 
+static inline uint64_t *set_of(const cache *c, uint64_t line) {
+  return c->tags + (c->mask ? line & c->mask : line % c->sets) * c->ways;
+}
+
 /* Looks `line` up, puts it first, gives the line that had to go (tag and dirty bit) or 0. */
 static bool look(cache *c, uint64_t line, bool dirty, uint64_t *evicted) {
-  uint64_t *set = c->tags + line % c->sets * c->ways, tag = line + 1;
+  uint64_t *set = set_of(c, line), tag = line + 1;
   uint64_t way = 0;
   while (way < c->ways - 1 && set[way] >> 1 != tag) way++;
   bool hit = set[way] >> 1 == tag;
@@ -211,7 +218,7 @@ void access_caches(unsigned core, uint64_t address, unsigned bytes, bool store, 
   c->clock++;
   uint64_t last = (address + bytes - 1) >> line_bits;
   for (uint64_t line = address >> line_bits; line <= last; line++) {
-    uint64_t *newest = c->l1.tags + line % c->l1.sets * c->l1.ways;
+    uint64_t *newest = set_of(&c->l1, line);
     if (*newest >> 1 == line + 1) {
       *newest |= store;
       continue;
