@@ -46,7 +46,7 @@ def bench(model: nn.Module, image: torch.Tensor, threads: int) -> Call:
     use_threads(threads)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "network.so")
-        path.write_bytes(program.library)
+        path.write_bytes(program.library.content)
         main = tvm.relax.VirtualMachine(tvm.runtime.load_module(str(path)), tvm.cpu())["main"]
     tensor = tvm.runtime.tensor(image.numpy())
     return lambda: np.from_dlpack(main(tensor))

@@ -143,7 +143,7 @@ def count_model(name: str, resolution: int, engines: list[str], caches: bool) ->
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work)
         np.save(folder / "sample.npy", program.inputs[0])
-        (folder / "network.so").write_bytes(program.library)
+        (folder / "network.so").write_bytes(program.library.content)
         for engine in engines:
             try:
                 if engine == "ncnn":

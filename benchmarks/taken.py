@@ -51,7 +51,7 @@ def runner_call(name: str, threads: int) -> Callable[[], Any]:
 
     program, _ = _compiled(name, threads)
     use_threads(threads)
-    main = tvm.relax.VirtualMachine(load_library(program.library), tvm.cpu())["main"]
+    main = tvm.relax.VirtualMachine(load_library(program.library.content), tvm.cpu())["main"]
     tensor = tvm.runtime.tensor(program.inputs[0])
     return lambda: main(tensor)
 

@@ -67,10 +67,15 @@ def profile_network(job: Job, means: Means) -> dict[str, Any]:
 
 def compile_network(job: Job, means: Means) -> Compiled:
     """Count, prepare and verify a network that is measured later, alone."""
+    from blockfront.targets import Program
     from blockfront.training import seeded
 
     with seeded(job.seed, job.threads):
-        return _prepare(job, means)
+        compiled = _prepare(job, means)
+    if isinstance(compiled.program, Program):
+        # While others compile too, not while it is measured.
+        _ = compiled.program.library.content
+    return compiled
 
 
 def visit(compiled: Compiled, meter: Measures, options: Any) -> Visit:
@@ -207,7 +212,7 @@ def _prepare(job: Job, means: Means) -> Compiled:
     from blockfront.targets.quantization import RANDOM_INPUTS, quantize_untrained
 
     use_threads(job.threads)
-    _settle()
+    settle()
     network, module, artefact = deployed(job)
     cost = count_cost(module, network.signature) if artefact is not None else network.cost_of(module)
     facts: dict[str, Any] = {"cost": cost}
@@ -223,7 +228,7 @@ def _prepare(job: Job, means: Means) -> Compiled:
 
 
 @cache
-def _settle() -> None:
+def settle() -> None:
     """Once the libraries are imported: Python's collector need not walk their million objects again and again."""
     gc.collect()
     gc.freeze()

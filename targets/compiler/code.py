@@ -9,6 +9,7 @@ import numpy as np
 import tvm
 
 from blockfront.targets.compiler.kernel_cache import CompiledKernel
+from blockfront.targets.compiler.linking import Linked
 from blockfront.targets.compiler.planning import MemoryPlan
 
 
@@ -22,7 +23,7 @@ class Code:
     `plan` is what a processor runs, in order, and `weights` lie at the places that it has for them.
     """
 
-    library: bytes
+    library: Linked
     objects: tuple[bytes, ...]
     kernels: Mapping[str, CompiledKernel]
     peak_memory_bytes: int

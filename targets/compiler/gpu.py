@@ -13,7 +13,7 @@ from blockfront.targets.compiler.code import Code
 from blockfront.targets.compiler.cuda_compiler import use_cuda_compiler
 from blockfront.targets.compiler.kernel_cache import CompiledKernel
 from blockfront.targets.compiler.kernels import kernel_functions
-from blockfront.targets.compiler.linking import link_executable, load_library, module_objects
+from blockfront.targets.compiler.linking import Linked, link_executable, load_library, module_objects
 from blockfront.targets.compiler.lowering import finalize
 from blockfront.targets.compiler.planning import planned_bytes
 from blockfront.targets.compiler.processor import copy_for_host
@@ -51,7 +51,7 @@ def code_for_gpu(lowered: tvm.IRModule, target: Target) -> Code:
     (device_code,) = host_code.imports
     library = link_executable(executable, compiler.host)
     return Code(
-        library=library,
+        library=Linked.of(library),
         objects=module_objects(host_code, compiler.host),
         kernels=kernels,
         peak_memory_bytes=planned_bytes(planned),

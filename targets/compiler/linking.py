@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,32 @@ from blockfront.targets.compiler.kernel_cache import CompiledKernel
 # The package's own way, `python -m ziglang`, starts an interpreter only to start this.
 _ZIG = str(resources.files("ziglang") / "zig")
 _TIMEOUT_S = 120
+
+
+class Linked:
+    """A shared library that is linked when it is asked for: who predicts a latency loads none.
+
+    A copy for another process has it.
+    """
+
+    def __init__(self, link: Callable[[], bytes]) -> None:
+        self._link = link
+
+    @classmethod
+    def of(cls, content: bytes) -> Linked:
+        """One that is linked already."""
+        return cls(lambda: content)
+
+    @cached_property
+    def content(self) -> bytes:
+        """The ELF file. Raises `RunError` when the linker fails."""
+        content = self._link()
+        # What it was made from may go.
+        self._link = lambda: content
+        return content
+
+    def __reduce__(self) -> tuple[Callable[[bytes], Linked], tuple[bytes]]:
+        return Linked.of, (self.content,)
 
 
 def link_program(executable: relax.VMExecutable, kernels: Sequence[CompiledKernel], target: tvm.target.Target) -> bytes:

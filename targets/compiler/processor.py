@@ -9,7 +9,7 @@ import tvm
 from blockfront.targets.compiler.code import Code
 from blockfront.targets.compiler.kernel_cache import KernelCache
 from blockfront.targets.compiler.kernels import call_by_symbol, compile_kernels, unoptimized
-from blockfront.targets.compiler.linking import link_program, load_library, load_program
+from blockfront.targets.compiler.linking import Linked, link_program, load_library, load_program
 from blockfront.targets.compiler.lowering import finalize
 from blockfront.targets.compiler.planning import planned, planned_bytes
 from blockfront.targets.hardware.machine import Machine
@@ -29,7 +29,7 @@ def code_for_processor(
     compiled, *copies = compile_kernels(lowered, machine, compilers, store, tuned)
     executable, module = finalize(call_by_symbol(lowered, compiled))
     plan, weights = planned(module)
-    library = link_program(executable, list(compiled.values()), target.compiler())
+    library = Linked(lambda: link_program(executable, list(compiled.values()), target.compiler()))
     return Code(
         library=library,
         objects=tuple(dict.fromkeys(kernel.code for kernel in compiled.values())),
@@ -37,7 +37,7 @@ def code_for_processor(
         peak_memory_bytes=planned_bytes(module),
         plan=plan,
         weights=weights,
-        runnable=load_program(executable, list(copies[0].values())) if copies else load_library(library),
+        runnable=load_program(executable, list(copies[0].values())) if copies else load_library(library.content),
         verified_on="host" if copies else "device",
     )
 

@@ -11,7 +11,7 @@ import numpy as np
 from blockfront.agreement.outputs import Output, OutputError, worst
 from blockfront.signature import Signature
 from blockfront.targets.compiler.addresses import Contents
-from blockfront.targets.compiler.linking import link_objects
+from blockfront.targets.compiler.linking import Linked, link_objects
 from blockfront.targets.compiler.planning import MemoryPlan
 
 Arguments = tuple[tuple[str, tuple[int, ...]], ...]
@@ -54,7 +54,7 @@ class Kernel:
 class Program:
     """A shared library for `target`, with what was checked and counted when it was made.
 
-    `library` is an ELF file that holds kernels, weights and call order; `objects` hold the kernels alone.
+    `library` is an ELF file that holds kernels, weights and call order, `objects` hold the kernels alone.
     `samples` are the bytes of one tensor for each input of the `signature`, `outputs` what torch gives for them, and
     `errors` how far each was from that; `verified_on` is "device" when the library itself ran here, "host" when it
     cannot and the same schedules were compiled for and run on this machine instead; for the GPU of a board it is this
@@ -63,7 +63,7 @@ class Program:
     on its part of the planned memory; `weights` lie at its places for them, where a program was asked to keep them.
     """
 
-    library: bytes
+    library: Linked
     objects: tuple[bytes, ...]
     target: str
     threads: int

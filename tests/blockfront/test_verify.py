@@ -14,6 +14,7 @@ import blockfront as suite
 from blockfront.design_space.image_size import ImageSize
 from blockfront.services.verify import NetworkToVerify, verify_network
 from blockfront.targets import RunOptions, compile_model, get_target
+from blockfront.targets.compiler.linking import Linked
 from blockfront.targets.latency.emulation import Emulation
 from tests.conftest import wait_until
 
@@ -126,8 +127,10 @@ def test_a_library_that_computes_something_else_differs(emulated_board, model, m
         """The real library, with another bias of the last layer in it."""
         program = compile_model(module, *arguments, **options)
         bias = module[-1].bias.detach().numpy()
-        assert program.library.count(bias.tobytes()) == 1
-        return dataclasses.replace(program, library=program.library.replace(bias.tobytes(), (bias + 1).tobytes()))
+        assert program.library.content.count(bias.tobytes()) == 1
+        return dataclasses.replace(
+            program, library=Linked.of(program.library.content.replace(bias.tobytes(), (bias + 1).tobytes()))
+        )
 
     monkeypatch.setattr("blockfront.targets.latency.toolchains.tvm.compile_model", corrupted)
     found = verify_network(NetworkToVerify(f"{model}:tiny", size=ImageSize(16, 16)), on(emulated_board))
@@ -146,8 +149,10 @@ def test_a_small_output_that_is_wrong_differs_though_a_large_one_agrees(emulated
         """The real library, with another bias of the small output's layer in it."""
         program = compile_model(module, *arguments, **options)
         bias = module.small.bias.detach().numpy()
-        assert program.library.count(bias.tobytes()) == 1
-        return dataclasses.replace(program, library=program.library.replace(bias.tobytes(), (2 * bias).tobytes()))
+        assert program.library.content.count(bias.tobytes()) == 1
+        return dataclasses.replace(
+            program, library=Linked.of(program.library.content.replace(bias.tobytes(), (2 * bias).tobytes()))
+        )
 
     monkeypatch.setattr("blockfront.targets.latency.toolchains.tvm.compile_model", corrupted)
     found = verify_network(NetworkToVerify(f"{model}:heads", size=ImageSize(8, 12, 1)), on(emulated_board))

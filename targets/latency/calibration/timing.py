@@ -11,6 +11,7 @@ import tvm
 
 from blockfront.signature import Signature
 from blockfront.targets.compiler.building import lower_kernel, object_code
+from blockfront.targets.compiler.linking import Linked
 from blockfront.targets.compiler.program import Kernel, Program
 from blockfront.targets.hardware.target import Target
 from blockfront.targets.latency.calibration.microkernels import MicroKernel
@@ -29,7 +30,7 @@ def build_program(kernels: Sequence[MicroKernel], target: Target, threads: int) 
         loops.update(lower_kernel(kernel.preparation(), _preparing(symbol)))
         described.append(Kernel(kernel.name, symbol, 1, 0, kernel.bytes, kernel.arguments, "micro"))
     return Program(
-        library=b"",
+        library=Linked.of(b""),
         objects=(object_code(loops, target.compiler()),),
         target=target.name,
         threads=threads,

@@ -84,7 +84,7 @@ class LoadedProgram:
 
 def run_program(program: Program, session: Session) -> tuple[relax.VirtualMachine, tuple[OutputError, ...]]:
     """A program that ran once on a session's device, and how far each of its outputs is from torch's."""
-    machine = relax.VirtualMachine(session.load("network.so", program.library), session.device)
+    machine = relax.VirtualMachine(session.load("network.so", program.library.content), session.device)
     machine.set_input("main", *(tvm.runtime.tensor(sample, session.device) for sample in program.inputs))
     machine.invoke_stateful("main")
     returned = machine.get_outputs("main")

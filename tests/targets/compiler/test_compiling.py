@@ -8,6 +8,7 @@ from torch import nn
 from blockfront.errors import RunError, UsageError
 from blockfront.signature import Signature
 from blockfront.targets import compile_model, get_target
+from blockfront.targets.compiler.compiling import compile_recorded, recorded
 
 _ELF_MACHINES = {"host": {62, 183}, "rk3399": {183}}
 
@@ -18,9 +19,9 @@ def elf_machine(library):
 
 
 def test_the_library_for_an_rk3399_is_aarch64_code(board_program, host_program):
-    assert elf_machine(board_program.library) in _ELF_MACHINES["rk3399"]
+    assert elf_machine(board_program.library.content) in _ELF_MACHINES["rk3399"]
     assert elf_machine(board_program.kernel_library) in _ELF_MACHINES["rk3399"]
-    assert elf_machine(host_program.library) in _ELF_MACHINES["host"]
+    assert elf_machine(host_program.library.content) in _ELF_MACHINES["host"]
 
 
 def test_a_program_says_where_it_was_compared_with_torch(board_program, host_program):
@@ -76,6 +77,20 @@ def test_a_module_that_counts_its_calls_is_an_error_not_a_latency():
 
     with pytest.raises(RunError, match=r"another output at every call with the same inputs"):
         compile_model(Unsteady(), Signature.image(8), get_target("host"))
+
+
+@pytest.mark.compiles
+def test_what_is_recorded_once_compiles_as_it_does_alone_and_once_for_equal_boards(tiny):
+    places = [("rpi3b", 4), ("rpi3bplus", 4), ("rk3588", 1)]
+    with recorded(tiny, Signature.image(16), seed=3) as recording:
+        together = [compile_recorded(recording, get_target(name), threads) for name, threads in places]
+    for program, (name, threads) in zip(together, places, strict=True):
+        alone = compile_model(tiny, Signature.image(16), get_target(name), threads=threads, seed=3)
+        for part in ("target", "threads", "objects", "kernels", "plan", "outputs", "errors", "peak_memory_bytes"):
+            assert getattr(program, part) == getattr(alone, part), (name, part)
+        assert program.library.content == alone.library.content
+    assert together[1].library is together[0].library
+    assert len({id(program.library) for program in together}) == len(places) - 1
 
 
 def test_a_module_that_does_not_export_fails_in_one_line():

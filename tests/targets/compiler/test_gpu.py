@@ -35,7 +35,7 @@ def test_a_boards_gpu_gets_every_kernel_of_every_family_in_its_language(name, ke
     assert program.source.count(keyword) >= len(program.kernels)
     for kernel in program.kernels:
         assert f"{kernel.symbol}_kernel(" in program.source
-    for library in (program.library, program.kernel_library):
+    for library in (program.library.content, program.kernel_library):
         assert library[:4] == b"\x7fELF"
         assert int.from_bytes(library[18:20], "little") == 183
         assert program.source.encode() in library

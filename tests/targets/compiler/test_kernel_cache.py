@@ -76,3 +76,12 @@ def test_another_thread_count_or_target_has_its_own_code(tmp_path, monkeypatch):
     two = compile_model(network(8), Signature.image(8), rk3399, threads=2)
     assert len(list(tmp_path.glob("kernels/*/*"))) == 2 * before
     assert {kernel.symbol for kernel in one.kernels} == {kernel.symbol for kernel in two.kernels}
+
+
+@pytest.mark.compiles
+def test_a_board_with_more_of_the_same_cores_has_the_same_code_for_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path))
+    one = compile_model(network(8), Signature.image(8), get_target("rk3399"), threads=1)
+    before = set(tmp_path.glob("kernels/*/*"))
+    assert compile_model(network(8), Signature.image(8), get_target("rpi4"), threads=1).objects == one.objects
+    assert set(tmp_path.glob("kernels/*/*")) == before

@@ -1,4 +1,5 @@
 import gc
+import pickle
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,8 @@ import pytest
 from blockfront.errors import RunError
 from blockfront.signature import Signature
 from blockfront.targets import compile_model, get_target
-from blockfront.targets.compiler.linking import link_objects, load_library
+from blockfront.targets.compiler import processor
+from blockfront.targets.compiler.linking import Linked, link_objects, load_library
 
 pytestmark = pytest.mark.compiles
 
@@ -21,7 +23,7 @@ def loaded_libraries():
 @pytest.mark.skipif(not _MAPS.exists(), reason="Linux tells what a process has loaded")
 def test_a_library_is_unloaded_with_its_module(host_program):
     before = loaded_libraries()
-    module = load_library(host_program.library)
+    module = load_library(host_program.library.content)
     assert loaded_libraries() > before
     del module
     assert loaded_libraries() == before
@@ -34,6 +36,18 @@ def test_compiling_leaves_no_library_loaded(tiny, target):
     program = compile_model(tiny, Signature.image(16), get_target(target))
     assert loaded_libraries() == before
     assert program.kernels
+
+
+def test_a_library_for_another_processor_is_linked_once_and_only_when_it_is_asked_for(tiny, monkeypatch):
+    linked = []
+    link = processor.link_program
+    monkeypatch.setattr(processor, "link_program", lambda *parts: linked.append(parts) or link(*parts))
+    library = compile_model(tiny, Signature.image(16), get_target("rk3399")).library
+    assert not linked
+    sent: Linked = pickle.loads(pickle.dumps(library))
+    assert sent.content == library.content
+    assert library.content.startswith(b"\x7fELF")
+    assert len(linked) == 1
 
 
 def test_the_library_of_kernels_has_each_by_its_symbol(host_program):

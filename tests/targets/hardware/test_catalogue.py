@@ -67,7 +67,7 @@ def test_every_kernel_of_every_family_becomes_code_of_the_board(name, all_famili
     assert program.unscheduled_kernels == ()
     assert program.max_rel_error <= 1e-4
     bits, machine, mask, float_abi = ELF[target.architecture]
-    for library in (program.library, program.kernel_library):
+    for library in (program.library.content, program.kernel_library):
         found = header(library)
         assert found[:2] == (bits, machine)
         assert found[2] & mask == float_abi

@@ -16,6 +16,7 @@ from blockfront.agreement.outputs import worst
 from blockfront.errors import DeviceLost, DeviceTimeout, RunError, UsageError
 from blockfront.signature import Signature
 from blockfront.targets import METERS, RunOptions, compile_model, get_target
+from blockfront.targets.compiler.linking import Linked
 from blockfront.targets.latency.emulation import check_emulable, emulated_boards, own_tracker, qemu, readiness
 from blockfront.targets.latency.meters.measure import run_program
 from tests.conftest import wait_until
@@ -83,9 +84,9 @@ def test_code_for_other_cores_of_the_board_runs_there_too(emulated_board, tiny):
 
 def test_a_weight_that_is_wrong_in_the_library_is_found_out(emulated_board, board_program, tiny):
     bias = tiny[-1].bias.detach().numpy()
-    assert board_program.library.count(bias.tobytes()) == 1
-    wrong = board_program.library.replace(bias.tobytes(), (bias + 1).tobytes())
-    program = dataclasses.replace(board_program, library=wrong)
+    assert board_program.library.content.count(bias.tobytes()) == 1
+    wrong = board_program.library.content.replace(bias.tobytes(), (bias + 1).tobytes())
+    program = dataclasses.replace(board_program, library=Linked.of(wrong))
     largest = np.abs(board_program.outputs[0].array).max()
     assert relative_error(program, on(emulated_board)) == pytest.approx(1 / largest, rel=1e-3)
 
@@ -98,9 +99,9 @@ def test_a_weight_that_is_wrong_in_the_library_is_found_out(emulated_board, boar
 def test_code_that_crashes_or_hangs_costs_its_session_alone(
     emulated_board, board_program, instead_of_returning, failure
 ):
-    broken = board_program.library.replace(RETURN, instead_of_returning)
+    broken = board_program.library.content.replace(RETURN, instead_of_returning)
     with pytest.raises(failure):
-        relative_error(dataclasses.replace(board_program, library=broken), on(emulated_board, timeout_s=5))
+        relative_error(dataclasses.replace(board_program, library=Linked.of(broken)), on(emulated_board, timeout_s=5))
     assert relative_error(board_program, on(emulated_board)) <= 1e-5
 
 
