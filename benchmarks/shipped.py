@@ -2,26 +2,32 @@
 
     python benchmarks/shipped.py [--targets rpi5 rk3588] [--models 'mobilenet*'] [--max-gmacs 5] [--minutes 60]
     python benchmarks/shipped.py --confirm 12
+    python benchmarks/shipped.py --list
 
-Makes the rows that the table lacks, and those that would come out otherwise today, and writes it after each: the same
-command goes on where it was stopped. Small networks that many ask for come first, then those of few parameters; of the
-processors the first of `--targets`, by default the Raspberry Pis. Kernels and their profiles are kept by what they are,
-so each distinct code is compiled, and emulated on distinct caches, once.
+Makes the rows that the table lacks, and those that would come out otherwise today, a network on all processors after
+the other, and writes it after each network: the same command goes on where it was stopped. Small networks that many ask
+for come first, then those of few parameters. A network is recorded once, and compiled once for neighbours of one core.
+Kernels and their profiles are kept by what they are, so each distinct code is compiled, and emulated on distinct
+caches, once.
+
+`--list` makes nothing, and says how many rows each processor has, and how many would come out the same today.
 
 `--confirm N` is for a change of sources that is to change no latency, such as a new operator or number format. It makes
-N stale rows anew, drawn at random for each processor and number of threads. Where all come out as they were, the other
-stale ones are taken over, with that number in their column `confirmed`; where one does not, they all go, so that no
-later draw takes them over.
+N stale rows anew for each processor and number of threads, of networks that were shuffled once for all. Where all come
+out as they were, the other stale ones of the place are taken over, with that number in their column `confirmed`; where
+one does not, they all go, so that no later draw takes them over.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import os
 import time
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
-from itertools import islice, product
+from itertools import islice
 from pathlib import Path
 from random import Random
 
@@ -32,25 +38,17 @@ from blockfront.design_space import Network, known_network, published
 from blockfront.design_space.listing import expand
 from blockfront.design_space.models import find_model
 from blockfront.errors import RunError, UsageError
-from blockfront.results.trial import write_part
-from blockfront.study.journal import facts_of
-from blockfront.sweep.shipped import KnownLatency, made_by, read_table, taken_over, write_table
-from blockfront.sweep.stages import Job, profile_network
+from blockfront.sweep.shipped import KnownLatency, made_by, make_rows, read_table, taken_over, valid_rows, write_table
 from blockfront.targets import HARDWARE, Asked, Means, Processor, choose, find_hardware
 
-FIRST = ("rpi5", "rpi4")
 POPULAR = expand(["@" + str(Path(__file__).with_name("popular.txt"))])
-BLOCK = 64
-"""So many networks on each processor in turn."""
 Rows = dict[tuple[str, str, int], KnownLatency]
 
 
 def arm_processors() -> list[str]:
-    """Arm's of the catalogue: the `FIRST`, then those of the same core and caches beside each other."""
+    """Arm's of the catalogue."""
     found = [HARDWARE[name] for name in HARDWARE]
-    arm = [one for one in found if isinstance(one, Processor) and one.architecture == "aarch64"]
-    arm.sort(key=lambda one: (str(one.tvm_target["mcpu"]), one.l2_bytes, one.l3_bytes, one.name))
-    return [*FIRST, *(one.name for one in arm if one.name not in FIRST)]
+    return [one.name for one in found if isinstance(one, Processor) and one.architecture == "aarch64"]
 
 
 def means_for(targets: list[str]) -> Iterator[Means]:
@@ -97,26 +95,36 @@ def _params() -> dict[str, float]:
         }
 
 
-def make(network: Network, means: Means, maker: str) -> KnownLatency:
-    """The row of a network. Raises RunError for one that does not compile."""
-    facts = write_part(facts_of(network))
-    parts = profile_network(Job(facts["id"], facts["text"], 0, 1), means)
-    return KnownLatency.of(facts, str(network.signature), parts["cost"], parts["latency"], maker)
-
-
-def confirm(rows: Rows, everywhere: list[tuple[Means, str]], count: int) -> None:
+def confirm(rows: Rows, everywhere: list[Means], count: int) -> None:
     """Take stale rows over or leave them out, as it is said above; those made anew stay in any case."""
-    for means, maker in everywhere:
-        place = (means.options.target.name, means.options.threads)
-        stale = [row for row in rows.values() if (row.target, row.threads) == place and row.made_by != maker]
-        drawn = Random(maker).sample(stale, min(count, len(stale)))
-        anew = [make(Network.parse(row.network), means, maker) for row in drawn]
-        kept = taken_over(stale, anew, maker)
-        for row in stale:
+    makers = {_place(means): str(made_by(means)) for means in everywhere}
+    stale = [row for row in rows.values() if row.made_by != makers.get((row.target, row.threads), row.made_by)]
+    networks = sorted({row.network for row in stale})
+    Random("".join(makers.values())).shuffle(networks)
+    waiting = {place: [row for row in stale if (row.target, row.threads) == place] for place in makers}
+    drawn = {place: _first(count, networks, {row.network for row in found}) for place, found in waiting.items()}
+    anew: dict[tuple[str, int], list[KnownLatency]] = {place: [] for place in makers}
+    for network in networks:
+        there = [means for means in everywhere if network in drawn[_place(means)]]
+        for means, row in make_rows(Network.parse(network), there):
+            if isinstance(row, RunError):
+                raise row
+            anew[_place(means)].append(row)
+    for place, found in waiting.items():
+        kept = taken_over(found, anew[place], makers[place])
+        for row in found:
             del rows[_key(row)]
         rows |= {_key(row): row for row in kept}
-        write_table(rows.values())
-        print(f"{place[0]} {place[1]}: {len(drawn)} of {len(stale)} stale rows made anew, {len(kept)} kept", flush=True)
+        print(f"{place[0]} {place[1]}: {len(anew[place])} of {len(found)} stale rows made anew, {len(kept)} kept")
+    write_table(rows.values())
+
+
+def _first(count: int, ordered: list[str], among: set[str]) -> set[str]:
+    return set(islice((one for one in ordered if one in among), count))
+
+
+def _place(means: Means) -> tuple[str, int]:
+    return means.options.target.name, means.options.threads
 
 
 def _key(row: KnownLatency) -> tuple[str, str, int]:
@@ -129,35 +137,58 @@ def main() -> None:
     parser.add_argument("--models", nargs="*", default=["*"])
     parser.add_argument("--max-gmacs", type=float, default=5)
     parser.add_argument("--confirm", type=int, help="take stale rows over where so many of them come out the same")
+    parser.add_argument("--list", action="store_true", help="say how many rows there are, and make none")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no row after so many")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     end = time.monotonic() + 60 * asked.minutes
     rows: Rows = {_key(row): row for row in read_table()}
-    everywhere = [(means, str(made_by(means))) for means in means_for(asked.targets)]
+    everywhere = list(means_for(asked.targets))
+    if asked.list:
+        found = Counter((row.target, row.threads) for row in rows.values())
+        for means in everywhere:
+            print(*_place(means), f"{len(valid_rows(means))} of {found[_place(means)]} rows hold")
+        return
     if asked.confirm is not None:
         confirm(rows, everywhere, asked.confirm)
         return
-    names = names_in_order(asked.models)
-    while block := list(islice(names, BLOCK)):
-        for (means, maker), name in product(everywhere, block):
-            key = (known_network(name).id, means.options.target.name, means.options.threads)
-            if key in rows and rows[key].made_by == maker:
+    for name in names_in_order(asked.models):
+        known = known_network(name).id
+        lacking = [means for means in everywhere if not _is_there(rows.get((known, *_place(means))), means)]
+        if time.monotonic() > end:
+            return
+        network, macs = network_of(name) if lacking else (known_network(name), None)
+        if macs is None or macs > asked.max_gmacs * 1e9:
+            continue
+        fill(rows, network, lacking, end)
+        write_table(rows.values())
+
+
+def fill(rows: Rows, network: Network, lacking: list[Means], end: float) -> None:
+    """Make a network's rows, as far as there is time, and say what each took, with its children."""
+    start = _seconds()
+    try:
+        for means, row in make_rows(network, lacking):
+            target, threads = _place(means)
+            if isinstance(row, RunError):
+                print(f"failed: {network} on {target}, {threads} threads: {row}", flush=True)
                 continue
+            rows[_key(row)] = row
+            start, spent = _seconds(), _seconds() - start
+            print(f"{network} {target} {threads}: {row.latency_ms:.4g} ms, {spent:.1f} core s here", flush=True)
             if time.monotonic() > end:
                 return
-            start = time.process_time()
-            network, macs = network_of(name)
-            if macs is None or macs > asked.max_gmacs * 1e9:
-                continue
-            try:
-                rows[key] = make(network, means, maker)
-            except RunError as error:
-                print(f"failed: {network} on {key[1]}, {key[2]} threads: {error}", flush=True)
-                continue
-            write_table(rows.values())
-            spent = time.process_time() - start
-            print(f"{network} {key[1]} {key[2]}: {rows[key].latency_ms:.4g} ms, {spent:.1f} s here", flush=True)
+    except RunError as error:
+        print(f"failed: {network}: {error}", flush=True)
+
+
+def _is_there(row: KnownLatency | None, means: Means) -> bool:
+    return row is not None and row.made_by == made_by(means)
+
+
+def _seconds() -> float:
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
 
 
 if __name__ == "__main__":

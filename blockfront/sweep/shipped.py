@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib.metadata import version
@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from blockfront.digest import digest
+from blockfront.errors import RunError
 from blockfront.files import fill_atomically
 from blockfront.results import Cost, Latency
 from blockfront.results.trial import write_part
 from blockfront.sweep.sources import plain_source
 
 if TYPE_CHECKING:
+    from blockfront.design_space import Network
     from blockfront.study.journal import Entry, Journal
     from blockfront.targets import Means
 
@@ -90,6 +92,41 @@ class KnownLatency:
         return (self.macs, self.params, self.source) == (other.macs, other.params, other.source) and all(
             a == b or (a is not None and b is not None and isclose(a, b, rel_tol=1e-3)) for a, b in times
         )
+
+
+def make_rows(network: Network, everywhere: Iterable[Means]) -> Iterator[tuple[Means, KnownLatency | RunError]]:
+    """The rows of a network, or why there is none, for means that predict from code, those of one code after another.
+
+    They are as if each were made alone. The network is built, recorded and run by torch once, and compiled once for
+    neighbours of one code. Raises `RunError` for a network that cannot be recorded.
+    """
+    from blockfront.study.journal import facts_of
+    from blockfront.sweep.stages import settle
+    from blockfront.targets.compiler.compiling import compile_recorded, recorded
+    from blockfront.targets.compiler.threads import use_threads
+    from blockfront.training import seeded
+
+    facts, size = write_part(facts_of(network)), str(network.signature)
+    use_threads(1)
+    settle()
+    with seeded(0, 1):
+        module = network.deployed()
+        cost = network.cost_of(module)
+        with recorded(module, network.signature, seed=0) as recording:
+            for means in sorted(everywhere, key=_code_of):
+                try:
+                    program = compile_recorded(recording, means.options.target, means.options.threads)
+                    latency = means.latency(program)
+                except RunError as error:
+                    yield means, error
+                else:
+                    yield means, KnownLatency.of(facts, size, cost, latency, str(made_by(means)))
+
+
+def _code_of(means: Means) -> tuple[str, int, str]:
+    """Where two differ, so does their code."""
+    target, threads = means.options.target, means.options.threads
+    return str(target.tvm_target), threads, repr(target.machine(threads))
 
 
 def made_by(means: Means) -> str | None:

@@ -21,6 +21,7 @@ from blockfront.sweep.shipped import (
     TABLE,
     KnownLatency,
     made_by,
+    make_rows,
     read_table,
     rows_made,
     taken_over,
@@ -30,8 +31,9 @@ from blockfront.sweep.shipped import (
 from blockfront.sweep.sources import plain_source
 from blockfront.sweep.stages import Job, profile_network
 from blockfront.targets import METERS, TOOLCHAINS, Means, RunOptions, get_processor
+from blockfront.targets.compiler import kernel_cache
 from blockfront.targets.latency.meters import emulated
-from blockfront.targets.latency.profiler import emulator_obstacle
+from blockfront.targets.latency.profiler import emulator_obstacle, store
 
 COST = Cost(1_000_000, 2_000, 3_000)
 
@@ -184,6 +186,32 @@ def test_rows_of_the_table_come_out_the_same_today():
         # Which kernels are counted in one run of the emulator decides where their constants lie.
         assert found["latency"].median_ms == pytest.approx(row.latency_ms, rel=1e-3)
         assert (found["cost"].macs, found["cost"].params) == (row.macs, row.params)
+
+
+@pytest.mark.long
+@pytest.mark.compiles
+@pytest.mark.emulates
+def test_rows_that_are_made_together_agree_with_those_that_are_made_alone(tmp_path, monkeypatch):
+    everywhere = [_means(name) for name in ("rk3588", "rk3399", "rpi5", "rpi4")]
+    if any(emulator_obstacle(means.options.target) for means in everywhere):
+        pytest.skip("no QEMU can be had")
+    network = known_network("test_resnet")
+    facts = write_part(facts_of(network))
+
+    def with_nothing_kept(name: str) -> None:
+        for module in (kernel_cache, store):
+            monkeypatch.setattr(module, "cache_folder", lambda: tmp_path / name)
+
+    with_nothing_kept("together")
+    together = list(make_rows(network, everywhere))
+    assert {row.target for _, row in together} == {"rk3588", "rk3399", "rpi5", "rpi4"}
+    for means, row in together:
+        with_nothing_kept(row.target)
+        found = profile_network(Job(facts["id"], facts["text"], 0, 1), means)
+        alone = KnownLatency.of(facts, str(network.signature), found["cost"], found["latency"], made_by(means) or "")
+        # A board that has some of another's kernels compiles the others in other company, and their constants move.
+        assert row.agrees(alone)
+        assert (row.network_id, row.target, row.made_by) == (alone.network_id, alone.target, alone.made_by)
 
 
 @pytest.mark.parametrize(("ratio", "agrees"), [(1.0, True), (1.0009, True), (0.99, False)])
