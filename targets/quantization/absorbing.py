@@ -27,13 +27,18 @@ def absorb_constants(recorded: Recorded) -> None:
 
     They become part of the layers that the tensor is from, through permutations and concatenations; where it is an
     image from other integer operators, as after a batch norm that no convolution stands before, a depthwise convolution
-    of one pixel.
+    of one pixel. A constant of one element becomes a number.
     """
     possible: set[Node] = set()
     for node in list(recorded.graph.nodes):
         found = _constant_operand(recorded, node)
         if found is not None:
             source, values, axis = found
+            if len(values) == 1 and source.meta["val"].shape == node.meta["val"].shape:
+                node.args = (source, values.item(), *node.args[2:])
+                if can_be_integer(node, possible):
+                    possible.add(node)
+                continue
             parts = list(_layers(source, axis, slice(0, len(values)))) if axis is not None else []
             if parts and None not in parts:
                 for layer, own in (part for part in parts if part is not None):

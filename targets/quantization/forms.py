@@ -190,7 +190,7 @@ def can_be_integer(node: Node, possible: Container[Node]) -> bool:
     if name == AVERAGE:
         return _is_plain_average(node)
     if name in PADS:
-        return argument(node, 2, "value", 0) in (0, None) and argument(node, 2, "mode", "constant") in ("constant", 0)
+        return _is_border_of_zeros(node)
     if name in UPSAMPLINGS:
         before, after = (one.meta["val"].shape[2:] for one in (read[0], node))
         return all(wide % narrow == 0 for wide, narrow in zip(after, before, strict=True))
@@ -199,11 +199,24 @@ def can_be_integer(node: Node, possible: Container[Node]) -> bool:
     return name in CONCATENATIONS
 
 
+def _is_border_of_zeros(node: Node) -> bool:
+    """`pad` has a mode before its value, `constant_pad_nd` has none."""
+    named = aten_name(node) == "pad.default"
+    constant = not named or argument(node, 2, "mode", "constant") == "constant"
+    return constant and argument(node, 3 if named else 2, "value", 0) in (0, None)
+
+
 def _is_plain_average(node: Node) -> bool:
-    """Whether all windows of an average pool count alike."""
-    padding, ceil_mode = pair(argument(node, 3, "padding", 0)), argument(node, 4, "ceil_mode", False)
-    whole = padding == [0, 0] or bool(argument(node, 5, "count_include_pad", True))
-    return whole and not ceil_mode and argument(node, 6, "divisor_override") is None
+    """Whether all windows of an average pool count alike: none is cut off, and a border counts where there is one."""
+    stride = pair(argument(node, 2, "stride") or argument(node, 1, "kernel_size"))
+    padding, kernel = pair(argument(node, 3, "padding", 0)), pair(argument(node, 1, "kernel_size"))
+    before, after = (one.meta["val"].shape[-2:] for one in (node.args[0], node))
+    whole = all(
+        (count - 1) * step + window <= extent + 2 * border
+        for count, step, window, extent, border in zip(after, stride, kernel, before, padding, strict=True)
+    )
+    counted = padding == [0, 0] or bool(argument(node, 5, "count_include_pad", True))
+    return whole and counted and argument(node, 6, "divisor_override") is None
 
 
 def _is_float(node: Node) -> bool:

@@ -9,6 +9,7 @@ import pytest
 import timm
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from blockfront.blocks import BLOCKS, deploy
 from blockfront.blocks.tokens import METHODS, assume_counts, make_static, reduce_tokens
@@ -125,6 +126,41 @@ def test_only_unlike_parts_of_a_concatenation_pass_by_a_table(ratio: float, tabl
     quantized = quantize_module(module, Signature.image(SIZE), [(IMAGES,)], "minmax")
     called = [node.target for node in quantized.operators.graph.nodes]
     assert called.count(torch.ops.blockfront.lookup.default) == tables
+    assert decibels(module, quantized) >= 30
+
+
+@pytest.mark.parametrize(("size", "floats"), [(32, ()), (30, ("avg_pool2d.default",))])
+def test_an_average_that_cuts_no_window_off_is_integer_however_it_would_cut_it(size: int, floats: tuple[str]) -> None:
+    torch.manual_seed(0)
+    pool = nn.AvgPool2d(4, 4, ceil_mode=True, count_include_pad=False)
+    module = nn.Sequential(nn.Conv2d(3, 8, 1), nn.ReLU(), pool, nn.Conv2d(8, 4, 1)).eval()
+    images = IMAGES[:, :, :size, :size]
+    quantized = quantize_module(module, Signature.image(size), [(images,)])
+    assert quantized.float_operators == floats
+    with torch.no_grad():
+        noise = Decibels()
+        noise.add(module(images), quantized(images))
+    assert noise.value >= 30
+
+
+class Bordered(nn.Module):
+    """A border between a function of one value and a convolution, asked for in each way that there is; a scale."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two, self.last = nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 3), nn.Conv2d(8, 4, 3)
+        self.scale = nn.Parameter(torch.tensor(0.7))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        found = self.two(F.pad(F.hardswish(self.one(F.pad(images, [0, 1, 0, 1]))), [0, 1, 0, 1], value=0.0))
+        return self.last(torch.constant_pad_nd(F.hardswish(found) * self.scale, [1, 0, 1, 0]))
+
+
+def test_borders_of_zeros_however_asked_for_and_constants_of_one_element_are_integer() -> None:
+    torch.manual_seed(0)
+    module = Bordered().eval()
+    quantized = quantize_module(module, Signature.image(SIZE), [(IMAGES,)])
+    assert quantized.float_operators == ()
     assert decibels(module, quantized) >= 30
 
 
