@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import combinations
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,8 +18,8 @@ from blockfront.training import Recipe, get_dataset
 from blockfront.validation import ranking as module
 from blockfront.validation import trust as trust_module
 from blockfront.validation.ranking import kendall, stratified
-from blockfront.validation.records import TrainedNetwork
-from blockfront.validation.trust import find_ranking, ranking_path, trust
+from blockfront.validation.records import TrainedNetwork, read_records
+from blockfront.validation.trust import Ranking, find_ranking, ranking_path, trust
 
 FAMILIES = ("ds", "ir", "ghost")
 
@@ -141,6 +143,31 @@ def test_trainings_that_come_with_the_package_are_not_done_again(bench, pretende
     done = len(pretended)
     assert bench(*CALL).code == 0
     assert len(pretended) == done
+
+
+@pytest.mark.parametrize("path", sorted(trust_module.SHIPPED.glob("ranking-*.json")), ids=lambda path: path.name)
+def test_what_is_shipped_follows_from_the_trainings_beside_it(path):
+    ranking = msgspec.json.decode(path.read_bytes(), type=Ranking)
+    runs = [
+        read_records(path.with_name("trainings.jsonl"), TrainedNetwork, f"{recipe} {ranking.dataset_fingerprint} 0")
+        for recipe in (ranking.cheap_hash, ranking.long_hash)
+    ]
+    cheap, long = runs
+    truth = [one.value for one in long.values()]
+    assert (ranking.networks, ranking.families) == (len(long), len({one.family for one in long.values()}))
+    proxies = {
+        "cheap": [cheap[text].value for text in long],
+        "macs": [one.macs for one in long.values()],
+        "params": [one.params for one in long.values()],
+    }
+    for name, values in proxies.items():
+        assert ranking.over_all[name].tau == pytest.approx(_gamma(values, truth))
+
+
+def _gamma(first: list[float], second: list[float]) -> float:
+    """Concordant less discordant pairs, over all pairs."""
+    signs = [np.sign((a - b) * (c - d)) for (a, c), (b, d) in combinations(zip(first, second, strict=True), 2)]
+    return float(np.mean(signs))
 
 
 def _run(values: list[float], macs: list[int]) -> list[TrainedNetwork]:
