@@ -112,7 +112,14 @@ def _ones(to: TfliteWriter, node: Node) -> Value:
 
 CHOICES: dict[str, Form] = {
     **{"to": _cast, "sum": _reduced("SUM"), "amax": _reduced("REDUCE_MAX"), "amin": _reduced("REDUCE_MIN")},
-    **{"clamp": _clamp, "clamp_min": _clamp, "expand": _expand, "gather": _gather, "new_ones": _ones},
+    **{
+        "clamp": _clamp,
+        "clamp_min": _clamp,
+        "expand": _expand,
+        "expand_as": _expand,
+        "gather": _gather,
+        "new_ones": _ones,
+    },
     **{"gt": _of_two("GREATER", "GreaterOptions"), "ge": _of_two("GREATER_EQUAL", "GreaterEqualOptions")},
     **{"lt": _of_two("LESS", "LessOptions"), "le": _of_two("LESS_EQUAL", "LessEqualOptions")},
     **{"eq": _of_two("EQUAL", "EqualOptions"), "rsub": _of_two("SUB", "SubOptions", turned=True)},

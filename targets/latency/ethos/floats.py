@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from math import sqrt
 from typing import Any
 
@@ -12,7 +13,7 @@ from blockfront.targets.compiler.importing.rules import Node, argument
 from blockfront.targets.latency.ethos.choices import broadcast
 from blockfront.targets.latency.ethos.writer import Form, TfliteWriter, Value
 
-_OPTIONS = {"ADD": "AddOptions", "SUB": "SubOptions", "MUL": "MulOptions", "DIV": "DivOptions"}
+_OPTIONS = {"ADD": "AddOptions", "SUB": "SubOptions", "MUL": "MulOptions", "DIV": "DivOptions", "POW": "PowOptions"}
 
 
 def _of_one(code: str, options: str = "", **fields: Any) -> Form:
@@ -30,6 +31,21 @@ def _silu(to: TfliteWriter, node: Node) -> Value:
     sigmoid = to.tensor("sigmoid", source.shape, source.order, None)
     to.write("LOGISTIC", [source], [sigmoid])
     return _arithmetic(to, "MUL", source, sigmoid, to.result(node, source.order))
+
+
+def _leaky_relu(to: TfliteWriter, node: Node) -> Value:
+    source = to.floats(node.args[0])
+    result = to.result(node, source.order)
+    alpha = argument(node, 1, "negative_slope", 0.01)
+    to.write("LEAKY_RELU", [source], [result], "LeakyReluOptions", alpha=alpha)
+    return result
+
+
+def _hard_sigmoid(to: TfliteWriter, node: Node) -> Value:
+    shifted = _arithmetic(to, "ADD", to.floats(node.args[0]), to.number(3.0))
+    clamped = to.tensor("relu6", shifted.shape, shifted.order, None)
+    to.write("RELU6", [shifted], [clamped])
+    return _arithmetic(to, "MUL", clamped, to.number(1 / 6), to.result(node, clamped.order))
 
 
 def _gelu(to: TfliteWriter, node: Node) -> Value:
@@ -64,6 +80,27 @@ def _arithmetic(to: TfliteWriter, code: str, one: Value, other: Value, result: V
 def _layer_norm(to: TfliteWriter, node: Node) -> Value:
     source = to.floats(node.args[0])
     dims = range(len(source.shape))[-len(node.args[1]) :]
+    return _normalised(to, node, source, dims, [broadcast(to, one, source.order) for one in _scale_and_shift(to, node)])
+
+
+def _group_norm(to: TfliteWriter, node: Node) -> Value:
+    source = to.floats(node.args[0])
+    if node.args[1] != 1:
+        raise RunError(f"{node.name} of several groups has no form in a .tflite file")
+    rank = len(source.shape)
+    constants = (to.reshape(one, (*one.shape, *[1] * (rank - 2))) for one in _scale_and_shift(to, node))
+    found = [broadcast(to, one, source.order) for one in constants]
+    return _normalised(to, node, source, range(1, rank), found)
+
+
+def _scale_and_shift(to: TfliteWriter, node: Node) -> list[Value]:
+    """The constants of a norm, which has both or neither."""
+    found = [argument(node, place, name) for place, name in ((2, "weight"), (3, "bias"))]
+    return [to.floats(one) for one in found if one is not None]
+
+
+def _normalised(to: TfliteWriter, node: Node, source: Value, dims: Iterable[int], constants: Sequence[Value]) -> Value:
+    """Less its mean over dimensions and over its deviation, then times the first constant and plus the second."""
     kept = [1 if dim in dims else extent for dim, extent in enumerate(source.shape)]
     axes = to.file.whole_numbers([source.order.index(dim) for dim in dims])
 
@@ -77,10 +114,8 @@ def _layer_norm(to: TfliteWriter, node: Node) -> Value:
     inverse = to.tensor("rsqrt", kept, source.order, None)
     to.write("RSQRT", [_arithmetic(to, "ADD", variance, to.number(argument(node, 4, "eps", 1e-5)))], [inverse])
     found = _arithmetic(to, "MUL", centred, inverse)
-    for code, place, name in (("MUL", 2, "weight"), ("ADD", 3, "bias")):
-        constant = argument(node, place, name)
-        if constant is not None:
-            found = _arithmetic(to, code, found, broadcast(to, to.floats(constant), source.order))
+    for code, constant in zip(("MUL", "ADD"), constants, strict=False):
+        found = _arithmetic(to, code, found, constant)
     return found
 
 
@@ -144,7 +179,10 @@ def _mean(to: TfliteWriter, node: Node) -> Value:
 FLOATS: dict[str, Form] = {
     **{"add": _of_two("ADD"), "sub": _of_two("SUB"), "mul": _of_two("MUL"), "div": _of_two("DIV")},
     **{"relu": _of_one("RELU"), "sigmoid": _of_one("LOGISTIC"), "tanh": _of_one("TANH"), "exp": _of_one("EXP")},
-    **{"rsqrt": _of_one("RSQRT"), "log": _of_one("LOG")},
-    **{"silu": _silu, "gelu": _gelu, "layer_norm": _layer_norm, "softmax": _softmax, "matmul": _matmul, "bmm": _matmul},
+    **{"rsqrt": _of_one("RSQRT"), "sqrt": _of_one("SQRT"), "log": _of_one("LOG"), "pow": _of_two("POW")},
+    **{"relu6": _of_one("RELU6"), "hardswish": _of_one("HARD_SWISH"), "hardsigmoid": _hard_sigmoid},
+    "leaky_relu": _leaky_relu,
+    **{"layer_norm": _layer_norm, "group_norm": _group_norm},
+    **{"silu": _silu, "gelu": _gelu, "softmax": _softmax, "matmul": _matmul, "bmm": _matmul},
     **{"scaled_dot_product_attention": _attention, "mean": _mean, "adaptive_avg_pool2d": _mean},
 }

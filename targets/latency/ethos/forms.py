@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
 from math import inf, prod
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from blockfront.errors import RunError
@@ -18,10 +16,10 @@ from blockfront.targets.latency.ethos.floats import FLOATS
 from blockfront.targets.latency.ethos.moves import MOVES, part
 from blockfront.targets.latency.ethos.tables import table_form
 from blockfront.targets.latency.ethos.tflite_file import Grid
+from blockfront.targets.latency.ethos.windows import IMAGE, average_pool, bordered, max_pool
 from blockfront.targets.latency.ethos.writer import Form, TfliteWriter, Value
 from blockfront.targets.quantization.affine import Affine
 
-IMAGE = (0, 2, 3, 1)
 _ACTIVATIONS = {
     "NONE": (-inf, inf),
     "RELU": (0.0, inf),
@@ -75,7 +73,7 @@ def _convolution(to: TfliteWriter, node: Node) -> Value:
     result = to.result(node)
     kernel = weight.shape[2:]
     reach = [(size - 1) * step + 1 for size, step in zip(kernel, dilation, strict=True)]
-    source, border = _bordered(to, node, source, padding, stride, reach, source.int8.zero_point)
+    source, border = bordered(to, node, source, padding, stride, reach, source.int8.zero_point)
     depthwise = groups == source.shape[1] and groups > 1
     arranged = weight.permute(1, 2, 3, 0) if depthwise else weight.permute(0, 2, 3, 1)
     constants = _weights(to, node, arranged, 3 if depthwise else 0, source.int8, result.int8)
@@ -91,43 +89,6 @@ def _convolution(to: TfliteWriter, node: Node) -> Value:
     else:
         to.write("CONV_2D", [source, *constants], [result], "Conv2DOptions", **options)
     return result
-
-
-def _bordered(
-    to: TfliteWriter,
-    node: Node,
-    source: Value,
-    padding: Sequence[int],
-    stride: Sequence[int],
-    reach: Sequence[int],
-    value: int,
-) -> tuple[Value, int]:
-    """An image with the border that a window of `reach` needs, and the padding that an operator adds to it."""
-    before, after = source.shape[2:], to.shape(node)[2:]
-    ends = [
-        (first, (count - 1) * step + window - extent - first)
-        for extent, count, first, step, window in zip(before, after, padding, stride, reach, strict=True)
-    ]
-    if all(first <= 0 and last <= 0 for first, last in ends):
-        return source, to.file.choice("Padding", "VALID")
-    same = [-(-extent // step) == count for extent, count, step in zip(before, after, stride, strict=True)]
-    if all(same) and all(first == max(0, first + last) // 2 for first, last in ends):
-        return source, to.file.choice("Padding", "SAME")
-    widths = [(0, 0), *((first, max(last, 0)) for first, last in ends), (0, 0)]
-    shape = (*source.shape[:2], *(extent + sum(width) for extent, width in zip(before, widths[1:3], strict=True)))
-    return _pad(to, source, shape, widths, value), to.file.choice("Padding", "VALID")
-
-
-def _pad(to: TfliteWriter, source: Value, shape: Sequence[int], widths: Sequence[tuple[int, int]], value: int) -> Value:
-    """A value with a border of one int8; `widths` are those of the stored dimensions."""
-    made = to.tensor("padded", shape, source.order, source.affine)
-    if value == source.int8.zero_point:
-        to.write("PAD", [source, to.file.whole_numbers(widths)], [made], "PadOptions")
-    else:
-        grid = Grid((source.int8.scale,), source.int8.zero_point)
-        constant = to.file.tensor("border", (), "int8", grid, np.array(value, np.int8))
-        to.write("PADV2", [source, to.file.whole_numbers(widths), constant], [made], "PadV2Options")
-    return made
 
 
 def _weights(
@@ -223,28 +184,6 @@ def _mean(to: TfliteWriter, node: Node) -> Value:
     return result
 
 
-def _max_pool(to: TfliteWriter, node: Node) -> Value:
-    """A border is the least int8."""
-    source = to.read(node.args[0], IMAGE)
-    if source.affine is None:
-        raise RunError("pooling of float32 has no form in a .tflite file")
-    kernel = _two(argument(node, 1, "kernel_size"))
-    stride = _two(argument(node, 2, "stride", None) or kernel)
-    padding = _two(argument(node, 3, "padding", 0))
-    if _two(argument(node, 4, "dilation", 1)) != [1, 1]:
-        raise RunError("dilated pooling has no form in a .tflite file")
-    source, border = _bordered(to, node, source, padding, stride, kernel, LOWEST)
-    result = to.result(node)
-    sizes = {"filterHeight": kernel[0], "filterWidth": kernel[1], "strideH": stride[0], "strideW": stride[1]}
-    to.write("MAX_POOL_2D", [source], [result], "Pool2DOptions", padding=border, **sizes)
-    return result
-
-
-def _two(value: Any) -> list[int]:
-    values = [value] if isinstance(value, int) else list(value)
-    return values * 2 if len(values) == 1 else values
-
-
 def _concatenate(to: TfliteWriter, node: Node) -> Value:
     """Parts have one scale already."""
     rank = len(to.shape(node))
@@ -263,7 +202,12 @@ _INTEGER: dict[str, Form] = {
     **{"linear": _linear, "linear_float": _linear, "add": _add, "multiply": _multiply, "mean": _mean},
     **{"product": _product, "softmax": _softmax},
 }
-_ATEN = {"max_pool2d": _max_pool, "cat": _concatenate, "concat": _concatenate, **MOVES, **FLOATS, **CHOICES}
+_ATEN = {
+    **{"max_pool2d": max_pool, "avg_pool2d": average_pool, "cat": _concatenate, "concat": _concatenate},
+    **MOVES,
+    **FLOATS,
+    **CHOICES,
+}
 FORMS: dict[str, Form] = {
     operator.getitem.__name__: part,
     **{f"blockfront.{name}": form for name, form in _INTEGER.items()},

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
+import torch
+
+from blockfront.errors import RunError
 from blockfront.targets.compiler.importing.rules import Node, argument
+from blockfront.targets.latency.ethos.storing import stored
 from blockfront.targets.latency.ethos.writer import Form, TfliteWriter, Value
 
 
@@ -134,11 +139,44 @@ def _pad(to: TfliteWriter, node: Node) -> Value:
     return made
 
 
+def _choose(to: TfliteWriter, node: Node) -> Value:
+    """Every place of a dimension several times. Raises `RunError` for places chosen in any other way."""
+    source, dim, places = to.read(node.args[0]), node.args[1] % len(to.shape(node)), to.constant(node.args[2])
+    times = len(places) // source.shape[dim]
+    if not places.equal(torch.arange(source.shape[dim]).repeat_interleave(times)):
+        raise RunError(f"{node.name} of chosen places has no form in a .tflite file")
+    return _repeated(to, node, source, dim, times)
+
+
+def _upsample(to: TfliteWriter, node: Node) -> Value:
+    """To the nearest pixels, rows and columns."""
+    found = to.read(node.args[0])
+    for dim, extent in enumerate(to.shape(node)[2:], 2):
+        times, rest = divmod(extent, found.shape[dim])
+        if rest:
+            raise RunError(f"{node.name} by no whole number has no form in a .tflite file")
+        found = _repeated(to, node, found, dim, times)
+    return found
+
+
+def _repeated(to: TfliteWriter, node: Node, source: Value, dim: int, times: int) -> Value:
+    """What lies at each place of a dimension, beside itself."""
+    order, kept = source.order, source.stored_shape
+    after = prod(kept[order.index(dim) + 1 :])
+    plain = Value(source.tensor, kept, tuple(range(len(kept))), source.affine, source.kind)
+    rows = to.reshape(plain, (prod(kept) // after, 1, after))
+    found = to.tensor(node.name, (rows.shape[0], times, after), rows.order, source.affine, source.kind)
+    to.write("CONCATENATION", [rows] * times, [found], "ConcatenationOptions", axis=1)
+    shape = tuple(extent * times if place == dim else extent for place, extent in enumerate(source.shape))
+    return Value(to.reshape(found, stored(shape, order)).tensor, shape, order, source.affine, source.kind)
+
+
 MOVES: dict[str, Form] = {
     **dict.fromkeys(("clone", "contiguous", "alias", "detach", "dropout"), _same),
     **dict.fromkeys(("view", "reshape", "flatten", "_unsafe_view", "unflatten", "squeeze", "unsqueeze"), _reshape),
     **{"permute": _permute, "transpose": _transpose, "channel_shuffle": _channel_shuffle},
     **dict.fromkeys(("split", "split_with_sizes", "chunk"), _split),
-    **{"unbind": _unbind, "slice": _cut, "select": _select},
+    **{"unbind": _unbind, "slice": _cut, "select": _select, "index_select": _choose},
+    "upsample_nearest2d": _upsample,
     **dict.fromkeys(("constant_pad_nd", "pad"), _pad),
 }

@@ -22,10 +22,11 @@ _SHARES = Affine(1 / 256, -128)
 
 
 def round_attention(network: GraphModule, inputs: Sequence[Tensor]) -> GraphModule:
-    """The graph in which attention without a mask and GELU read and give int8s, as far as linear layers make them.
+    """The graph in which attention without a mask and GELU read and give int8s, as far as layers make them.
 
     Ranges are those of `inputs`. What a linear layer gives as float32, and what moves that, is rounded to an int8 that
-    spans it; scores span theirs, and shares of attention are in 256ths. Everything else is as it was.
+    spans it, what a convolution gives is one already; scores span theirs, and shares of attention are in 256ths.
+    Everything else is as it was.
     """
     made = _Rounding(network, all_values(network, inputs))
     graph = made.graph()
@@ -46,10 +47,15 @@ class _Rounding:
             if "scaled_dot_product" in aten_name(node) and self._is_plain(node):
                 self._attention(node)
                 continue
+            if node.target is _OPS.quantize.default and len(node.args) == 3 and node.args[0] in self._steps:
+                self._rescale(node)
+                continue
             self._nodes[node] = self._new.node_copy(node, self._floats)
             self._nodes[node].meta = dict(node.meta)
             if "linear_float" in str(node.target) and any(user.op != "output" for user in node.users):
                 self._round(node)
+            elif node.target is _OPS.dequantize.default:
+                self._steps[node] = self._nodes[node.args[0]], Affine(*node.args[1:3])
             elif aten_name(node) in MOVES and node.args and node.args[0] in self._steps:
                 steps, affine = self._steps[node.args[0]]
                 moved = self._new.node_copy(node, lambda one: steps if one is node.args[0] else self._floats(one))  # noqa: B023
@@ -69,7 +75,7 @@ class _Rounding:
 
     def _keep(self, node: Node, steps: Node, affine: Affine) -> None:
         """Who reads the node as float32 from now on reads these."""
-        steps.meta = {AFFINE: affine}
+        steps.meta = {**steps.meta, AFFINE: affine}
         self._steps[node] = steps, affine
         if isinstance(self._known[node], Tensor):
             self._nodes[node] = self._new.call_function(
@@ -80,7 +86,9 @@ class _Rounding:
         return Affine.spanning(float(values.min()), float(values.max()))
 
     def _round(self, node: Node) -> None:
+        """To what the layer itself has in the file."""
         affine = self._spanning(self._known[node])
+        self._nodes[node].meta[AFFINE] = affine
         steps = self._call(_OPS.quantize, affine, self._nodes[node], affine.scale, affine.zero_point)
         self._keep(node, steps, affine)
 
@@ -88,11 +96,20 @@ class _Rounding:
         steps, before = self._steps[node.args[0]]
         values = node.target(before.values().float(), *node.args[1:], **node.kwargs).double()
         affine = self._spanning(self._known[node])
-        name = f"gelu_table_{len(self._steps)}"
+        self._keep(node, self._table(steps, affine, values, (node,)), affine)
+
+    def _rescale(self, node: Node) -> None:
+        """Int8s to those of another scale, without floats between."""
+        steps, before = self._steps[node.args[0]]
+        after = Affine(*node.args[1:3])
+        self._nodes[node] = steps if before == after else self._table(steps, after, before.values(), ())
+
+    def _table(self, steps: Node, affine: Affine, values: Tensor, function: tuple[Node, ...]) -> Node:
+        name = f"table_{len(self._new.nodes)}"
         self._network.register_buffer(name, affine.steps(values))
         table = self._call(_OPS.lookup, affine, steps, self._new.get_attr(name))
-        self._keep(node, table, affine)
-        table.meta[FUNCTION] = (node,)
+        table.meta[FUNCTION] = function
+        return table
 
     def _is_plain(self, node: Node) -> bool:
         masked = argument(node, 3, "attn_mask") is not None or argument(node, 5, "is_causal", False)

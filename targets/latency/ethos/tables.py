@@ -6,7 +6,12 @@ network's; a hard sigmoid is a depthwise convolution of one pixel, rounded once 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
+import torch
+from torch.fx.node import map_arg
 
 from blockfront.errors import RunError
 from blockfront.targets.compiler.importing.rules import Node, argument
@@ -20,6 +25,7 @@ _SIGMOID = Affine(1 / 256, -128)
 """What LOGISTIC gives."""
 _TANH = Affine(1 / 128, 0)
 """What TANH gives."""
+_CLAMPS = ("relu", "relu6")
 
 
 def table_form(to: TfliteWriter, node: Node) -> Value:
@@ -29,7 +35,7 @@ def table_form(to: TfliteWriter, node: Node) -> Value:
     names = [aten_name(one).partition(".")[0] for one in chain]
     if not names:
         to.write("QUANTIZE", [source], [result])
-    elif names in (["relu"], ["relu6"]):
+    elif len(names) == 1 and names[0] in _CLAMPS:
         to.write(names[0].upper(), [source], [result])
     elif names == ["hardswish"]:
         to.write("HARD_SWISH", [source], [result], "HardSwishOptions")
@@ -53,9 +59,27 @@ def table_form(to: TfliteWriter, node: Node) -> Value:
         to.write("LEAKY_RELU", [source], [result], "LeakyReluOptions", alpha=alpha)
     elif names == ["hardsigmoid"] and len(source.shape) == 4:
         _line(to, node, source, result, 1 / 6, 1 / 2)
+    elif len(source.shape) == 4 and (line := _line_of(chain[names[0] in _CLAMPS :])) is not None:
+        if names[0] in _CLAMPS:
+            clamped = to.tensor("clamped", source.shape, source.order, source.affine)
+            to.write(names[0].upper(), [source], [clamped])
+            source = clamped
+        _line(to, node, source, result, *line)
     else:
         raise RunError(f"no form of {' and '.join(names)} in a .tflite file")
     return result
+
+
+def _line_of(chain: Sequence[Node]) -> tuple[float, float] | None:
+    """The slope and offset of functions one after the other that are sums and products with numbers; else None."""
+    if not chain or not {aten_name(one).partition(".")[0] for one in chain} <= {"mul", "add", "sub", "div", "neg"}:
+        return None
+    found = torch.tensor([0.0, 1.0, 2.0], dtype=torch.float64)
+    for one in chain:
+        args, kwargs = map_arg((one.args, one.kwargs), lambda _: found)  # noqa: B023
+        found = one.target(*args, **kwargs)
+    slope, more = found.diff().tolist()
+    return (slope, float(found[0])) if slope and math.isclose(slope, more) else None
 
 
 def _logistic(to: TfliteWriter, source: Value) -> Value:
@@ -73,8 +97,8 @@ def _rescaled(to: TfliteWriter, node: Node, found: Value, result: Value) -> None
 def _line(to: TfliteWriter, node: Node, source: Value, result: Value, slope: float, offset: float) -> None:
     """`slope * x + offset` of an image, clamped where the result's int8s end."""
     channels = source.shape[1]
-    scale = slope / 127
-    weight = np.full((1, 1, 1, channels), 127, np.int8)
+    scale = abs(slope) / 127
+    weight = np.full((1, 1, 1, channels), 127 if slope > 0 else -127, np.int8)
     grid = Grid((scale,) * channels, 0, 3)
     kernel = to.file.tensor(f"{node.name}_weight", weight.shape, "int8", grid, weight)
     biases = np.full(channels, round(offset / (scale * source.int8.scale)), np.int32)

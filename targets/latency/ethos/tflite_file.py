@@ -15,6 +15,7 @@ _VERSIONS = {
     **{"ADD": 2, "MUL": 2, "MEAN": 2, "MAX_POOL_2D": 2, "PAD": 2, "SLICE": 2, "SPLIT_V": 2, "LOGISTIC": 2, "TANH": 2},
     **{"BATCH_MATMUL": 2, "GELU": 2},
     **{"QUANTIZE": 2, "RELU": 2, "RELU6": 2, "RELU_N1_TO_1": 2, "LEAKY_RELU": 2, "DEQUANTIZE": 2, "SOFTMAX": 2},
+    "BROADCAST_TO": 2,
 }
 """Of operators that take int8, where that is not the first version."""
 _TYPES = {"int8": "INT8", "int32": "INT32", "bool": "BOOL", "float32": "FLOAT32"}

@@ -111,6 +111,27 @@ def test_floats_between_integers_are_left_to_the_processor_by_name():
     assert npu.macs == 1.0
 
 
+class Between(nn.Module):
+    """Operators that networks have in float32 between their layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.norm, self.head = nn.Conv2d(3, 8, 1), nn.GroupNorm(1, 8), nn.Conv2d(8, 4, 1)
+
+    def forward(self, image):
+        x = self.norm(self.stem(image))
+        pooled = F.avg_pool2d(x, 3, 1, 1) + F.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
+        x = F.hardswish(pooled) * F.hardsigmoid(x) / (x.pow(2).sum(1, keepdim=True).sqrt() + 1).expand_as(x)
+        return self.head(F.interpolate(F.max_pool2d(F.relu6(x), 3, 3, padding=1), scale_factor=2))
+
+
+def test_float32_between_layers_is_computed_as_torch_does_it():
+    torch.manual_seed(0)
+    module = Between().eval()
+    nn.init.normal_(module.norm.weight)
+    assert make_tflite(module, Signature.image(16), 0).steps == 1
+
+
 REDUCED = (
     "vit_32_n10/p8_d2_w16_h1_m1/tome_r3",
     "vit_64_n10/p16_d3_w16_h2_m2/cropr_r2",
@@ -124,6 +145,33 @@ def test_transformers_that_take_tokens_out_are_computed_as_their_int8_networks(t
     model = find_model(text)
     made = make_tflite(model.whole(), model.signature, 0)
     assert made.steps <= 1
+
+
+class Growing(nn.Module):
+    """An average that rounds up, a line, convolutions that attend and end in GELU, an image grown to its nearest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.middle, self.qkv = nn.Conv2d(3, 16, 4, 4), nn.Conv2d(16, 16, 1), nn.Conv2d(16, 48, 1)
+        self.factor = nn.Parameter(torch.tensor([-0.7]))
+        self.neck, self.head = nn.Conv2d(16, 4, 1), nn.Conv2d(4, 4, 1)
+
+    def forward(self, image):
+        x = F.avg_pool2d(self.stem(F.pad(image, (0, 1, 0, 1))), 2, ceil_mode=True, count_include_pad=False)
+        x = F.gelu(self.middle(F.relu(x) * self.factor + 1))
+        query, key, value = self.qkv(x).flatten(2).transpose(1, 2)[:, None].chunk(3, -1)
+        attended = F.scaled_dot_product_attention(query, key, value).transpose(2, 3).reshape(x.shape)
+        return self.head(F.interpolate(self.neck(attended), scale_factor=(2, 3)))
+
+
+@pytest.mark.processes
+def test_averages_attention_after_convolutions_and_images_that_grow_leave_nothing_to_the_processor():
+    torch.manual_seed(0)
+    means = choose(Asked(U55))
+    made = means.prepare(Growing().eval(), Signature.image(32), 0)
+    assert made.steps == 1
+    npu = means.latency(made).npu
+    assert (npu.fallbacks, npu.macs) == ({}, 1.0)
 
 
 def test_an_operator_without_a_form_is_refused_by_name():
