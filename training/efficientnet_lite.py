@@ -15,8 +15,7 @@ from torch import Tensor
 from blockfront.errors import RunError
 from blockfront.plurals import counted
 from blockfront.training.pretrained import PRETRAINED, Pretrained
-
-_COUNTER = "num_batches_tracked"
+from blockfront.training.weights import COUNTS
 
 
 def efficientnet_lite_state(content: bytes, model: str) -> dict[str, Tensor]:
@@ -27,14 +26,14 @@ def efficientnet_lite_state(content: bytes, model: str) -> dict[str, Tensor]:
     given = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     with torch.device("meta"):
         own = timm.create_model(model).state_dict()
-    theirs, ours = ([name for name in names if not name.endswith(_COUNTER)] for names in (given, own))
+    theirs, ours = ([name for name in names if not name.endswith(COUNTS)] for names in (given, own))
     pairs = list(zip(theirs, ours, strict=False))
     for name, our in pairs:
         if name.rpartition(".")[2] != our.rpartition(".")[2] or given[name].shape != own[our].shape:
             raise RunError(f"weights for {model} are in another order: {name} stands where {our} belongs")
     if len(theirs) != len(ours):
         raise RunError(f"weights for {model} are {counted(len(theirs), 'tensor')}, not {len(ours)}")
-    counters = {name: torch.zeros((), dtype=torch.long) for name in own if name.endswith(_COUNTER)}
+    counters = {name: torch.zeros((), dtype=torch.long) for name in own if name.endswith(COUNTS)}
     return counters | {our: given[name] for name, our in pairs}
 
 

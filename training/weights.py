@@ -18,6 +18,8 @@ from blockfront.plurals import counted
 
 _WITHIN = ("state_dict", "model", "model_state_dict", "state_dict_ema")
 """Where checkpoints of training programs keep the weights."""
+COUNTS = "num_batches_tracked"
+"""The end of the names of what batch norms count, which no output depends on."""
 
 
 def pack_weights(module: nn.Module, facts: Mapping[str, Any]) -> bytes:
@@ -44,10 +46,12 @@ def weights_facts(path: Path) -> dict[str, str]:
 def load_weights(module: nn.Module, path: Path) -> None:
     """Give a module the weights of a file: safetensors, or what `torch.load` reads without running anything.
 
+    Counts of batches, which batch norms keep and frozen ones have none of, may be lacking: no output depends on them.
     Raises UsageError for a file that is none of these or that does not fit the module.
     """
-    given = _read(path)
-    check_state(given, module.state_dict(), str(path))
+    own = module.state_dict()
+    given = {**{name: tensor for name, tensor in own.items() if name.endswith(COUNTS)}, **_read(path)}
+    check_state(given, own, str(path))
     module.load_state_dict(given)
 
 

@@ -13,7 +13,17 @@ from torch import nn
 
 if TYPE_CHECKING:
     from blockfront.adaptations import Adaptation
+    from blockfront.design_space import Network
     from blockfront.training import Dataset, Recipe
+
+
+def as_adapted(network: Network, module: nn.Module, parts: Mapping[str, Any]) -> nn.Module:
+    """What of a trained module of a network is scored: as its adaptation, found in `parts`, has it, if there is one."""
+    adaptation = network.adaptation
+    if adaptation is None:
+        return module
+    artefact = msgspec.convert(parts["adaptations"][adaptation.name].artefact, adaptation.artefact)
+    return adaptation.adapt(module, artefact)
 
 
 def train_and_adapt(

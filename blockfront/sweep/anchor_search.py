@@ -10,13 +10,14 @@ import msgspec
 
 from blockfront.errors import UsageError
 from blockfront.results import Score
+from blockfront.sweep.adapting import as_adapted
 from blockfront.sweep.postprocessing import record_candidates
 
 if TYPE_CHECKING:
     from torch import nn
 
     from blockfront.anchors import Node
-    from blockfront.design_space import DetectionNetwork, Space
+    from blockfront.design_space import AnchorNetwork, Space
     from blockfront.results.postprocess import BoxCandidates
     from blockfront.study.journal import Entry, Journal
     from blockfront.sweep.request import Request
@@ -63,15 +64,16 @@ class Leftover:
 
 def check_prune(request: Request, space: Space, precision: str, dataset: Dataset | None) -> float | None:
     """The AP that detectors may lose with some of their anchors; raises `UsageError` where none can be searched for."""
-    from blockfront.design_space import DetectorSpace
+    from blockfront.design_space import DetectorSpace, VitDetectionSpace
+    from blockfront.tasks import DETECTION
 
     drop = request.prune
     if drop is None:
         return None
     if not 0 <= drop < 1:
         raise UsageError(f"--prune is AP that may be lost, such as 0.02, not {drop:g}")
-    if not isinstance(space, DetectorSpace):
-        raise UsageError("--prune searches detectors of convolutional networks for anchors; take --space detect")
+    if not isinstance(space, DetectorSpace | VitDetectionSpace) or space.task != DETECTION:
+        raise UsageError("--prune searches detectors for anchors by the AP of boxes; take --space detect or vit_detect")
     if dataset is None:
         raise UsageError("--prune searches trained detectors, and there is no training; leave one of the two out")
     if dataset.test_images < 2:
@@ -87,7 +89,7 @@ def check_prune(request: Request, space: Space, precision: str, dataset: Dataset
 
 
 def prune_trained(
-    network: DetectionNetwork,
+    network: AnchorNetwork,
     module: nn.Module,
     dataset: Dataset,
     drop: float,
@@ -98,9 +100,10 @@ def prune_trained(
 ) -> tuple[dict[str, Any], tuple[Leftover, ...]]:
     """The `parts` of a `Result` that training `module` found, with an `AnchorSearch` among its adaptations.
 
-    All scores, the whole detector's too, are of the half of the test images that decides nothing: rows of a study are
-    compared on the same images. `where`: `train`'s arguments resolution, device, threads and seed. `record` and `keep`:
-    whether to record what suppression looks at, and to keep weights.
+    What is searched and scored is the detector as its other adaptation, if any, has it. All scores, the whole
+    detector's too, are of the half of the test images that decides nothing: rows of a study are compared on the same
+    images. `where`: `train`'s arguments resolution, device, threads and seed. `record` and `keep`: whether to record
+    what suppression looks at, and to keep weights.
     """
     from blockfront.anchors import (
         batches_of,
@@ -116,17 +119,19 @@ def prune_trained(
     from blockfront.training.preparing import preparation_of
 
     ours, others = deal_halves(dataset.test_images)
-    with fed(module, dataset, **where) as feed:
-        boxes = record_boxes(module, batches_of(feed.test(), ours), slot_of_rows(network), slots_of(network))
-        whole = score(module, feed, batches_of(feed.test(), others))
+    scored = as_adapted(network, module, parts)
+    with fed(scored, dataset, **where) as feed:
+        boxes = record_boxes(scored, batches_of(feed.test(), ours), slot_of_rows(network), slots_of(network))
+        whole = score(scored, feed, batches_of(feed.test(), others))
     (training,) = parts["trainings"]
     found = replace(training, scores=whole, test_images=len(others))
     search_ap, chosen, evaluated = _search(network, boxes, drop)
     pruned, leftovers = [], []
     for node in chosen:
         smaller, spec = prune_detector(network, module, node.removed), pruned_network(network, node.removed)
-        with fed(smaller, dataset, **where) as feed:
-            scores = score(smaller, feed, batches_of(feed.test(), others))
+        scored = as_adapted(spec, smaller, parts)
+        with fed(scored, dataset, **where) as feed:
+            scores = score(scored, feed, batches_of(feed.test(), others))
             preparation = preparation_of(feed)
         removed = tuple(sorted(node.removed))
         pruned.append(PrunedDetector(str(spec), removed, node.value, scores))
@@ -134,8 +139,8 @@ def prune_trained(
             **{"network": str(spec), "network_id": spec.id, "pruned_from": str(network), "slots_removed": removed},
             "preparation": preparation,
         }
-        with fed(smaller, dataset, **{**where, "device": "cpu"}) as feed:
-            candidates = record_candidates(smaller, feed.test()) if record else None
+        with fed(scored, dataset, **{**where, "device": "cpu"}) as feed:
+            candidates = record_candidates(scored, feed.test()) if record else None
         leftovers.append(Leftover(spec.id, candidates, pack_weights(smaller, facts) if keep else None))
     artefact = AnchorSearch(drop, len(ours), len(others), search_ap, evaluated, tuple(pruned))
     adapted = Adapted(msgspec.to_builtins(artefact), training.scores, {})
@@ -143,7 +148,7 @@ def prune_trained(
     return {**parts, "adaptations": adaptations, "trainings": (found,)}, tuple(leftovers)
 
 
-def _search(network: DetectionNetwork, boxes: Any, drop: float) -> tuple[float, list[Node], int]:
+def _search(network: AnchorNetwork, boxes: Any, drop: float) -> tuple[float, list[Node], int]:
     """The AP of the whole detector, what is taken of the front, and how many configurations were evaluated."""
     from blockfront.anchors import Rules, SlotScores, pruned_network, search_anchors, slots_of
 
@@ -176,5 +181,7 @@ def add_pruned_trials(
     for one in msgspec.convert(adapted.artefact, AnchorSearch).pruned:
         network = Network.parse(one.network)
         training = replace(parts["trainings"][0], scores=one.scores, curve=(), seconds=0.0)
-        own = {"trainings": (training,), "accuracy_from": parts.get("accuracy_from")}
+        # What else data decided of the whole detector is decided of what is left.
+        others = {name: one for name, one in parts["adaptations"].items() if name != ANCHORS}
+        own = {"adaptations": others or None, "trainings": (training,), "accuracy_from": parts.get("accuracy_from")}
         journal.add_pruned(entry, network, {**own, "candidates": candidates.get(network.id)})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -129,7 +128,7 @@ def train_network(
     goes on from its weights: to int8, say. With `means`, which are for what follows a detector, it has its
     `candidates`, and its `postprocess` where they predict.
     """
-    from blockfront.sweep.adapting import train_and_adapt
+    from blockfront.sweep.adapting import as_adapted, train_and_adapt
     from blockfront.sweep.anchor_search import prune_trained
     from blockfront.sweep.postprocessing import record_candidates, time_postprocess
     from blockfront.tasks import TASKS
@@ -158,13 +157,13 @@ def train_network(
                 "trainings": (train(module, dataset, recipe, loss=loss, checkpoint=checkpoint, until=until, **where),)
             }
         if job.quantize is not None and until is None:
-            scored = _scored(network, module, parts)
+            scored = as_adapted(network, module, parts)
             parts = quantize_trained(scored, network, dataset, recipe, job.quantize, where, parts)
         leftovers: tuple[Leftover, ...] = ()
         if job.prune is not None and until is None:
             parts, leftovers = prune_trained(network, module, dataset, job.prune, where, parts, means is not None, keep)
         if TASKS[network.task].places == "boxes" and means is not None and until is None:
-            scored = _scored(network, module, parts)
+            scored = as_adapted(network, module, parts)
             with fed(module, dataset, **{**where, "device": "cpu"}) as feed:
                 parts["candidates"] = record_candidates(scored, feed.test())
             if means.measures is None:
@@ -186,15 +185,6 @@ def postprocess_network(job: Job, candidates: BoxCandidates, means: Means) -> di
     use_threads(job.threads)
     with seeded(job.seed, job.threads):
         return {"postprocess": time_postprocess(_network(job).build(), candidates, means)}
-
-
-def _scored(network: Network, module: nn.Module, parts: Mapping[str, Any]) -> nn.Module:
-    """The part of a trained module whose scores are the network's: as its adaptation has it, if there is one."""
-    adaptation = network.adaptation
-    if adaptation is None:
-        return module
-    artefact = msgspec.convert(parts["adaptations"][adaptation.name].artefact, adaptation.artefact)
-    return adaptation.adapt(module, artefact)
 
 
 def deployed(job: Job) -> tuple[Network, nn.Module, Any]:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import msgspec
 import optuna
 import pytest
 import torch
 
 import blockfront
 from blockfront.anchors import SlotScores, record_boxes, slot_of_rows, slots_of
-from blockfront.design_space import DetectionNetwork, DetectorHead, DetectorSpace, Network, Stage
-from blockfront.results import Training
+from blockfront.design_space import AnchorNetwork, DetectorHead, DetectorSpace, Network, Stage
+from blockfront.results import Adapted, Training
 from blockfront.services.trained_detector import find_detector
 from blockfront.study.journal import Draw, Journal, known_trainings
 from blockfront.study.settings import KEY, Settings
 from blockfront.study.storage import opened
+from blockfront.sweep.adapting import as_adapted
 from blockfront.sweep.anchor_search import ANCHORS, AnchorSearch, add_pruned_trials, prune_trained
 from blockfront.training import fed, get_dataset, seeded
 from blockfront.training.scenes import write_scenes
+from blockfront.training.weights import unpack_weights
 
 SPACE = DetectorSpace(
     "small",
@@ -28,29 +31,38 @@ SPACE = DetectorSpace(
     detector=DetectorHead.parse("ssdlite_l2_x8_sab.bf.a"),
 )
 WHERE = {"resolution": 48, "device": "cpu", "threads": 1, "seed": 0}
+# With seeds whose random weights find something.
+BODIES = {
+    "er": (str(SPACE.sample(0, 0)), 0),
+    "vit_ltmp": ("vitdet_48_d6/p8_d3_w16_h2_m2/ltmp_target0.8_variant=merge/sfp_s4/ssdlite_l3_f16_sab.bf.a", 2),
+}
 
 
-@pytest.fixture(scope="module")
-def pruned(tmp_path_factory):
+@pytest.fixture(scope="module", params=BODIES)
+def pruned(request, tmp_path_factory):
     """A detector that finds something, its images, and the parts and weights that pruning it gives."""
     folder = tmp_path_factory.mktemp("few")
     write_scenes(folder, {"train": 2, "val": 7})
     data = get_dataset(f"coco:{folder}")
-    network = SPACE.sample(0, 0)
-    assert isinstance(network, DetectionNetwork)
-    with seeded(0):
+    text, seed = BODIES[request.param]
+    network = Network.parse(text)
+    assert isinstance(network, AnchorNetwork)
+    with seeded(seed):
         module = network.build()
         for name, parameter in module.named_parameters():
-            if name.startswith("head.own"):
+            if "head.own" in name:
                 torch.nn.init.normal_(parameter, std=0.3)
-    training = Training({}, 7, (0.1,), data.ref, "r", 1, "trained", 2.0, 0)
-    parts, leftovers = prune_trained(network, module, data, 1e-3, WHERE, {"trainings": (training,)}, None, keep=True)
-    return network, module, data, parts, leftovers
+        training = Training({}, 7, (0.1,), data.ref, "r", 1, "trained", 2.0, 0)
+        parts = {"trainings": (training,)}
+        if network.adaptation is not None:
+            with fed(module, data, **WHERE) as feed:
+                plan = network.adaptation.fit(module, feed)
+            parts["adaptations"] = {network.adaptation.name: Adapted(msgspec.to_builtins(plan), {}, {})}
+        parts, leftovers = prune_trained(network, module, data, 1e-3, WHERE, parts, None, keep=True)
+    return network, as_adapted(network, module, parts), data, parts, leftovers
 
 
 def artefact(parts) -> AnchorSearch:
-    import msgspec
-
     return msgspec.convert(parts["adaptations"][ANCHORS].artefact, AnchorSearch)
 
 
@@ -73,8 +85,22 @@ def test_what_is_left_is_searched_on_one_half_of_the_images_and_scored_on_the_ot
         assert (Network.parse(one.network).cost.head_macs or 0) < (network.cost.head_macs or 0)
 
 
+def test_weights_of_what_is_left_give_its_scores_as_the_whole_detector_was_adapted(pruned):
+    _, _, data, parts, leftovers = pruned
+    for one, leftover in zip(artefact(parts).pruned, leftovers, strict=True):
+        network = Network.parse(one.network)
+        module = network.build()
+        unpack_weights(module, leftover.weights, "what is left")
+        left = as_adapted(network, module.eval(), parts)
+        with fed(left, data, resolution=48, device="cpu") as feed:
+            boxes = record_boxes(left, feed.test(), slot_of_rows(network), slots_of(network))
+        assert one.scores["ap"].value == pytest.approx(SlotScores(boxes.halves()[1])(frozenset())[0], abs=1e-12)
+
+
 def test_a_detector_that_finds_less_than_may_be_lost_is_not_searched(pruned):
     network, module, data, parts, _ = pruned
+    if network.adaptation is not None:
+        pytest.skip("the module is adapted already")
     parts, leftovers = prune_trained(network, module, data, 0.9, WHERE, parts, None, keep=False)
     assert (artefact(parts).pruned, leftovers) == ((), ())
 
@@ -99,7 +125,8 @@ def test_pruned_detectors_are_added_once_and_count_neither_as_drawn_nor_as_train
         whole, *rest = journal.results()
         assert len(rest) == len(leftovers)
         for result, one in zip(rest, artefact(parts).pruned, strict=True):
-            assert (result.network.parent, result.network.family) == (network.id, "er, pruned")
+            assert (result.network.parent, result.network.family) == (network.id, f"{network.family}, pruned")
+            assert result.adaptations == {name: kept for name, kept in whole.adaptations.items() if name != ANCHORS}
             assert (result.network.text, result.trainings[0].scores) == (one.network, one.scores)
             assert result.trainings[0].test_images == whole.trainings[0].test_images
         assert journal.taken() == {network.id: 0}
@@ -115,11 +142,12 @@ def test_pruned_detectors_are_added_once_and_count_neither_as_drawn_nor_as_train
         (["--prune", "0.02", "--train-seeds", "2"], "leave it or --train-seeds out"),
         (["--prune", "0.02", "--budget", "front"], "leave it or --budget out"),
         (["--prune", "0.02", "--precision", "int8"], "leave it or --precision int8 out"),
-        (["--prune", "0.02", "--space", "mobile", "--dataset", "digits"], "take --space detect"),
+        (["--prune", "0.02", "--space", "mobile", "--dataset", "digits"], "take --space detect or vit_detect"),
     ],
 )
-def test_what_cannot_be_pruned_is_refused_in_a_line(bench, pruned, options, reason):
-    data = [] if "digits" in options or "--no-train" in options else ["--dataset", pruned[2].ref]
+def test_what_cannot_be_pruned_is_refused_in_a_line(bench, tmp_path, options, reason):
+    write_scenes(tmp_path, {"train": 2, "val": 2})
+    data = [] if "digits" in options or "--no-train" in options else ["--dataset", f"coco:{tmp_path}"]
     said = bench("sample", "--space", "detect", "--target", "rk3399", "--runner", "roofline", *data, *options)
     assert said.code == 2
     assert reason in said.errors

@@ -15,7 +15,7 @@ from blockfront.cli import run
 from blockfront.design_space import Network
 from blockfront.design_space.models import find_model
 from blockfront.engines import onnx_file
-from blockfront.errors import RunError
+from blockfront.errors import RunError, UsageError
 from blockfront.services.preparation import find_preparation, weights_preparation
 from blockfront.services.take import weights_of
 from blockfront.signature import Signature
@@ -172,6 +172,18 @@ def test_weights_fit_under_the_names_of_parallel_training(tmp_path):
     torch.save({f"module.{name}": tensor for name, tensor in module.state_dict().items()}, tmp_path / "w.pth")
     load_weights(other, tmp_path / "w.pth")
     assert torch.equal(module.weight, other.weight)
+
+
+def test_weights_of_frozen_norms_lack_the_counts_of_batches_and_fit(tmp_path):
+    module, other = nn.BatchNorm2d(3), nn.BatchNorm2d(3)
+    nn.init.normal_(module.weight)
+    frozen = {name: tensor for name, tensor in module.state_dict().items() if name != "num_batches_tracked"}
+    torch.save(frozen, tmp_path / "w.pth")
+    load_weights(other, tmp_path / "w.pth")
+    assert torch.equal(module.weight, other.weight)
+    torch.save({**frozen, "other": module.bias}, tmp_path / "w.pth")
+    with pytest.raises(UsageError, match="1 tensor such as other"):
+        load_weights(other, tmp_path / "w.pth")
 
 
 def test_what_torch_cannot_export_is_said_in_a_line_and_leaves_no_file(tmp_path, monkeypatch):
