@@ -52,16 +52,7 @@ class BoxScores:
         return with_intervals(NAMES, statistics, self._by_class())
 
     def drop(self, other: BoxScores) -> Score:
-        pools, images = (PooledClasses(self._by_class()), PooledClasses(other._by_class())), len(self.found)
-
-        def lost(weights: NDArray[np.float64] | None) -> float:
-            own, others = (pool.precisions(weights).mean() for pool in pools)
-            return float(own - others)
-
-        def drawn(rows: NDArray[np.intp]) -> float:
-            return lost(np.bincount(rows, minlength=images).astype(np.float64))
-
-        return Score(lost(None), *bootstrap95(drawn, images, DRAWS))
+        return precision_lost(self._by_class(), other._by_class())
 
     def _by_class(self) -> list[list[Matched]]:
         return [self._matched(number) for number in range(self.classes)]
@@ -90,6 +81,20 @@ def with_intervals(names: Sequence[str], statistics: list[float], matched: list[
     intervals = {name: interval95(column) for name, column in zip(names, draws.T, strict=False)}
     values = zip(names, statistics, strict=True)
     return {name: Score(value, *intervals.get(name, ())) for name, value in values if math.isfinite(value)}
+
+
+def precision_lost(own: list[list[Matched]], others: list[list[Matched]]) -> Score:
+    """How much less AP others have, of each class what was found in each image; images are those of both."""
+    pools, images = (PooledClasses(own), PooledClasses(others)), len(own[0])
+
+    def lost(weights: NDArray[np.float64] | None) -> float:
+        before, after = (pool.precisions(weights).mean() for pool in pools)
+        return float(before - after)
+
+    def drawn(rows: NDArray[np.intp]) -> float:
+        return lost(np.bincount(rows, minlength=images).astype(np.float64))
+
+    return Score(lost(None), *bootstrap95(drawn, images, DRAWS))
 
 
 def coco_statistics(found: list[NDArray[np.float64]], objects: list[NDArray[np.float64]], classes: int) -> list[float]:

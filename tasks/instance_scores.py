@@ -14,7 +14,7 @@ from blockfront.results import Score
 from blockfront.tasks.average_precision import MOST, Matched, match_overlaps
 from blockfront.tasks.box_masks import instance_masks
 from blockfront.tasks.boxes import AnchorOutputs, decode
-from blockfront.tasks.detection_scores import NAMES, BoxScores, evaluated, with_intervals
+from blockfront.tasks.detection_scores import NAMES, BoxScores, evaluated, precision_lost, with_intervals
 from blockfront.tasks.packed_masks import unpack_masks
 from blockfront.tasks.suppression import Limits, suppress
 
@@ -87,6 +87,9 @@ class InstanceScores:
         """Of masks and of boxes, but for sizes that no object has; the first three of each have intervals."""
         statistics = evaluated(self.images, self.truth, self.results, "segm", self.classes)
         return {**with_intervals(MASK_NAMES, statistics, self.matched), **self.boxes.scores()}
+
+    def drop(self, other: InstanceScores) -> Score:
+        return precision_lost(self.matched, other.matched)
 
 
 def encoded_masks(masks: NDArray[np.bool_]) -> list[dict[str, Any]]:

@@ -197,6 +197,7 @@ add_columns(
         for key, short, label, before in (
             ("top1", "top-1", "top-1 accuracy", share_of_images("top1_float", "top-1 accuracy in float32")),
             ("ap", "ap", "AP", _in_float32("ap", "AP")),
+            ("mask_ap", "mask_ap", "mask AP", _in_float32("mask_ap", "mask AP")),
             ("miou", "miou", "mean IoU", _in_float32("miou", "mean IoU")),
         )
         for column in (

@@ -33,7 +33,7 @@ def test_accuracy_is_maximised_and_everything_else_minimised():
         "plain_top1",
         "dynamic_top1",
         "agreement",
-        *("top1_float", "ap_float", "miou_float"),
+        *("top1_float", "ap_float", "mask_ap_float", "miou_float"),
         "float_agreement",
         *("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large"),
         *("mask_ap", "mask_ap50", "mask_ap75", "mask_ap_small", "mask_ap_medium", "mask_ap_large"),

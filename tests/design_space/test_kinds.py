@@ -14,12 +14,13 @@ from blockfront.blocks.tokens import assume_counts
 from blockfront.design_space import Network, count_cost
 from blockfront.design_space.models import find_model
 from blockfront.design_space.network import KINDS
-from blockfront.results import Adapted
+from blockfront.results import COLUMNS, Adapted
 from blockfront.services.preparation import find_preparation
 from blockfront.signature import leaves
 from blockfront.sweep.postprocessing import dense, record_candidates
 from blockfront.tasks import TASKS
 from blockfront.tasks.box_suppression import FIELDS, box_steps, find_boxes, find_objects
+from blockfront.tasks.task import PairedEvaluator
 from blockfront.training import pack_weights
 
 STEM = "stem_k3_s2_c8_nrelu/er_r1_s2_c8"
@@ -48,6 +49,12 @@ FINDING_BOXES = [text for text in TEXTS if TASKS[Network.parse(text).task].place
 def test_no_kind_and_no_task_is_forgotten() -> None:
     assert set(NETWORKS) == set(KINDS)
     assert {Network.parse(text).task for text in TEXTS} == set(TASKS)
+
+
+@pytest.mark.parametrize("name", list(TASKS))
+def test_what_int8_costs_has_columns_for_every_task(name: str) -> None:
+    assert isinstance(TASKS[name].evaluator(5), PairedEvaluator)
+    assert {f"{TASKS[name].value}_float", f"{TASKS[name].value}_drop"} <= set(COLUMNS)
 
 
 @pytest.mark.parametrize("text", TEXTS)

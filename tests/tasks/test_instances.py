@@ -85,13 +85,16 @@ def test_exact_masks_score_one_and_filled_boxes_what_they_overlap() -> None:
     """A cross in a box of 12 × 12 pixels has 80 of its 144: overlaps of 0.5 and 0.55 are reached, which is 2 of 10."""
     cross = blob(4, 8, 16, 12) | blob(8, 4, 12, 16)
     targets = TASK.targets([target((1, cross, 0))], 2)
+    evaluators = []
     for shown, expected in ((cross, 1.0), (blob(4, 4, 16, 16), 0.2)):
-        evaluator = TASK.evaluator(2)
+        evaluators.append(evaluator := TASK.evaluator(2))
         evaluator.add(outputs(targets, [shown], [0.9], [1]), targets)
         scores = evaluator.scores()
         assert scores["mask_ap"].value == pytest.approx(expected)
         assert scores["ap"].value == pytest.approx(1.0), "the box is right in both"
         assert set(scores) == {f"{mask}{name}" for mask in ("", "mask_") for name in ("ap", "ap50", "ap75", "ap_small")}
+    crosses, boxes = evaluators
+    assert crosses.drop(boxes).value == pytest.approx(0.8)
 
 
 def test_own_matching_which_intervals_come_from_agrees_with_coco() -> None:
