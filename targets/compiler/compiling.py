@@ -38,9 +38,9 @@ from blockfront.targets.compiler.kernel_cache import CompiledKernel, KernelCache
 from blockfront.targets.compiler.kernels import (
     constant_arguments,
     constant_bytes,
-    described,
     kernel_calls,
     kernel_functions,
+    target_text,
 )
 from blockfront.targets.compiler.lowering import lower
 from blockfront.targets.compiler.processor import code_for_processor
@@ -156,7 +156,7 @@ def _compile(
     if not kernels:
         raise RunError("the module computes nothing from its inputs: there is nothing to compile or to time")
     machine = target.machine(threads)
-    like = None if machine is None or target.local or tuned or alone else (machine, described(target.compiler()))
+    like = None if machine is None or target.local or tuned or alone else (machine, target_text(target.compiler()))
     if recording.last is not None and recording.last[0] == like:
         _, before, program = recording.last
         if tvm_ffi.structural_equal(lowered, before, map_free_vars=True):

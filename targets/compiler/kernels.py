@@ -66,7 +66,7 @@ class _Source:
         self._arguments = function, machine, constants, trace
 
     def key(self, target: tvm.target.Target) -> str:
-        return _hash(described(target), *self._parts)
+        return _hash(target_text(target), *self._parts)
 
     @cached_property
     def scheduled(self) -> ScheduledKernel:
@@ -137,7 +137,7 @@ def _hash(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def described(target: tvm.target.Target) -> str:
+def target_text(target: tvm.target.Target) -> str:
     """What code follows from of a target: how many cores there are changes none of it."""
     attributes = {name: value for name, value in target.export().items() if name != "num-cores"}
     return str(sorted(attributes.items()))
