@@ -15,9 +15,10 @@ from blockfront.study.trials import network_trials
 from blockfront.sweep.plan import resolve
 from blockfront.sweep.request import asked_of
 from blockfront.sweep.run import run_sweep
-from blockfront.sweep.shipped import TABLE, read_table, rows_made, valid_rows
+from blockfront.sweep.shipped import TABLE, KnownLatency, read_table, rows_made, valid_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     import pandas as pd
@@ -77,15 +78,25 @@ def plan_ranking(request: Request, table: Path = TABLE) -> SweepPlan:
 
 def _why_none(means: Means | None, table: Path) -> str:
     every = read_table(table)
-    places = ", ".join(sorted({f"{row.target} ({counted(row.threads, 'thread')})" for row in every})) or "no target"
     if means is None:
-        return f"latencies that come with bench are of code predicted for {places}, and not of what is asked"
+        return f"latencies that come with bench are of code predicted for {_places(every)}, and not of what is asked"
     target, threads = means.options.target.name, means.options.threads
     stale = sum((row.target, row.threads) == (target, threads) for row in every)
     if not stale:
+        places = _places([row for row in every if row.target == target] or every)
         return f"latencies that come with bench are for {places}, not for {target} with {threads}"
     made_for = f"{target} with {counted(threads, 'thread')}"
     return f"bench comes with {counted(stale, 'latency')} for {made_for}, which would come out otherwise today"
+
+
+def _places(rows: Iterable[KnownLatency]) -> str:
+    """Each target of the rows once, with its numbers of threads."""
+    threads: dict[str, set[int]] = {}
+    for row in rows:
+        threads.setdefault(row.target, set()).add(row.threads)
+    ordered = [(name, sorted(numbers)) for name, numbers in sorted(threads.items())]
+    found = [(name, " or ".join([*map(str, less), counted(most, "thread")])) for name, (*less, most) in ordered]
+    return ", ".join(f"{name} ({numbers})" for name, numbers in found) or "no target"
 
 
 def _means_of_table(request: Request) -> Means | None:

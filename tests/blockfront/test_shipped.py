@@ -142,6 +142,16 @@ def test_all_of_a_table_is_nothing_where_it_has_no_row(asked, made, reason, tmp_
         models_of_table(Request(**{"target": "rpi5", "threads": 1, **asked}), table)
 
 
+def test_a_refusal_names_each_target_once_and_where_it_can_that_which_was_asked_for(tmp_path):
+    table = _table(tmp_path / "table.parquet", made_by(_means()), "test_resnet")
+    (row,) = read_table(table)
+    write_table([row, replace(row, threads=4), replace(row, target="rk3588")], table)
+    with pytest.raises(UsageError, match=r"are for rpi5 \(1 or 4 threads\), not for rpi5 with 2"):
+        models_of_table(Request(target="rpi5", threads=2), table)
+    with pytest.raises(UsageError, match=r"are for rk3588 \(1 thread\), rpi5 \(1 or 4 threads\), not for vim3 with 1"):
+        models_of_table(Request(target="vim3", threads=1), table)
+
+
 def test_whatever_a_prediction_follows_from_makes_another_row(monkeypatch):
     target = get_processor("rpi5")
     faster = replace(target, clock_ghz=2.8)
