@@ -4,10 +4,10 @@
 
 Draws skeletons with each family's block in them (`bench sample --pair`), trains every network on Fashion-MNIST, gets
 its latency on each target, and writes the comparison. A target is a name, with `:int8` for networks that are quantised
-before they are compiled. Networks come in rounds. A round is on all targets before the next one is begun, and all have
-one training before any has two, so what there is can be compared whenever the run is stopped, and the same command goes
-on. Nothing is trained twice. It needs no board, but ZigZag and vela: `pip install '.[accelerators,ethos]'`.
-docs/claim.md says what is known.
+before they are compiled. Networks come in rounds, each of a seed of its own, and a round is on all targets before the
+next one is begun: what there is can be compared whenever the run is stopped. Rows of whole rounds are kept in a Parquet
+file, and the same command, also with that file elsewhere, adds the rounds that it lacks; within a round nothing is
+trained or compiled twice. It needs no board, but vela: `pip install '.[ethos]'`. docs/claim.md says what is known.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import math
 import time
+from pathlib import Path
 
 import pandas as pd
 
@@ -23,28 +24,30 @@ from blockfront.analysis import compare_targets, comparison_sentences, write_com
 
 TARGETS = (
     *("rk3399", "rk3399:int8", "rpi5", "rpi5:int8"),
-    *("ethos_u55_128", "ethos_u85_512", "edge_tpu_like"),
+    *("ethos_u55_128", "ethos_u85_512", "stm32n6_like"),
 )
 
 
-def study_of(target: str, n: int, seeds: int, options: argparse.Namespace) -> pd.DataFrame:
-    """The study of one target as a table, once it has `n` networks with so many trainings each."""
+def study_of(target: str, number: int, options: argparse.Namespace) -> pd.DataFrame:
+    """The networks of a round on one target, with numbers of skeletons that no other round has."""
     hardware, _, precision = target.partition(":")
-    return blockfront.sample(
-        n,
+    rows = blockfront.sample(
+        options.round,
         hardware,
         precision=precision or None,
         space=options.space,
         dataset=options.dataset,
         epochs=options.epochs,
-        train_seeds=seeds,
+        train_seeds=options.seeds,
+        seed=number,
         pair=True,
         # What is trained in float32 is not trained again for int8.
         keep="all",
         storage=options.storage,
-        study=f"{target.replace(':', '-')}-{seeds}",
+        study=f"{target.replace(':', '-')}-{number}",
         workers=options.workers,
     )
+    return rows.assign(on=target, round=number, skeleton=rows["skeleton"] + number * options.round)
 
 
 def main() -> None:
@@ -59,15 +62,19 @@ def main() -> None:
     parser.add_argument("--dataset", default=None, help="data to train on (default: Fashion-MNIST)")
     parser.add_argument("--epochs", type=int, default=None, help="passes over the images (default: the recipe's)")
     parser.add_argument("--storage", default="across.db", help="SQLite file that keeps the studies")
+    parser.add_argument("--rows", type=Path, default=Path("across.parquet"), help="file that keeps the rounds' rows")
     parser.add_argument("--output", default="across.html", help="the page to write")
     parser.add_argument("--workers", type=int, default=None, help="worker processes (default: one a core)")
     options = parser.parse_args()
-    end, studies = time.monotonic() + 60 * options.minutes, {}
-    for seeds in range(1, options.seeds + 1):
-        for n in [*range(options.round, options.n, options.round), options.n]:
-            if not studies or time.monotonic() < end:
-                studies = {target: study_of(target, n, seeds, options) for target in options.targets}
-    comparison = compare_targets(studies)
+    end = time.monotonic() + 60 * options.minutes
+    rows = pd.read_parquet(options.rows) if options.rows.exists() else pd.DataFrame({"on": [], "round": []})
+    for number in range(math.ceil(options.n / options.round)):
+        if number in set(rows["round"]) or (len(rows) and time.monotonic() >= end):
+            continue
+        made = [study_of(target, number, options) for target in options.targets]
+        rows = pd.concat([rows, *made], ignore_index=True) if len(rows) else pd.concat(made, ignore_index=True)
+        rows.dropna(axis="columns", how="all").to_parquet(options.rows, compression="zstd")
+    comparison = compare_targets({str(target): own for target, own in rows.groupby("on", sort=False)})
     write_comparison(comparison, options.output)
     print("\n".join(comparison_sentences(comparison)))
     print(options.output)

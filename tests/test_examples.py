@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
 from nbclient import NotebookClient
 
@@ -85,13 +86,18 @@ def _board(folder: Path) -> None:
 def _comparison(folder: Path) -> None:
     targets = ("rk3399", "rk3399:int8")
     space = ("--space", f"{EXAMPLES / 'my_block.py'}:space", "--dataset", "digits", "--epochs", "1")
-    options = ("--n", "2", "--seeds", "1", "--workers", "1", "--targets", *targets)
-    said = _run(folder, str(EXAMPLES / "blocks_across_targets.py"), *space, *options)
+    options = ("--round", "2", "--seeds", "1", "--workers", "1", "--targets", *targets)
+    call = (str(EXAMPLES / "blocks_across_targets.py"), *space, *options)
+    said = _run(folder, *call, "--n", "2")
     for target in targets:
         assert f"{target} (" in said
         assert target in (folder / "across.html").read_text("utf-8")
-    plain, rounded = (blockfront.load(f"{name}-1", str(folder / "across.db")) for name in ("rk3399", "rk3399-int8"))
+    plain, rounded = (blockfront.load(f"{name}-0", str(folder / "across.db")) for name in ("rk3399", "rk3399-int8"))
     assert list(rounded["top1_float"]) == list(plain["top1"])
+    _run(folder, *call, "--n", "4", "--storage", "elsewhere.db")
+    rows = pd.read_parquet(folder / "across.parquet")
+    assert list(rows["on"]) == 2 * [target for target in targets for _ in range(2)]
+    assert (rows["network_id"].nunique(), rows["skeleton"].nunique()) == (4, 2)
 
 
 def _model(folder: Path) -> None:
