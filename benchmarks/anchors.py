@@ -1,13 +1,14 @@
 """What anchor pruning saves of detectors trained on generated scenes, and what training them anew gives.
 
-    python benchmarks/anchors.py --seeds 3 --save anchors-study.json
+    python benchmarks/anchors.py --seeds 3
 
 For every backbone, head and seed a detector is trained, searched on one half of the test images, and the cheapest
 configuration of the front that lost nothing there is taken: stated on the other half are the APs of the whole detector,
 of what the search left of it, and of the same network trained anew from scratch by the same recipe and seed. `ssdlite`
 has the six slots of SSD300's larger levels and is searched all at once; `over` has all fifteen a level, and each level
-is brought down to four. Intervals are Student's over the detectors, 95 %. `--save` keeps what is done, and the same
-command goes on. `--figure FILE.html` draws which slots' boxes others cover.
+is brought down to four. Intervals are Student's over the detectors, 95 %. `--save`, by default `anchors.json` beside
+this file, keeps each that is done, and trainings are kept after every epoch in the cache folder: the same command goes
+on with both. `--figure FILE.html` draws which slots' boxes others cover.
 """
 
 from __future__ import annotations
@@ -54,16 +55,21 @@ def run(backbone: str, head: str, seed: int, images: int | None, epochs: int, ta
     from blockfront.services.anchor_costs import HeadLatency, counted_price
     from blockfront.targets import Asked, choose, find_hardware
     from blockfront.training import choose_recipe, fed, get_dataset, seeded, train
+    from blockfront.training.checkpoint import checkpoint_path
 
     scenes = get_dataset("scenes")
     recipe = replace(choose_recipe("quick", "scenes"), images=images, epochs=epochs)
     whole = Network.parse(network_text(backbone, head))
     assert isinstance(whole, DetectionNetwork)
 
+    checkpoints: list[Path] = []
+
     def halves(network: DetectionNetwork) -> Any:
+        kept = checkpoint_path(network.id, recipe.hash, scenes.ref, scenes.fingerprint, seed)
+        checkpoints.append(kept)
         with seeded(seed, 1):
             module = network.build()
-            train(module, scenes, recipe, resolution=network.resolution, seed=seed, device="cpu")
+            train(module, scenes, recipe, resolution=network.resolution, seed=seed, device="cpu", checkpoint=kept)
         with fed(module, scenes, resolution=network.resolution, device="cpu") as feed:
             return record_boxes(module, feed.test(), slot_of_rows(network), slots_of(network)).halves()
 
@@ -84,6 +90,8 @@ def run(backbone: str, head: str, seed: int, images: int | None, epochs: int, ta
         row["removed"] = sorted(removed)
         row["pruned"] = _facts(smaller, stated(removed), latency(removed))
         row["anew"] = _facts(smaller, SlotScores(halves(smaller)[1])(frozenset()), latency(removed))
+    for kept in checkpoints:
+        kept.unlink(missing_ok=True)
     return row
 
 
@@ -149,7 +157,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=None, help="training images (default: all 2,000)")
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--target", default="rk3399", help="whose predicted latency of the head is told")
-    parser.add_argument("--save", type=Path, default=Path("anchors-study.json"))
+    parser.add_argument("--save", type=Path, default=Path(__file__).with_name("anchors.json"))
     parser.add_argument("--figure", type=Path)
     arguments = parser.parse_args()
     rows = json.loads(arguments.save.read_text()) if arguments.save.exists() else []
