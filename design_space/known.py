@@ -27,6 +27,8 @@ from blockfront.python_file import is_file_reference
 from blockfront.results.cost import Cost
 from blockfront.signature import Signature
 
+_TORCHVISION = "torchvision:"
+
 
 @dataclass(frozen=True)
 class KnownNetwork(Network):
@@ -69,6 +71,12 @@ class KnownNetwork(Network):
         return replace(self, size=None if wanted == self.signature and self.size is None else str(wanted))
 
     @property
+    def boxes(self) -> int | None:
+        """How many anchors a detector has; None for what is none that is known."""
+        known = self.name.startswith(_TORCHVISION) or self.name.lower().endswith(".safetensors")
+        return boxes_of(self.model) if known else None
+
+    @property
     def cost(self) -> Cost:
         return self.cost_of(self.deployed())
 
@@ -104,6 +112,19 @@ def known_network(ref: str, size: ImageSize = OWN_SIZE) -> Network:
         return KnownNetwork(ref, str(size.of(Signature.image(DEFAULT_RESOLUTION))), _content(ref))
     model = find_model(default_checkpoint(model.name), size)
     return KnownNetwork(model.name, str(model.signature) if model.signature.is_image else None, _content(model.name))
+
+
+def boxes_of(model: Model) -> int | None:
+    """How many anchors a model has, where it is a detector of a space or of torchvision."""
+    from blockfront.design_space.torchvision_detectors import SIZES, count_anchors
+
+    if model.network is not None:
+        return getattr(Network.parse(model.network), "boxes", None)
+    name = model.name.removeprefix(_TORCHVISION)
+    if name == model.name or name not in SIZES:
+        return None
+    height, width = model.signature.inputs[0].shape[2:]
+    return count_anchors(name, height, width)
 
 
 def _content(name: str) -> str | None:

@@ -17,6 +17,7 @@ SIZES = {
     "retinanet_resnet50_fpn_v2": 800,
 }
 """Height and width that they bring a square picture to, in pixels."""
+_RANDOM: dict[str, Any] = {"weights": None, "weights_backbone": None}
 
 
 class RawOutputs(NamedTuple):
@@ -63,11 +64,8 @@ def raw_detector(name: str, height: int, width: int) -> RawDetector:
     from torchvision.models.detection.image_list import ImageList
 
     check_detector(name)
-    options = {"weights": None, "weights_backbone": None}
-    with torch.device("meta"):
-        shapes: Any = models.get_model(name, **options).eval()
-        features = shapes.backbone(torch.zeros(1, 3, height, width)).values()
-    detector: Any = models.get_model(name, **options).eval()
+    _, features = _shapes(name, height, width)
+    detector: Any = models.get_model(name, **_RANDOM).eval()
     # Of images and maps only the sizes matter.
     nothing = torch.zeros(1)
     images = ImageList(nothing.expand(1, 3, height, width), [(height, width)])
@@ -75,6 +73,23 @@ def raw_detector(name: str, height: int, width: int) -> RawDetector:
     shares = corners / torch.tensor([width, height, width, height])
     sizes = shares[:, 2:] - shares[:, :2]
     return RawDetector(detector, torch.cat([shares[:, :2] + sizes / 2, sizes], dim=1)).eval()
+
+
+def count_anchors(name: str, height: int, width: int) -> int:
+    """How many anchors the detector of this name has on images of this size; raises `UsageError` as `raw_detector`."""
+    check_detector(name)
+    detector, features = _shapes(name, height, width)
+    each = detector.anchor_generator.num_anchors_per_location()
+    return sum(count * one.shape[2] * one.shape[3] for count, one in zip(each, features, strict=True))
+
+
+def _shapes(name: str, height: int, width: int) -> tuple[Any, list[Tensor]]:
+    """A detector without values, and its feature maps for an image of this size."""
+    from torchvision import models
+
+    with torch.device("meta"):
+        detector: Any = models.get_model(name, **_RANDOM).eval()
+        return detector, list(detector.backbone(torch.zeros(1, 3, height, width)).values())
 
 
 def check_detector(name: str) -> None:

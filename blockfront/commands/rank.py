@@ -11,6 +11,7 @@ import typer
 from blockfront.commands.options import (
     Cooldown,
     Database,
+    DataDir,
     Debug,
     Hardware,
     InputSize,
@@ -57,6 +58,15 @@ def rank(
     accuracy: Annotated[
         str, typer.Option(help="imagenet (timm's published results), none, or a CSV file of name and accuracy.")
     ] = "imagenet",
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="Images to time post-processing of trained detectors on, as scenes, coco:PATH or voc:PATH."),
+    ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=FILE", help="With --dataset, trained weights of torchvision's NAME; repeatable."),
+    ] = None,
+    data_dir: DataDir = None,
     input_size: InputSize = None,
     threads: Threads = None,
     top: Annotated[int, typer.Option(help="Rows of the table to print.")] = 20,
@@ -87,13 +97,21 @@ def rank(
     from blockfront.console.progress import choose_progress
     from blockfront.errors import UsageError
     from blockfront.services.accuracy import Accuracies
-    from blockfront.services.rank import budget_ms, models_of_table, plan_ranking, rank_networks
+    from blockfront.services.rank import (
+        budget_ms,
+        models_of_table,
+        plan_ranking,
+        rank_networks,
+        trained_detectors,
+        weights_by_name,
+    )
     from blockfront.sweep.request import Request
 
     if top < 0:
         raise UsageError(f"--top must be 0 or more, not {top}")
     budget = budget_ms(within, fps)
     accuracies = Accuracies(accuracy)
+    trained = trained_detectors(dataset, weights_by_name(weights or ()), data_dir)
     progress = choose_progress(quiet=quiet)
     request = Request(
         models=tuple(models or ()),
@@ -120,7 +138,7 @@ def rank(
         raise UsageError("name at least one model, such as mobilenetv3_small_100 or 'mobilenet*', or give --all")
     plan = plan_ranking(request)
     with stoppable():
-        ranked = rank_networks(plan, accuracies, progress, debug=debug)
+        ranked = rank_networks(plan, accuracies, progress, trained, debug=debug)
     choice = choose_network(ranked.frame, float("inf") if budget is None else budget)
     if json:
         _print_document(plan, ranked, choice, budget)
@@ -169,9 +187,10 @@ def _rows(frame: pd.DataFrame) -> list[dict[str, str]]:
         return ", ".join(sorted(set(frame[column]) - {""})) or "unknown"
 
     accuracy, latency = f"top-1 % ({sources('accuracy_source')})", f"latency ms ({sources('latency_source')})"
+    detectors = bool(frame["boxes"].notna().any())
     rows = []
     for _, row in frame.iterrows():
-        numbers = {key: METRICS[key].number(row[key]) for key in ("top1", "latency_ms", "macs", "params")}
+        numbers = {key: METRICS[key].number(row[key]) for key in ("top1", "latency_ms", "total_ms", "macs", "params")}
         low, high = row["predicted90_low_ms"], row["predicted90_high_ms"]
         rows.append(
             {
@@ -181,6 +200,7 @@ def _rows(frame: pd.DataFrame) -> list[dict[str, str]]:
                 accuracy: numbers["top1"],
                 latency: numbers["latency_ms"],
                 "90 % of such": f"{low:.3g} to {high:.3g}" if low == low else MISSING,
+                **({"to boxes ms": numbers["total_ms"]} if detectors else {}),
                 "MACs M": numbers["macs"],
                 "params M": numbers["params"],
             }

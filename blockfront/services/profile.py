@@ -58,7 +58,7 @@ def profile_model(
     On a `dataset` a trained detector's post-processing is timed as well. Raises `UsageError` for anything else, and for
     a batch that is not measured: models of cores are judged on single images.
     """
-    from blockfront.design_space import Network
+    from blockfront.design_space.known import boxes_of
     from blockfront.targets.latency.options import INT8
     from blockfront.targets.quantization import RANDOM_INPUTS
 
@@ -67,7 +67,7 @@ def profile_model(
             f"--batch is for what is measured, and runner {means.meter.name} finds the time of one image without "
             "running it: leave --batch out, or measure on this machine or a board"
         )
-    postprocess = None if dataset is None else _postprocess(model, means, dataset, progress)
+    postprocess = None if dataset is None else profile_boxes(model, means, dataset, progress)
     with progress.stage("profile", 3) as advance:
         ready = prepare(model, means.toolchain, means.options, advance, batch)
         latency = replace(means.latency(ready.prepared), batch=batch)
@@ -75,8 +75,7 @@ def profile_model(
     # What deploys a network may have it inside.
     plans = (getattr(part, "plan", None) for part in ready.module.modules())
     plan = next((one for one in plans if one is not None), None)
-    boxes = None if model.network is None else getattr(Network.parse(model.network), "boxes", None)
-    network = NetworkFacts(None, None, "", model.signature.resolution, boxes=boxes)
+    network = NetworkFacts(None, None, "", model.signature.resolution, boxes=boxes_of(model))
     origin = Origin(None, latency.target, latency.runner, latency.toolchain, latency.threads, None, None)
     adapted = {} if plan is None else {"token_counts": plan.origin}
     if means.options.precision == INT8:
@@ -93,7 +92,11 @@ def profile_model(
     return {"model": model.name, "input": str(model.signature), **described(result)}
 
 
-def _postprocess(model: Model, means: Means, dataset: Dataset, progress: Progress) -> Postprocess:
+def profile_boxes(model: Model, means: Means, dataset: Dataset, progress: Progress) -> Postprocess:
+    """Time what follows a detector with trained weights, on what it finds on the test images of a data set.
+
+    Raises `UsageError` for what is none, for a data set that it is not for, and for hardware that runs no such code.
+    """
     from blockfront.design_space import AnchorNetwork, Network
     from blockfront.services.trained_detector import TrainedDetector
     from blockfront.sweep.postprocessing import NO_CODE, means_of_boxes, record_candidates, time_postprocess

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blockfront.errors import UsageError
 from blockfront.plurals import counted
 from blockfront.services.accuracy import PUBLISHED, Accuracies
-from blockfront.study.reading import give_accuracies
+from blockfront.services.profile import profile_boxes
+from blockfront.study.reading import give_accuracies, give_postprocess
 from blockfront.study.storage import load, open_study, opened
 from blockfront.study.trials import network_trials
 from blockfront.sweep.plan import resolve
@@ -18,15 +21,15 @@ from blockfront.sweep.run import run_sweep
 from blockfront.sweep.shipped import TABLE, KnownLatency, read_table, rows_made, valid_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
-
     import pandas as pd
 
     from blockfront.console.progress import Progress
+    from blockfront.design_space.models import Model
+    from blockfront.design_space.network import Network
     from blockfront.sweep.plan import SweepPlan
     from blockfront.sweep.request import Request
     from blockfront.targets import Means
+    from blockfront.training import Dataset
 
 _MILLISECONDS = {"us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3}
 
@@ -117,6 +120,62 @@ def _means_of_table(request: Request) -> Means | None:
 
 
 @dataclass(frozen=True)
+class TrainedDetectors:
+    """Images to time post-processing of detectors on, and files of trained weights of those whose names have none."""
+
+    dataset: Dataset
+    weights: Mapping[str, Path]
+
+    def of(self, networks: Iterable[Network]) -> dict[str, Model]:
+        """Those of some networks that are detectors with trained weights, by id; raises `UsageError` where none is."""
+        from blockfront.design_space.known import KnownNetwork
+
+        found, named = {}, dict(self.weights)
+        for network in networks:
+            if not isinstance(network, KnownNetwork) or network.boxes is None:
+                continue
+            model = network.model
+            file = named.pop(network.name, model.weights)
+            if file is not None:
+                found[network.id] = replace(model, weights=file)
+        if named:
+            raise UsageError(f"--weights names {', '.join(named)}, and no such detector is asked for")
+        if not found:
+            raise UsageError(
+                "--dataset is to time the post-processing of trained detectors, and none is asked for: name their "
+                ".safetensors files, or give --weights torchvision:NAME=FILE"
+            )
+        return found
+
+
+def trained_detectors(
+    dataset: str | None, weights: Mapping[str, Path], data_dir: str | None
+) -> TrainedDetectors | None:
+    """Images of a data set by its name, and files of weights by the detectors'; None for neither."""
+    from blockfront.training import get_dataset
+
+    for file in weights.values():
+        if not file.is_file():
+            raise UsageError(f"there is no file {file}")
+    if dataset is not None:
+        return TrainedDetectors(get_dataset(dataset, data_dir), weights)
+    if weights:
+        raise UsageError("--weights is for --dataset, images to time post-processing on; latencies need none")
+    return None
+
+
+def weights_by_name(pairs: Sequence[str]) -> dict[str, Path]:
+    """Files by what is written as `NAME=FILE`; raises `UsageError` for what is not."""
+    found = {}
+    for pair in pairs:
+        name, separator, file = pair.partition("=")
+        if not (name and separator and file):
+            raise UsageError(f"--weights is NAME=FILE, such as torchvision:ssd300_vgg16=ssd.pth, not {pair!r}")
+        found[name] = Path(file).expanduser()
+    return found
+
+
+@dataclass(frozen=True)
 class Ranked:
     """Rows of the networks asked for, in their order, and what a reader is to be told of their accuracies, in lines."""
 
@@ -124,14 +183,22 @@ class Ranked:
     notes: tuple[str, ...]
 
 
-def rank_networks(plan: SweepPlan, accuracies: Accuracies, progress: Progress, *, debug: bool = False) -> Ranked:
+def rank_networks(
+    plan: SweepPlan,
+    accuracies: Accuracies,
+    progress: Progress,
+    trained: TrainedDetectors | None = None,
+    *,
+    debug: bool = False,
+) -> Ranked:
     """Profile the plan's networks that its study lacks, and give all of the study the accuracies of one source.
 
-    Raises as `run_sweep` does, and UsageError for a file of accuracies that says two things of one network, or names
-    none of those asked for.
+    Post-processing of detectors that are `trained` is timed, anew each time. Raises as `run_sweep` does, and UsageError
+    for a file of accuracies that says two things of one network, or names none of those asked for.
     """
     asked = [network for _, network in plan.space.enumerate()]
     accuracies.require_some(asked)
+    detectors = {} if trained is None else trained.of(asked)
     notes = accuracies.of(asked).notes
     precision = plan.settings.precision
     if precision != "float32" and accuracies.source == PUBLISHED:
@@ -141,8 +208,24 @@ def rank_networks(plan: SweepPlan, accuracies: Accuracies, progress: Progress, *
         quoted = f"{done.quoted} of these latencies come with the package, {rows_made(plan.means)}"
         notes = (f"{quoted}; {done.worked_on} made here now", *notes)
     _give(plan, accuracies)
+    if trained is not None:
+        notes = (*notes, _time_boxes(plan, trained, detectors, progress))
     frame = load(plan.study, plan.request.storage).set_index("network_id", drop=False)
-    return Ranked(frame.loc[[network.id for network in asked]].reset_index(drop=True), notes)
+    frame = frame.loc[[network.id for network in asked]].reset_index(drop=True)
+    without = int((frame["total_missing"].fillna("") != "").sum())
+    if without:
+        notes = (*notes, f"{counted(without, 'detector')} of these without post-processing, which --dataset times")
+    return Ranked(frame, notes)
+
+
+def _time_boxes(plan: SweepPlan, trained: TrainedDetectors, detectors: Mapping[str, Model], progress: Progress) -> str:
+    """Time and keep what follows these detectors; what a reader is to be told of it."""
+    found = {
+        network: profile_boxes(model, plan.means, trained.dataset, progress) for network, model in detectors.items()
+    }
+    with opened(plan.request.storage) as storage:
+        give_postprocess(open_study(storage, plan.study), found)
+    return f"post-processing of {counted(len(found), 'detector')} as trained, on images of {trained.dataset.ref}"
 
 
 def _give(plan: SweepPlan, accuracies: Accuracies) -> None:

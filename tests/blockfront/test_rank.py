@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 
 import blockfront
 from blockfront import cli
-from blockfront.design_space import known_network
+from blockfront.design_space import Network, known_network
 from blockfront.design_space.image_size import ImageSize
 from blockfront.errors import UsageError
 from blockfront.services.accuracy import Accuracies
 from blockfront.services.rank import budget_ms
+from blockfront.training import pack_weights, seeded
+from blockfront.training.scenes import write_scenes
 
 MINE = """
 from torch import nn
@@ -198,6 +201,57 @@ def test_two_rows_for_one_network_are_refused(tmp_path):
     (tmp_path / "own.csv").write_text("name,accuracy\nresnet18,0.7\nresnet18.a1_in1k,0.8\n")
     with pytest.raises(UsageError, match=r"several rows for one network: resnet18.a1_in1k, resnet18"):
         Accuracies(str(tmp_path / "own.csv")).of([known_network("resnet18")])
+
+
+DETECTOR = "det_48_d6/stem_k3_s2_c8_nrelu/er_r1_s2_c8/er_r1_s2_c16/ssdlite_l2_x8_sab.bf.a"
+
+
+@pytest.mark.long
+def test_a_detector_has_a_total_where_its_weights_and_images_are_given_and_says_so_where_not(tmp_path, commands_in):
+    commands = commands_in(tmp_path)
+    write_scenes(tmp_path / "few", {"train": 2, "val": 4})
+    with seeded(0):
+        module = Network.parse(DETECTOR).build()
+        for name, parameter in module.named_parameters():
+            if name.startswith("head.own"):
+                torch.nn.init.normal_(parameter, std=0.3)
+    (tmp_path / "det.safetensors").write_bytes(pack_weights(module, {"network": DETECTOR}))
+    models = ("det.safetensors", DETECTOR, "test_resnet")
+    plain = commands.run("rank", *models, *WHERE)
+    assert plain.returncode == 0, plain.stderr
+    assert "2 detectors of these without post-processing, which --dataset times" in plain.stdout
+    done = commands.run("rank", *models, *WHERE, "--dataset", "coco:few", "--json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    trained, random, other = (next(row for row in document["networks"] if name in row["network"]) for name in models)
+    profiled = commands.run("profile", "det.safetensors", *WHERE[:4], "--dataset", "coco:few", "--json")
+    own = json.loads(profiled.stdout)
+    for name in ("postprocess_ms", "candidates", "candidates_p95"):
+        assert trained[name] == own[name] > 0
+    assert trained["total_ms"] == trained["latency_ms"] + trained["postprocess_ms"]
+    assert (random["total_ms"], other["total_ms"], other["total_missing"]) == (None, None, None)
+    assert random["total_missing"].startswith("no outputs of the trained network")
+    assert any(note.startswith("post-processing of 1 detector as trained") for note in document["notes"])
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--dataset", "coco:few"], "is to time the post-processing of trained detectors, and none is asked for"),
+        (["--weights", "torchvision:ssd300_vgg16=w.pth"], "--weights is for --dataset"),
+        (["--weights", "w.pth"], "--weights is NAME=FILE"),
+        (["--weights", "torchvision:ssd300_vgg16=none.pth"], "there is no file none.pth"),
+        (["--weights", "other=w.pth", "--dataset", "coco:few"], "--weights names other, and no such detector"),
+    ],
+)
+def test_weights_and_images_that_serve_no_detector_are_refused_in_a_line(bench, tmp_path, monkeypatch, options, reason):
+    monkeypatch.chdir(tmp_path)
+    write_scenes(tmp_path / "few", {"train": 2, "val": 1})
+    (tmp_path / "w.pth").write_bytes(b"")
+    said = bench("rank", "test_resnet", *WHERE, *options)
+    assert said.code == 2
+    assert reason in said.errors
+    assert said.errors.count("\n") == 1
 
 
 def test_a_published_accuracy_of_another_image_size_is_left_out_and_said():

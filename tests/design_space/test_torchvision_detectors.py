@@ -8,6 +8,7 @@ from torchvision import models
 from torchvision.ops import clip_boxes_to_image
 
 from blockfront.design_space.image_size import ImageSize
+from blockfront.design_space.known import boxes_of
 from blockfront.design_space.models import find_model
 from blockfront.errors import UsageError
 from blockfront.targets import compile_model, get_target
@@ -42,7 +43,7 @@ def test_raw_outputs_anchors_and_decoding_are_torchvisions(name: str) -> None:
         # Those of random weights are far from any box.
         deltas = outputs.deltas / outputs.deltas.std()
         decoded = raw.decoding()(outputs.logits, deltas)
-    assert outputs.logits.shape[1] == outputs.deltas.shape[1] == boxes
+    assert outputs.logits.shape[1] == outputs.deltas.shape[1] == boxes_of(model) == boxes
     torch.testing.assert_close(outputs.logits, given["cls_logits"])
     torch.testing.assert_close(outputs.deltas, given["bbox_regression"])
     corners = whole.box_coder.decode_single(deltas[0], given["anchors"])
