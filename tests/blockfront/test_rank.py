@@ -216,7 +216,7 @@ def test_a_detector_has_a_total_where_its_weights_and_images_are_given_and_says_
             if name.startswith("head.own"):
                 torch.nn.init.normal_(parameter, std=0.3)
     (tmp_path / "det.safetensors").write_bytes(pack_weights(module, {"network": DETECTOR}))
-    models = ("det.safetensors", DETECTOR, "test_resnet")
+    models = ("det.safetensors", str(Network.parse(DETECTOR)), "test_resnet")
     plain = commands.run("rank", *models, *WHERE)
     assert plain.returncode == 0, plain.stderr
     assert "2 detectors of these without post-processing, which --dataset times" in plain.stdout
