@@ -194,7 +194,7 @@ def test_rows_of_the_table_come_out_the_same_today():
     for row in sorted(rows, key=lambda row: row.macs)[:3]:
         found = profile_network(Job(row.network_id, row.network, 0, 1), means)
         # Which kernels are counted in one run of the emulator decides where their constants lie.
-        assert found["latency"].median_ms == pytest.approx(row.latency_ms, rel=1e-3)
+        assert found["latency"].median_ms == pytest.approx(row.latency_ms, rel=1e-2)
         assert (found["cost"].macs, found["cost"].params) == (row.macs, row.params)
 
 
@@ -224,8 +224,8 @@ def test_rows_that_are_made_together_agree_with_those_that_are_made_alone(tmp_pa
         assert (row.network_id, row.target, row.made_by) == (alone.network_id, alone.target, alone.made_by)
 
 
-@pytest.mark.parametrize(("ratio", "agrees"), [(1.0, True), (1.0009, True), (0.99, False)])
-def test_rows_agree_up_to_a_thousandth(ratio, agrees, tmp_path):
+@pytest.mark.parametrize(("ratio", "agrees"), [(1.0, True), (1.009, True), (0.98, False)])
+def test_rows_agree_up_to_a_hundredth(ratio, agrees, tmp_path):
     (row,) = read_table(_table(tmp_path / "table.parquet", "somebody", "test_resnet"))
     assert row.agrees(replace(row, latency_ms=ratio * row.latency_ms)) == agrees
     assert not row.agrees(replace(row, macs=row.macs + 1))
@@ -241,7 +241,7 @@ def test_stale_rows_are_taken_over_where_those_made_anew_agree_and_else_go(tmp_p
         stale[1].network_id: ("now", 0),
         stale[2].network_id: ("now", 1),
     }
-    other = [replace(anew[0], latency_ms=1.01 * anew[0].latency_ms)]
+    other = [replace(anew[0], latency_ms=1.02 * anew[0].latency_ms)]
     assert taken_over(stale, other, "now") == other
 
 
