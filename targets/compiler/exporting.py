@@ -153,7 +153,8 @@ class _Recorder(TorchDispatchMode):
                 "a tensor of the module is sparse, and there are kernels for dense ones alone: use to_dense()"
             )
         if node is None:
-            node = self._constants[tensor] = self.trace.constant(tensor)
+            # Of its own: what is compiled later is what was recorded, whatever becomes of the module.
+            node = self._constants[tensor] = self.trace.constant(tensor.detach().clone())
             self._constant_memory.add(_memory(tensor))
         return node
 

@@ -1,8 +1,10 @@
 import gc
 import pickle
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
+import torch
 
 from blockfront.errors import RunError
 from blockfront.signature import Signature
@@ -48,6 +50,15 @@ def test_a_library_for_another_processor_is_linked_once_and_only_when_it_is_aske
     assert sent.content == library.content
     assert library.content.startswith(b"\x7fELF")
     assert len(linked) == 1
+
+
+def test_a_library_has_the_weights_that_were_compiled_whatever_becomes_of_the_module(tiny):
+    module = deepcopy(tiny)
+    program = compile_model(module, Signature.image(16), get_target("rk3399"))
+    bias = module[-1].bias.detach().numpy().tobytes()
+    with torch.no_grad():
+        module[-1].bias.add_(1)
+    assert program.library.content.count(bias) == 1
 
 
 def test_the_library_of_kernels_has_each_by_its_symbol(host_program):
