@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from math import sqrt
 from typing import Any
 
@@ -80,7 +80,8 @@ def _arithmetic(to: TfliteWriter, code: str, one: Value, other: Value, result: V
 def _layer_norm(to: TfliteWriter, node: Node) -> Value:
     source = to.floats(node.args[0])
     dims = range(len(source.shape))[-len(node.args[1]) :]
-    return _normalised(to, node, source, dims, [broadcast(to, one, source.order) for one in _scale_and_shift(to, node)])
+    constants = [(code, broadcast(to, one, source.order)) for code, one in _scale_and_shift(to, node)]
+    return _normalised(to, node, source, dims, constants)
 
 
 def _group_norm(to: TfliteWriter, node: Node) -> Value:
@@ -88,19 +89,23 @@ def _group_norm(to: TfliteWriter, node: Node) -> Value:
     if node.args[1] != 1:
         raise RunError(f"{node.name} of several groups has no form in a .tflite file")
     rank = len(source.shape)
-    constants = (to.reshape(one, (*one.shape, *[1] * (rank - 2))) for one in _scale_and_shift(to, node))
-    found = [broadcast(to, one, source.order) for one in constants]
-    return _normalised(to, node, source, range(1, rank), found)
+    constants = [
+        (code, broadcast(to, to.reshape(one, (*one.shape, *[1] * (rank - 2))), source.order))
+        for code, one in _scale_and_shift(to, node)
+    ]
+    return _normalised(to, node, source, range(1, rank), constants)
 
 
-def _scale_and_shift(to: TfliteWriter, node: Node) -> list[Value]:
-    """The constants of a norm, which has both or neither."""
-    found = [argument(node, place, name) for place, name in ((2, "weight"), (3, "bias"))]
-    return [to.floats(one) for one in found if one is not None]
+def _scale_and_shift(to: TfliteWriter, node: Node) -> list[tuple[str, Value]]:
+    """The constants that a norm has, each behind the operator that takes it."""
+    found = [(code, argument(node, place, name)) for code, place, name in (("MUL", 2, "weight"), ("ADD", 3, "bias"))]
+    return [(code, to.floats(one)) for code, one in found if one is not None]
 
 
-def _normalised(to: TfliteWriter, node: Node, source: Value, dims: Iterable[int], constants: Sequence[Value]) -> Value:
-    """Less its mean over dimensions and over its deviation, then times the first constant and plus the second."""
+def _normalised(
+    to: TfliteWriter, node: Node, source: Value, dims: Iterable[int], constants: Iterable[tuple[str, Value]]
+) -> Value:
+    """Less its mean over dimensions and over its deviation, then with the constants by their operators."""
     kept = [1 if dim in dims else extent for dim, extent in enumerate(source.shape)]
     axes = to.file.whole_numbers([source.order.index(dim) for dim in dims])
 
@@ -114,7 +119,7 @@ def _normalised(to: TfliteWriter, node: Node, source: Value, dims: Iterable[int]
     inverse = to.tensor("rsqrt", kept, source.order, None)
     to.write("RSQRT", [_arithmetic(to, "ADD", variance, to.number(argument(node, 4, "eps", 1e-5)))], [inverse])
     found = _arithmetic(to, "MUL", centred, inverse)
-    for code, constant in zip(("MUL", "ADD"), constants, strict=False):
+    for code, constant in constants:
         found = _arithmetic(to, code, found, constant)
     return found
 

@@ -174,6 +174,24 @@ def test_averages_attention_after_convolutions_and_images_that_grow_leave_nothin
     assert (npu.fallbacks, npu.macs) == ({}, 1.0)
 
 
+@pytest.mark.processes
+@pytest.mark.parametrize("kept", ["weight", "bias"])
+def test_a_norm_with_one_of_its_constants_alone_has_that_one(kept):
+    class Normed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stem, self.head = nn.Conv2d(3, 8, 3, stride=4), nn.Linear(8, 4)
+            self.constant = nn.Parameter(torch.linspace(-2, 3, 8))
+
+        def forward(self, image):
+            tokens = self.stem(image).flatten(2).transpose(1, 2)
+            return self.head(F.layer_norm(tokens, (8,), **{kept: self.constant}).mean(1))
+
+    torch.manual_seed(0)
+    means = choose(Asked(U55))
+    assert means.prepare(Normed().eval(), Signature.image(16), 0).steps <= 1
+
+
 def test_an_operator_without_a_form_is_refused_by_name():
     network = nn.Sequential(nn.Conv2d(3, 8, 1), nn.Flatten(), nn.Linear(512, 4), nn.LogSoftmax(1))
     with pytest.raises(RunError, match=r"no form of aten\.log_softmax in a \.tflite file"):
