@@ -170,8 +170,7 @@ def _trained(
 ) -> list[TrainedNetwork]:
     path = folder / TRAININGS
     code = f"{recipe.hash} {dataset.fingerprint} {seed}"
-    shipped = read_records(SHIPPED / TRAININGS, TrainedNetwork, code)
-    known = shipped | read_records(path, TrainedNetwork, code)
+    known = read_records(SHIPPED / TRAININGS, TrainedNetwork, code) | read_records(path, TrainedNetwork, code)
     missing = [network for network in networks if str(network) not in known]
     # Spawned, because torch's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
@@ -184,13 +183,14 @@ def _trained(
                 }
                 try:
                     for future in as_completed(futures):
-                        keep_record(path, future.result())
+                        found = future.result()
+                        keep_record(path, found)
+                        known[found.network] = found
                         checkpoint_of(str(futures[future]), code).unlink(missing_ok=True)
                         advance()
                 except (KeyboardInterrupt, RunError):
                     pool.shutdown(wait=False, cancel_futures=True)
                     raise
-    known = shipped | read_records(path, TrainedNetwork, code)
     return [known[str(network)] for network in networks]
 
 
