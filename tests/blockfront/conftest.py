@@ -16,10 +16,13 @@ from typing import Any
 import optuna
 import pandas as pd
 import pytest
+import torch
 
 from blockfront import cli, load
+from blockfront.design_space import Network
 from blockfront.results import COLUMNS
 from blockfront.tasks import TASKS
+from blockfront.training import pack_weights, seeded
 
 SPACE = Path(__file__).parents[2] / "benchmarks" / "tiny.py"
 OPTIONS = (
@@ -120,6 +123,17 @@ def keep_changed(finished: Finished, folder: Path, change: Callable[[dict[str, A
         kept.set_user_attr(key, value)
     kept.add_trial(trial)
     return str(trial.user_attrs["network"]["id"])
+
+
+def write_detector(path: Path, text: str) -> torch.nn.Module:
+    """The detector of a text as one whose boxes are not all alike, as those of a new head are, and a file of it."""
+    with seeded(0):
+        module = Network.parse(text).build()
+        for name, parameter in module.named_parameters():
+            if name.startswith("head.own"):
+                torch.nn.init.normal_(parameter, std=0.3)
+    path.write_bytes(pack_weights(module, {"network": text}))
+    return module
 
 
 def sweep_of_two(commands: Commands, space: str, dataset: str, workers: int = 2) -> tuple[str, str, pd.DataFrame]:

@@ -17,6 +17,7 @@ from blockfront.sweep.postprocessing import dense, means_of_boxes, record_candid
 from blockfront.targets import Asked, choose, find_hardware
 from blockfront.training import Recipe, fed, get_dataset, load_weights, pack_weights, seeded, train
 from blockfront.training.scenes import write_scenes
+from tests.blockfront.conftest import write_detector
 
 BODY = "det_48_d6/stem_k3_s2_c8_nrelu/er_r1_s2_c8/er_r1_s2_c16"
 DETECTOR = f"{BODY}/ssdlite_l2_x8_sab.bf.a"
@@ -27,13 +28,7 @@ def trained(tmp_path, monkeypatch):
     """A folder with a detector's weights and a data set; the detector itself."""
     monkeypatch.chdir(tmp_path)
     write_scenes(tmp_path / "few", {"train": 2, "val": 6})
-    with seeded(0):
-        module = Network.parse(DETECTOR).build()
-        for name, parameter in module.named_parameters():
-            if name.startswith("head.own"):
-                torch.nn.init.normal_(parameter, std=0.3)
-    (tmp_path / "det.safetensors").write_bytes(pack_weights(module, {"network": DETECTOR}))
-    return module
+    return write_detector(tmp_path / "det.safetensors", DETECTOR)
 
 
 def search(bench, *options):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-import torch
 
 import blockfront
 from blockfront import cli
@@ -14,8 +13,8 @@ from blockfront.design_space.image_size import ImageSize
 from blockfront.errors import UsageError
 from blockfront.services.accuracy import Accuracies
 from blockfront.services.rank import budget_ms
-from blockfront.training import pack_weights, seeded
 from blockfront.training.scenes import write_scenes
+from tests.blockfront.conftest import write_detector
 
 MINE = """
 from torch import nn
@@ -210,12 +209,7 @@ DETECTOR = "det_48_d6/stem_k3_s2_c8_nrelu/er_r1_s2_c8/er_r1_s2_c16/ssdlite_l2_x8
 def test_a_detector_has_a_total_where_its_weights_and_images_are_given_and_says_so_where_not(tmp_path, commands_in):
     commands = commands_in(tmp_path)
     write_scenes(tmp_path / "few", {"train": 2, "val": 4})
-    with seeded(0):
-        module = Network.parse(DETECTOR).build()
-        for name, parameter in module.named_parameters():
-            if name.startswith("head.own"):
-                torch.nn.init.normal_(parameter, std=0.3)
-    (tmp_path / "det.safetensors").write_bytes(pack_weights(module, {"network": DETECTOR}))
+    write_detector(tmp_path / "det.safetensors", DETECTOR)
     models = ("det.safetensors", str(Network.parse(DETECTOR)), "test_resnet")
     plain = commands.run("rank", *models, *WHERE)
     assert plain.returncode == 0, plain.stderr
