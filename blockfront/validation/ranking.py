@@ -189,7 +189,10 @@ def _trained(
                         checkpoint_of(str(futures[future]), code).unlink(missing_ok=True)
                         advance()
                 except (KeyboardInterrupt, RunError):
+                    # A training goes on from its last epoch; nobody waits for its end.
                     pool.shutdown(wait=False, cancel_futures=True)
+                    for process in multiprocessing.active_children():
+                        process.terminate()
                     raise
     return [known[str(network)] for network in networks]
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from itertools import combinations
 from pathlib import Path
 
 import msgspec
 import numpy as np
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +22,7 @@ from blockfront.validation import trust as trust_module
 from blockfront.validation.ranking import kendall, stratified
 from blockfront.validation.records import TrainedNetwork, read_records
 from blockfront.validation.trust import Ranking, find_ranking, ranking_path, trust
+from tests.conftest import wait_until
 
 FAMILIES = ("ds", "ir", "ghost")
 
@@ -197,6 +200,19 @@ def test_every_report_has_the_sentence(bench, finished):
     page = Path("report.html").read_text()
     assert "ranks of accuracies" in page
     assert "not validated" in page
+
+
+def test_a_batch_systems_sigterm_ends_it_without_waiting_for_a_training(commands, monkeypatch, tmp_path):
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path))
+    call = ("--n", "5", "--dataset", "digits", "--recipe", "standard", "--against", "quick", "--workers", "1")
+    with commands.start("validate", "accuracy", *call) as process:
+        wait_until(lambda: list(tmp_path.glob("checkpoints/*.pt")))
+        workers = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "go on with: bench validate accuracy" in errors.splitlines()[-1]
+    assert psutil.wait_procs(workers, timeout=10)[1] == []
 
 
 @pytest.mark.parametrize(
