@@ -70,7 +70,7 @@ def observe(cases: Sequence[Case], profiles: Sequence[Profile]) -> list[Observed
     found = []
     for case, profile in zip(cases, profiles, strict=True):
         known, board = GUIDES[case.core].prior, case.placement.target
-        work = work_of(profile, as_predicted(board), known)
+        work = work_of(profile, as_predicted(board), known, case.core)
         found.append(Observed(work, case.published.milliseconds, case.network.name, board.name, case))
     return found
 
@@ -82,11 +82,11 @@ def predict(observations: Sequence[Observed], kept: bool = True) -> list[CasePre
     """
     networks: dict[int, float] = {}
     boards: dict[int, float] = {}
-    for core in dict.fromkeys(one.case.core for one in observations):
-        group = [one for one in observations if one.case.core == core]
+    for core, int8 in dict.fromkeys((one.case.core, one.case.int8) for one in observations):
+        group = [one for one in observations if (one.case.core, one.case.int8) == (core, int8)]
         networks |= _left_out(group, lambda one: one.network, core)
         boards |= _left_out(group, lambda one: one.board, core)
-        model = core_models().get(core) if kept else None
+        model = core_models(int8=int8).get(core) if kept else None
         if model is not None and model.boards:
             coefficients = model.coefficients.array()
             new = [one for one in group if one.board not in model.boards]
@@ -127,9 +127,7 @@ def _entry(members: Sequence[CasePrediction], covered: Mapping[int, bool]) -> Bo
     by_network = [one for one in members if one.network_ms is not None]
     measured = [one.case.published.milliseconds for one in by_network]
     found = accuracy([one.network_ms or 0.0 for one in by_network], measured)
-    macs = [
-        float(count_ncnn_macs(one.case.network.param.read_text(), one.case.network.shape[:2])) for one in by_network
-    ]
+    macs = [float(count_ncnn_macs(one.case.network.param, one.case.network.shape[:2])) for one in by_network]
     target, row = case.placement.target, case.published
     inside = [covered[id(one)] for one in members if id(one) in covered]
     return BoardReport(
@@ -137,7 +135,7 @@ def _entry(members: Sequence[CasePrediction], covered: Mapping[int, bool]) -> Bo
         device=row.device,
         cores_threads=row.cores_threads,
         core=case.core,
-        precision="fp16" if row.precision.startswith("fp16") else "fp32",
+        precision=row.precision[:4],
         n=len(by_network),
         median_abs_error=found.median_abs_error if found else None,
         p90_abs_error=found.p90_abs_error if found else None,

@@ -16,10 +16,10 @@ _HEADS = [
     *("board out: median", "90th", "≤ 10 %", "ratio", "covered"),
 ]
 _THREADS_HEADS = [
-    *("threads", "n", "median", "90th", "≤ 10 %", "ratio"),
+    *("precision", "threads", "n", "median", "90th", "≤ 10 %", "ratio"),
     *("board out: n", "median", "90th", "≤ 10 %", "ratio", "covered"),
 ]
-_SCALING_HEADS = ["device", "core", "threads", "n", "published", "predicted", "median error", "bias"]
+_SCALING_HEADS = ["device", "core", "precision", "threads", "n", "published", "predicted", "median error", "bias"]
 
 
 def print_boards(
@@ -84,7 +84,8 @@ def _cells(one: BoardReport) -> tuple[object, ...]:
 
 
 def _threads_cells(one: ThreadsReport) -> tuple[object, ...]:
-    return (one.threads, *_accuracy_cells(one.network), *_accuracy_cells(one.board), _percent(one.coverage))
+    precision = "int8" if one.int8 else "fp32, fp16"
+    return (precision, one.threads, *_accuracy_cells(one.network), *_accuracy_cells(one.board), _percent(one.coverage))
 
 
 def _accuracy_cells(one: Accuracy | None) -> tuple[object, ...]:
@@ -98,6 +99,7 @@ def _scaling_cells(one: ScalingReport) -> tuple[object, ...]:
     return (
         one.device,
         one.core,
+        one.precision,
         f"{one.fewer} to {one.more}",
         one.n,
         *(_number(value, 2) for value in (one.published, one.predicted)),

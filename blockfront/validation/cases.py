@@ -14,6 +14,8 @@ from blockfront.validation.published import Published
 
 # Cores that compute in fp16.
 _HALF = ("cortex-a55", "cortex-a75", "cortex-a76", "cortex-a77", "cortex-a78", "cortex-a78ae", "cortex-x1")
+# ncnn multiplies bytes by dot products since December 2021; this table is of a version before, on cores that have them.
+_BEFORE_DOT_PRODUCTS = {"Station P2": "August 2021"}
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,11 @@ class Case:
     network: BenchmarkNetwork
     core: str
     half: bool
+
+    @property
+    def int8(self) -> bool:
+        """Whether ncnn computed on bytes."""
+        return self.published.precision.startswith("int8")
 
 
 def cases_of(rows: Sequence[Published]) -> tuple[list[Case], Mapping[str, int]]:
@@ -42,8 +49,8 @@ def cases_of(rows: Sequence[Published]) -> tuple[list[Case], Mapping[str, int]]:
 def _case(row: Published) -> Case | str:
     if row.framework != "ncnn":
         return f"measured with {row.framework}; only ncnn runs under emulation here"
-    if not row.precision.startswith(("fp32", "fp16")):
-        return f"{row.precision}: only fp32 and fp16 are predicted"
+    if not row.precision.startswith(("fp32", "fp16", "int8")):
+        return f"{row.precision}: only fp32, fp16 and int8 are predicted"
     placement = placement_of(row.device, row.chip, row.cores_threads)
     if isinstance(placement, str):
         return placement
@@ -53,9 +60,13 @@ def _case(row: Published) -> Case | str:
     core = model_name(placement.target)
     if core not in GUIDES:
         return f"{row.device}: there is no model of its cores"
+    if row.precision.startswith("int8") and row.device in _BEFORE_DOT_PRODUCTS:
+        measured = _BEFORE_DOT_PRODUCTS[row.device]
+        return f"{row.device}, int8: measured in {measured}, before ncnn had its code of today for such cores"
     network = NETWORKS.get(row.model)
     if network is None:
         return f"{row.model} is no network of ncnn's benchmark"
-    # On a core without fp16 ncnn's benchmark allows it all the same, and ncnn keeps weights in it here and there.
-    half = row.precision.startswith("fp16") or mcpu not in _HALF
+    # On a core without fp16 ncnn's benchmark allows it all the same, and ncnn keeps weights in it here and there; so it
+    # does beside integer layers.
+    half = row.precision.startswith(("fp16", "int8")) or mcpu not in _HALF
     return Case(row, placement, network, core, half)

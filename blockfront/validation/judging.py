@@ -16,15 +16,23 @@ BOARDS = 3
 """Of so many boards of a core the errors are taken for those of any; of fewer, the errors on all cores are."""
 BOARDS_FOR_INTERVAL = 9
 """The same of intervals: with fewer boards the largest of all errors would be one's width (see `conformal`)."""
-_NETWORKS = "published times of ncnn's networks"
 
 Judged = tuple[CasePrediction, float]
 """A published time and one of the milliseconds predicted for it."""
 
 
+def published_times(int8: bool) -> str:
+    """What an error is judged on, in words."""
+    return f"published times of ncnn's networks{' in int8' * int8}"
+
+
 def errors_of(core: str, predictions: Sequence[CasePrediction], boards: Sequence[str]) -> tuple[Error, ...]:
-    """The errors on a core that is fitted on `boards`, by threads, for boards that the fit saw and for others."""
+    """The errors on a core that is fitted on `boards`, by threads, for boards that the fit saw and for others.
+
+    The predictions are all in int8, or none is.
+    """
     found = []
+    networks = published_times(any(one.case.int8 for one in predictions))
     scaled = scalings(predictions)
     scaling = conformal([one.predicted / one.published for one in scaled], [one.device for one in scaled]) or 0.0
     for threads in sorted({one.case.placement.threads for one in predictions}):
@@ -38,10 +46,10 @@ def errors_of(core: str, predictions: Sequence[CasePrediction], boards: Sequence
         judged = here if board_count(here) >= BOARDS else everywhere
         cores = "" if judged is here else ", on boards of several cores"
         if judged:
-            data = f"{_NETWORKS}, each board left out of its fit{cores}"
+            data = f"{networks}, each board left out of its fit{cores}"
             found.append(error_on(judged, data, threads, spread_on_board(everywhere, core), scaling))
         if seen:
-            data = f"{_NETWORKS}, each network left out of its fit"
+            data = f"{networks}, each network left out of its fit"
             spread = conformal(ratios(seen), [one.case.network.name for one, _ in seen])
             found.append(error_on(seen, data, threads, spread, scaling, known=True))
     return tuple(found)
@@ -81,8 +89,10 @@ def error_on(
 
 @dataclass(frozen=True)
 class ThreadsReport:
-    """All boards with so many threads: predictions without the network and without the board, and their coverage."""
+    """All boards with so many threads, in int8 or not: predictions without the network and without the board, and their
+    coverage."""
 
+    int8: bool
     threads: int
     network: Accuracy | None
     board: Accuracy | None
@@ -92,12 +102,13 @@ class ThreadsReport:
 def report_threads(predictions: Sequence[CasePrediction], covered: Mapping[int, bool]) -> list[ThreadsReport]:
     """One entry a number of threads; `covered` is that of `coverage`."""
     found = []
-    for threads in sorted({one.case.placement.threads for one in predictions}):
-        networks = _pairs(predictions, threads, lambda one: one.network_ms)
-        boards = _pairs(predictions, threads, lambda one: one.board_ms)
+    for int8, threads in sorted({(one.case.int8, one.case.placement.threads) for one in predictions}):
+        alike = [one for one in predictions if one.case.int8 == int8]
+        networks = _pairs(alike, threads, lambda one: one.network_ms)
+        boards = _pairs(alike, threads, lambda one: one.board_ms)
         inside = [covered[id(one)] for one, _ in boards if id(one) in covered]
         share = sum(inside) / len(inside) if inside else None
-        found.append(ThreadsReport(threads, _accuracy(networks), _accuracy(boards), share))
+        found.append(ThreadsReport(int8, threads, _accuracy(networks), _accuracy(boards), share))
     return found
 
 
@@ -122,8 +133,9 @@ def coverage(predictions: Sequence[CasePrediction]) -> dict[int, bool]:
     left out.
     """
     found: dict[int, bool] = {}
-    for threads in {one.case.placement.threads for one in predictions}:
-        pairs = _pairs(predictions, threads, lambda one: one.board_ms)
+    for int8, threads in {(one.case.int8, one.case.placement.threads) for one in predictions}:
+        alike = [one for one in predictions if one.case.int8 == int8]
+        pairs = _pairs(alike, threads, lambda one: one.board_ms)
         for pair in pairs:
             others = [one for one in pairs if _board(one) != _board(pair)]
             spread = spread_on_board(others, pair[0].case.core)

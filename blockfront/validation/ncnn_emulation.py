@@ -85,7 +85,7 @@ def _keys(runs: Sequence[NcnnRun]) -> list[str]:
 
 
 def _key(run: NcnnRun, cpu: str) -> str:
-    parts = [NCNN, plugin_version("aarch64"), _PROGRAM.read_text(), _OPENMP.read_text(), run.network.param.read_text()]
+    parts = [NCNN, plugin_version("aarch64"), _PROGRAM.read_text(), _OPENMP.read_text(), run.network.param]
     parts += [cpu, hex(_identity(run.target)), str(run.target.cores), repr(caches_of(run.target))]
     parts += [str(run.network.shape), str(run.threads), str(run.half), str(run.network.warm_ups)]
     return digest("\0".join(parts))
@@ -95,16 +95,19 @@ def _emulate(run: NcnnRun) -> Profile:
     guest, wheels = find_guest(), _wheels()
     root = _root(guest.root, _identity(run.target), run.target.cores)
     shape = ",".join(map(str, run.network.shape))
-    arguments = [str(run.network.param), shape, str(run.threads), str(run.network.warm_ups), str(int(run.half))]
-    preload = ["-E", f"LD_PRELOAD={wheels / 'openmp.so'}"]
-    command = [*preload, *replace(guest, root=root).command(str(_PROGRAM), *arguments)]
-    environment = guest.environment(run.threads, wheels / "site")
-    try:
-        marks = run_profiled(
-            find_emulator(run.target), caches_of(run.target), command, environment=environment, limit_s=_LIMIT_S
-        )
-    except RunError as error:
-        raise RunError(f"{run.network.name} for {run.target.name}: {error}") from error
+    with tempfile.TemporaryDirectory() as name:
+        param = Path(name, "network.param")
+        param.write_text(run.network.param)
+        arguments = [str(param), shape, str(run.threads), str(run.network.warm_ups), str(int(run.half))]
+        preload = ["-E", f"LD_PRELOAD={wheels / 'openmp.so'}"]
+        command = [*preload, *replace(guest, root=root).command(str(_PROGRAM), *arguments)]
+        environment = guest.environment(run.threads, wheels / "site")
+        try:
+            marks = run_profiled(
+                find_emulator(run.target), caches_of(run.target), command, environment=environment, limit_s=_LIMIT_S
+            )
+        except RunError as error:
+            raise RunError(f"{run.network.name} for {run.target.name}: {error}") from error
     # The first mark ends what comes before the inference.
     return marks[1][1]
 

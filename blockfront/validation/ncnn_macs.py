@@ -1,41 +1,22 @@
-"""Multiply-accumulates of a network in ncnn's format, from its layers and the sizes of the images between them.
-
-A layer is a line: type, name, how many inputs and outputs, their names, and parameters id=value; ncnn's
-docs/developer-guide/operators.md says what each id is.
-"""
+"""Multiply-accumulates of a network in ncnn's format, from its layers and the sizes of the images between them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+
+from blockfront.validation.ncnn_layers import Layer, layers_of
 
 Size = tuple[int, int]
 """Width and height; a sequence of tokens is as wide and high as the image it was."""
 _SAME = (-233, -234)
 
 
-@dataclass(frozen=True)
-class _Layer:
-    kind: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    parameters: dict[int, str]
-
-    def number(self, key: int, default: float = 0) -> int:
-        return int(float(self.parameters.get(key, default)))
-
-    def pair(self, key: int, default: int = 0) -> Size:
-        """A parameter along the width, and along the height where that has one of its own, ten ids further."""
-        width = self.number(key, default)
-        return width, self.number(key + 10, width)
-
-
 def count_ncnn_macs(param: str, size: Size) -> int:
     """Multiply-accumulates of convolutions and matrix products in ncnn's text `param` for an image of `size`."""
     sizes: dict[str, Size] = {}
     total = 0
-    for layer in map(_parse, param.splitlines()[2:]):
+    for layer in layers_of(param):
         # Operands differ in size where one is broadcast.
         before = max((sizes[name] for name in layer.inputs), key=math.prod, default=size)
         after = _SIZES[layer.kind](layer, before) if layer.kind in _SIZES else before
@@ -44,14 +25,7 @@ def count_ncnn_macs(param: str, size: Size) -> int:
     return total
 
 
-def _parse(line: str) -> _Layer:
-    kind, _, inputs, outputs, *rest = line.split()
-    first, last = int(inputs), int(inputs) + int(outputs)
-    parameters = dict(part.split("=") for part in rest[last:])
-    return _Layer(kind, tuple(rest[:first]), tuple(rest[first:last]), {int(k): v for k, v in parameters.items()})
-
-
-def _macs(layer: _Layer, before: Size, after: Size) -> int:
+def _macs(layer: Layer, before: Size, after: Size) -> int:
     if layer.kind in ("Convolution", "ConvolutionDepthWise"):
         return after[0] * after[1] * layer.number(6)
     if layer.kind == "DeconvolutionDepthWise":
@@ -66,7 +40,7 @@ def _macs(layer: _Layer, before: Size, after: Size) -> int:
     return 0
 
 
-def _convolved(layer: _Layer, before: Size) -> Size:
+def _convolved(layer: Layer, before: Size) -> Size:
     kernel, dilation, stride = layer.pair(1), layer.pair(2, 1), layer.pair(3, 1)
     if layer.number(4) in _SAME:
         return _strided(before, stride)
@@ -76,7 +50,7 @@ def _convolved(layer: _Layer, before: Size) -> Size:
     return _size((n + begin + end - d * (k - 1) - 1) // s + 1 for n, begin, end, d, k, s in extents)
 
 
-def _pooled(layer: _Layer, before: Size) -> Size:
+def _pooled(layer: Layer, before: Size) -> Size:
     kernel, stride, mode = layer.pair(1), layer.pair(2, 1), layer.number(5)
     if layer.number(4):
         return 1, 1
@@ -89,19 +63,19 @@ def _pooled(layer: _Layer, before: Size) -> Size:
     return _size((span + (s - 1 if mode == 0 else 0)) // s + 1 for span, s in zip(spans, stride, strict=True))
 
 
-def _resized(layer: _Layer, before: Size) -> Size:
+def _resized(layer: Layer, before: Size) -> Size:
     if layer.number(4):
         return layer.number(4), layer.number(3)
     return int(before[0] * float(layer.parameters.get(2, 1))), int(before[1] * float(layer.parameters.get(1, 1)))
 
 
-def _enlarged(layer: _Layer, before: Size) -> Size:
+def _enlarged(layer: Layer, before: Size) -> Size:
     kernel, stride = layer.pair(1), layer.pair(3, 1)
     pads = [pad + layer.number(end, pad) for pad, end in zip(layer.pair(4), (15, 16), strict=True)]
     return _size((n - 1) * s + k - pad for n, s, k, pad in zip(before, stride, kernel, pads, strict=True))
 
 
-def _padded(layer: _Layer, before: Size) -> Size:
+def _padded(layer: Layer, before: Size) -> Size:
     return before[0] + layer.number(2) + layer.number(3), before[1] + layer.number(0) + layer.number(1)
 
 
@@ -114,7 +88,7 @@ def _size(extents: Iterable[int]) -> Size:
     return width, height
 
 
-_SIZES: dict[str, Callable[[_Layer, Size], Size]] = {
+_SIZES: dict[str, Callable[[Layer, Size], Size]] = {
     **dict.fromkeys(("Convolution", "ConvolutionDepthWise"), _convolved),
     "DeconvolutionDepthWise": _enlarged,
     "Pooling": _pooled,

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from blockfront.targets.latency.prediction.core_model import UNITS, Coefficients, CoreModel, Error
 from blockfront.targets.latency.prediction.fitting import fit
 from blockfront.targets.latency.prediction.guides import GUIDES, LEAST, Guide
 from blockfront.validation.boards import CasePrediction, Observed, learned, predict
-from blockfront.validation.judging import error_on, errors_of, spread_on_board
+from blockfront.validation.judging import error_on, errors_of, published_times, spread_on_board
 
 
 def refit(observations: Sequence[Observed]) -> list[CoreModel]:
-    """A model for every core there is a guide of.
+    """A model for every core there is a guide of, from observations that are all in int8, or of which none is.
 
     A core with times is fitted on those of one thread; its errors are of predictions that left out the board, or the
     network. One without gets its guide's coefficients, each times what the
@@ -20,9 +22,11 @@ def refit(observations: Sequence[Observed]) -> list[CoreModel]:
     """
     # The kept models must not judge here: they saw these boards.
     predictions = predict(observations, kept=False)
+    int8 = any(one.case.int8 for one in observations)
     fitted = {core: model for core in GUIDES if (model := _fitted(core, observations, predictions)) is not None}
     alone = _guides_alone(observations)
-    return [fitted.get(core) or _carried(core, guide, fitted, alone) for core, guide in GUIDES.items()]
+    models = [fitted.get(core) or _carried(core, guide, fitted, alone) for core, guide in GUIDES.items()]
+    return [msgspec.structs.replace(model, int8=int8) for model in models]
 
 
 def _fitted(core: str, observations: Sequence[Observed], predictions: Sequence[CasePrediction]) -> CoreModel | None:
@@ -31,7 +35,8 @@ def _fitted(core: str, observations: Sequence[Observed], predictions: Sequence[C
         return None
     seen = learned(group)
     boards = tuple(sorted({one.board for one in seen}))
-    provenance = f"fitted on {len(seen)} published times of ncnn's networks on {', '.join(boards)}; begun at {{}}"
+    times = published_times(any(one.case.int8 for one in seen))
+    provenance = f"fitted on {len(seen)} {times} on {', '.join(boards)}; begun at {{}}"
     return CoreModel(
         core,
         fit(seen, GUIDES[core].prior, least=LEAST),
@@ -43,7 +48,8 @@ def _fitted(core: str, observations: Sequence[Observed], predictions: Sequence[C
 
 def _guides_alone(observations: Sequence[Observed]) -> tuple[Error, ...]:
     """The error of cores without times is that of cores with times where those are not used."""
-    data = "published times of ncnn's networks, on cores whose guides alone predicted them"
+    times = published_times(any(one.case.int8 for one in observations))
+    data = f"{times}, on cores whose guides alone predicted them"
     found = []
     for threads in sorted({one.case.placement.threads for one in observations}):
         pairs = []

@@ -17,6 +17,7 @@ class Scaling:
 
     device: str
     core: str
+    precision: str
     network: str
     fewer: int
     more: int
@@ -33,6 +34,7 @@ class ScalingReport:
 
     device: str
     core: str
+    precision: str
     fewer: int
     more: int
     n: int
@@ -62,20 +64,20 @@ def scalings(predictions: Sequence[CasePrediction]) -> list[Scaling]:
             case = first.case
             published = case.published.milliseconds / second.case.published.milliseconds
             predicted = (first.network_ms or 0.0) / (second.network_ms or 1.0)
-            names = case.published.device, case.core, case.network.name
+            names = case.published.device, case.core, case.published.precision[:4], case.network.name
             found.append(Scaling(*names, fewer, more, published, predicted))
     return found
 
 
 def report_scaling(found: Sequence[Scaling]) -> list[ScalingReport]:
-    """One entry a board, core and pair of numbers of threads."""
-    groups: dict[tuple[str, str, int, int], list[Scaling]] = {}
+    """One entry a board, core, precision and pair of numbers of threads."""
+    groups: dict[tuple[str, str, str, int, int], list[Scaling]] = {}
     for one in found:
-        groups.setdefault((one.device, one.core, one.fewer, one.more), []).append(one)
+        groups.setdefault((one.device, one.core, one.precision, one.fewer, one.more), []).append(one)
     return [_entry(key, members) for key, members in groups.items()]
 
 
-def _entry(key: tuple[str, str, int, int], members: Sequence[Scaling]) -> ScalingReport:
+def _entry(key: tuple[str, str, str, int, int], members: Sequence[Scaling]) -> ScalingReport:
     published, predicted = (np.array([getattr(one, name) for one in members]) for name in ("published", "predicted"))
     ratios = predicted / published
     return ScalingReport(

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from blockfront.validation.boards import CasePrediction, observe, predict, repor
 from blockfront.validation.cases import cases_of
 from blockfront.validation.devices import Placement, placement_of
 from blockfront.validation.judging import coverage, errors_of, report_threads
+from blockfront.validation.ncnn_layers import layers_of
 from blockfront.validation.ncnn_macs import count_ncnn_macs
 from blockfront.validation.ncnn_networks import NETWORKS
 from blockfront.validation.prediction_errors import accuracy
@@ -67,7 +69,11 @@ def test_a_file_without_the_columns_or_without_existence_is_one_line(tmp_path: P
     ("change", "reason"),
     [
         ({"device": "Toaster", "chip": "T1"}, "Toaster is not known"),
-        ({"precision": "int8"}, "int8"),
+        ({"precision": "int4"}, "int4"),
+        (
+            {"precision": "int8", "device": "Station P2", "chip": "RK3568", "cores_threads": "1T"},
+            "before ncnn had its code",
+        ),
         ({"framework": "TensorFlow Lite"}, "measured with TensorFlow Lite"),
         ({"cores_threads": "6T all cores"}, "two kinds"),
         ({"cores_threads": "4T big cores"}, "more threads than its 2"),
@@ -108,7 +114,45 @@ def test_settings_name_the_cores_they_ran_on() -> None:
 )
 def test_macs_are_those_of_the_papers(name: str, millions: float) -> None:
     network = NETWORKS[name]
-    assert count_ncnn_macs(network.param.read_text(), network.shape[:2]) == pytest.approx(millions * 1e6, rel=0.05)
+    assert count_ncnn_macs(network.param, network.shape[:2]) == pytest.approx(millions * 1e6, rel=0.05)
+
+
+# How many layers carry which flag in the descriptions of ncnn's own benchmark.
+@pytest.mark.parametrize(
+    ("name", "flags"),
+    [
+        ("squeezenet", {"Convolution 2": 18, "Convolution 102": 8}),
+        ("mobilenet", {"Convolution 102": 13, "ConvolutionDepthWise 101": 13, "Convolution 2": 1, "InnerProduct 2": 1}),
+        ("googlenet", {"Convolution 2": 38, "Convolution 102": 19}),
+        ("resnet18", {"Convolution 2": 13, "Convolution 102": 8}),
+        ("resnet50", {"Convolution 2": 21, "Convolution 102": 32}),
+        ("vgg16", {"Convolution 102": 8, "Convolution 2": 5, "InnerProduct 2": 3}),
+        ("squeezenet_ssd", {"Convolution 2": 35, "Convolution 102": 12}),
+        ("mobilenet_ssd", {"Convolution 102": 16, "ConvolutionDepthWise 101": 13, "Convolution 2": 18}),
+    ],
+)
+def test_integer_layers_are_those_of_ncnns_own_quantised_networks(name: str, flags: dict[str, int]) -> None:
+    integer, plain = layers_of(NETWORKS[f"{name}_int8"].param), layers_of(NETWORKS[name].param)
+    assert Counter(f"{layer.kind} {layer.parameters[8]}" for layer in integer if 8 in layer.parameters) == flags
+    assert [(one.kind, one.inputs) for one in integer] == [(one.kind, one.inputs) for one in plain]
+
+
+def test_times_in_int8_and_others_do_not_reach_each_others_predictions(tmp_path: Path) -> None:
+    def predicted(factor: float) -> list[float]:
+        models = [name for name in NETWORKS if name.endswith("_int8")]
+        rows = [
+            {"model": model.removesuffix(end), "latency_ms": str(ms * (i + 1)), "precision": precision, "source": ""}
+            for i, model in enumerate(models)
+            for end, precision, ms in (("_int8", "fp32", 10), ("", "int8", 10 * factor))
+        ]
+        cases, skipped = cases_of(read_published(table(tmp_path / "t.csv", *rows)))
+        assert not skipped
+        profiles = [Profile((Region((Counts(multiply_add=10**7 * (i // 2 + 1)),)),)) for i in range(len(cases))]
+        found = predict(observe(cases, profiles))
+        assert [(one.int8, one.network.n) for one in report_threads(found, {})] == [(False, 8), (True, 8)]
+        return [one.network_ms for one in found if not one.case.int8]
+
+    assert predicted(1) == pytest.approx(predicted(50))
 
 
 def test_accuracy_is_that_of_its_definition() -> None:

@@ -13,7 +13,7 @@ from blockfront.targets.compiler.program import Program
 from blockfront.targets.hardware.target import Target
 from blockfront.targets.latency.meter import Reservation
 from blockfront.targets.latency.meters.predicting import Estimate, PredictsPrograms
-from blockfront.targets.latency.options import FLOAT16, FLOAT32, RunOptions
+from blockfront.targets.latency.options import FLOAT32, INT8, RunOptions
 from blockfront.targets.latency.prediction import CoreModel, core_model
 from blockfront.targets.latency.prediction.core_model import Error
 from blockfront.targets.latency.prediction.core_models import as_predicted
@@ -24,9 +24,6 @@ from blockfront.targets.latency.profiler import (
     find_emulator,
     profile_kernels,
 )
-
-_JUDGED = (FLOAT32, FLOAT16)
-"""Of the published times those on cores with float16 arithmetic are of ncnn's float16 code."""
 
 
 class EmulatedMeter(PredictsPrograms):
@@ -87,23 +84,29 @@ class EmulatedMeter(PredictsPrograms):
         model_digest = digest(msgspec.json.encode(figures), 12)
         error = _error(options)
         if error is None:
-            judged = "" if options.precision in _JUDGED else f"; judged in {FLOAT32} alone"
+            judged = f"; judged in {FLOAT32} alone" if _calibrated_otherwise(options) else ""
             return Prediction(model_digest, model.provenance + judged)
         basis = f"{error.domain}; {model.provenance}"
         return Prediction(model_digest, basis, error.median, error.p90, error.n, error.within_tenth)
 
 
 def _error(options: RunOptions) -> Error | None:
-    """How far the model was off elsewhere, in the number formats that somebody has judged it in."""
+    """How far the model was off elsewhere: in int8 or, of the published times on cores with float16 arithmetic, in
+    float16, or in float32."""
     model, board = _basis(options)
-    return model.error(board.name, options.threads) if options.precision in _JUDGED else None
+    return None if _calibrated_otherwise(options) else model.error(board.name, options.threads)
+
+
+def _calibrated_otherwise(options: RunOptions) -> bool:
+    """A calibration measures kernels in float32."""
+    return options.calibration is not None and options.precision == INT8
 
 
 def _basis(options: RunOptions) -> tuple[CoreModel, Target]:
     """The model, and the board it is used with: both as calibrated, where there is a calibration."""
     if options.calibration is not None:
         return options.calibration.model, options.calibration.apply(options.target)
-    model = core_model(options.target)
+    model = core_model(options.target, int8=options.precision == INT8)
     if model is None:
         name = options.target.name
         raise UsageError(

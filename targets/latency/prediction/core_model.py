@@ -142,7 +142,8 @@ class BoardFigures(Protocol):
 class CoreModel(msgspec.Struct, frozen=True):
     """A core's coefficients, where they are from, and their known errors, by number of threads.
 
-    `boards` are the boards whose times the coefficients were fitted on.
+    `boards` are the boards whose times the coefficients were fitted on. `int8`: for code that computes on bytes, whose
+    instructions come in another mix.
     """
 
     core: str
@@ -150,6 +151,7 @@ class CoreModel(msgspec.Struct, frozen=True):
     provenance: str
     errors: tuple[Error, ...] = ()
     boards: tuple[str, ...] = ()
+    int8: bool = False
 
     def error(self, board: str, threads: int) -> Error | None:
         """That with as many threads, or the next fewer; of a board that was fitted on, where that was judged."""
@@ -163,7 +165,7 @@ class CoreModel(msgspec.Struct, frozen=True):
     def milliseconds(self, profile: Profile, target: BoardFigures) -> float:
         """The time of `profile` on the cores of `target`: see `work_of` and `Work.milliseconds`."""
         known = self.coefficients
-        return work_of(profile, target, known, WIDENING.get(self.core, 1.0)).milliseconds(known.array())
+        return work_of(profile, target, known, self.core).milliseconds(known.array())
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -220,11 +222,12 @@ def task_times(tasks: np.ndarray, coefficients: np.ndarray, overlap: float) -> t
     return inside + costs[:, _IN_CORE:].sum(axis=1), slopes
 
 
-def work_of(profile: Profile, target: BoardFigures, core: Coefficients, widening: float = 1.0) -> Work:
+def work_of(profile: Profile, target: BoardFigures, core: Coefficients, name: str = "") -> Work:
     """`profile` on `target`, in milliseconds a unit of each coefficient; of `core` only what is none counts.
 
-    `widening`: see `WIDENING`.
+    `name` is LLVM's of the core, for `WIDENING`.
     """
+    widening = WIDENING.get(name, 1.0)
     counts = [task for region in profile.regions for task in region.tasks]
     sizes = [len(region.tasks) for region in profile.regions]
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(int) if sizes else np.zeros(0, int)

@@ -24,9 +24,10 @@ TWINS = {
 
 
 @cache
-def core_models() -> dict[str, CoreModel]:
-    """Every model by LLVM's name of its core."""
-    return {model.core: model for model in msgspec.json.decode(FILE.read_bytes(), type=list[CoreModel])}
+def core_models(*, int8: bool = False) -> dict[str, CoreModel]:
+    """Every model of code in floating point, or of that in int8, by LLVM's name of its core."""
+    models = msgspec.json.decode(FILE.read_bytes(), type=list[CoreModel])
+    return {model.core: model for model in models if model.int8 == int8}
 
 
 REGION_US = 1.0
@@ -44,6 +45,6 @@ def model_name(target: Target) -> str:
     return TWINS.get(core, core)
 
 
-def core_model(target: Target) -> CoreModel | None:
+def core_model(target: Target, *, int8: bool = False) -> CoreModel | None:
     """The model of the target's core; None when there is none."""
-    return core_models().get(model_name(target))
+    return core_models(int8=int8).get(model_name(target))

@@ -91,6 +91,19 @@ def test_a_fit_finds_the_coefficients_that_made_the_times():
     assert found.model.provenance == "calibrated on my board, 2026-01-01"
 
 
+def test_a_calibration_measured_float32_and_says_nothing_of_int8():
+    target = get_target("rk3399")
+    profiles, ms = synthetic(target)
+    found = fit_profiles(target, measured({name: (value,) * 3 for name, value in ms.items()}), profiles)
+    known, unknown = (
+        METERS["emulated"].prediction(RunOptions(target, 1, precision=form, calibration=found))
+        for form in ("float32", "int8")
+    )
+    assert known.n > 0
+    assert (unknown.median_error, unknown.n) == (None, 0)
+    assert str(unknown).endswith("judged in float32 alone")
+
+
 def test_one_slow_round_of_three_changes_nothing():
     target = get_target("rk3399")
     profiles, ms = synthetic(target)

@@ -39,11 +39,14 @@ def test_the_known_error_of_the_model_stands_with_the_latency_and_says_what_it_i
     assert f"median error {error.median:.0%}" in str(prediction)
 
 
-def test_errors_known_of_float32_are_not_those_of_int8():
-    found = METERS["emulated"].prediction(RunOptions(target=get_target("rk3399"), threads=1, precision="int8"))
-    assert (found.median_error, found.n) == (None, 0)
-    assert str(found).startswith("error unknown")
-    assert str(found).endswith("judged in float32 alone")
+def test_int8_has_a_model_and_errors_of_its_own():
+    target = get_target("rk3399")
+    by_format = {form: METER.prediction(options(threads=1, precision=form)) for form in ("float32", "int8")}
+    known = core_model(target, int8=True).error("rk3399", 1)
+    assert (by_format["int8"].median_error, by_format["int8"].n) == (known.median, known.n)
+    assert "networks in int8" in by_format["int8"].basis
+    assert "int8" not in by_format["float32"].basis
+    assert by_format["int8"].model != by_format["float32"].model
 
 
 def test_errors_known_of_cores_with_float16_are_of_float16_too():

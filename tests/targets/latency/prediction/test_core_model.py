@@ -92,9 +92,11 @@ def test_more_work_never_takes_less_time() -> None:
         assert after >= before
 
 
+@pytest.mark.parametrize("int8", [False, True])
 @pytest.mark.parametrize("core", GUIDES)
-def test_every_core_has_a_model_with_a_provenance_and_no_negative_coefficient(core: str) -> None:
-    model = core_models()[core]
+def test_every_core_has_a_model_with_a_provenance_and_no_negative_coefficient(core: str, int8: bool) -> None:
+    model = core_models(int8=int8)[core]
+    assert model.int8 == int8
     assert model.provenance
     assert (model.coefficients.array() >= 0).all()
     assert all(0 < error.median <= error.p90 for error in model.errors)

@@ -83,7 +83,7 @@ def test_what_regions_cost_may_be_any_of_its_range():
 
 
 def test_every_core_has_an_error_for_any_threads_and_one_of_another_board_is_not_taken_for_it():
-    for model in core_models().values():
+    for model in (*core_models().values(), *core_models(int8=True).values()):
         assert {model.error("a board", threads) is not None for threads in range(1, 9)} == {True}
     a72 = core_model(get_target("rk3399"))
     here, elsewhere = a72.error("rk3399", 1), a72.error("rpi4", 1)
