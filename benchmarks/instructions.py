@@ -1,12 +1,15 @@
-"""Executed aarch64 instructions per inference on the board's processor, against ncnn's, with no board.
+"""Executed aarch64 instructions per inference on the board's processor, against ncnn's or LiteRT's, with no board.
 
     python benchmarks/instructions.py --models mobilenetv2_100 resnet18
+    python benchmarks/instructions.py --int8 --target rpi5 --models mobilenetv2_100 resnet18
     python benchmarks/instructions.py --kernels resnet18
 
-Batch 1, float32, one thread, a Cortex-A72 emulated by QEMU. The count of one inference is (count of 6 - count of 1)
-/ 5, the same on every run and machine but for a little of Python's own. It knows nothing of time: `--caches` adds
-the bytes that the RK3399's simulated caches fetch. `--kernels` gives the same for each kernel of one network. The first
-run downloads what it needs (see qemu_root.py).
+Batch 1, one thread of the target's core under QEMU, the RK3399's Cortex-A72 by default; float32 against ncnn. With
+`--int8` both are in int8: the network is quantised on random inputs, and LiteRT runs its `.tflite` file by XNNPACK,
+from bytes to bytes (needs the extra `[ethos]`). The count of one inference is (count of 6 - count of 1) / 5, the same
+on every run and machine but for a little of Python's own. It knows nothing of time: `--caches` adds the bytes that the
+target's simulated caches fetch. `--kernels` gives the same for each kernel of one network. The first run downloads what
+it needs (see qemu_root.py).
 """
 
 from __future__ import annotations
@@ -75,6 +78,20 @@ def emulated_ncnn(folder: Path) -> Any:
     return np.array(call()[0])
 
 
+def emulated_litert(folder: Path) -> Any:
+    """XNNPACK is LiteRT's default for these processors."""
+    import numpy as np
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=str(folder / "network.tflite"), num_threads=1)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], np.load(folder / "bytes.npy"))
+    counted(interpreter.invoke)
+    output = interpreter.get_output_details()[0]
+    scale, zero = output["quantization"]
+    return (interpreter.get_tensor(output["index"]).astype("float32") - zero) * scale
+
+
 def emulated_kernels(folder: Path) -> Any:
     """Counts a call that does nothing, then every kernel of kernels.json in order."""
     import numpy as np
@@ -89,17 +106,17 @@ def emulated_kernels(folder: Path) -> Any:
     return np.zeros(0, "float32")
 
 
-EMULATED = {"bench": emulated_bench, "ncnn": emulated_ncnn, "kernels": emulated_kernels}
+EMULATED = {"bench": emulated_bench, "ncnn": emulated_ncnn, "litert": emulated_litert, "kernels": emulated_kernels}
 
 
 # On this machine.
 
 
-def emulate(engine: str, folder: Path, caches: bool) -> list[dict[str, Any]]:
+def emulate(engine: str, folder: Path, target: str, caches: bool) -> list[dict[str, Any]]:
     """What each `counted` of an engine's program came to, an inference or kernel each."""
     from qemu_root import run
 
-    profiles = run(__file__, "--emulated", engine, str(folder))
+    profiles = run(target, __file__, "--emulated", engine, str(folder))
     few = [profile.total for calls, profile in profiles if calls == FEW]
     many = [profile.total for calls, profile in profiles if calls == MANY]
     found = []
@@ -118,27 +135,44 @@ def emulate(engine: str, folder: Path, caches: bool) -> list[dict[str, Any]]:
     return found
 
 
-def compiled(name: str, resolution: int) -> tuple[Any, Any]:
+def compiled(name: str, resolution: int, target: str, int8: bool) -> tuple[Any, Any, int]:
+    """A network, its program and its MACs."""
     from networks import create
 
+    from blockfront.design_space import count_cost
     from blockfront.signature import Signature
     from blockfront.targets import compile_model, get_target
+    from blockfront.targets.quantization import quantize_untrained
 
-    model = create(name, resolution)
-    return model, compile_model(model, Signature.image(resolution), get_target("rk3399"), threads=1)
+    model, signature = create(name, resolution), Signature.image(resolution)
+    macs = count_cost(model, signature).macs
+    if int8:
+        model = quantize_untrained(model, signature, 0)
+    return model, compile_model(model, signature, get_target(target), threads=1), macs
 
 
-def count_model(name: str, resolution: int, engines: list[str], caches: bool) -> list[dict[str, Any]]:
+def write_tflite(model: Any, signature: Any, folder: Path) -> None:
+    """The file, checked operator by operator against the int8 network, and the image as it takes it."""
+    import numpy as np
+
+    from blockfront.targets.latency.ethos.network import make_tflite
+
+    found = make_tflite(model, signature, 0)
+    (folder / "network.tflite").write_bytes(found.content)
+    np.save(folder / "bytes.npy", found.inputs[0])
+
+
+def count_model(
+    name: str, resolution: int, target: str, int8: bool, engines: list[str], caches: bool
+) -> list[dict[str, Any]]:
     """One row an engine; `instructions` is None where an engine failed, and the reason is on stderr."""
     import numpy as np
     from qemu_root import prepare
 
-    from blockfront.design_space import count_cost
     from blockfront.errors import RunError
 
-    model, program = compiled(name, resolution)
+    model, program, macs = compiled(name, resolution, target, int8)
     expected = program.outputs[0].array.ravel()
-    macs = count_cost(model, program.signature).macs
     rows = []
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work)
@@ -150,7 +184,9 @@ def count_model(name: str, resolution: int, engines: list[str], caches: bool) ->
                     from blockfront.engines.ncnn_conversion import convert
 
                     convert(model, program.signature, folder, prepare().pnnx)
-                counts = emulate(engine, folder, caches)[0]
+                if engine == "litert":
+                    write_tflite(model, program.signature, folder)
+                counts = emulate(engine, folder, target, caches)[0]
             except RunError as failure:
                 print(f"{engine:6} {name} failed: {failure}", file=sys.stderr)
                 rows.append({"model": name, "engine": engine, "macs": macs, "instructions": None})
@@ -161,15 +197,15 @@ def count_model(name: str, resolution: int, engines: list[str], caches: bool) ->
     return rows
 
 
-def count_kernels(name: str, resolution: int, caches: bool) -> list[dict[str, Any]]:
+def count_kernels(name: str, resolution: int, target: str, int8: bool, caches: bool) -> list[dict[str, Any]]:
     """One row a kernel, one call each, most instructions above a quarter of its MACs first."""
-    _, program = compiled(name, resolution)
+    _, program, _ = compiled(name, resolution, target, int8)
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work)
         (folder / "kernels.so").write_bytes(program.kernel_library)
         named = [(kernel.symbol, kernel.arguments) for kernel in program.kernels]
         (folder / "kernels.json").write_text(json.dumps(named))
-        nothing, *found = emulate("kernels", folder, caches)
+        nothing, *found = emulate("kernels", folder, target, caches)
     rows = []
     for kernel, counts in zip(program.kernels, found, strict=True):
         own = {key: value - nothing[key] for key, value in counts.items()}
@@ -179,11 +215,11 @@ def count_kernels(name: str, resolution: int, caches: bool) -> list[dict[str, An
 
 
 def model_table(rows: list[dict[str, Any]], engines: list[str]) -> str:
-    """Markdown: millions of instructions an engine, and ours over ncnn's."""
+    """Markdown: millions of instructions an engine, and ours over the other's."""
     caches = any("l1_miss_bytes" in row for row in rows)
     heads = ["model", "MACs / 4, M", *(f"{engine}, M" for engine in engines)]
-    both = engines == ["bench", "ncnn"]
-    heads += ["ours / ncnn"] * both + [f"relative error, {engine}" for engine in engines]
+    both, other = len(engines) == 2, engines[-1]
+    heads += [f"ours / {other}"] * both + [f"relative error, {engine}" for engine in engines]
     heads += [f"{engine}, MB beyond L1 | beyond L2" for engine in engines] * caches
     lines = [_line(heads), "|" + "---|" * (len(heads) + caches * len(engines))]
     cells = {(row["model"], row["engine"]): row for row in rows}
@@ -201,7 +237,7 @@ def model_table(rows: list[dict[str, Any]], engines: list[str]) -> str:
             values += [_cell(row, f"{level}_miss_bytes", ".1f", 1e6) for row in found for level in ("l1", "l2")]
         lines.append(_line(values))
     if ratios:
-        lines.append(f"\nGeometric mean, ours / ncnn: {statistics.geometric_mean(ratios):.2f}")
+        lines.append(f"\nGeometric mean, ours / {other}: {statistics.geometric_mean(ratios):.2f}")
     return "\n".join(lines)
 
 
@@ -240,22 +276,25 @@ def main() -> None:
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", default=MODELS, help="names known to timm or torchvision")
-    parser.add_argument("--engines", nargs="+", choices=["bench", "ncnn"], default=["bench", "ncnn"])
+    parser.add_argument("--int8", action="store_true")
+    parser.add_argument("--target", default="rk3399")
+    parser.add_argument("--engines", nargs="+", choices=["bench", "ncnn", "litert"], help="two at most; ours first")
     parser.add_argument("--kernels", metavar="MODEL", help="count each kernel of this network instead")
     parser.add_argument("--resolution", type=int, default=224)
     parser.add_argument("--caches", action="store_true")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    engines = sorted(set(arguments.engines))
+    engines = sorted(set(arguments.engines or ["bench", "litert" if arguments.int8 else "ncnn"]))
+    about = arguments.resolution, arguments.target, arguments.int8
     from blockfront.errors import RunError
 
     try:
         if arguments.kernels:
-            rows = count_kernels(arguments.kernels, arguments.resolution, arguments.caches)
+            rows = count_kernels(arguments.kernels, *about, arguments.caches)
             text = kernel_table(rows)
         else:
             models = dict.fromkeys(arguments.models)
-            rows = [row for m in models for row in count_model(m, arguments.resolution, engines, arguments.caches)]
+            rows = [row for m in models for row in count_model(m, *about, engines, arguments.caches)]
             text = model_table(rows, engines)
     except RunError as error:
         raise SystemExit(str(error)) from error

@@ -1,4 +1,4 @@
-"""What counting instructions needs beside an emulated Python (blockfront.targets.latency.emulation): ncnn and pnnx.
+"""What counting instructions needs beside an emulated Python (blockfront.targets.latency.emulation): other runtimes.
 
 All of it is kept in the cache folder, and a change of what is wanted makes a new folder.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from blockfront import errors
@@ -20,11 +20,14 @@ from blockfront.targets.latency.profiler import Profile, caches_of, find_emulato
 from blockfront.validation.ncnn_emulation import NCNN
 
 PNNX = "pnnx==20261020"
+LITERT = "ai-edge-litert==2.3.0"
+PARTS = {"cortex-a53": 0xD03, "cortex-a55": 0xD05, "cortex-a72": 0xD08, "cortex-a73": 0xD09, "cortex-a76": 0xD0B}
+"""Arm's part numbers, as /proc/cpuinfo has them."""
 
 
 @dataclass(frozen=True)
 class Counting:
-    """An emulated Python that has TVM, and with `site` ncnn too; `pnnx` is this machine's."""
+    """An emulated Python that has TVM, and with `site` ncnn and LiteRT too; `pnnx` is this machine's."""
 
     guest: Guest
     site: Path
@@ -34,14 +37,14 @@ class Counting:
 def prepare() -> Counting:
     """What is needed, made when it is not there; raises `RunError` when a program is missing or a download fails."""
     guest = find_guest()
-    key = digest("\n".join([NCNN, PNNX]), 12)
-    folder = cache_folder() / "benchmarks" / f"ncnn-{key}"
+    key = digest("\n".join([NCNN, LITERT, PNNX]), 12)
+    folder = cache_folder() / "benchmarks" / f"runtimes-{key}"
     if not folder.exists():
-        print(f"downloading ncnn and pnnx (about 35 MB, once) to {folder}", file=sys.stderr)
+        print(f"downloading ncnn, LiteRT and pnnx (about 50 MB, once) to {folder}", file=sys.stderr)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as name:
             made = Path(name, "made")
-            install([NCNN], made / "site", emulated=True)
+            install([NCNN, LITERT], made / "site", emulated=True)
             install([PNNX], made / "pnnx", emulated=False)
             # pip does not keep the executable bit of a data file, and this binary needs nothing of pnnx's Python.
             (made / "pnnx/pnnx/pnnx").chmod(0o755)
@@ -49,12 +52,42 @@ def prepare() -> Counting:
     return Counting(guest, folder / "site", folder / "pnnx/pnnx/pnnx")
 
 
-def run(script: str, *arguments: str) -> list[tuple[int, Profile]]:
-    """Run a Python script as an RK3399's Cortex-A72 would, one thread; the value and the profile of each DONE mark.
+def processor_root(files: Path, core: str) -> Path:
+    """What stands for / to a program: the guest's files, and one processor as Linux reports it.
+
+    LiteRT takes kernels by the core's part number; this machine's own /proc/cpuinfo makes it crash.
+    """
+    folder = cache_folder() / "benchmarks" / f"root-{files.parent.name}-{core}"
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as name:
+            made = Path(name, "made")
+            made.mkdir()
+            for path in files.iterdir():
+                (made / path.name).symlink_to(path)
+            processors = made / "sys/devices/system/cpu"
+            processors.mkdir(parents=True)
+            for list_of in ("possible", "present"):
+                (processors / list_of).write_text("0\n")
+            (made / "proc").mkdir()
+            lines = (
+                "processor\t: 0",
+                "CPU implementer\t: 0x41",
+                "CPU architecture: 8",
+                f"CPU part\t: {PARTS[core]:#x}",
+            )
+            (made / "proc/cpuinfo").write_text("\n".join([*lines, "", ""]))
+            publish(made, folder)
+    return folder
+
+
+def run(name: str, script: str, *arguments: str) -> list[tuple[int, Profile]]:
+    """Run a Python script as the target of a name would, one thread; the value and the profile of each DONE mark.
 
     Raises `RunError` with the script's last line when it fails.
     """
-    found, target = prepare(), get_target("rk3399")
-    command = found.guest.command(script, *arguments)
+    found, target = prepare(), get_target(name)
+    root = processor_root(found.guest.root, str(target.tvm_target["mcpu"]))
+    command = replace(found.guest, root=root).command(script, *arguments)
     environment = found.guest.environment(1, found.site, Path(errors.__file__).parents[1])
     return run_profiled(find_emulator(target), caches_of(target), command, environment=environment, limit_s=3600)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,9 +25,11 @@ class TfliteNetwork:
 
     `steps` is the most that one operator is off when it reads the network's own values, and `snr_db` compares all
     outputs of the whole file with what they are off. `macs` are those of layers, by the tensor that each gives.
+    `inputs` are what that was found with, as the file takes them.
     """
 
     content: bytes
+    inputs: Sequence[np.ndarray]
     steps: int
     snr_db: float
     macs: Mapping[str, int]
@@ -62,7 +64,7 @@ def make_tflite(module: nn.Module, signature: Signature, seed: int) -> TfliteNet
         raise RunError(f"{wrong} of the .tflite file does not read what the network's reads")
     converted = whole.write_file()
     decibels = _decibels(converted, known)
-    return TfliteNetwork(converted.content, steps, decibels, whole.macs)
+    return TfliteNetwork(converted.content, known_inputs(converted, known), steps, decibels, whole.macs)
 
 
 def _decibels(converted: Converted, known: Mapping[str, Any]) -> float:
