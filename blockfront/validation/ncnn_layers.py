@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Layer:
+class NcnnLayer:
     """A line of the text; parameters are by their ids."""
 
     kind: str
@@ -28,13 +28,13 @@ class Layer:
         return width, self.number(key + 10, width)
 
 
-def layers_of(param: str) -> list[Layer]:
+def layers_of(param: str) -> list[NcnnLayer]:
     """The layers of a text, in its order."""
     return [_parse(line) for line in param.splitlines()[2:]]
 
 
-def _parse(line: str) -> Layer:
+def _parse(line: str) -> NcnnLayer:
     kind, _, inputs, outputs, *rest = line.split()
     first, last = int(inputs), int(inputs) + int(outputs)
     parameters = dict(part.split("=") for part in rest[last:])
-    return Layer(kind, tuple(rest[:first]), tuple(rest[first:last]), {int(k): v for k, v in parameters.items()})
+    return NcnnLayer(kind, tuple(rest[:first]), tuple(rest[first:last]), {int(k): v for k, v in parameters.items()})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 
-from blockfront.validation.ncnn_layers import Layer, layers_of
+from blockfront.validation.ncnn_layers import NcnnLayer, layers_of
 
 Size = tuple[int, int]
 """Width and height; a sequence of tokens is as wide and high as the image it was."""
@@ -25,7 +25,7 @@ def count_ncnn_macs(param: str, size: Size) -> int:
     return total
 
 
-def _macs(layer: Layer, before: Size, after: Size) -> int:
+def _macs(layer: NcnnLayer, before: Size, after: Size) -> int:
     if layer.kind in ("Convolution", "ConvolutionDepthWise"):
         return after[0] * after[1] * layer.number(6)
     if layer.kind == "DeconvolutionDepthWise":
@@ -40,7 +40,7 @@ def _macs(layer: Layer, before: Size, after: Size) -> int:
     return 0
 
 
-def _convolved(layer: Layer, before: Size) -> Size:
+def _convolved(layer: NcnnLayer, before: Size) -> Size:
     kernel, dilation, stride = layer.pair(1), layer.pair(2, 1), layer.pair(3, 1)
     if layer.number(4) in _SAME:
         return _strided(before, stride)
@@ -50,7 +50,7 @@ def _convolved(layer: Layer, before: Size) -> Size:
     return _size((n + begin + end - d * (k - 1) - 1) // s + 1 for n, begin, end, d, k, s in extents)
 
 
-def _pooled(layer: Layer, before: Size) -> Size:
+def _pooled(layer: NcnnLayer, before: Size) -> Size:
     kernel, stride, mode = layer.pair(1), layer.pair(2, 1), layer.number(5)
     if layer.number(4):
         return 1, 1
@@ -63,19 +63,19 @@ def _pooled(layer: Layer, before: Size) -> Size:
     return _size((span + (s - 1 if mode == 0 else 0)) // s + 1 for span, s in zip(spans, stride, strict=True))
 
 
-def _resized(layer: Layer, before: Size) -> Size:
+def _resized(layer: NcnnLayer, before: Size) -> Size:
     if layer.number(4):
         return layer.number(4), layer.number(3)
     return int(before[0] * float(layer.parameters.get(2, 1))), int(before[1] * float(layer.parameters.get(1, 1)))
 
 
-def _enlarged(layer: Layer, before: Size) -> Size:
+def _enlarged(layer: NcnnLayer, before: Size) -> Size:
     kernel, stride = layer.pair(1), layer.pair(3, 1)
     pads = [pad + layer.number(end, pad) for pad, end in zip(layer.pair(4), (15, 16), strict=True)]
     return _size((n - 1) * s + k - pad for n, s, k, pad in zip(before, stride, kernel, pads, strict=True))
 
 
-def _padded(layer: Layer, before: Size) -> Size:
+def _padded(layer: NcnnLayer, before: Size) -> Size:
     return before[0] + layer.number(2) + layer.number(3), before[1] + layer.number(0) + layer.number(1)
 
 
@@ -88,7 +88,7 @@ def _size(extents: Iterable[int]) -> Size:
     return width, height
 
 
-_SIZES: dict[str, Callable[[Layer, Size], Size]] = {
+_SIZES: dict[str, Callable[[NcnnLayer, Size], Size]] = {
     **dict.fromkeys(("Convolution", "ConvolutionDepthWise"), _convolved),
     "DeconvolutionDepthWise": _enlarged,
     "Pooling": _pooled,

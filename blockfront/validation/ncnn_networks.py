@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from blockfront.validation.ncnn_layers import Layer, layers_of
+from blockfront.validation.ncnn_layers import NcnnLayer, layers_of
 
 FOLDER = Path(__file__).with_name("networks")
 # Their weights fill any cache many times, so that an inference before leaves nothing behind.
@@ -44,7 +44,7 @@ def _quantized(param: str, linear: bool) -> str:
     """The description with parameter 8 where a layer is integer: 1 for depthwise convolutions, 2 for all others, and
     100 more where what it gives goes to nothing but integer convolutions, so that it gives bytes at once."""
     layers = layers_of(param)
-    users: dict[str, list[Layer]] = {}
+    users: dict[str, list[NcnnLayer]] = {}
     for layer in layers:
         for name in layer.inputs:
             users.setdefault(name, []).append(layer)
