@@ -25,7 +25,13 @@ def take(
     threads: Annotated[
         int | None, typer.Option(help="Threads of the C library (default: all cores of the target).")
     ] = None,
-    precision: Annotated[str, typer.Option(help="Number format of the C library: float32 or float16.")] = "float32",
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            help="Number format of the C library: float32, float16, or int8 of weights that a study in int8 kept "
+            "(default: int8 of such weights, else float32)."
+        ),
+    ] = None,
     weights: Annotated[
         str | None,
         typer.Option(
@@ -52,7 +58,7 @@ def take(
     from blockfront.targets import get_processor
 
     found = network_to_take(model, storage, ImageSize.asked(resolution, input_size, channels), space)
-    kept = None if weights else found.weights or weights_of(found, storage)
+    kept = None if weights else found.weights or weights_of(found, storage, precision)
     chosen = weights or (None if kept is None else str(kept))
     progress = choose_progress(quiet=quiet)
     taken = take_network(found, get_processor(target), threads, chosen, output, name, progress, precision)
@@ -68,6 +74,8 @@ def _print(taken: dict[str, Any]) -> None:
     weights = taken["weights"] or "random; give those of a training with --weights"
     print_line(f"{taken['model']} for {taken['target']}, in {taken['folder']}: {', '.join(taken['files'])}")
     print_line(f"weights      {weights}")
+    ranges = "" if taken["calibration"] is None else f", ranges of {taken['calibration']}"
+    print_line(f"precision    {taken['precision']}{ranges}")
     function, *others = taken["functions"]
     print_line(f"C library    {function}, on {counted(taken['threads'], 'thread')}")
     for one in others:

@@ -12,6 +12,8 @@ from blockfront.results.description import described
 from blockfront.services.deployed import build_model
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import nn
 
     from blockfront.console.progress import Advance, Progress
@@ -38,14 +40,18 @@ def prepare(
 ) -> Ready:
     """Build a model with the weights of seed 0, count it and make it ready for `batch` images at once; each advances.
 
-    The cost is an image's. Raises RunError for one that does not run on its inputs, and as the toolchain does.
+    The cost is an image's. For int8 it is the network that the model's file of weights has in int8, if it has one.
+    Raises RunError for one that does not run on its inputs, and as the toolchain does.
     """
+    from blockfront.sweep.kept_int8 import deployed_int8
     from blockfront.training import seeded
 
     with seeded(0):
         module, cost = build_model(model)
+        file = _int8_file(model, options)
+        runs = module if file is None else deployed_int8(file, model.signature)
         advance()
-        prepared = toolchain.prepare(module, model.signature.batched(batch), options, 0)
+        prepared = toolchain.prepare(runs, model.signature.batched(batch), options, 0)
         advance()
     return Ready(module, cost, prepared)
 
@@ -59,6 +65,7 @@ def profile_model(
     a batch that is not measured: models of cores are judged on single images.
     """
     from blockfront.design_space.known import boxes_of
+    from blockfront.sweep.kept_int8 import int8_origin
     from blockfront.targets.latency.options import INT8
     from blockfront.targets.quantization import RANDOM_INPUTS
 
@@ -79,7 +86,8 @@ def profile_model(
     origin = Origin(None, latency.target, latency.runner, latency.toolchain, latency.threads, None, None)
     adapted = {} if plan is None else {"token_counts": plan.origin}
     if means.options.precision == INT8:
-        adapted["int8"] = RANDOM_INPUTS
+        file = _int8_file(model, means.options)
+        adapted[INT8] = RANDOM_INPUTS if file is None else int8_origin(file)
     result = Result(
         origin,
         "complete",
@@ -90,6 +98,14 @@ def profile_model(
         postprocess=postprocess,
     )
     return {"model": model.name, "input": str(model.signature), **described(result)}
+
+
+def _int8_file(model: Model, options: Any) -> Path | None:
+    """The file that has a model in int8, where it is to be prepared in that."""
+    from blockfront.sweep.kept_int8 import holds_int8
+    from blockfront.targets.latency.options import INT8
+
+    return model.weights if options.precision == INT8 and holds_int8(model.weights) else None
 
 
 def profile_boxes(model: Model, means: Means, dataset: Dataset, progress: Progress) -> Postprocess:

@@ -38,6 +38,18 @@ model = $expression
 model.load_state_dict(load_file(Path(__file__).with_name("weights.safetensors")))
 model.eval()
 ''')
+_LOAD_INT8 = Template('''\
+"""The network in int8, as torch computes it exactly: `from load import model`.
+
+$preparing
+"""
+
+from pathlib import Path
+
+from blockfront.sweep.kept_int8 import load_int8
+
+model = load_int8(Path(__file__).with_name("weights.safetensors"))
+''')
 _LOAD_BOXES = '''
 
 def boxes(image):
@@ -71,15 +83,28 @@ def network_to_take(ref: str, storage: str, size: ImageSize, space: str | None) 
     return model
 
 
-def weights_of(model: Model, storage: str) -> Path | None:
-    """The file of weights that a sweep kept of the model's network beside the storage, of several the lowest seed's."""
+def weights_of(model: Model, storage: str, precision: str | None = None) -> Path | None:
+    """The file of weights that a sweep kept of the model's network beside the storage, of several the lowest seed's.
+
+    For int8 it is one that has the network in int8: raises UsageError where several studies have one.
+    """
     from blockfront.design_space import Network
-    from blockfront.study.weights import find_weights
+    from blockfront.study.weights import find_weights, kept_weights
+    from blockfront.sweep.kept_int8 import holds_int8
+    from blockfront.targets.latency.options import INT8
 
     if model.network is None:
         return None
+    network_id = Network.parse(model.network).id
+    if precision == INT8:
+        found = [one for one in kept_weights(storage) if one.network_id == network_id and holds_int8(one.path)]
+        studies = {one.study for one in found}
+        if len(studies) > 1:
+            of = " and ".join(sorted(studies))
+            raise UsageError(f"{of} have it in int8, each its own: name a file, of bench weights, with --weights")
+        return min(found, key=lambda one: one.seed).path if found else None
     try:
-        return find_weights(Network.parse(model.network).id, storage).path
+        return find_weights(network_id, storage).path
     except UsageError:
         return None
 
@@ -100,62 +125,71 @@ def take_network(
     folder: Path,
     name: str,
     progress: Progress,
-    precision: str = "float32",
+    precision: str | None = None,
 ) -> dict[str, Any]:
     """Write a network to a new folder, whole or not at all, and tell what is there.
 
     `weights` are a file for the module as it is trained, or a name of `bench pretrained`; without any they are random.
-    `precision` is the C library's, float32 or float16. Raises UsageError for a folder that holds something, weights
-    that do not fit, a target, a name or a number format without a C library, and RunError when something fails or does
-    not compute what torch does.
+    `precision` is the C library's: float32, float16, or int8 of weights that have the network in int8, which is what
+    these become by default. Raises UsageError for a folder that holds something, weights that do not fit, a target, a
+    name or a number format without a C library, and RunError when something fails or does not compute what torch does.
     """
     from blockfront.agreement.outputs import worst
     from blockfront.engines.onnx_file import write_onnx
     from blockfront.services.box_programs import compile_boxes
     from blockfront.services.onnx_file import compare_onnx
     from blockfront.services.preparation import weights_adaptations, weights_preparation
+    from blockfront.sweep.kept_int8 import holds_int8, int8_origin
     from blockfront.targets.compiler.compiling import compile_model
-    from blockfront.targets.hardware.halves import require_float16
+    from blockfront.targets.latency.options import FLOAT16, FLOAT32, INT8
     from blockfront.targets.library import c_triple, make_library, run_library
+    from blockfront.targets.quantization import QuantizedNetwork
     from blockfront.training import pack_weights
 
     check_folder(folder)
     c_triple(target)
-    halves = precision == "float16"
-    if halves:
-        require_float16(target)
-    elif precision != "float32":
-        raise UsageError(f"C libraries are made in float32 or float16, not in {precision}")
+    precision = precision or (INT8 if holds_int8(weights) else FLOAT32)
+    _check_precision(precision, target, weights)
     if model.source is None:
         raise UsageError(f"{model.name} cannot be taken: give the network without its file of tokens")
     with progress.stage("take", 4) as advance, _whole_folder(folder) as made:
         said, adaptations = weights_preparation(weights), weights_adaptations(weights)
-        trained, deployed = _modules(model, weights, adaptations)
+        trained, deployed = _modules(model, weights, adaptations, precision)
+        signature = model.signature
+        if isinstance(deployed, QuantizedNetwork):
+            signature = replace(signature, tolerances={**deployed.tolerances, **signature.tolerances})
         preparing = _preparing(model, trained, said)
         finds_boxes = hasattr(trained, "decoding")
         facts = {"network": model.network, "preparation": said, "adaptations": adaptations}
         known = {name: fact for name, fact in facts.items() if fact}
-        (made / "weights.safetensors").write_bytes(pack_weights(trained, known))
-        load = _LOAD.substitute(import_line=model.source[0], expression=model.source[1], preparing=preparing)
+        if precision == INT8 and weights is not None:
+            content, load = Path(weights).read_bytes(), _LOAD_INT8.substitute(preparing=preparing)
+        else:
+            content = pack_weights(trained, known)
+            load = _LOAD.substitute(import_line=model.source[0], expression=model.source[1], preparing=preparing)
+        (made / "weights.safetensors").write_bytes(content)
         found = _LOAD_BOXES if finds_boxes else ""
         found += _LOAD_OBJECTS if finds_boxes and trained.finds_masks else ""
         (made / "load.py").write_text(load + found)
         if model.network is not None:
             (made / "network.txt").write_text(f"{model.network}\n")
         advance()
-        program = compile_model(deployed, model.signature, target, threads=threads, alone=True, halves=halves)
-        boxes = compile_boxes(trained, deployed, model.signature, target, program.threads) if finds_boxes else None
+        halves = precision == FLOAT16
+        program = compile_model(deployed, signature, target, threads=threads, alone=True, halves=halves)
+        boxes = compile_boxes(trained, deployed, signature, target, program.threads) if finds_boxes else None
         advance()
         library = make_library(program, target, made, name, boxes, preparing)
         ran = run_library(library, program, target, made)
         advance()
         onnx, obstacle, onnx_error = made / "model.onnx", None, None
         try:
-            write_onnx(deployed, model.signature, onnx)
+            if precision == INT8:
+                raise RunError("it is not written in int8; --precision float32 has the network in float32")
+            write_onnx(deployed, signature, onnx)
         except RunError as error:
             obstacle = str(error)
         else:
-            onnx_error = compare_onnx(onnx, model.signature, program.outputs)
+            onnx_error = compare_onnx(onnx, signature, program.outputs)
         advance()
         files = sorted(path.name for path in made.iterdir())
     return {
@@ -163,6 +197,8 @@ def take_network(
         "target": target.name,
         "threads": program.threads,
         "weights": weights,
+        "precision": precision,
+        "calibration": int8_origin(Path(weights)) if precision == INT8 and weights is not None else None,
         "folder": str(folder),
         "files": files,
         "code_bytes": library.code_bytes,
@@ -190,10 +226,32 @@ def _preparing(model: Model, module: nn.Module, said: str | None) -> str:
     return fill(UNKNOWN if found is None else found.describe(height, width), 110)
 
 
-def _modules(model: Model, weights: str | None, adaptations: str | None) -> tuple[nn.Module, nn.Module]:
+def _check_precision(precision: str, target: Target, weights: str | None) -> None:
+    """Raise UsageError for a number format without a C library, and for int8 of weights that have none."""
+    from blockfront.sweep.kept_int8 import holds_int8
+    from blockfront.targets.hardware.halves import require_float16
+    from blockfront.targets.hardware.integer import require_int8
+    from blockfront.targets.latency.options import FLOAT16, FLOAT32, INT8
+
+    if precision == FLOAT16:
+        require_float16(target)
+    elif precision == INT8:
+        require_int8(target)
+        if not holds_int8(weights):
+            raise UsageError(
+                "a network is taken in int8 with the weights of a study in int8, whose ranges are of training images: "
+                "bench sample --precision int8 keeps them"
+            )
+    elif precision != FLOAT32:
+        raise UsageError(f"C libraries are made in {FLOAT32}, {FLOAT16} or {INT8}, not in {precision}")
+
+
+def _modules(model: Model, weights: str | None, adaptations: str | None, precision: str) -> tuple[nn.Module, nn.Module]:
     """The module as it is trained, with its weights, and as it runs on a target."""
     from blockfront.design_space import Network
     from blockfront.services.profile import build_model
+    from blockfront.sweep.kept_int8 import deployed_int8
+    from blockfront.targets.latency.options import INT8
     from blockfront.training import give_weights, seeded
 
     network = None if model.network is None else Network.parse(model.network)
@@ -201,6 +259,8 @@ def _modules(model: Model, weights: str | None, adaptations: str | None) -> tupl
         trained = (model if network is None else replace(model, build=network.build)).whole()
     if weights is not None:
         give_weights(trained, weights)
+        if precision == INT8:
+            return trained, deployed_int8(Path(weights), model.signature)
     if network is None:
         runs = trained
     else:

@@ -85,8 +85,8 @@ def quantize_trained(
     method: str,
     where: Mapping[str, Any],
     parts: Mapping[str, Any],
-) -> dict[str, Any]:
-    """The `parts` of a `Result` that training `module` found, with those of its int8 network in their place.
+) -> tuple[dict[str, Any], Quantizer]:
+    """The `parts` of a `Result` that training `module` found, with those of its int8 network in their place, and that.
 
     `module` is what was scored of `network`; it is calibrated on training images alone, and both are scored on the test
     images, on the CPU, whose sums are exact. `where`: `train`'s arguments resolution, threads and seed. Raises
@@ -130,7 +130,7 @@ def quantize_trained(
     seconds = training.seconds + time.perf_counter() - start
     trained = replace(training, scores=both.quantized.scores(), seconds=seconds)
     adaptations = {**parts.get("adaptations", {}), INT8: adapted}
-    return {**parts, "adaptations": adaptations, "trainings": (trained,)}
+    return {**parts, "adaptations": adaptations, "trainings": (trained,)}, quantizer
 
 
 def _sensitive(quantizer: Quantizer, plain: nn.Module, images: Tensor) -> tuple[str, ...]:

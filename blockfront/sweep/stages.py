@@ -131,6 +131,7 @@ def train_network(
     from blockfront.sweep.adapting import as_adapted, train_and_adapt
     from blockfront.sweep.anchor_search import prune_trained
     from blockfront.sweep.postprocessing import record_candidates, time_postprocess
+    from blockfront.targets.quantization import integer_form, quantizer_tensors
     from blockfront.tasks import TASKS
     from blockfront.training import fed, give_weights, seeded, train
     from blockfront.training.checkpoint import checkpoint_path
@@ -156,9 +157,10 @@ def train_network(
             parts = {
                 "trainings": (train(module, dataset, recipe, loss=loss, checkpoint=checkpoint, until=until, **where),)
             }
+        quantizer = None
         if job.quantize is not None and until is None:
             scored = as_adapted(network, module, parts)
-            parts = quantize_trained(scored, network, dataset, recipe, job.quantize, where, parts)
+            parts, quantizer = quantize_trained(scored, network, dataset, recipe, job.quantize, where, parts)
         leftovers: tuple[Leftover, ...] = ()
         if job.prune is not None and until is None:
             parts, leftovers = prune_trained(network, module, dataset, job.prune, where, parts, means is not None, keep)
@@ -173,7 +175,10 @@ def train_network(
         with fed(module, dataset, **{**where, "device": "cpu"}) as feed:
             prepared = {"preparation": preparation_of(feed)}
     facts = {"network": job.network, "network_id": job.network_id, "recipe": recipe, **prepared, **parts}
-    return Trained(parts, pack_weights(module, facts), checkpoint, leftovers)
+    beside = None
+    if quantizer is not None:
+        facts[INT8], beside = integer_form(quantizer), quantizer_tensors(quantizer)
+    return Trained(parts, pack_weights(module, facts, beside), checkpoint, leftovers)
 
 
 def postprocess_network(job: Job, candidates: BoxCandidates, means: Means) -> dict[str, Any]:
@@ -198,6 +203,8 @@ def deployed(job: Job) -> tuple[Network, nn.Module, Any]:
 
 def _prepare(job: Job, means: Means) -> Compiled:
     from blockfront.design_space import count_cost
+    from blockfront.design_space.known import KnownNetwork
+    from blockfront.sweep.kept_int8 import deployed_int8, holds_int8, int8_origin
     from blockfront.targets.compiler.threads import use_threads
     from blockfront.targets.quantization import RANDOM_INPUTS, quantize_untrained
 
@@ -210,9 +217,13 @@ def _prepare(job: Job, means: Means) -> Compiled:
         facts["adapted"] = {network.adaptation.name: network.adaptation.origin(artefact)}
     if means.options.precision == INT8:
         found = None if job.quantization is None else msgspec.convert(job.quantization, Quantization)
-        facts["adapted"] = {**facts.get("adapted", {}), INT8: RANDOM_INPUTS if found is None else found.origin}
-        if found is not None and found.float_layers:
+        file = network.model.weights if isinstance(network, KnownNetwork) else None
+        origin = RANDOM_INPUTS if found is None else found.origin
+        if file is not None and holds_int8(file):
+            module, origin = deployed_int8(file, network.signature), int8_origin(file)
+        elif found is not None and found.float_layers:
             module = quantize_untrained(module, network.signature, job.seed, found.float_layers)
+        facts["adapted"] = {**facts.get("adapted", {}), INT8: origin}
     program = means.prepare(module, network.signature, job.seed)
     return Compiled(program, facts)
 

@@ -132,9 +132,10 @@ def make_library(
         "WORKSPACE_BYTES": library.workspace_bytes,
     }
     threads = counted(program.threads, "thread")
-    halves = any("float16" in dict(kernel.arguments) for kernel in program.kernels)
+    dtypes = {dtype for kernel in program.kernels for dtype, _ in kernel.arguments}
+    number = "float16" if "float16" in dtypes else "int8" if dtypes & {"int8", "uint8"} else "float32"
     indented = f"\n{indent(preparing, '   ')}" if preparing else ""
-    title = f"A network for {target.title}: {'float16' if halves else 'float32'}, {threads}.{indented}"
+    title = f"A network for {target.title}: {number}, {threads}.{indented}"
     others, shows = "", ""
     if detecting is not None:
         sizes, others, shows = sizes | detecting.constants, detecting.header, detecting.shows

@@ -92,7 +92,7 @@ def test_ranges_are_of_training_images_alone(digits, trained, monkeypatch):
     test = Feed.test
     monkeypatch.setattr(Feed, "test", lambda self: ((images * 0 + 1000, targets) for images, targets in test(self)))
     parts = {"trainings": trained[None]["trainings"]}
-    again = quantize_trained(module, Network.parse(NETWORK), digits, RECIPE, "ptq", where, parts)
+    again, _ = quantize_trained(module, Network.parse(NETWORK), digits, RECIPE, "ptq", where, parts)
     assert int8_of(again)[2].hash == found.hash
 
 
