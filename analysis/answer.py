@@ -2,65 +2,75 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from blockfront.analysis.choice import Choice
 from blockfront.analysis.figure_style import predicted_between, source_words
+from blockfront.analysis.metrics import OBJECTIVES, Objectives, intervals
 from blockfront.plurals import counted
-from blockfront.results import METRICS
+from blockfront.results import METRICS, Metric
 from blockfront.results.table import network_name
 
-_LATENCY, _TOP1 = METRICS["latency_ms"], METRICS["top1"]
+_LATENCY = METRICS["latency_ms"]
 
 
-def answer_lines(choice: Choice, networks: pd.DataFrame, budget: float | None = None) -> list[str]:
+def answer_lines(
+    choice: Choice, networks: pd.DataFrame, budget: float | None = None, objectives: Objectives = OBJECTIVES
+) -> list[str]:
     """The answer first, then the runner-up, what is as accurate and faster, what is nearest above the budget in ms.
 
-    `networks` is the tidy table that the choice was made of.
+    `networks` is the tidy table that the choice was made of, by `objectives` of a latency and an accuracy.
     """
+    value = objectives.metrics[1]
     within = "" if budget is None else f" within {budget:.4g} ms"
     asked = f"{counted(len(networks), 'network')}{within}{_where(networks.iloc[0])}"
     best = choice.best
     if best is None:
         lines = [f"None of {asked}."]
     elif choice.by_value:
-        lines = [f"{network_name(best)} is the most accurate of {asked}: {_told(best)}."]
+        lines = [f"{network_name(best)} is the most accurate of {asked}: {_told(best, value)}."]
     else:
-        lines = [f"{network_name(best)} is the fastest of {asked}: {_told(best)}."]
+        lines = [f"{network_name(best)} is the fastest of {asked}: {_told(best, value)}."]
         lines.append("Ranked by latency, because no accuracy is known; give one with --accuracy.")
     if best is not None and budget is not None:
         lines += _beyond(best, budget)
         lines += [] if choice.by_value else [f"{choice.within} of them run{within}."]
-    lines += _beside("Runner-up", choice.runner_up)
+    lines += _beside("Runner-up", choice.runner_up, value)
     if choice.by_value and best is not None:
-        known = best["top1_ci95_low"] == best["top1_ci95_low"]
+        known = np.isfinite(_interval(best, value)).all()
         alike = "As accurate, within its 95 % interval, and faster" if known else "As accurate and faster"
-        lines += _beside(alike, choice.faster) or [f"{alike}: none."]
-    lines += _beside("Nearest above the budget", choice.nearest)
+        lines += _beside(alike, choice.faster, value) or [f"{alike}: none."]
+    lines += _beside("Nearest above the budget", choice.nearest, value)
     unknown = int((networks["state"] == "complete").sum()) - choice.known
     if choice.by_value and unknown:
         lines.append(f"Left out of this, because their accuracy is not known: {counted(unknown, 'network')}.")
     return lines
 
 
-def _beside(title: str, row: pd.Series | None) -> list[str]:
+def _beside(title: str, row: pd.Series | None, value: Metric) -> list[str]:
     if row is None:
         return []
-    accuracy = f"{_TOP1.text(row['top1'])} in " if row["top1"] == row["top1"] else ""
+    accuracy = f"{value.text(row[value.key])} in " if row[value.key] == row[value.key] else ""
     return [f"{title}: {network_name(row)}, {accuracy}{_LATENCY.text(row['latency_ms'])}."]
 
 
-def _told(row: pd.Series) -> str:
+def _interval(row: pd.Series, value: Metric) -> tuple[float, float]:
+    low, high = intervals(value, row.to_frame().T)[0]
+    return low, high
+
+
+def _told(row: pd.Series, value: Metric) -> str:
     """Accuracy and latency with their intervals and sources."""
     low, high = row["latency_ci95_low_ms"], row["latency_ci95_high_ms"]
     between = predicted_between(row) or (f"95 % interval {low:.3g} to {high:.3g} ms" if low == low else "")
     latency = f"{_LATENCY.text(row['latency_ms'])} ({', '.join(filter(None, (source_words(row), between)))})"
-    if row["top1"] != row["top1"]:
+    if row[value.key] != row[value.key]:
         return latency
-    low, high = row["top1_ci95_low"], row["top1_ci95_high"]
-    interval = f", 95 % interval {_TOP1.number(low)} to {_TOP1.number(high)}" if low == low else ""
+    low, high = _interval(row, value)
+    interval = f", 95 % interval {value.number(low)} to {value.number(high)}" if low == low else ""
     source = f"{row['accuracy_source']}: {row['dataset']}{interval}"
-    return f"{_TOP1.text(row['top1'])} top-1 ({source}) in {latency}"
+    return f"{value.text(row[value.key])} {value.short} ({source}) in {latency}"
 
 
 def _beyond(row: pd.Series, budget: float) -> list[str]:

@@ -34,8 +34,7 @@ def study_facts(df: pd.DataFrame) -> str:
     parts = [_joined(table, "target")]
     timed = _timed(table)
     parts.append(", ".join(sorted({f"latency {source_words(row)}" for _, row in timed.iterrows()})))
-    threads = _numbers(table, "threads")
-    parts.append(f"{threads} {'thread' if threads == '1' else 'threads'}" if threads else "")
+    parts.append(_counted(table, "threads", "thread"))
     parts.append(_joined(table, "dataset"))
     states = table["state"].value_counts()
     order = ("complete", "stopped", "running", "waiting", "rejected", "failed")
@@ -59,14 +58,26 @@ def method_pairs(
         for column, words in (("runner", "runner"), ("device", "device")):
             names = _joined(rows, column)
             text += f", {words} {names}" if names else ""
-        threads = _numbers(rows, "threads")
-        text += f", {threads} {'thread' if threads == '1' else 'threads'}." if threads else "."
+        threads = _counted(rows, "threads", "thread")
+        text += f", {threads}." if threads else "."
         pairs.append((f"Latency ({source or 'unknown source'})", text))
         pairs += [("Error of the prediction", basis) for basis in sorted(set(rows.apply(_error, axis=1)) - {""})]
         pairs += _prediction_intervals(rows)
-    pairs += _simulation_pairs(timed) + _fallback_pairs(timed) + _check_pairs(timed)
+    pairs += _answer_pairs(table) + _simulation_pairs(timed) + _fallback_pairs(timed) + _check_pairs(timed)
     pairs += _value_pairs(table, objectives)
     pairs += [(str(term), _value(value)) for term, value in provenance.items()]
+    return pairs
+
+
+def _answer_pairs(table: pd.DataFrame) -> list[tuple[str, object]]:
+    """What a segmenter's latency is for, and what follows a detector's."""
+    pairs: list[tuple[str, object]] = []
+    if answers := _joined(table, "answer"):
+        pairs.append(("What a network gives", f"{answers}: its latency ends there."))
+    if makers := _joined(table, "postprocess_toolchain"):
+        found = table[table["postprocess_ms"].notna()]
+        text = f"on what each of {counted(len(found), 'trained network')} gave for a test image, by {makers} in float32"
+        pairs.append(("Post-processing", f"{text}, on one core; not in the latency."))
     return pairs
 
 
@@ -79,18 +90,14 @@ def _value_pairs(table: pd.DataFrame, objectives: Objectives) -> list[tuple[str,
     pairs: list[tuple[str, object]] = []
     if value.depends_on == "dataset":
         facts = [_joined(trained, "dataset")]
-        for column, noun in (
-            ("test_images", "test images"),
-            ("resolution", "pixels input"),
-            ("epochs", "epochs"),
-        ):
-            numbers = _numbers(trained, column)
-            facts.append(f"{numbers} {noun}" if numbers else "")
+        facts.append(_counted(trained, "test_images", "test image"))
+        facts += [f"input of {pixels}" for pixels in filter(None, [_counted(trained, "resolution", "pixel")])]
+        facts.append(_counted(trained, "epochs", "epoch"))
         facts.append(_joined(trained, "accuracy_source"))
         seeds = _numbers(trained[trained["trainings"].notna()], "seed")
         facts.append(f"seed {seeds}" if seeds else "")
         several = bool(trained["trainings"].max() > 1)
-        facts.append(f"mean of {_numbers(trained, 'trainings')} trainings" if several else "")
+        facts.append(f"mean of {_counted(trained, 'trainings', 'training')}" if several else "")
         noun = value.noun[0].upper() + value.noun[1:]
         meaning = f" {_interval_meaning(value, several)}" if value.interval is not None else ""
         pairs.append((noun, ", ".join(fact for fact in facts if fact) + f".{meaning}"))
@@ -200,6 +207,13 @@ def _value(value: object) -> Html | str:
 
 def _joined(table: pd.DataFrame, column: str) -> str:
     return ", ".join(sorted(set(table[column]) - {""}))
+
+
+def _counted(table: pd.DataFrame, column: str, noun: str) -> str:
+    """The numbers in a column with their noun, such as "1 thread" or "2, 4 threads"; "" where there are none."""
+    if not (numbers := _numbers(table, column)):
+        return ""
+    return counted(1, noun) if numbers == "1" else f"{numbers} {counted(2, noun).removeprefix('2 ')}"
 
 
 def _numbers(table: pd.DataFrame, column: str) -> str:

@@ -26,6 +26,7 @@ from blockfront.errors import UsageError
 from blockfront.python_file import is_file_reference
 from blockfront.results.cost import Cost
 from blockfront.signature import Signature
+from blockfront.tasks import CLASSIFICATION, DETECTION
 
 _TORCHVISION = "torchvision:"
 
@@ -73,8 +74,16 @@ class KnownNetwork(Network):
     @property
     def boxes(self) -> int | None:
         """How many anchors a detector has; None for what is none that is known."""
-        known = self.name.startswith(_TORCHVISION) or self.name.lower().endswith(".safetensors")
-        return boxes_of(self.model) if known else None
+        return boxes_of(self.model) if self._tells else None
+
+    @property
+    def purpose(self) -> str:
+        return purpose_of(self.model) if self._tells else self.task
+
+    @property
+    def _tells(self) -> bool:
+        """Whether its name says what it is for: a file of weights names its network, and torchvision has detectors."""
+        return self.name.startswith(_TORCHVISION) or self.name.lower().endswith(".safetensors")
 
     @property
     def cost(self) -> Cost:
@@ -125,6 +134,13 @@ def boxes_of(model: Model) -> int | None:
         return None
     height, width = model.signature.inputs[0].shape[2:]
     return count_anchors(name, height, width)
+
+
+def purpose_of(model: Model) -> str:
+    """The task of a model, an entry of `TASKS`; one that nobody knows is taken for a classifier."""
+    if model.network is not None:
+        return Network.parse(model.network).task
+    return CLASSIFICATION if boxes_of(model) is None else DETECTION
 
 
 def _content(name: str) -> str | None:

@@ -51,6 +51,11 @@ class Network(ABC):
         return fields
 
     @property
+    def purpose(self) -> str:
+        """The task that it is for: `task`, but of a network that is known by a name, which says what it can."""
+        return self.task
+
+    @property
     @abstractmethod
     def family(self) -> str:
         """What fronts compare: the block type, how tokens are reduced, or of a known network its architecture."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from blockfront.commands.options import Debug, Fallbacks, Json, Storage, Value, objectives
+from blockfront.commands.options import Debug, Fallbacks, Json, Storage, Value, objectives, require_metrics
 from blockfront.errors import UsageError
 from blockfront.plurals import counted
 from blockfront.study.storage import DEFAULT_STORAGE
@@ -58,7 +58,7 @@ def compare(
     from blockfront.console.tables import print_json
     from blockfront.results.table import without_nan
     from blockfront.study.export import require_folder
-    from blockfront.study.storage import load, load_objectives, load_provenance
+    from blockfront.study.storage import load, load_provenance, load_settings
 
     if len(set(names)) < 2:
         raise UsageError("name two studies or more, each once; bench studies lists them")
@@ -69,8 +69,10 @@ def compare(
     require_folder(output)
     provenance = load_provenance(names, storage)
     _require_one_space(provenance)
-    chosen = objectives(metric, value, load_objectives(names, storage))
     frames = {name: load(name, storage) for name in dict.fromkeys(names)}
+    chosen = objectives(metric, value, load_settings(names, storage), list(frames.values()))
+    for frame in frames.values():
+        require_metrics(frame, metric, value)
     if fallbacks:
         frames = {name: with_fallbacks(frame) for name, frame in frames.items()}
     comparison = compare_targets(frames, chosen)
@@ -95,7 +97,7 @@ def _compare_runs(
     """Two runs by network; exit code 1 where the second is slower by more than the limit."""
     from blockfront.analysis import compare_runs, percentage
     from blockfront.console.tables import print_json
-    from blockfront.study.storage import load, load_objectives
+    from blockfront.study.storage import load, load_settings
 
     if len(names) != 2:
         raise UsageError(f"--fail-above compares a run with one before it: name two studies, not {len(names)}")
@@ -103,7 +105,7 @@ def _compare_runs(
         if given is not None:
             raise UsageError(f"--fail-above writes no report and weighs no accuracy: leave {option} out")
     limit = percentage(fail_above)
-    cost = objectives(metric, None, load_objectives(names, storage)).cost
+    cost = objectives(metric, None, load_settings(names, storage)).cost
     paired = compare_runs({name: load(name, storage) for name in names}, cost)
     failed = paired.slower_than(limit)
     if json:

@@ -12,7 +12,10 @@ import typer
 from blockfront.errors import UsageError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from blockfront.analysis import Objectives
+    from blockfront.study.settings import Settings
 
 Storage = Annotated[str, typer.Option(help="Where studies are kept: an SQLite file or a database URL.")]
 Threads = Annotated[int | None, typer.Option(help="Threads on the target (default: all of its cores).")]
@@ -68,18 +71,46 @@ Value = Annotated[
 ]
 
 
-def objectives(cost: str | None, value: str | None, told: Sequence[tuple[str, ...]]) -> Objectives:
-    """The pair of metrics that options name; where they do not, the one that all studies are `told`.
+def objectives(
+    cost: str | None, value: str | None, studies: Sequence[Settings], frames: Sequence[pd.DataFrame] = ()
+) -> Objectives:
+    """The pair of metrics that options name; where they do not, the one that all studies are told.
 
-    Raises UsageError for a pair that is none, and for studies of different ones between which no option decides.
+    Studies that train nothing have the value that networks in their `frames` were given, else their task's. Raises
+    UsageError for a pair that is none, and for studies of different ones between which no option decides.
     """
     from blockfront.analysis import OBJECTIVES, Objectives
+    from blockfront.tasks import CLASSIFICATION, TASKS
 
+    told = [one.objectives for one in studies]
     costs, values = (list(dict.fromkeys(pair[place] for pair in told if len(pair) > place)) for place in (0, 1))
     for option, given, found in (("--cost", cost, costs), ("--value", value, values)):
         if given is None and len(found) > 1:
             raise UsageError(f"these studies are weighed by {' and '.join(found)}; say by which with {option}")
-    return Objectives(cost or (costs or [OBJECTIVES.cost])[0], value or (values or [OBJECTIVES.value])[0])
+    given = [task.value for task in TASKS.values() if any(frame[task.value].notna().any() for frame in frames)]
+    tasks = {one.space_definition.get("task", CLASSIFICATION) for one in studies}
+    untold = [TASKS[name].value for name in tasks if len(tasks) == 1 and name in TASKS]
+    return Objectives(cost or costs[0], value or (values or given or untold or [OBJECTIVES.value])[0])
+
+
+def require_metrics(networks: pd.DataFrame, *asked: str | None) -> None:
+    """Raise UsageError for a metric that is asked for and that no complete network of a study has.
+
+    A study without complete networks may get it yet.
+    """
+    from blockfront.results import METRICS
+
+    complete = networks[networks["state"] == "complete"]
+    for study, rows in complete.groupby("study", sort=False):
+        for key in filter(None, asked):
+            if rows[key].notna().any():
+                continue
+            had = [name for name in METRICS if METRICS[name].direction == METRICS[key].direction]
+            had = [name for name in had if rows[name].notna().any()]
+            raise UsageError(
+                f"no network of {study} has {key}: "
+                + (f"take one of {', '.join(had)}" if had else "bench columns says what it is")
+            )
 
 
 def storage_words(storage: str) -> tuple[str, str]:

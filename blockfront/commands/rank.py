@@ -35,7 +35,7 @@ from blockfront.study.storage import DEFAULT_STORAGE
 if TYPE_CHECKING:
     import pandas as pd
 
-    from blockfront.analysis import Choice
+    from blockfront.analysis import Choice, Objectives
     from blockfront.services.rank import Ranked
     from blockfront.sweep.plan import SweepPlan
 
@@ -92,7 +92,7 @@ def rank(
 
     Networks that the study lacks are profiled as in `bench sample`; report, export and compare take the study.
     """
-    from blockfront.analysis import choose_network
+    from blockfront.analysis import Objectives, choose_network
     from blockfront.commands.sample import require_success
     from blockfront.console.progress import choose_progress
     from blockfront.errors import UsageError
@@ -139,30 +139,42 @@ def rank(
     plan = plan_ranking(request)
     with stoppable():
         ranked = rank_networks(plan, accuracies, progress, trained, debug=debug)
-    choice = choose_network(ranked.frame, float("inf") if budget is None else budget)
+    objectives = Objectives("latency_ms", ranked.value)
+    choice = choose_network(ranked.frame, float("inf") if budget is None else budget, objectives)
     if json:
-        _print_document(plan, ranked, choice, budget)
+        _print_document(plan, ranked, objectives, choice, budget)
     else:
-        _print(plan, ranked, choice, budget, top, front_alone=everything)
+        _print(plan, ranked, objectives, choice, budget, top, front_alone=everything)
     require_success(ranked.frame)
 
 
-def _in_order(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.sort_values(["top1", "latency_ms"], ascending=[False, True], na_position="last")
+def _in_order(frame: pd.DataFrame, objectives: Objectives) -> pd.DataFrame:
+    order = [objectives.value, objectives.cost]
+    return frame.sort_values(order, ascending=[False, True], na_position="last")
 
 
-def _print(plan: SweepPlan, ranked: Ranked, choice: Choice, budget: float | None, top: int, front_alone: bool) -> None:
+def _print(
+    plan: SweepPlan,
+    ranked: Ranked,
+    objectives: Objectives,
+    choice: Choice,
+    budget: float | None,
+    top: int,
+    front_alone: bool,
+) -> None:
     from blockfront.analysis import answer_lines, front, tidy
     from blockfront.console import tables
     from blockfront.results.table import network_name
 
     frame = tidy(ranked.frame)
-    complete = front(frame) if front_alone and choice.by_value else _in_order(frame[frame["state"] == "complete"])
+    complete = _in_order(frame[frame["state"] == "complete"], objectives)
+    if front_alone and choice.by_value:
+        complete = front(frame)
     if len(complete):
-        for line in answer_lines(choice, frame, budget):
+        for line in answer_lines(choice, frame, budget, objectives):
             tables.print_line(line)
         tables.print_line()
-        rows = _rows(complete.head(top))
+        rows = _rows(complete.head(top), objectives)
         tables.print_table(list(rows[0]) if rows else [], [list(row.values()) for row in rows])
         if len(complete) > len(rows):
             tables.print_line(f"and {len(complete) - len(rows)} more: --top {len(complete)}")
@@ -178,7 +190,7 @@ def _print(plan: SweepPlan, ranked: Ranked, choice: Choice, budget: float | None
     tables.print_line(f"next     bench report {shlex.quote(plan.study)}{option}")
 
 
-def _rows(frame: pd.DataFrame) -> list[dict[str, str]]:
+def _rows(frame: pd.DataFrame, objectives: Objectives) -> list[dict[str, str]]:
     """What the table shows of each network, by header."""
     from blockfront.results import METRICS, MISSING
     from blockfront.results.table import network_name
@@ -186,18 +198,22 @@ def _rows(frame: pd.DataFrame) -> list[dict[str, str]]:
     def sources(column: str) -> str:
         return ", ".join(sorted(set(frame[column]) - {""})) or "unknown"
 
-    accuracy, latency = f"top-1 % ({sources('accuracy_source')})", f"latency ms ({sources('latency_source')})"
+    value = METRICS[objectives.value]
+    accuracy = f"{value.short} {value.unit} ({sources('accuracy_source')})"
+    latency = f"latency ms ({sources('latency_source')})"
     detectors = bool(frame["boxes"].notna().any())
     rows = []
     for _, row in frame.iterrows():
-        numbers = {key: METRICS[key].number(row[key]) for key in ("top1", "latency_ms", "total_ms", "macs", "params")}
+        numbers = {
+            key: METRICS[key].number(row[key]) for key in (value.key, "latency_ms", "total_ms", "macs", "params")
+        }
         low, high = row["predicted90_low_ms"], row["predicted90_high_ms"]
         rows.append(
             {
                 "network": network_name(row),
                 "family": row["family"],
                 "pixels": f"{row['resolution']:.0f}" if row["resolution"] == row["resolution"] else MISSING,
-                accuracy: numbers["top1"],
+                accuracy: numbers[value.key],
                 latency: numbers["latency_ms"],
                 "90 % of such": f"{low:.3g} to {high:.3g}" if low == low else MISSING,
                 **({"to boxes ms": numbers["total_ms"]} if detectors else {}),
@@ -208,7 +224,9 @@ def _rows(frame: pd.DataFrame) -> list[dict[str, str]]:
     return rows
 
 
-def _print_document(plan: SweepPlan, ranked: Ranked, choice: Choice, budget: float | None) -> None:
+def _print_document(
+    plan: SweepPlan, ranked: Ranked, objectives: Objectives, choice: Choice, budget: float | None
+) -> None:
     from blockfront.console.tables import failures_by_reason, print_json
     from blockfront.results.table import to_records
     from blockfront.study.storage import hide_password
@@ -219,9 +237,9 @@ def _print_document(plan: SweepPlan, ranked: Ranked, choice: Choice, budget: flo
         "storage": hide_password(plan.request.storage),
         "budget_ms": budget,
         **{name: None if row is None else row["network_id"] for name, row in places.items()},
-        "ranked_by": "top1" if choice.by_value else "latency_ms",
+        "ranked_by": objectives.value if choice.by_value else objectives.cost,
         "notes": list(ranked.notes),
         "failures": failures_by_reason(ranked.frame),
-        "networks": to_records(_in_order(ranked.frame)),
+        "networks": to_records(_in_order(ranked.frame, objectives)),
     }
     print_json(document)

@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from blockfront.commands.options import Cost, Debug, Fallbacks, Json, Silent, Storage, Value, objectives
+from blockfront.commands.options import (
+    Cost,
+    Debug,
+    Fallbacks,
+    Json,
+    Silent,
+    Storage,
+    Value,
+    objectives,
+    require_metrics,
+)
 from blockfront.plurals import counted
 from blockfront.study.storage import DEFAULT_STORAGE
 
@@ -42,11 +52,12 @@ def report(
     from blockfront.analysis import with_fallbacks, write_report
     from blockfront.console.tables import print_json, print_line
     from blockfront.study.export import require_folder
-    from blockfront.study.storage import load, load_objectives
+    from blockfront.study.storage import load, load_settings
 
     require_folder(output)
-    chosen = objectives(cost, value, load_objectives(names, storage))
     frame = load(names, storage)
+    chosen = objectives(cost, value, load_settings(names, storage), [frame])
+    require_metrics(frame, cost, value)
     write_report(
         with_fallbacks(frame) if fallbacks else frame,
         output,

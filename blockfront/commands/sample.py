@@ -202,7 +202,7 @@ def _write_report(plan: SweepPlan, frame: pd.DataFrame, path: Path) -> None:
     from blockfront.commands.options import objectives
     from blockfront.commands.results import provenance_of
 
-    chosen = objectives(None, None, [plan.settings.objectives])
+    chosen = objectives(None, None, [plan.settings])
     write_report(frame, path, objectives=chosen, provenance=provenance_of([plan.study], plan.request.storage))
 
 

@@ -17,6 +17,7 @@ class Metric:
     of it that is wanted; each follows from the label where it is not given. `depends_on` says what a value holds for:
     one target and latency source, one data set, or the network alone. `interval` names the columns of both ends of a
     95 % interval. `counted` ones are shares of the test images, each right or wrong, which Wilson's interval is for.
+    Only a network that finds boxes and was trained has a `found` one, which holds for one target.
     """
 
     key: str
@@ -32,6 +33,7 @@ class Metric:
     noun: str = ""
     superlative: str = ""
     counted: bool = False
+    found: bool = False
 
     def __post_init__(self) -> None:
         most = "least" if self.direction == "minimize" else "most"
@@ -48,6 +50,11 @@ class Metric:
     def sign(self) -> int:
         """1 where values are to be large, -1 where they are to be small."""
         return 1 if self.direction == "maximize" else -1
+
+    @property
+    def known_before_training(self) -> bool:
+        """Whether a network has it once it is profiled."""
+        return self.depends_on != "dataset" and not self.found
 
     @property
     def is_share(self) -> bool:

@@ -14,10 +14,11 @@ from blockfront.design_space.published import ORIGIN, published, published_sizes
 from blockfront.errors import UsageError, why_unreadable
 from blockfront.results import Score, Training
 from blockfront.signature import Signature
+from blockfront.tasks import TASKS
 
 PUBLISHED = "imagenet"
 NONE = "none"
-_NAMES, _VALUES = ("name", "model", "network"), ("accuracy", "top1")
+_NAMES, _ACCURACY = ("name", "model", "network"), "accuracy"
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,17 @@ class Given:
 class Accuracies:
     """Where accuracies come from: `imagenet` (published results of timm's), a CSV file, or `none`.
 
-    The file has a row a network: a column `name` (or `model`) and a column `accuracy` (or `top1`), all shares or
-    all in per cent. A name is a network's as `bench rank` prints it, with or without the tag, its text or its id.
+    The file has a row a network: a column `name` (or `model`) and a column `accuracy`, or one that is called as the
+    value of the networks' task, such as `top1`, `ap` or `miou`; all are shares or all in per cent. A name is a
+    network's as `bench rank` prints it, with or without the tag, its text or its id.
     Raises UsageError, before anything else is done, for a file that is missing or has a row that cannot be read.
     """
 
     def __init__(self, source: str) -> None:
         self.source = source
-        self._rows = None if source in (PUBLISHED, NONE) else _read(Path(source).expanduser())
+        self._column, self._rows = "", None
+        if source not in (PUBLISHED, NONE):
+            self._column, self._rows = _read(Path(source).expanduser())
 
     def of(self, networks: Iterable[Network]) -> Given:
         """The accuracies of these networks."""
@@ -48,12 +52,35 @@ class Accuracies:
             return Given({})
         return _published(listed) if self._rows is None else _from_file(listed, self._rows, Path(self.source).name)
 
-    def require_some(self, networks: Iterable[Network]) -> None:
-        """Raise UsageError where the source is a file that names none of these networks."""
+    def value_of(self, networks: Iterable[Network]) -> str:
+        """The metric that these networks have accuracies of, their task's value.
+
+        Raises UsageError for networks of several tasks, unless no accuracy is asked for, and where the source is a file
+        that names none of them, or whose column is the value of another task.
+        """
         listed = list(networks)
-        if self._rows is None or self.of(listed).trainings:
+        examples = {network.purpose: network for network in reversed(listed)}
+        if len(examples) > 1 and self.source != NONE:
+            each = ", ".join(f"{_called(network)} for {task}" for task, network in examples.items())
+            raise UsageError(
+                f"no accuracy compares networks for several tasks ({each}): name those of one, or give --accuracy "
+                f"{NONE} and the fastest comes first"
+            )
+        value = TASKS[next(iter(examples))].value
+        self._require_some(listed, value)
+        return value
+
+    def _require_some(self, listed: list[Network], value: str) -> None:
+        if self._rows is None:
             return
-        rows, names = list(self._rows), [next(iter(list(_names(network))[-1:])) for network in listed]
+        if self._column not in (_ACCURACY, value):
+            raise UsageError(
+                f"--accuracy {self.source} has {self._column}, and {_called(listed[0])} is for {listed[0].purpose}, "
+                f"which is compared by {value}"
+            )
+        if self.of(listed).trainings:
+            return
+        rows, names = list(self._rows), [_called(network) for network in listed]
         raise UsageError(
             f"--accuracy {self.source} names none of these networks: it has {', '.join(rows[:3])}, and they are "
             f"{', '.join(names[:3])}"
@@ -85,7 +112,16 @@ def _from_file(networks: Iterable[Network], rows: Mapping[str, float], file: str
         for name in names:
             used.add(name)
             found[network.id] = Training(
-                {"top1": Score(rows[name])}, None, (), file, "", 0, "file", 0.0, 0, checkpoint=name
+                {TASKS[network.purpose].value: Score(rows[name])},
+                None,
+                (),
+                file,
+                "",
+                0,
+                "file",
+                0.0,
+                0,
+                checkpoint=name,
             )
     unused = [name for name in rows if name not in used]
     note = f"rows of {file} that name none of these networks: {len(unused)} of {len(rows)} ({', '.join(unused[:3])})"
@@ -98,7 +134,13 @@ def _names(network: Network) -> Iterator[str]:
         yield from dict.fromkeys((network.name, network.name.partition(".")[0]))
 
 
-def _read(file: Path) -> dict[str, float]:
+def _called(network: Network) -> str:
+    """What a reader knows a network by."""
+    return list(_names(network))[-1]
+
+
+def _read(file: Path) -> tuple[str, dict[str, float]]:
+    """The column that has the accuracies, and these as shares, by name."""
     if not file.is_file():
         raise UsageError(f"--accuracy {file}: there is no such file; give {PUBLISHED}, {NONE} or a CSV file")
     try:
@@ -106,7 +148,8 @@ def _read(file: Path) -> dict[str, float]:
             reader = csv.DictReader(lines)
             header = [column.strip() for column in reader.fieldnames or ()]
             reader.fieldnames = header
-            name, value = _column(file, header, _NAMES), _column(file, header, _VALUES)
+            values = (_ACCURACY, *(task.value for task in TASKS.values()))
+            name, value = _column(file, header, _NAMES), _column(file, header, values)
             rows: dict[str, float] = {}
             for row in reader:
                 key = (row[name] or "").strip()
@@ -125,7 +168,7 @@ def _read(file: Path) -> dict[str, float]:
             f"{file} has values above 1 and others not, such as {rows[shares[0]]:g} of {shares[0]}: "
             "give all as shares or all in per cent"
         )
-    return {key: accuracy / 100 if percent else accuracy for key, accuracy in rows.items()}
+    return value, {key: accuracy / 100 if percent else accuracy for key, accuracy in rows.items()}
 
 
 def _column(file: Path, header: list[str], names: tuple[str, ...]) -> str:

@@ -177,10 +177,14 @@ def weights_by_name(pairs: Sequence[str]) -> dict[str, Path]:
 
 @dataclass(frozen=True)
 class Ranked:
-    """Rows of the networks asked for, in their order, and what a reader is to be told of their accuracies, in lines."""
+    """Rows of the networks asked for, in their order, and what a reader is to be told of their accuracies, in lines.
+
+    `value` is the metric of those, by which they are ranked.
+    """
 
     frame: pd.DataFrame
     notes: tuple[str, ...]
+    value: str
 
 
 def rank_networks(
@@ -194,10 +198,11 @@ def rank_networks(
     """Profile the plan's networks that its study lacks, and give all of the study the accuracies of one source.
 
     Post-processing of detectors that are `trained` is timed, anew each time. Raises as `run_sweep` does, and UsageError
-    for a file of accuracies that says two things of one network, or names none of those asked for.
+    for a file of accuracies that says two things of one network, or names none of those asked for, and for networks of
+    several tasks that are to have accuracies.
     """
     asked = [network for _, network in plan.space.enumerate()]
-    accuracies.require_some(asked)
+    value = accuracies.value_of(asked)
     detectors = {} if trained is None else trained.of(asked)
     notes = accuracies.of(asked).notes
     precision = plan.settings.precision
@@ -215,7 +220,7 @@ def rank_networks(
     without = int((frame["total_missing"].fillna("") != "").sum())
     if without:
         notes = (*notes, f"{counted(without, 'detector')} of these without post-processing, which --dataset times")
-    return Ranked(frame, notes)
+    return Ranked(frame, notes, value)
 
 
 def _time_boxes(plan: SweepPlan, trained: TrainedDetectors, detectors: Mapping[str, Model], progress: Progress) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from blockfront.results import NetworkFacts, Result, Stopped, Training
+from blockfront.results import METRICS, NetworkFacts, Result, Stopped, Training
 from blockfront.results.postprocess import BoxCandidates
 from blockfront.results.table import row_of
 from blockfront.results.trial import read_parts, read_result, write_part
@@ -132,7 +132,9 @@ class Journal:
         cost = self.settings.objectives[0]
         if row_of(entry.result)[cost] is not None:
             return None
-        return f"runner {self.settings.runner} gives no {cost}, which is the study's cost; take another with --cost"
+        known = METRICS[cost].depends_on == ""
+        lacking = f"networks of {self.settings.space} have" if known else f"runner {self.settings.runner} gives"
+        return f"{lacking} no {cost}, which is the study's cost; take another with --cost"
 
     def fail(self, entry: Entry, stage: str, reason: str, traceback: str | None = None) -> None:
         """Tell the trial that it failed, with the stage and the reason in one line."""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from optuna.study import Study
     from sqlalchemy import URL
 
+    from blockfront.study.settings import Settings
+
 DEFAULT_STORAGE = "sqlite:///bench.db"
 _CONNECT_SECONDS = 5
 _CONNECT_ATTEMPTS = 5
@@ -179,12 +181,12 @@ def load_provenance(studies: Sequence[str], storage: str = DEFAULT_STORAGE) -> d
         }
 
 
-def load_objectives(studies: Sequence[str], storage: str = DEFAULT_STORAGE) -> list[tuple[str, ...]]:
-    """The columns that each study's trials are told: its cost and, where it trains, its value."""
+def load_settings(studies: Sequence[str], storage: str = DEFAULT_STORAGE) -> list[Settings]:
+    """What each study is of."""
     from blockfront.study.settings import read_settings
 
     with opened(storage) as opened_storage:
-        return [read_settings(open_study(opened_storage, name)).objectives for name in studies]
+        return [read_settings(open_study(opened_storage, name)) for name in studies]
 
 
 @contextmanager

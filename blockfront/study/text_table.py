@@ -13,7 +13,19 @@ from blockfront.results.table import network_name
 if TYPE_CHECKING:
     import pandas as pd
 
-_SHARED = ("study", "target", "toolchain", "precision", "threads", "latency_source", "predictor", "device", "dataset")
+_SHARED = (
+    "study",
+    "target",
+    "toolchain",
+    "postprocess_toolchain",
+    "precision",
+    "threads",
+    "latency_source",
+    "predictor",
+    "device",
+    "answer",
+    "dataset",
+)
 _PERCENTILES = ("latency_p90_ms", "latency_p99_ms")
 _SPECIAL = {
     **{letter: f"\\{letter}" for letter in "&%$#_{}"},

@@ -9,7 +9,9 @@ from blockfront.errors import RunError, UsageError
 
 if TYPE_CHECKING:
     from blockfront.design_space import Space
+    from blockfront.results import Metric
     from blockfront.sweep.request import Request
+    from blockfront.tasks import Task
     from blockfront.training import Dataset, Recipe
 
 DEFAULT_DATASET = "fashion_mnist"
@@ -94,18 +96,33 @@ def _space_by_name(request: Request, dataset: Dataset | None) -> Space:
 def choose_objectives(request: Request, dataset: Dataset | None) -> tuple[str, ...]:
     """The columns that trials are told: the cost, and with training the value.
 
-    Raises UsageError for an unknown metric, a cost that is to be large, and a value that the task does not give.
+    Raises UsageError for an unknown metric, a cost that is to be large or is found by training, and a value that the
+    task does not give.
     """
     from blockfront.analysis import OBJECTIVES, Objectives
     from blockfront.tasks import TASKS
 
-    if dataset is None:
+    task = None if dataset is None else TASKS[dataset.task]
+    if task is None:
         if request.value is not None:
             raise UsageError(f"--value {request.value} comes of training, and there is none; leave one of the two out")
-        return (Objectives(request.cost, OBJECTIVES.value).cost,)
-    task = TASKS[dataset.task]
-    value = request.value or task.value
-    if value not in task.metrics:
-        raise UsageError(f"{task.name} gives no {value}; take --value {' or '.join(task.metrics)}")
-    chosen = Objectives(request.cost, value)
-    return chosen.cost, chosen.value
+        chosen = Objectives(request.cost, OBJECTIVES.value)
+    else:
+        value = request.value or task.value
+        if value not in task.metrics:
+            raise UsageError(f"{task.name} gives no {value}; take --value {' or '.join(task.metrics)}")
+        chosen = Objectives(request.cost, value)
+    _check_cost(chosen.metrics[0], task)
+    return (chosen.cost,) if task is None else (chosen.cost, chosen.value)
+
+
+def _check_cost(cost: Metric, task: Task | None) -> None:
+    """Raise UsageError for a cost that networks have only once they are trained, when they are weighed already."""
+    if cost.known_before_training:
+        return
+    if cost.found and task is not None and task.places != "boxes":
+        raise UsageError(f"{task.name} gives no {cost.key}, which is of networks that find boxes; take another --cost")
+    raise UsageError(
+        f"--cost {cost.key} is what networks have once they are trained, and they are weighed before; leave it out, "
+        f"and draw the front of those that are with: bench report STUDY --cost {cost.key}"
+    )

@@ -26,7 +26,6 @@ MANY = re.compile(r"[A-Z_. 0-9/]+|.*(?:join|listed|quote|format_\w+)\(.*|.*\b(?:
 """Constants above 1, and what is no number."""
 ALWAYS_SEVERAL = {
     "all {count} devices with key",
-    "mean of {_numbers(trained, 'trainings')} trainings",
     "{case[1]} channels with stride",
     "{count} outputs of the module are called",
     "{found} tokens before attention and MLP",
