@@ -87,10 +87,10 @@ def objectives(
     for option, given, found in (("--cost", cost, costs), ("--value", value, values)):
         if given is None and len(found) > 1:
             raise UsageError(f"these studies are weighed by {' and '.join(found)}; say by which with {option}")
-    given = [task.value for task in TASKS.values() if any(frame[task.value].notna().any() for frame in frames)]
+    known = [task.value for task in TASKS.values() if any(frame[task.value].notna().any() for frame in frames)]
     tasks = {one.space_definition.get("task", CLASSIFICATION) for one in studies}
     untold = [TASKS[name].value for name in tasks if len(tasks) == 1 and name in TASKS]
-    return Objectives(cost or costs[0], value or (values or given or untold or [OBJECTIVES.value])[0])
+    return Objectives(cost or costs[0], value or (values or known or untold or [OBJECTIVES.value])[0])
 
 
 def require_metrics(networks: pd.DataFrame, *asked: str | None) -> None:
