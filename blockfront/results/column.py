@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from blockfront.results.latency import ELSEWHERE
 from blockfront.results.metric import Metric
 from blockfront.results.result import Result
 from blockfront.results.training import Score, Training, counted_share, mean_score, seed_spread
@@ -162,6 +163,8 @@ def total_missing(result: Result) -> str | None:
         return None
     if result.candidates is None:
         return "no outputs of the trained network: post-processing takes longer the more it finds"
+    if result.latency.source == ELSEWHERE:
+        return "the tool that measured the latency timed the network alone"
     return "post-processing is code for processors"
 
 

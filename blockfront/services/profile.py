@@ -62,7 +62,7 @@ def profile_model(
     """Prepare and time a model: a row's columns as far as they apply, with samples and kernels.
 
     On a `dataset` a trained detector's post-processing is timed as well. Raises `UsageError` for anything else, and for
-    a batch that is not measured: models of cores are judged on single images.
+    a batch that is not measured, as models of cores are judged on single images, or is to be post-processed.
     """
     from blockfront.design_space.known import boxes_of
     from blockfront.sweep.kept_int8 import int8_origin
@@ -74,6 +74,8 @@ def profile_model(
             f"--batch is for what is measured, and runner {means.meter.name} finds the time of one image without "
             "running it: leave --batch out, or measure on this machine or a board"
         )
+    if batch != 1 and dataset is not None:
+        raise UsageError("post-processing is timed of one image: leave --batch or --dataset out")
     postprocess = None if dataset is None else profile_boxes(model, means, dataset, progress)
     with progress.stage("profile", 3) as advance:
         ready = prepare(model, means.toolchain, means.options, advance, batch)

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from optuna.storages import RDBStorage
     from optuna.trial import FrozenTrial
 
-_OF_LATENCY = ("latency", "error", "traceback")
+_OF_TARGET = ("latency", "postprocess", "error", "traceback")
+"""What holds of a network on the original study's target alone."""
 
 
 def copy_study(
@@ -59,7 +60,7 @@ def copy_study(
 def _copy(trial: FrozenTrial, of: str, name: str, settings: Settings, latency: Latency | None) -> FrozenTrial:
     from optuna.trial import TrialState, create_trial
 
-    parts = {key: part for key, part in read_parts(trial.user_attrs).items() if key not in _OF_LATENCY}
+    parts = {key: part for key, part in read_parts(trial.user_attrs).items() if key not in _OF_TARGET}
     if "trainings" in parts:
         parts.setdefault("accuracy_from", of)
     parts |= {"latency": latency} if latency else {"error": f"{settings.runner}: {settings.toolchain} has no latency"}

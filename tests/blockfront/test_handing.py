@@ -67,6 +67,31 @@ def test_latencies_handed_in_are_a_study_with_costs_and_accuracies_of_the_first(
     assert again.errors.endswith("exists; name another with --study\n")
 
 
+def test_what_follows_a_detector_on_one_target_is_not_handed_in_for_another(here, handed_out):
+    """Post-processing of the first study beside another tool's latency would be a total of two devices."""
+    found = {"rows": 9, "classes": 2, "threshold": 0.02, "mean": 1, "p95": 2, "content": ""}
+    took = dict.fromkeys(("decode_ms", "suppress_ms", "candidates", "candidates_p95", "threshold", "overlap"), 1.0)
+    with closing(sqlite3.connect("bench.db")) as connection, connection:
+        rows = connection.execute("SELECT trial_id, value_json FROM trial_user_attributes WHERE key = 'network'")
+        for trial, network in rows.fetchall():
+            facts = json.dumps({**json.loads(network), "boxes": 9})
+            connection.execute(
+                "UPDATE trial_user_attributes SET value_json = ? WHERE key = 'network' AND trial_id = ?", (facts, trial)
+            )
+            for key, value in (("candidates", found), ("postprocess", {**took, "capacity": 9})):
+                connection.execute(
+                    "INSERT INTO trial_user_attributes (trial_id, key, value_json) VALUES (?, ?, ?)",
+                    (trial, key, json.dumps(value)),
+                )
+    assert (load(STUDY)["total_ms"] == load(STUDY)["latency_ms"] + 2).all()
+    _fill(dict.fromkeys(handed_out["network_id"], "1.5"))
+    assert here("hand-in", "out/latencies.csv", *TOLD, "--study", "npu").code == 0
+    made = load("npu")
+    assert made["postprocess_ms"].isna().all()
+    assert made["total_ms"].isna().all()
+    assert set(made["total_missing"]) == {"the tool that measured the latency timed the network alone"}
+
+
 def test_a_network_that_the_tool_could_not_take_has_failed(here, handed_out):
     first, *others = handed_out["network_id"]
     _fill({first: "failed", **dict.fromkeys(others, "1500")}, "network_id,file,latency_us")
