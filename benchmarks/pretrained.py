@@ -45,25 +45,29 @@ def encoder() -> None:
 
 
 def found(name: str) -> Path:
-    """A photograph of Debian's package, which is fetched to the cache folder once."""
+    """A photograph of Debian's package by the end of its path without .jpg or .png; it is fetched once."""
     from blockfront.content_store import cache_folder
     from blockfront.debian import unpack
 
     folder = cache_folder() / "opencv-doc"
     if not folder.exists():
         unpack(["opencv-doc"], "all", folder)
-    return next(folder.rglob(f"{name}.jpg"))
+    return next(path for suffix in ("jpg", "png") for path in sorted(folder.rglob(f"{name}.{suffix}")))
 
 
-def outputs(model: Any, names: Sequence[str]) -> torch.Tensor:
-    """What a network of timm's gives for photographs prepared as its configuration says, (photographs, outputs)."""
+def prepared(model: Any, names: Sequence[str]) -> torch.Tensor:
+    """Photographs as the configuration of a network of timm's says, (photographs, 3, height, width)."""
     from PIL import Image
     from timm.data import create_transform, resolve_data_config
 
     views = create_transform(**resolve_data_config({}, model=model, use_test_size=True))
-    images = torch.stack([views(Image.open(found(name)).convert("RGB")) for name in names])
+    return torch.stack([views(Image.open(found(name)).convert("RGB")) for name in names])
+
+
+def outputs(model: Any, names: Sequence[str]) -> torch.Tensor:
+    """What a network of timm's gives for photographs, (photographs, outputs)."""
     with torch.no_grad():
-        return model.eval()(images)
+        return model.eval()(prepared(model, names))
 
 
 def neighbours() -> None:
