@@ -139,7 +139,7 @@ def rank(
     plan = plan_ranking(request)
     with stoppable():
         ranked = rank_networks(plan, accuracies, progress, trained, debug=debug)
-    objectives = Objectives("latency_ms", ranked.value)
+    objectives = Objectives(ranked.cost, ranked.value)
     choice = choose_network(ranked.frame, float("inf") if budget is None else budget, objectives)
     if json:
         _print_document(plan, ranked, objectives, choice, budget)

@@ -179,12 +179,14 @@ def weights_by_name(pairs: Sequence[str]) -> dict[str, Path]:
 class Ranked:
     """Rows of the networks asked for, in their order, and what a reader is to be told of their accuracies, in lines.
 
-    `value` is the metric of those, by which they are ranked.
+    `value` is the metric of those, by which they are ranked, and `cost` what a budget is of: latency, or that with
+    post-processing where all of them are detectors of which it is known.
     """
 
     frame: pd.DataFrame
     notes: tuple[str, ...]
     value: str
+    cost: str
 
 
 def rank_networks(
@@ -220,7 +222,9 @@ def rank_networks(
     without = int((frame["total_missing"].fillna("") != "").sum())
     if without:
         notes = (*notes, f"{counted(without, 'detector')} of these without post-processing, which --dataset times")
-    return Ranked(frame, notes, value)
+    complete = frame[frame["state"] == "complete"]
+    timed = len(complete) > 0 and bool(complete["total_ms"].notna().all())
+    return Ranked(frame, notes, value, "total_ms" if timed else "latency_ms")
 
 
 def _time_boxes(plan: SweepPlan, trained: TrainedDetectors, detectors: Mapping[str, Model], progress: Progress) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from blockfront.analysis import Choice, answer_lines, choose_network, tidy
+from blockfront.analysis import Choice, Objectives, answer_lines, choose_network, tidy
 from blockfront.errors import UsageError
 
 
@@ -86,6 +86,18 @@ def test_the_first_line_is_the_answer_with_intervals_and_sources():
         "Nearest above the budget: d, 80.0 % in 40.0 ms.",
         "Left out of this, because their accuracy is not known: 1 network.",
     ]
+
+
+def test_a_budget_is_of_the_whole_way_to_boxes_where_that_is_known():
+    after = {"c": 8.0}
+    frame = STUDY.assign(total_ms=STUDY["latency_ms"] + STUDY["network_id"].map(after).fillna(1.0))
+    table, objectives = tidy(frame.assign(predicted90_high_ms=frame["latency_ms"] * 2)), Objectives("total_ms", "top1")
+    choice = choose_network(table, 30, objectives)
+    assert (_ids(choice)[0], choice.nearest["network_id"]) == ("b", "c")
+    lines = answer_lines(choice, table, 30, objectives)
+    assert "in 21.0 ms from image to boxes, of which its latency is 20.0 ms (predicted" in lines[0]
+    assert lines[1].startswith("Its interval reaches to 41.0 ms, above the budget")
+    assert "Nearest above the budget: c, 75.2 % in 33.0 ms." in lines
 
 
 def test_nothing_within_the_budget_is_said_with_the_nearest():
