@@ -181,3 +181,17 @@ def _share(row: pd.Series) -> str:
     if math.isfinite(row["share_low"]):
         text += f", 95 % interval {100 * row['share_low']:.0f} to {100 * row['share_high']:.0f} %"
     return text
+
+
+def unpruned_sentence(df: pd.DataFrame, drop: float | None) -> list[str]:
+    """How many trained detectors, of those that may lose so much AP, have no part of theirs beside them."""
+    table = tidy(df)
+    complete = table[table["state"] == "complete"]
+    whole = complete[complete["parent"] == ""]
+    alone = int((~whole["network_id"].isin(complete["parent"])).sum())
+    if drop is None or alone == 0:
+        return []
+    return [
+        f"No pruned one stands beside {alone} of {counted(len(whole), 'detector')}: no more than {drop:g} AP to lose, "
+        "or no anchors to do without."
+    ]

@@ -56,8 +56,9 @@ class KnownNetwork(Network):
 
     @property
     def family(self) -> str:
-        """Its architecture, as `family_of_model` names it."""
-        return family_of_model(self.name)
+        """Its architecture, as `family_of_model` names it; of a file of weights the family of the network it names."""
+        named = self.model.network if self._tells else None
+        return family_of_model(self.name) if named is None else Network.parse(named).family
 
     @property
     def signature(self) -> Signature:

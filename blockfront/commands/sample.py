@@ -237,7 +237,7 @@ def _print_document(plan: SweepPlan, frame: pd.DataFrame, path: Path) -> None:
 
 def _print_summary(plan: SweepPlan, frame: pd.DataFrame, path: Path) -> None:
     from blockfront.analysis import Objectives
-    from blockfront.analysis.headline import stopped_sentence
+    from blockfront.analysis.headline import stopped_sentence, unpruned_sentence
     from blockfront.console import tables
     from blockfront.design_space.constraints import broken_by_count
     from blockfront.results import METRICS
@@ -265,6 +265,8 @@ def _print_summary(plan: SweepPlan, frame: pd.DataFrame, path: Path) -> None:
         share = f"{len(rejected) / len(frame):.0%}"
         tables.print_line(f"{len(rejected)} of {len(frame)} rejected ({share}): {reasons}")
     for line in stopped_sentence(frame, Objectives(*plan.settings.objectives)) if values else ():
+        tables.print_line(line)
+    for line in unpruned_sentence(frame, plan.settings.prune):
         tables.print_line(line)
     if noisy := int((frame["snr_db"] < LEAST_DB).sum()):
         tables.print_line(f"{noisy} of {len(frame)} keep less than {LEAST_DB} dB of their outputs in int8: snr_db")

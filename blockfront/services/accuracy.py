@@ -35,7 +35,7 @@ class Accuracies:
 
     The file has a row a network: a column `name` (or `model`) and a column `accuracy`, or one that is called as the
     value of the networks' task, such as `top1`, `ap` or `miou`; all are shares or all in per cent. A name is a
-    network's as `bench rank` prints it, with or without the tag, its text or its id.
+    network's as `bench rank` prints it, with or without the tag, its text in any form, or its id.
     Raises UsageError, before anything else is done, for a file that is missing or has a row that cannot be read.
     """
 
@@ -111,18 +111,8 @@ def _from_file(networks: Iterable[Network], rows: Mapping[str, float], file: str
             raise UsageError(f"{file} has several rows for one network: {', '.join(names)}; leave all but one out")
         for name in names:
             used.add(name)
-            found[network.id] = Training(
-                {TASKS[network.purpose].value: Score(rows[name])},
-                None,
-                (),
-                file,
-                "",
-                0,
-                "file",
-                0.0,
-                0,
-                checkpoint=name,
-            )
+            scores = {TASKS[network.purpose].value: Score(rows[name])}
+            found[network.id] = Training(scores, None, (), file, "", 0, "file", 0.0, 0, checkpoint=name)
     unused = [name for name in rows if name not in used]
     note = f"rows of {file} that name none of these networks: {len(unused)} of {len(rows)} ({', '.join(unused[:3])})"
     return Given(found, f"file {file}", (note,) if unused else ())
@@ -152,7 +142,7 @@ def _read(file: Path) -> tuple[str, dict[str, float]]:
             name, value = _column(file, header, _NAMES), _column(file, header, values)
             rows: dict[str, float] = {}
             for row in reader:
-                key = (row[name] or "").strip()
+                key = _as_printed((row[name] or "").strip())
                 where = f"{file}, line {reader.line_num}"
                 if not key or key in rows:
                     raise UsageError(f"{where}: " + (f"{key} has a row already" if key else f"no {name}"))
@@ -169,6 +159,14 @@ def _read(file: Path) -> tuple[str, dict[str, float]]:
             "give all as shares or all in per cent"
         )
     return value, {key: accuracy / 100 if percent else accuracy for key, accuracy in rows.items()}
+
+
+def _as_printed(name: str) -> str:
+    """A name as networks have it: of one that is a network's text, that with what it leaves out."""
+    try:
+        return str(Network.parse(name)) if "/" in name else name
+    except UsageError:
+        return name
 
 
 def _column(file: Path, header: list[str], names: tuple[str, ...]) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from blockfront.analysis import Objectives, answer_lines, choose_network, render_report, tidy
+from blockfront.analysis.headline import unpruned_sentence
 from blockfront.commands.options import objectives, require_metrics
 from blockfront.design_space import Network
 from blockfront.design_space.known import known_network
@@ -95,9 +96,9 @@ def test_accuracies_of_a_file_are_those_of_the_task(task: str, tmp_path: Any) ->
     weights = tmp_path / "trained.safetensors"
     weights.write_bytes(pack_weights(network.build(), {"network": str(network)}))
     known = known_network(str(weights))
-    assert known.purpose == task
+    assert (known.purpose, known.family) == (task, network.family)
     for column in ("accuracy", value):
-        (tmp_path / "own.csv").write_text(f"name,{column}\n{network},30\n{weights},40\n")
+        (tmp_path / "own.csv").write_text(f"name,{column}\n{OF_TASK[task]},30\n{weights},40\n")
         accuracies = Accuracies(str(tmp_path / "own.csv"))
         assert accuracies.value_of([network, known]) == value
         given = accuracies.of([network, known]).trainings
@@ -136,3 +137,12 @@ def test_a_report_says_what_a_latency_is_for_and_counts_one_thing_as_one() -> No
         page = render_report(frame, objectives=Objectives("latency_ms", TASKS[task].value))
         assert said in page
         assert "few, 1 test image, input of 32 pixels, 1 epoch, file" in page
+
+
+def test_detectors_that_nothing_was_pruned_from_are_counted() -> None:
+    frame = studied("detection", 0.01, 0.3, parent=None)
+    beside = frame.iloc[[1]].assign(network_id="less", parent="detection1")
+    (told,) = unpruned_sentence(pd.concat([frame, beside]), 0.02)
+    assert told.startswith("No pruned one stands beside 1 of 2 detectors: no more than 0.02 AP to lose")
+    assert unpruned_sentence(pd.concat([frame.iloc[[1]], beside]), 0.02) == []
+    assert unpruned_sentence(frame, None) == []
