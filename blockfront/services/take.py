@@ -149,7 +149,7 @@ def take_network(
     check_folder(folder)
     c_triple(target)
     precision = precision or (INT8 if holds_int8(weights) else FLOAT32)
-    _check_precision(precision, target, weights)
+    _check_precision(precision, target, model, weights)
     if model.source is None:
         raise UsageError(f"{model.name} cannot be taken: give the network without its file of tokens")
     with progress.stage("take", 4) as advance, _whole_folder(folder) as made:
@@ -226,12 +226,13 @@ def _preparing(model: Model, module: nn.Module, said: str | None) -> str:
     return fill(UNKNOWN if found is None else found.describe(height, width), 110)
 
 
-def _check_precision(precision: str, target: Target, weights: str | None) -> None:
-    """Raise UsageError for a number format without a C library, and for int8 of weights that have none."""
+def _check_precision(precision: str, target: Target, model: Model, weights: str | None) -> None:
+    """Raise UsageError for a number format without a C library, and for int8 of weights without the model in it."""
     from blockfront.sweep.kept_int8 import holds_int8
     from blockfront.targets.hardware.halves import require_float16
     from blockfront.targets.hardware.integer import require_int8
     from blockfront.targets.latency.options import FLOAT16, FLOAT32, INT8
+    from blockfront.training import weights_facts
 
     if precision == FLOAT16:
         require_float16(target)
@@ -242,6 +243,9 @@ def _check_precision(precision: str, target: Target, weights: str | None) -> Non
                 "a network is taken in int8 with the weights of a study in int8, whose ranges are of training images: "
                 "bench sample --precision int8 keeps them"
             )
+        trained = weights_facts(Path(str(weights)))["network"]
+        if trained != model.network:
+            raise UsageError(f"{weights} has {trained} in int8, and not {model.network or model.name}")
     elif precision != FLOAT32:
         raise UsageError(f"C libraries are made in {FLOAT32}, {FLOAT16} or {INT8}, not in {precision}")
 

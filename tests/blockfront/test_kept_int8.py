@@ -13,6 +13,7 @@ import blockfront
 from blockfront.blocks import deploy
 from blockfront.design_space import SPACES, Network
 from blockfront.design_space.detector import AnchorsApart
+from blockfront.design_space.known import known_network
 from blockfront.design_space.models import find_model
 from blockfront.errors import UsageError
 from blockfront.services.take import weights_of
@@ -20,7 +21,8 @@ from blockfront.study.weights import kept_weights, weights_path
 from blockfront.sweep import stages
 from blockfront.sweep.kept_int8 import Int8Detector, deployed_int8, holds_int8, int8_origin, load_int8
 from blockfront.sweep.quantizing import Quantization
-from blockfront.sweep.stages import Job, train_network
+from blockfront.sweep.stages import Job, profile_network, train_network
+from blockfront.targets import Asked, choose, get_target
 from blockfront.targets.quantization import Decibels, integer_form, quantizer_tensors
 from blockfront.targets.quantization.quantizing import Quantizer, calibrated
 from blockfront.tasks.box_suppression import find_boxes
@@ -180,6 +182,22 @@ def test_what_is_taken_of_a_training_for_int8_is_in_int8(trained, tested, bench)
         assert all(torch.equal(model(images), scored(images)) for images, _ in tested)
     profiled = bench("profile", "taken/weights.safetensors", "--precision", "int8", "--target", "rk3399", *ROOFLINE)
     assert json.loads(profiled.output)["calibration"] == int8_origin(path)
+
+
+@pytest.mark.compiles
+def test_a_ranking_of_files_of_weights_has_their_ranges(trained):
+    _, _, path = trained
+    network = known_network(str(path))
+    means = choose(Asked(get_target("rk3399"), 1, "int8"), runner="roofline")
+    found = profile_network(Job(network.id, str(network), seed=0, threads=1), means)
+    assert found["adapted"] == {"int8": int8_origin(path)}
+
+
+def test_weights_in_int8_are_taken_of_their_own_network_alone(trained, bench):
+    _, _, path = trained
+    said = bench("take", str(path), "--resolution", "32", "-o", "taken")
+    assert said.code == 2
+    assert f"has {NETWORK} in int8, and not {NETWORK.replace('cnn_16', 'cnn_32')}" in said.errors
 
 
 @pytest.mark.compiles
