@@ -157,7 +157,8 @@ def take_network(
         trained, deployed = _modules(model, weights, adaptations, precision)
         signature = model.signature
         if isinstance(deployed, QuantizedNetwork):
-            signature = replace(signature, tolerances={**deployed.tolerances, **signature.tolerances})
+            tolerances = deployed.tolerances(signature.random(0))
+            signature = replace(signature, tolerances={**tolerances, **signature.tolerances})
         preparing = _preparing(model, trained, said)
         finds_boxes = hasattr(trained, "decoding")
         facts = {"network": model.network, "preparation": said, "adaptations": adaptations}

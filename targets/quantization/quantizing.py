@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
 
-from blockfront.agreement.outputs import tensors
+from blockfront.agreement.outputs import compare, tensors
 from blockfront.evaluation import in_evaluation
 from blockfront.signature import Signature
 from blockfront.targets.compiler.importing.rules import Node
@@ -31,6 +31,7 @@ from blockfront.targets.quantization.noise import Decibels
 from blockfront.targets.quantization.observers import OBSERVERS, Batch, Ends, observe_values
 from blockfront.targets.quantization.recording import Recorded, as_returned, record
 from blockfront.targets.quantization.sensitivity import LayerNoise, bias_correction, layer_noise
+from blockfront.targets.quantization.wide_floats import with_wide_floats
 
 _RANDOM_SAMPLES = 4
 RANDOM_INPUTS = "random inputs: it says nothing of accuracy, all of latency"
@@ -41,6 +42,9 @@ EXACT = 1e-6
 AFTER_FLOATS = 1e-2
 """Where float32 operators lie between integers, a rounding of theirs may move values by one step: what a hundred such
 change is a tenth of this, and what a wrong operator changes is far more."""
+FLIPS, MOST = 4, 0.1
+"""Or this many times what torch's outputs change where float64 lies between the integers, and this at most: in a deep
+transformer steps that moved move others."""
 
 
 class QuantizedNetwork(nn.Module):
@@ -57,14 +61,19 @@ class QuantizedNetwork(nn.Module):
         self._batched = recorded.batched
         self._outputs = recorded.outputs
 
-    @property
-    def tolerances(self) -> dict[str, float]:
-        """What compiled outputs may be off by, as `Signature.tolerances`: see `EXACT` and `AFTER_FLOATS`."""
+    def tolerances(self, inputs: Sequence[Tensor]) -> dict[str, float]:
+        """What compiled outputs may be off by for these inputs, as `Signature.tolerances`: see `EXACT`, `AFTER_FLOATS`
+        and `FLIPS`."""
         quantized = (
             node.args[0] for node in self.operators.graph.nodes if node.target is torch.ops.blockfront.quantize.default
         )
-        floats_before_integers = any(node.op != "placeholder" for node in quantized)
-        return dict.fromkeys(self._outputs, AFTER_FLOATS if floats_before_integers else EXACT)
+        if all(node.op == "placeholder" for node in quantized):
+            return dict.fromkeys(self._outputs, EXACT)
+        with torch.no_grad():
+            narrow, wide = self.operators(*inputs), with_wide_floats(self.operators, inputs)
+        off = [compare(one.numpy(), other.numpy())[1] for one, other in zip(narrow, wide, strict=True)]
+        allowed = [min(max(AFTER_FLOATS, FLIPS * error), MOST) for error in off]
+        return dict(zip(self._outputs, allowed, strict=True))
 
     def forward(self, *inputs: Tensor) -> object:
         """What the network gives; images one by one where its operators take no more.

@@ -67,7 +67,8 @@ class TvmToolchain(Runs[Program, RunOptions]):
         if options.precision == INT8 and not isinstance(module, QuantizedNetwork):
             module = quantize_untrained(module, signature, seed)
         if isinstance(module, QuantizedNetwork):
-            signature = replace(signature, tolerances={**module.tolerances, **signature.tolerances})
+            tolerances = module.tolerances(signature.random(seed))
+            signature = replace(signature, tolerances={**tolerances, **signature.tolerances})
         return compile_model(
             module,
             signature,

@@ -19,7 +19,8 @@ from blockfront.targets.compiler.randomize import randomize_constants
 from blockfront.targets.quantization import OBSERVERS, Decibels, QuantizedNetwork, quantize_module, quantize_untrained
 from blockfront.targets.quantization.affine import Affine
 from blockfront.targets.quantization.observers import Seen
-from blockfront.targets.quantization.quantizing import EXACT, calibrated
+from blockfront.targets.quantization.quantizing import AFTER_FLOATS, EXACT, FLIPS, MOST, calibrated
+from blockfront.targets.quantization.wide_floats import with_wide_floats
 
 SIZE = 32
 IMAGES = torch.randn(8, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
@@ -212,7 +213,7 @@ def test_a_detector_with_a_pyramid_keeps_its_outputs_by_name() -> None:
         noise.add(plain[name], rounded[name])
         assert noise.value >= 10
     assert quantized.float_operators == ("cat.default",)
-    assert set(quantized.tolerances.values()) == {EXACT}
+    assert set(quantized.tolerances(network.signature.random(0)).values()) == {EXACT}
 
 
 def test_what_a_layer_costs_is_told_by_what_it_is() -> None:
@@ -271,3 +272,17 @@ def test_biases_take_back_what_rounded_weights_are_off_by_in_the_mean() -> None:
             for made in (quantizer, quantizer.with_constants(quantizer.recorded.constants))
         ]
     assert errors[0] < errors[1] / 3
+
+
+def test_integers_alone_are_compared_exactly_and_floats_between_them_by_what_float32_rounds_there() -> None:
+    exact = quantize_untrained(family("ir"), Signature.image(SIZE), 0)
+    assert set(exact.tolerances(Signature.image(SIZE).random(0)).values()) == {EXACT}
+    signature = Signature.image(32)
+    network = Network.parse("vit_32_n10/p4_d4_w64_h2_m3").deployed()
+    mixed, inputs = quantize_untrained(network, signature, 0), signature.random(0)
+    (allowed,) = mixed.tolerances(inputs).values()
+    assert AFTER_FLOATS <= allowed <= MOST
+    with torch.no_grad():
+        narrow, (wide, *_) = mixed(*inputs), with_wide_floats(mixed.operators, inputs)
+    off = float((narrow - wide).abs().max() / wide.abs().max())
+    assert allowed == pytest.approx(max(AFTER_FLOATS, min(FLIPS * off, MOST)))
