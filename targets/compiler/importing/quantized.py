@@ -84,7 +84,9 @@ def _sums(importer: Importer, given: dict[str, Any]) -> tuple[torch.Tensor, torc
     largest = weights.abs().sum(1) * 255 + bias.abs()
     if int(weights.min()) < -127:
         raise RunError("weights of a quantised layer must be -127 to 127: of -128 two products do not fit 16 bits")
-    if int(largest.max()) >= 2**31 or float((largest * multiplier.double().abs()).max()) >= 2**31:
+    # A sum that stays a float may be as large as that is.
+    scaled = largest * (multiplier.double().abs() if "output_zero_point" in given else 1)
+    if int(largest.max()) >= 2**31 or float(scaled.max()) >= 2**31:
         raise RunError("a quantised layer's sums or scaled sums do not fit 32 bits")
     return bias, multiplier, int(largest.max())
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import blockfront.integer  # noqa: F401 - which makes the operators
-from blockfront.errors import UsageError
+from blockfront.errors import RunError, UsageError
 from blockfront.signature import Signature
 from blockfront.targets import compile_model, get_target
 from blockfront.targets.compiler.importing.support import name_of
@@ -86,6 +86,26 @@ def test_every_tensor_that_a_quantised_network_makes_is_torchs_bit_for_bit(targe
         assert errors.pop(name).relative < 1e-6
     assert {(error.tolerance, error.absolute) for error in errors.values()} == {(0.0, 0.0)}
     assert program.unscheduled_kernels == ()
+
+
+@pytest.mark.compiles
+def test_what_stays_a_float_may_be_as_large_as_floats_are_and_what_becomes_a_byte_may_not():
+    """Networks with random weights, such as MobileOne's, end with logits of 10¹²."""
+
+    class Ends(nn.Module):
+        def __init__(self, **options: object) -> None:
+            super().__init__()
+            self.layer = Layer(10, 48, **options)
+            self.layer.multiplier.mul_(1e12)
+
+        def forward(self, x):
+            return self.layer(Q.quantize(x, 0.03, 10).mean(-1, dtype=torch.float32).flatten(1)[:, :48].to(torch.int8))
+
+    signature = Signature.image(20)
+    (error,) = compile_model(Ends(operator="linear_float"), signature, get_target("host"), threads=1).errors
+    assert error.relative < 1e-6
+    with pytest.raises(RunError, match="do not fit 32 bits"):
+        compile_model(Ends(operator="linear", output_zero_point=4), signature, get_target("host"), threads=1)
 
 
 @pytest.mark.parametrize("target", ["visionfive2", "spacemit_k1"])
