@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from torch import nn
 
@@ -90,8 +90,8 @@ class KnownNetwork(Network):
     def cost(self) -> Cost:
         return self.cost_of(self.deployed())
 
-    def cost_of(self, module: nn.Module) -> Cost:
-        return count_cost(module, self.signature)
+    def cost_of(self, module: nn.Module, artefact: Any = None) -> Cost:
+        return cost_of_model(self.model, module) if self._tells else count_cost(module, self.signature)
 
     def build(self) -> nn.Module:
         return self.model.whole()
@@ -135,6 +135,12 @@ def boxes_of(model: Model) -> int | None:
         return None
     height, width = model.signature.inputs[0].shape[2:]
     return count_anchors(name, height, width)
+
+
+def cost_of_model(model: Model, module: nn.Module) -> Cost:
+    """The cost of a model's module as it is deployed, and of a head where the model names a network that has one."""
+    cost = count_cost(module, model.signature)
+    return cost if model.network is None else replace(cost, head_macs=Network.parse(model.network).cost.head_macs)
 
 
 def purpose_of(model: Model) -> str:

@@ -14,6 +14,7 @@ from torch import nn
 
 from blockfront.adaptations import Adaptation
 from blockfront.blocks.deployment import fuse_branches
+from blockfront.design_space.cost import count_cost
 from blockfront.design_space.image_size import ImageSize
 from blockfront.design_space.postprocess import postprocess_cost, with_postprocess
 from blockfront.digest import digest
@@ -79,9 +80,11 @@ class Network(ABC):
     def cost(self) -> Cost:
         """The same as `count_cost(self.deployed(), self.signature)`."""
 
-    def cost_of(self, module: nn.Module) -> Cost:
-        """The cost where `module` is what `deployed` gave, without an artefact."""
-        return self.cost
+    def cost_of(self, module: nn.Module, artefact: Any = None) -> Cost:
+        """The cost of `module`, which `deployed` gave with this artefact: data decide nothing of what a head costs."""
+        if artefact is None:
+            return self.cost
+        return replace(count_cost(module, self.signature), head_macs=self.cost.head_macs)
 
     @abstractmethod
     def build(self) -> nn.Module:

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 def build_model(model: Model) -> tuple[nn.Module, Cost]:
     """The module as it is deployed, and its cost. Raises RunError when it does not run on the model's inputs."""
     from blockfront.blocks import deploy
-    from blockfront.design_space import count_cost
+    from blockfront.design_space.known import cost_of_model
 
     module = None
     try:
         module = model.whole()
         deployed = deploy(module)
-        return deployed, count_cost(deployed, model.signature)
+        return deployed, cost_of_model(model, deployed)
     except (UsageError, RunError):
         raise
     except Exception as error:

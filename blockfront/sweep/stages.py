@@ -202,7 +202,6 @@ def deployed(job: Job) -> tuple[Network, nn.Module, Any]:
 
 
 def _prepare(job: Job, means: Means) -> Compiled:
-    from blockfront.design_space import count_cost
     from blockfront.design_space.known import KnownNetwork
     from blockfront.sweep.kept_int8 import deployed_int8, holds_int8, int8_origin
     from blockfront.targets.compiler.threads import use_threads
@@ -211,8 +210,7 @@ def _prepare(job: Job, means: Means) -> Compiled:
     use_threads(job.threads)
     settle()
     network, module, artefact = deployed(job)
-    cost = count_cost(module, network.signature) if artefact is not None else network.cost_of(module)
-    facts: dict[str, Any] = {"cost": cost}
+    facts: dict[str, Any] = {"cost": network.cost_of(module, artefact)}
     if network.adaptation is not None:
         facts["adapted"] = {network.adaptation.name: network.adaptation.origin(artefact)}
     if means.options.precision == INT8:

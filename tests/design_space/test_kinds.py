@@ -12,6 +12,7 @@ import torch
 
 from blockfront.blocks.tokens import assume_counts
 from blockfront.design_space import Network, count_cost
+from blockfront.design_space.known import known_network
 from blockfront.design_space.models import find_model
 from blockfront.design_space.network import KINDS
 from blockfront.results import COLUMNS, Adapted
@@ -76,6 +77,21 @@ def test_what_is_handed_over_of_a_network_builds_it_again(text: str, tmp_path: P
     assert [name for name, _ in given] == [name for name, _ in wanted]
     for (_, one), (_, other) in zip(given, wanted, strict=True):
         assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_what_a_head_costs_is_known_whatever_data_decide_and_of_a_file_of_weights(text: str, tmp_path: Path) -> None:
+    network = Network.parse(text)
+    whole: Any = network.build()
+    assert (network.cost.head_macs is not None) == (TASKS[network.task].places != "")
+    if network.adaptation is not None:
+        found = assume_counts(whole)
+        cost = network.cost_of(network.deployed(found), found)
+        assert (cost.macs, cost.head_macs) == (network.cost.macs, network.cost.head_macs)
+    if network.kind != "known":
+        file = tmp_path / "trained.safetensors"
+        file.write_bytes(pack_weights(whole, {"network": text}))
+        assert known_network(str(file)).cost == network.cost
 
 
 @pytest.mark.parametrize("text", FINDING_BOXES)
