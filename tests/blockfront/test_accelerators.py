@@ -124,7 +124,7 @@ def test_studies_of_one_space_are_compared_across_targets(there):
     ("arguments", "words"),
     [
         (("tiny-rk3399",), "name two studies or more"),
-        (("tiny-rk3399", "tiny-mine", "--metric", "energy_mj"), "study tiny-rk3399 has no energy_mj"),
+        (("tiny-rk3399", "tiny-mine", "--metric", "energy_mj"), "no network of tiny-rk3399 has energy_mj"),
         (("tiny-rk3399", "tiny-mine", "--metric", "top1"), "top1 is not to be minimized"),
         (("tiny-rk3399", "tiny-mini"), "unknown study 'tiny-mini'; did you mean tiny-mine"),
     ],

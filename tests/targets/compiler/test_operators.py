@@ -6,6 +6,7 @@ import inspect
 import itertools
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -184,8 +185,11 @@ def test_a_reduction_has_a_schedule_along_whichever_axes() -> None:
     assert not program.unscheduled_kernels
 
 
-@pytest.mark.parametrize("layer", [nn.Linear(2160, 1), nn.Conv2d(12, 1, 1)])
-def test_a_single_column_has_its_multiply_accumulates(layer: nn.Module) -> None:
+@pytest.mark.parametrize("make", [partial(nn.Linear, 2160, 1), partial(nn.Conv2d, 12, 1, 1)])
+def test_a_single_column_has_its_multiply_accumulates(make: Callable[[], nn.Module]) -> None:
+    # Of other weights the one sum of the linear layer may be near zero, and its relative error anything.
+    torch.manual_seed(0)
+    layer = make()
     linear = isinstance(layer, nn.Linear)
     kernels = _program(Computed(lambda x: layer(x.flatten(1) if linear else x))).kernels
     assert sum(kernel.macs for kernel in kernels) - 58320 == 2160 * (1 if linear else 2)
