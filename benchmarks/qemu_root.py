@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from blockfront import errors
@@ -15,7 +15,7 @@ from blockfront.content_store import cache_folder
 from blockfront.digest import digest
 from blockfront.steps import publish
 from blockfront.targets import get_target
-from blockfront.targets.latency.emulation.guest import Guest, find_guest, install
+from blockfront.targets.latency.emulation.guest import Guest, find_guest, install, with_files
 from blockfront.targets.latency.profiler import Profile, caches_of, find_emulator, run_profiled
 from blockfront.validation.ncnn_emulation import NCNN
 
@@ -52,33 +52,15 @@ def prepare() -> Counting:
     return Counting(guest, folder / "site", folder / "pnnx/pnnx/pnnx")
 
 
-def processor_root(files: Path, core: str) -> Path:
-    """What stands for / to a program: the guest's files, and one processor as Linux reports it.
+def with_processor(guest: Guest, core: str) -> Guest:
+    """The guest, which finds one processor as Linux reports it.
 
     LiteRT takes kernels by the core's part number; this machine's own /proc/cpuinfo makes it crash.
     """
-    folder = cache_folder() / "benchmarks" / f"root-{files.parent.name}-{core}"
-    if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as name:
-            made = Path(name, "made")
-            made.mkdir()
-            for path in files.iterdir():
-                (made / path.name).symlink_to(path)
-            processors = made / "sys/devices/system/cpu"
-            processors.mkdir(parents=True)
-            for list_of in ("possible", "present"):
-                (processors / list_of).write_text("0\n")
-            (made / "proc").mkdir()
-            lines = (
-                "processor\t: 0",
-                "CPU implementer\t: 0x41",
-                "CPU architecture: 8",
-                f"CPU part\t: {PARTS[core]:#x}",
-            )
-            (made / "proc/cpuinfo").write_text("\n".join([*lines, "", ""]))
-            publish(made, folder)
-    return folder
+    lines = ("processor\t: 0", "CPU implementer\t: 0x41", "CPU architecture: 8", f"CPU part\t: {PARTS[core]:#x}")
+    files = {"proc/cpuinfo": "\n".join([*lines, "", ""])}
+    files |= {f"sys/devices/system/cpu/{name}": "0\n" for name in ("possible", "present")}
+    return with_files(guest, cache_folder() / "benchmarks" / f"root-{guest.root.parent.name}-{core}", files)
 
 
 def run(name: str, script: str, *arguments: str) -> list[tuple[int, Profile]]:
@@ -87,7 +69,7 @@ def run(name: str, script: str, *arguments: str) -> list[tuple[int, Profile]]:
     Raises `RunError` with the script's last line when it fails.
     """
     found, target = prepare(), get_target(name)
-    root = processor_root(found.guest.root, str(target.tvm_target["mcpu"]))
-    command = replace(found.guest, root=root).command(script, *arguments)
-    environment = found.guest.environment(1, found.site, Path(errors.__file__).parents[1])
+    guest = with_processor(found.guest, str(target.tvm_target["mcpu"]))
+    command = guest.command(script, *arguments)
+    environment = guest.environment(1, found.site, Path(errors.__file__).parents[1])
     return run_profiled(find_emulator(target), caches_of(target), command, environment=environment, limit_s=3600)

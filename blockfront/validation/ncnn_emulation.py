@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from blockfront.digest import digest
 from blockfront.errors import RunError
 from blockfront.steps import publish, run_step
 from blockfront.targets.hardware.target import Target
-from blockfront.targets.latency.emulation.guest import find_guest, install
+from blockfront.targets.latency.emulation.guest import Guest, find_guest, install, with_files
 from blockfront.targets.latency.profiler import Profile, caches_of, find_emulator, run_profiled
 from blockfront.targets.latency.profiler.native import ZIG, plugin_version
 from blockfront.targets.latency.profiler.store import ProfileStore
@@ -92,15 +92,14 @@ def _key(run: NcnnRun, cpu: str) -> str:
 
 
 def _emulate(run: NcnnRun) -> Profile:
-    guest, wheels = find_guest(), _wheels()
-    root = _root(guest.root, _identity(run.target), run.target.cores)
+    guest, wheels = _guest(_identity(run.target), run.target.cores), _wheels()
     shape = ",".join(map(str, run.network.shape))
     with tempfile.TemporaryDirectory() as name:
         param = Path(name, "network.param")
         param.write_text(run.network.param)
         arguments = [str(param), shape, str(run.threads), str(run.network.warm_ups), str(int(run.half))]
         preload = ["-E", f"LD_PRELOAD={wheels / 'openmp.so'}"]
-        command = [*preload, *replace(guest, root=root).command(str(_PROGRAM), *arguments)]
+        command = [*preload, *guest.command(str(_PROGRAM), *arguments)]
         environment = guest.environment(run.threads, wheels / "site")
         try:
             marks = run_profiled(
@@ -129,24 +128,14 @@ def _wheels() -> Path:
 
 
 @cache
-def _root(files: Path, identity: int, cores: int) -> Path:
-    """What stands for / to the program: the guest's files, and what Linux says of the processors."""
-    folder = cache_folder() / "validation" / f"root-{files.parent.name}-{identity:x}-{cores}"
-    if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as name:
-            made = Path(name, "made")
-            (made / "proc").mkdir(parents=True)
-            for path in files.iterdir():
-                (made / path.name).symlink_to(path)
-            processors = [f"processor\t: {core}\n\n" for core in range(cores)]
-            (made / "proc/cpuinfo").write_text("".join(processors))
-            for core in range(cores):
-                place = made / f"sys/devices/system/cpu/cpu{core}/regs/identification"
-                place.mkdir(parents=True)
-                (place / "midr_el1").write_text(f"0x{identity:016x}\n")
-            publish(made, folder)
-    return folder
+def _guest(identity: int, cores: int) -> Guest:
+    """The guest, which finds what Linux says of the processors."""
+    guest = find_guest()
+    files = {"proc/cpuinfo": "".join(f"processor\t: {core}\n\n" for core in range(cores))}
+    for core in range(cores):
+        files[f"sys/devices/system/cpu/cpu{core}/regs/identification/midr_el1"] = f"0x{identity:016x}\n"
+    name = f"root-{guest.root.parent.name}-{identity:x}-{cores}"
+    return with_files(guest, cache_folder() / "validation" / name, files)
 
 
 def _identity(target: Target) -> int:

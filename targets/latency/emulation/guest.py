@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -91,6 +91,25 @@ def find_guest() -> Guest:
             install(wheels(), made / "site", emulated=True)
             publish(made, folder)
     return Guest(folder / "root", folder / "site")
+
+
+def with_files(guest: Guest, folder: Path, files: Mapping[str, str]) -> Guest:
+    """The guest with texts of its own where Linux would have others, such as `proc/cpuinfo`: by path from its root.
+
+    They are in `folder`, which is made where it is not there.
+    """
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as name:
+            made = Path(name, "made")
+            made.mkdir()
+            for path in guest.root.iterdir():
+                (made / path.name).symlink_to(path)
+            for place, text in files.items():
+                (made / place).parent.mkdir(parents=True, exist_ok=True)
+                (made / place).write_text(text)
+            publish(made, folder)
+    return replace(guest, root=folder)
 
 
 def install(requirements: Sequence[str], folder: Path, *, emulated: bool) -> None:
