@@ -20,7 +20,6 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -149,7 +148,7 @@ def compiled(name: str, resolution: int, target: str, int8: bool) -> tuple[Any, 
     macs = count_cost(model, signature).macs
     if int8:
         model = quantize_untrained(model, signature, 0)
-        signature = replace(signature, tolerances=model.tolerances(signature.random(0)))
+        signature = model.bounded(signature, 0)
     return model, compile_model(model, signature, get_target(target), threads=1), macs
 
 

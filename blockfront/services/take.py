@@ -157,8 +157,7 @@ def take_network(
         trained, deployed = _modules(model, weights, adaptations, precision)
         signature = model.signature
         if isinstance(deployed, QuantizedNetwork):
-            tolerances = deployed.tolerances(signature.random(0))
-            signature = replace(signature, tolerances={**tolerances, **signature.tolerances})
+            signature = deployed.bounded(signature, 0)
         preparing = _preparing(model, trained, said)
         finds_boxes = hasattr(trained, "decoding")
         facts = {"network": model.network, "preparation": said, "adaptations": adaptations}

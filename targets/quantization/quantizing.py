@@ -75,6 +75,10 @@ class QuantizedNetwork(nn.Module):
         allowed = [min(max(AFTER_FLOATS, FLIPS * error), MOST) for error in off]
         return dict(zip(self._outputs, allowed, strict=True))
 
+    def bounded(self, signature: Signature, seed: int) -> Signature:
+        """The signature with these `tolerances` where it has none, for the inputs that `seed` draws."""
+        return replace(signature, tolerances={**self.tolerances(signature.random(seed)), **signature.tolerances})
+
     def forward(self, *inputs: Tensor) -> object:
         """What the network gives; images one by one where its operators take no more.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from importlib.metadata import version
 from typing import ClassVar
 
@@ -67,8 +66,7 @@ class TvmToolchain(Runs[Program, RunOptions]):
         if options.precision == INT8 and not isinstance(module, QuantizedNetwork):
             module = quantize_untrained(module, signature, seed)
         if isinstance(module, QuantizedNetwork):
-            tolerances = module.tolerances(signature.random(seed))
-            signature = replace(signature, tolerances={**tolerances, **signature.tolerances})
+            signature = module.bounded(signature, seed)
         return compile_model(
             module,
             signature,
