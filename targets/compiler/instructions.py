@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import tvm
@@ -17,12 +17,15 @@ from blockfront.targets.compiler.byte_operations import (
     ROUNDED,
     WORD_OF,
     bytes_of_dot,
-    clamped,
     is_dot,
     operation,
 )
+from blockfront.targets.compiler.dot_products import DOT_PRODUCTS, as_bytes, lanes_of, plain_dot
 from blockfront.targets.hardware.integer import byte_products, has_features
 from blockfront.targets.hardware.machine import WORD
+
+_UNITS, _UNITS_BITS = 1.5 * 2**23, 0x4B400000
+"""A float32 among those that are 1 apart, and its bits."""
 
 
 def with_instructions(module: tvm.IRModule, target: tvm.target.Target) -> tvm.IRModule:
@@ -50,6 +53,8 @@ class _Instructions:
         self._products = byte_products(described)
         wide = has_features(described, "avx512bw", "avx512vl")
         self._shuffles = has_features(described, "avx512vbmi")
+        # Elsewhere a comparison and a choice are as good, or the intrinsic is a function of a library.
+        self._bounds_floats = any(has_features(described, one) for one in ("v", "mve.fp", "fp-armv8d16sp"))
         self._lanes = 4 if self._is_arm else 16 if wide else 8
 
     def sum(self, addition: Any) -> Any:
@@ -83,13 +88,13 @@ class _Instructions:
         return self._rounded(*call.args) if name in ROUNDED.values() else call
 
     def _dot(self, total: Any, name: str, activations: Any, weights: Any) -> Any:
-        lanes = _lanes(weights)
-        made = [n for products, of, n in _DOT_PRODUCTS if (products, of) == (self._products, name) and n <= self._lanes]
+        lanes = lanes_of(weights)
+        made = [n for products, of, n in DOT_PRODUCTS if (products, of) == (self._products, name) and n <= self._lanes]
         widest = max((n for n in made if lanes % n == 0), default=lanes)
         if widest < lanes:
             parts = zip(*(_parts(value, widest) for value in (total, activations, weights)), strict=True)
             return tirx.Shuffle([self._dot(first, name, *others) for first, *others in parts], list(range(lanes)))
-        make = _DOT_PRODUCTS.get((self._products or "", name, lanes), _plain_dot)
+        make = DOT_PRODUCTS.get((self._products or "", name, lanes), plain_dot)
         return make(total, activations, weights, name)
 
     def _is_joined(self, term: Any) -> bool:
@@ -97,31 +102,34 @@ class _Instructions:
         if self._products != "smull":
             return False
         if is_dot(term):
-            return bytes_of_dot(term) == 2 and _lanes(term) % 4 == 0
+            return bytes_of_dot(term) == 2 and lanes_of(term) % 4 == 0
         factors = [term.a, term.b] if isinstance(term, tirx.Mul) else []
         from_bytes = [isinstance(one, tirx.Cast) and str(one.value.ty.dtype).startswith("int8x") for one in factors]
-        return bool(factors) and all(from_bytes) and _lanes(term) % 8 == 0
+        return bool(factors) and all(from_bytes) and lanes_of(term) % 8 == 0
 
     def _added_pairs(self, total: Any, terms: list[Any]) -> Any:
         """A total and one or two products, or dots of two products, eight bytes of each operand at a time."""
         dots = is_dot(terms[0])
-        factors = [[_bytes(one) for one in term.args] if dots else [term.a.value, term.b.value] for term in terms]
+        factors = [[as_bytes(one) for one in term.args] if dots else [term.a.value, term.b.value] for term in terms]
         lanes = 4 if dots else 8
         added = []
+        multiply = "llvm.aarch64.neon.smull.v8i16" if self._is_arm else "llvm.arm.neon.vmulls.v8i16"
         by_term = [zip(*(_parts(one, 8) for one in pair), strict=True) for pair in factors]
         for part, *pairs in zip(_parts(total, lanes), *by_term, strict=True):
-            products = [
-                tirx.call_llvm_pure_intrin("int16x8", "llvm.aarch64.neon.smull.v8i16", *reversed(pair))
-                for pair in pairs
-            ]
+            products = [tirx.call_llvm_pure_intrin("int16x8", multiply, *reversed(pair)) for pair in pairs]
             joined = sum(products[1:], start=products[0])
-            if dots:
-                joined = tirx.call_llvm_pure_intrin("int32x4", "llvm.aarch64.neon.saddlp.v4i32.v8i16", joined)
-            added.append(part + tirx.Cast(f"int32x{lanes}", joined))
-        return added[0] if len(added) == 1 else tirx.Shuffle(added, list(range(_lanes(total))))
+            if not dots:
+                added.append(part + tirx.Cast("int32x8", joined))
+            elif self._is_arm:
+                added.append(
+                    part + tirx.call_llvm_pure_intrin("int32x4", "llvm.aarch64.neon.saddlp.v4i32.v8i16", joined)
+                )
+            else:
+                added.append(tirx.call_llvm_pure_intrin("int32x4", "llvm.arm.neon.vpadals.v4i32.v8i16", part, joined))
+        return added[0] if len(added) == 1 else tirx.Shuffle(added, list(range(lanes_of(total))))
 
     def _word(self, *values: Any) -> Any:
-        lanes = _lanes(values[0])
+        lanes = lanes_of(values[0])
         if self._is_arm and lanes == 16:
             return _zipped(*values)
         if self._shuffles and lanes >= 8:
@@ -137,7 +145,7 @@ class _Instructions:
         return result if len(values) == WORD else tirx.Cast(_as("int16", lanes), result)
 
     def _looked_up(self, value: Any, first: Any) -> Any:
-        kind, lanes = str(value.ty.dtype), _lanes(value)
+        kind, lanes = str(value.ty.dtype), lanes_of(value)
         table = (first.value if isinstance(first, tirx.Broadcast) else first).source
         place = tirx.Cast(_as("uint8", lanes), value) ^ tirx.const(128, _as("uint8", lanes))
         if kind.startswith("uint8"):
@@ -169,23 +177,26 @@ class _Instructions:
         return tirx.BufferLoad(table, [tirx.Cast(_as("int32", lanes), place)])
 
     def _rounded(self, value: Any, zero_point: Any, low: Any, high: Any) -> Any:
-        kind, lanes = str(value.ty.dtype), _lanes(value)
+        kind, lanes = str(value.ty.dtype), lanes_of(value)
         whole = _as("int32", lanes)
         if self._is_arm and lanes % 8 == 0:
             narrow = _narrowed_by_arm(value, tirx.Cast(f"int16x{lanes}", zero_point))
             return tirx.max(tirx.min(narrow, high), low)
-        if not self._is_x86:
-            near = tirx.call_llvm_pure_intrin(kind, "llvm.nearbyint", value)
-            return clamped(tirx.Cast(whole, near) + zero_point, low, high)
         # Bounds of the float instead, so that all that is left is to narrow it.
         apart = tirx.Cast(kind, zero_point)
-        inside = tirx.min(tirx.max(value, tirx.Cast(kind, low) - apart), tirx.Cast(kind, high) - apart)
+        bounds = tirx.Cast(kind, low) - apart, tirx.Cast(kind, high) - apart
+        if self._bounds_floats:
+            above = tirx.call_llvm_pure_intrin(kind, "llvm.maxnum", value, bounds[0])
+            inside = tirx.call_llvm_pure_intrin(kind, "llvm.minnum", above, bounds[1])
+        else:
+            inside = tirx.min(tirx.max(value, bounds[0]), bounds[1])
         byte = low.ty.dtype
-        return tirx.Cast(byte, tirx.call_llvm_pure_intrin(whole, "llvm.lrint", inside)) + tirx.Cast(byte, zero_point)
-
-
-def _lanes(value: Any) -> int:
-    return int(tvm.DataType(str(value.ty.dtype)).lanes)
+        if self._is_x86:
+            near = tirx.call_llvm_pure_intrin(whole, "llvm.lrint", inside)
+        else:
+            # Not every processor rounds half to even in one instruction, but every sum of two floats does.
+            near = tirx.reinterpret(whole, inside + tirx.const(_UNITS, kind)) - tirx.const(_UNITS_BITS, whole)
+        return tirx.Cast(byte, near) + tirx.Cast(byte, zero_point)
 
 
 def _zipped(*values: Any) -> Any:
@@ -217,7 +228,7 @@ def _narrowed_by_arm(value: Any, zero_point: Any) -> Any:
         joined = tirx.Shuffle(halves, list(range(8)))
         apart = tirx.call_llvm_pure_intrin("int16x8", "llvm.aarch64.neon.sqadd.v8i16", joined, moved)
         bytes_of.append(tirx.call_llvm_pure_intrin("int8x8", "llvm.aarch64.neon.sqxtn.v8i8", apart))
-    return tirx.Shuffle(bytes_of, list(range(_lanes(value)))) if len(bytes_of) > 1 else bytes_of[0]
+    return tirx.Shuffle(bytes_of, list(range(lanes_of(value)))) if len(bytes_of) > 1 else bytes_of[0]
 
 
 def _terms(expression: Any) -> list[Any]:
@@ -229,72 +240,9 @@ def _terms(expression: Any) -> list[Any]:
 
 def _parts(value: Any, lanes: int) -> list[Any]:
     """A vector in parts of so many lanes."""
-    starts = range(0, _lanes(value), lanes)
+    starts = range(0, lanes_of(value), lanes)
     return [tirx.Shuffle([value], list(range(start, start + lanes))) for start in starts]
 
 
 def _as(kind: str, lanes: int) -> str:
     return kind if lanes == 1 else f"{kind}x{lanes}"
-
-
-def _bytes(value: Any, kind: str = "int8") -> Any:
-    width = tvm.DataType(str(value.ty.dtype)).bits // 8
-    return tirx.reinterpret(f"{kind}x{width * _lanes(value)}", value)
-
-
-def _plain_dot(total: Any, activations: Any, weights: Any, name: str) -> Any:
-    kind, places = total.ty.dtype, tvm.DataType(str(weights.ty.dtype)).bits // 8
-    activations, weights = tirx.Cast(kind, activations), tirx.Cast(kind, weights)
-
-    def shifted(word: Any, place: int) -> Any:
-        return (word << tirx.const(24 - 8 * place, kind)) >> tirx.const(24, kind)
-
-    for place in range(places):
-        if name == DOT["int8"]:
-            activation = shifted(activations, place)
-        else:
-            activation = (activations >> tirx.const(8 * place, kind)) & tirx.const(255, kind)
-        total = total + activation * shifted(weights, place)
-    return total
-
-
-def _accumulating(intrinsic: str, activation: str) -> Callable[..., Any]:
-    """An instruction that adds the products of bytes to a total."""
-
-    def make(total: Any, activations: Any, weights: Any, _name: str) -> Any:
-        operands = [_bytes(weights), _bytes(activations, activation)]
-        ordered = operands if activation == "int8" else operands[::-1]
-        return tirx.call_llvm_pure_intrin(weights.ty.dtype, intrinsic, total, *ordered)
-
-    return make
-
-
-def _pmaddwd(intrinsic: str) -> Callable[..., Any]:
-    """Bytes in even and in odd places as int16, which are multiplied and added by pairs: VPMADDUBSW, which takes bytes,
-    saturates."""
-
-    def make(total: Any, activations: Any, weights: Any, _name: str) -> Any:
-        kind, words = weights.ty.dtype, f"int16x{2 * _lanes(weights)}"
-        mask = tirx.const(0x00FF00FF, kind)
-        eight = tirx.const(8, words)
-        signed = tirx.reinterpret(words, weights)
-        for some, factors in (
-            (activations & mask, (signed << eight) >> eight),
-            ((activations >> tirx.const(8, kind)) & mask, signed >> eight),
-        ):
-            total = total + tirx.call_llvm_pure_intrin(kind, intrinsic, tirx.reinterpret(words, some), factors)
-        return total
-
-    return make
-
-
-_DOT_PRODUCTS: dict[tuple[str, str, int], Callable[..., Any]] = {
-    ("sdot", DOT["int8"], 4): _accumulating("llvm.aarch64.neon.sdot.v4i32.v16i8", "int8"),
-    ("sdot", DOT["int8"], 2): _accumulating("llvm.aarch64.neon.sdot.v2i32.v8i8", "int8"),
-    ("vpdpbusd", DOT["uint8"], 16): _accumulating("llvm.x86.avx512.vpdpbusd.512", "uint8"),
-    ("vpdpbusd", DOT["uint8"], 8): _accumulating("llvm.x86.avx512.vpdpbusd.256", "uint8"),
-    ("vpdpbusd", DOT["uint8"], 4): _accumulating("llvm.x86.avx512.vpdpbusd.128", "uint8"),
-    ("pmaddwd", DOT["uint8"], 16): _pmaddwd("llvm.x86.avx512.pmaddw.d.512"),
-    ("pmaddwd", DOT["uint8"], 8): _pmaddwd("llvm.x86.avx2.pmadd.wd"),
-    ("pmaddwd", DOT["uint8"], 4): _pmaddwd("llvm.x86.sse2.pmadd.wd"),
-}

@@ -75,11 +75,26 @@ class KernelCache:
         self.files.write(key, msgspec.msgpack.encode(entry))
 
 
+def rules_sources() -> list[Path]:
+    """The files that decide what code a kernel becomes, for given parameters of a machine."""
+    names = [
+        "building",
+        "byte_operations",
+        "dot_products",
+        "elf",
+        "instructions",
+        "kernels",
+        "partial_sums",
+        "rewrites",
+    ]
+    hardware = [_FOLDER.parent / "hardware" / f"{name}.py" for name in ("integer", "machine")]
+    return sorted([*_FOLDER.glob("schedules/*.py"), *(_FOLDER / f"{name}.py" for name in names), *hardware])
+
+
 @cache
 def rules_version() -> str:
     """A hash of TVM's version and of the sources that turn a kernel into code."""
     digest = hashlib.sha256(version("apache-tvm").encode())
-    names = ("building", "byte_operations", "elf", "instructions", "kernels", "partial_sums", "rewrites")
-    for path in sorted([*_FOLDER.glob("schedules/*.py"), *(_FOLDER / f"{name}.py" for name in names)]):
+    for path in rules_sources():
         digest.update(path.read_bytes())
     return digest.hexdigest()

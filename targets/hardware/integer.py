@@ -14,6 +14,10 @@ from blockfront.targets.hardware.hardware import Hardware
 
 _FEATURES = {
     "aarch64": (("sdot", ("dotprod",)), ("smull", ("neon",))),
+    "armv7l": (("smull", ("neon",)),),
+    "thumbv7em": (("smlad", ("dsp",)),),
+    "thumbv8.1m.main": (("vmla", ("mve",)),),
+    "riscv64": (("vwmacc", ("v",)),),
     "x86_64": (("vpdpbusd", ("avx512vnni", "avx512vl")), ("vpdpbusd", ("avxvnni",)), ("pmaddwd", ("avx2",))),
 }
 """For each architecture its instructions, best first, and LLVM's features that a processor must have for one."""
@@ -47,6 +51,7 @@ def require_int8(hardware: Hardware) -> None:
         raise UsageError(f"int8 networks are compiled for processors, and {hardware.name} is {hardware.described}")
     if machine.byte_products is None:
         raise UsageError(
-            f"{hardware.name} has no instruction that int8 kernels use (SDOT or SMULL of Arm, VPDPBUSD or VPMADDWD of "
-            "x86), so int8 would be slower than float32 on it: use --precision float32"
+            f"{hardware.name} has no instruction that int8 kernels use (SDOT, SMULL, SMLAD or VMLA of Arm, VWMACC of "
+            "RISC-V's vectors, VPDPBUSD or VPMADDWD of x86), so int8 would be slower than float32 on it: use "
+            "--precision float32"
         )

@@ -6,11 +6,19 @@ from dataclasses import dataclass, replace
 
 # For each instruction that multiplies bytes: instructions that four products for each lane of a register take,
 # registers that they need besides, and products for each lane in one multiplication.
-_BYTE_PRODUCTS = {"vpdpbusd": (1, 0, 4), "sdot": (1, 0, 4), "smull": (3, 2, 2), "pmaddwd": (4, 4, 2)}
+_BYTE_PRODUCTS = {
+    "vpdpbusd": (1, 0, 4),
+    "sdot": (1, 0, 4),
+    "smull": (3, 2, 2),
+    "pmaddwd": (4, 4, 2),
+    "vwmacc": (4, 4, 1),
+    "vmla": (4, 0, 1),
+    "smlad": (3, 0, 6),
+}
 WORD = 4
 """Bytes in a word; channels are filled up to whole ones."""
 _BYTES = 16
-"""Bytes that a kernel reads and writes at once, at least."""
+"""Bytes that a kernel reads and writes at once, at least, unless a load widens them and a store narrows."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +56,17 @@ class Machine:
     @property
     def word_bytes(self) -> int:
         """How many neighbouring bytes the instruction adds the products of."""
-        return 2 if self.byte_products == "smull" else WORD
+        return 2 if self.byte_products in ("smull", "vwmacc") else WORD
+
+    @property
+    def _bytes_at_once(self) -> int:
+        """A Cortex-M's loads widen bytes, Helium's a vector of them."""
+        return self.lanes if self.byte_products in ("vmla", "smlad") else max(self.lanes, _BYTES)
+
+    @property
+    def _integer_registers(self) -> int:
+        """Registers for sums of integers: of a Cortex-M without vectors the core's own, but for those of addresses."""
+        return 10 if self.byte_products == "smlad" else self.registers
 
     @property
     def masks(self) -> bool:
@@ -86,8 +104,8 @@ class Machine:
             self,
             lanes=self.lanes * together,
             fma_per_cycle=self.fma_per_cycle / instructions / together,
-            registers=(self.registers - spare) // together,
-            stored_at_once=_BYTES,
+            registers=(self._integer_registers - spare) // together,
+            stored_at_once=self._bytes_at_once,
         )
 
     def of_bytes(self, widened: bool = True) -> Machine:
@@ -95,11 +113,11 @@ class Machine:
         vector is several registers."""
         if not widened:
             return replace(self, lanes=4 * self.lanes)
-        together = max(1, _BYTES // self.lanes)
+        together = self._bytes_at_once // self.lanes
         return replace(
             self,
             lanes=self.lanes * together,
-            registers=self.registers // together,
+            registers=self._integer_registers // together,
             fma_per_cycle=self.fma_per_cycle / together,
         )
 

@@ -125,7 +125,7 @@ def test_weights_of_trainings_that_do_not_say_how_leave_it_open(tmp_path):
         ("-o no/such/folder", "cannot write no/such/folder", 1),
         ("--precision int4", "C libraries are made in float32, float16 or int8, not in int4", 2),
         ("--precision int8", "with the weights of a study in int8", 2),
-        ("--target stm32h743 --precision int8", "stm32h743 has no instruction that int8 kernels use", 2),
+        ("--target visionfive2 --precision int8", "visionfive2 has no instruction that int8 kernels use", 2),
         ("--target rpi4 --precision float16", "rpi4 has no arithmetic that float16 kernels use", 2),
         ("--name 2nd", "cannot begin the names of a C library", 2),
         ("--threads 0", "--threads must be 1 to", 2),

@@ -1,13 +1,17 @@
+import ast
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
 from blockfront.signature import Signature
 from blockfront.targets import compile_model, get_target
-from blockfront.targets.compiler.kernel_cache import CompiledKernel, KernelCache
+from blockfront.targets.compiler.kernel_cache import CompiledKernel, KernelCache, rules_sources
 
 KERNEL = CompiledKernel("k_1", "window", b"\x7fELF" + bytes(1000))
 KEY = "ab" + "0" * 62
+FOLDER = Path(__file__).parents[3] / "targets"
 
 
 @pytest.fixture
@@ -85,3 +89,17 @@ def test_a_board_with_more_of_the_same_cores_has_the_same_code_for_one(tmp_path,
     before = set(tmp_path.glob("kernels/*/*"))
     assert compile_model(network(8), Signature.image(8), get_target("rpi4"), threads=1).objects == one.objects
     assert set(tmp_path.glob("kernels/*/*")) == before
+
+
+def test_every_source_that_decides_what_a_kernel_becomes_is_in_its_key():
+    """Those that rules, instructions and LLVM's options are in import, but for what describes programs and devices."""
+    others = {"addresses", "hardware", "kernel_cache", "linking", "planning", "program", "suppressing", "traces"}
+    sources = set(rules_sources())
+    prefix = "blockfront.targets."
+    for path in sources:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(prefix):
+                imported = FOLDER / f"{node.module.removeprefix(prefix).replace('.', '/')}.py"
+                packaged = imported.with_suffix("") / "__init__.py"
+                found = imported if imported.exists() else packaged
+                assert found in sources or found.stem in others, f"{path.name} imports {node.module}"

@@ -78,7 +78,9 @@ class Network(nn.Module):
 
 
 @pytest.mark.compiles
-@pytest.mark.parametrize("target", ["host", "host_avx2", "rpi4", "rpi5"])
+@pytest.mark.parametrize(
+    "target", ["host", "host_avx2", "rpi4", "rpi5", "odroid_xu4", "spacemit_k1", "nrf52840", "mps3_an547"]
+)
 def test_every_tensor_that_a_quantised_network_makes_is_torchs_bit_for_bit(target):
     program = compile_model(Network(), IMAGE, get_target(target), threads=1)
     errors = {error.name: error for error in program.errors}
@@ -108,12 +110,12 @@ def test_what_stays_a_float_may_be_as_large_as_floats_are_and_what_becomes_a_byt
         compile_model(Ends(operator="linear", output_zero_point=4), signature, get_target("host"), threads=1)
 
 
-@pytest.mark.parametrize("target", ["visionfive2", "spacemit_k1"])
-def test_a_processor_without_products_of_bytes_is_refused_before_anything_is_compiled(target):
-    with pytest.raises(UsageError, match=f"{target} has no instruction that int8 kernels use"):
-        require_int8(get_target(target))
+def test_a_processor_without_products_of_bytes_is_refused_before_anything_is_compiled():
+    without_vectors = get_target("visionfive2")
+    with pytest.raises(UsageError, match="visionfive2 has no instruction that int8 kernels use"):
+        require_int8(without_vectors)
     with pytest.raises(UsageError, match="float32"):
-        compile_model(Network(), IMAGE, get_target(target))
+        compile_model(Network(), IMAGE, without_vectors)
 
 
 def test_an_operator_of_quantised_networks_is_not_taken_for_torchs_of_the_same_name():

@@ -14,6 +14,22 @@ static enum class classify_compressed(uint16_t code) {
   return function >= 5 ? STORE : INTEGER;
 }
 
+/* Of vectors, funct6: 111xxx widens, and 1111xx adds as well. */
+static bool widens(uint32_t code) {
+  unsigned function = code >> 12 & 7, operation = code >> 26;
+  bool floats = function == 1 || function == 5, integers = function == 2 || function == 6;
+  bool adds = operation >= 60, multiplies = operation == 56 || operation == 58 || operation == 59;
+  return (code & 0x7f) == 0x57 && ((integers && (adds || multiplies)) || (floats && (adds || operation == 56)));
+}
+
+/* VFMADD to VFNMSAC (101xxx); VMULHU to VMULH (1001xx); VMADD, VNMSUB, VMACC, VNMSAC (101xx1). */
+static bool multiplies_vectors(uint32_t code) {
+  unsigned function = code >> 12 & 7, operation = code >> 26;
+  bool floats = function == 1 || function == 5, integers = function == 2 || function == 6;
+  bool products = operation >> 2 == 9 || (operation >> 3 == 5 && operation & 1);
+  return (floats && operation >> 3 == 5) || (integers && products) || widens(code);
+}
+
 static enum class classify(uint32_t code) {
   unsigned function = code >> 12 & 7;
   switch (code & 0x7f) {
@@ -24,8 +40,7 @@ static enum class classify(uint32_t code) {
     case 0x63: case 0x67: case 0x6f: return BRANCH;
     case 0x57: {
       if (function == 7) return INTEGER; /* VSETVL and its kin */
-      bool floats = function == 1 || function == 5;
-      return floats && code >> 29 == 5 ? MULTIPLY_ADD : VECTOR; /* funct6 101xxx: VFMADD to VFNMSAC */
+      return multiplies_vectors(code) ? MULTIPLY_ADD : VECTOR;
     }
     default: return INTEGER;
   }
@@ -64,6 +79,7 @@ effect decode_riscv64(const uint8_t *bytes, size_t size) {
   if (c != MULTIPLY_ADD && c != VECTOR) return e;
   e.writes = to;
   e.reads = first | second;
+  e.widens = widens(code);
   if (c == MULTIPLY_ADD) e.reads |= opcode == 0x57 ? 1u << to : third;
   e.latency = e.slow ? 12 : c == MULTIPLY_ADD || opcode == 0x53 ? 4 : 2;
   return e;

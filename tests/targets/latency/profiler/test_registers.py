@@ -101,20 +101,24 @@ def test_quotients_and_roots_are_slow(decoder, architecture, encoding, text, slo
 
 
 @pytest.mark.parametrize(
-    ("encoding", "text", "widens"),
+    ("architecture", "encoding", "text", "widens"),
     [
-        ("2080220e", "smlal v0.8h, v1.8b, v2.8b", True),
-        ("2080626e", "umlal2 v0.4s, v1.8h, v2.8h", True),
-        ("2020720f", "smlal v0.4s, v1.4h, v2.h[3]", True),
-        ("20c0226e", "umull2 v0.8h, v1.16b, v2.16b", True),
-        ("20a0520f", "smull v0.4s, v1.4h, v2.h[1]", True),
-        ("2094824e", "sdot v0.4s, v1.16b, v2.16b", False),
-        ("2094a24e", "mla v0.4s, v1.4s, v2.4s", False),
-        ("20cc224e", "fmla v0.4s, v1.4s, v2.4s", False),
+        ("aarch64", "2080220e", "smlal v0.8h, v1.8b, v2.8b", True),
+        ("aarch64", "2080626e", "umlal2 v0.4s, v1.8h, v2.8h", True),
+        ("aarch64", "2020720f", "smlal v0.4s, v1.4h, v2.h[3]", True),
+        ("aarch64", "20c0226e", "umull2 v0.8h, v1.16b, v2.16b", True),
+        ("aarch64", "20a0520f", "smull v0.4s, v1.4h, v2.h[1]", True),
+        ("aarch64", "2094824e", "sdot v0.4s, v1.16b, v2.16b", False),
+        ("aarch64", "2094a24e", "mla v0.4s, v1.4s, v2.4s", False),
+        ("aarch64", "20cc224e", "fmla v0.4s, v1.4s, v2.4s", False),
+        ("riscv64", "576df7f7", "vwmacc.vx v26, a4, v31", True),
+        ("riscv64", "57a142ee", "vwmul.vv v2, v4, v5", True),
+        ("riscv64", "57a142c6", "vwadd.vv v2, v4, v5", False),
+        ("riscv64", "d76025b6", "vmacc.vx v1, a0, v2", False),
     ],
 )
-def test_products_of_twice_the_width_are_told_from_others(decoder, encoding, text, widens):
-    assert decoder("aarch64").effect(encoding).widens == widens, text
+def test_products_of_twice_the_width_are_told_from_others(decoder, architecture, encoding, text, widens):
+    assert decoder(architecture).effect(encoding).widens == widens, text
 
 
 @pytest.mark.parametrize(
