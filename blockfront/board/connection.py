@@ -66,11 +66,15 @@ class Connection:
 
     def load(self, name: str, library: bytes) -> Any:
         """A library as a module there, uploaded unless the board has kept it under this name."""
+        return self.remote.load_module(self.keep(name, library))
+
+    def keep(self, name: str, content: bytes) -> str:
+        """The path of a file there, uploaded unless the board has kept it under this name."""
         find, keep = self.function("find"), self.function("keep")
         if find is None or keep is None:
-            self.remote.upload(bytearray(library), name)
-            return self.remote.load_module(name)
-        return self.remote.load_module(str(find(name)) or str(keep(name, bytearray(library))))
+            self.remote.upload(bytearray(content), name)
+            return name
+        return str(find(name)) or str(keep(name, bytearray(content)))
 
     def function(self, name: str) -> Callable[..., Any] | None:
         """A function of `blockfront.board.offers`, None when TVM's own server runs there."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import tvm_ffi
 
 from blockfront.board.description import Threads, describe_board
+from blockfront.board.engines import engine_functions
 from blockfront.board.state import read_state
 from blockfront.files import write_atomically
 
@@ -31,6 +32,7 @@ def offer(name: str, folder: Path, *, emulated: bool = False) -> None:
       to choose from.
     - `find(library)`: the path of a library kept under that name, empty when there is none.
     - `keep(library, data)`: keep it; gives its path.
+    - `engine_…`: see `engine_functions`.
     """
     functions: dict[str, Callable[..., str]] = {
         "describe": lambda: json.dumps(asdict(describe_board(name, emulated))),
@@ -38,6 +40,7 @@ def offer(name: str, folder: Path, *, emulated: bool = False) -> None:
         "configure": lambda cpus, threads: json.dumps(asdict(configure("" if emulated else str(cpus), int(threads)))),
         "find": lambda library: find(folder, str(library)),
         "keep": lambda library, data: keep_library(folder, str(library), bytes(data)),
+        **engine_functions(),
     }
     for function_name, function in functions.items():
         tvm_ffi.register_global_func(PREFIX + function_name, function, override=True)

@@ -188,6 +188,7 @@ def _serve_client(client: Client, work: Any, others: Sequence[socket.socket]) ->
     for connection in others:
         connection.close()
     os.chdir(work.temp_dir)
+    tempfile.tempdir = work.temp_dir
     _server_env(None, work)
     try:
         _ffi_api.ServerLoop(client.connection.fileno())

@@ -1,4 +1,4 @@
-"""An engine in a process of its own: `python -m blockfront.engines.process ENGINE FOLDER THREADS`.
+"""An engine in a process of its own: `python -m blockfront.engines.process ENGINE FOLDER THREADS CPUS`.
 
 The process reads inputs from the folder, runs once, writes the outputs there and says so. Then each line that it reads
 asks for samples, and each that it writes, in JSON, answers. It ends with whoever started it.
@@ -6,6 +6,7 @@ asks for samples, and each that it writes, in JSON, answers. It ends with whoeve
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import select
@@ -32,24 +33,24 @@ LIMIT_S = 300.0
 class EngineProcess:
     """A network in an engine of another process, which ends with this object.
 
-    `outputs` are what it gave in its first inference. Raises `RunError` for a network that the engine does not load or
-    run, `DeviceTimeout` where it takes longer than `LIMIT_S`.
+    `contents` are the network's files and `input.0.npy` and so on, by name; `cpus` the cores that it may use, those of
+    its parent where it names none. `outputs` are what it gave in its first inference. Raises `RunError` for a network
+    that the engine does not load or run, `DeviceTimeout` where it takes longer than `LIMIT_S`.
     """
 
-    def __init__(self, engine: str, files: Mapping[str, bytes], inputs: Sequence[np.ndarray], threads: int) -> None:
+    def __init__(self, engine: str, contents: Mapping[str, bytes], threads: int, cpus: Sequence[int] = ()) -> None:
         import numpy as np
 
         self._engine, self._threads = engine, threads
+        self.versions: Mapping[str, str] = {}
         self._folder = tempfile.TemporaryDirectory(prefix=f"bench-{engine}-")
         folder = Path(self._folder.name)
-        for name, content in files.items():
+        for name, content in contents.items():
             (folder / name).write_bytes(content)
-        for i, array in enumerate(inputs):
-            np.save(folder / f"input.{i}.npy", array, allow_pickle=False)
         self._errors = folder / "stderr"
         with self._errors.open("wb") as errors:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", __name__, engine, str(folder), str(threads)],
+                [sys.executable, "-m", __name__, engine, str(folder), str(threads), ",".join(map(str, cpus))],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -91,6 +92,15 @@ class EngineProcess:
         return RunError(f"{self._engine} ended with exit code {code}: {said[-1][:300] if said else 'no message'}")
 
 
+def npy_bytes(array: np.ndarray) -> bytes:
+    """An array as the content of a `.npy` file."""
+    import numpy as np
+
+    written = io.BytesIO()
+    np.save(written, array, allow_pickle=False)
+    return written.getvalue()
+
+
 def _finish(process: subprocess.Popen[bytes], folder: tempfile.TemporaryDirectory[str]) -> None:
     process.kill()
     process.communicate()
@@ -101,7 +111,9 @@ def main() -> None:
     """The other process."""
     import numpy as np
 
-    name, given, threads = sys.argv[1:]
+    name, given, threads, cpus = sys.argv[1:]
+    if cpus:
+        os.sched_setaffinity(0, [int(cpu) for cpu in cpus.split(",")])
     folder = Path(given)
     # Engines print where they like.
     answers = os.fdopen(os.dup(1), "w", buffering=1)

@@ -22,7 +22,7 @@ from blockfront.engines.timing import sample_ms
 from blockfront.errors import RunError, UsageError
 from blockfront.services.doctor import diagnose
 from blockfront.signature import Input, Signature
-from blockfront.targets import TOOLCHAINS, Asked, choose, find_hardware
+from blockfront.targets import METERS, TOOLCHAINS, Asked, choose, find_hardware
 from blockfront.targets.latency.toolchains.engine import EngineToolchain
 
 pytestmark = pytest.mark.processes
@@ -64,10 +64,15 @@ def _prepared(name, module, signature):
     return means.prepare(module.eval(), signature, 0)
 
 
+def _loaded(prepared):
+    with METERS["local"].session(choose(Asked(find_hardware("host"), 1)).options) as session:
+        return TOOLCHAINS[prepared.engine].load(prepared, session, 1)
+
+
 @pytest.mark.parametrize("name", QUICK)
 def test_an_engine_gives_what_torch_gives_and_tells_its_samples(name):
     prepared = _prepared(name, Block(), Signature.image(32))
-    loaded = TOOLCHAINS[name].load(prepared, None, 1)
+    loaded = _loaded(prepared)
     assert 0 < loaded.max_rel_error < 3e-5
     assert loaded.torch_rel_error < 1e-5
     samples = loaded.milliseconds(2, 5)
@@ -81,7 +86,7 @@ def test_several_inputs_and_nested_outputs_pass_through_onnx():
     image, mask = Input("image", (1, 2, 4, 4)), Input("mask", (1, 1, 4, 4))
     prepared = _prepared("onnxruntime", TwoInputs(), Signature((image, mask)))
     assert [output.name for output in prepared.outputs] == ["masked", "levels.0", "levels.1"]
-    assert TOOLCHAINS["onnxruntime"].load(prepared, None, 1).max_rel_error < 1e-6
+    assert _loaded(prepared).max_rel_error < 1e-6
 
 
 def test_an_output_that_is_not_torchs_is_refused():
@@ -89,18 +94,18 @@ def test_an_output_that_is_not_torchs_is_refused():
     (image,) = prepared.inputs
     other = type(prepared)(prepared.engine, prepared.files, (image + 1,), prepared.outputs)
     with pytest.raises(RunError, match=r"output of onnxruntime differs from torch: relative error .* > 3.0e-05"):
-        TOOLCHAINS["onnxruntime"].load(other, None, 1)
+        _loaded(other)
 
 
 def test_a_file_that_an_engine_does_not_load_is_told_in_its_words():
     _engine("onnxruntime")
     with pytest.raises(RunError, match="onnxruntime: "):
-        EngineProcess("onnxruntime", {"model.onnx": b"nothing"}, [np.zeros((1, 3, 4, 4), "float32")], 1)
+        EngineProcess("onnxruntime", {"model.onnx": b"nothing"}, 1)
 
 
 def test_an_engine_that_dies_is_told_with_its_last_words():
     prepared = _prepared("onnxruntime", Block(), Signature.image(32))
-    running = EngineProcess(prepared.engine, prepared.files, prepared.inputs, 1)
+    running = EngineProcess(prepared.engine, prepared.contents, 1)
     running._process.kill()
     running._process.wait()
     with pytest.raises(RunError, match="onnxruntime ended with exit code -9: no message"):
@@ -109,7 +114,7 @@ def test_an_engine_that_dies_is_told_with_its_last_words():
 
 def test_its_process_and_files_go_with_it():
     prepared = _prepared("onnxruntime", Block(), Signature.image(32))
-    running = EngineProcess(prepared.engine, prepared.files, prepared.inputs, 1)
+    running = EngineProcess(prepared.engine, prepared.contents, 1)
     process, folder = running._process, Path(running._folder.name)
     assert folder.exists()
     del running
@@ -146,11 +151,18 @@ def test_an_engine_that_is_not_installed_names_the_extra(bench, monkeypatch):
     assert "needs the package no-such-runtime" in bench("toolchains").output
 
 
-@pytest.mark.parametrize(("target", "code"), [("rk3399", 2), ("edge_tpu_like", 2)])
-def test_an_engine_is_for_this_machine(bench, target, code):
-    said = bench("profile", "mobilenetv2_050", "--toolchain", "onnxruntime", "--target", target)
-    assert said.code == code
-    assert f"toolchain onnxruntime does not prepare networks for {target}; those that do: " in said.errors
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("rk3399", "rk3399 gets no latency unasked: no board attached: run bench board tracker here"),
+        ("edge_tpu_like", "toolchain onnxruntime does not prepare networks for edge_tpu_like; those that do: "),
+        ("stm32h743", "toolchain onnxruntime does not prepare networks for stm32h743; those that do: "),
+    ],
+)
+def test_an_engine_is_for_processors_at_hand(bench, target, said):
+    refused = bench("profile", "mobilenetv2_050", "--toolchain", "onnxruntime", "--target", target)
+    assert refused.code == 2
+    assert said in refused.errors
 
 
 def test_nobody_gets_an_engine_unasked():

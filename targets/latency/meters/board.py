@@ -10,19 +10,20 @@ from typing import Any, ClassVar
 from packaging.version import Version
 
 from blockfront.board.connection import Connection, ask_tracker, connect, no_such_device
+from blockfront.board.remote_engine import EngineOnBoard, board_versions
 from blockfront.board.sockets import Address, parse_address, tracker_address
 from blockfront.board.state import conditions
 from blockfront.digest import digest
+from blockfront.engines import ENGINES
 from blockfront.errors import DeviceUnavailable, RunError, UsageError
 from blockfront.plurals import counted
-from blockfront.targets.compiler.program import Program
 from blockfront.targets.hardware.hardware import Hardware
 from blockfront.targets.hardware.target import Target
 from blockfront.targets.latency.meter import Reservation
 from blockfront.targets.latency.meters.gpu import find_device
 from blockfront.targets.latency.meters.measure import Measures, Session
 from blockfront.targets.latency.options import RunOptions
-from blockfront.targets.latency.toolchain import Toolchain
+from blockfront.targets.latency.toolchain import Runs, Toolchain
 
 _CHECK_S = 5.0
 _BIG_CORES = 1
@@ -36,8 +37,8 @@ class BoardMeter(Measures):
     options: ClassVar[tuple[str, ...]] = ("tracker", "cooldown")
 
     def accepts(self, toolchain: Toolchain[Any, Any], hardware: Hardware) -> bool:
-        """Programs of TVM's alone are what its server on a board loads."""
-        return issubclass(toolchain.makes, Program) and isinstance(hardware, Target) and hardware.serves
+        """Whatever runs: programs, which TVM's own server loads too, and engines, which ours alone starts."""
+        return isinstance(toolchain, Runs) and isinstance(hardware, Target) and hardware.serves
 
     def reservation(self, options: RunOptions) -> Reservation | None:
         """Without a tracker nobody asks for a board."""
@@ -64,6 +65,8 @@ class BoardMeter(Measures):
             return
         try:
             check_fit(connection, options.target)
+            if options.toolchain in ENGINES:
+                board_versions(connection, options.toolchain)
         except DeviceUnavailable as error:
             raise UsageError(str(error)) from error
         finally:
@@ -102,6 +105,9 @@ class BoardMeter(Measures):
                 state=lambda: _state(connection, cpus),
                 memory_bytes=connection.board.memory_bytes if connection.board else 0,
                 emulated=bool(connection.board and connection.board.emulated),
+                start_engine=lambda engine, contents: EngineOnBoard(
+                    connection, engine, contents, options.threads, options.target.cpus or cpus
+                ),
             )
         except Exception as error:
             raise connection.failure(error) from error

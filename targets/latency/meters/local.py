@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import tvm
 
 from blockfront.board.state import conditions, read_state
+from blockfront.engines.process import EngineProcess
 from blockfront.targets.compiler.linking import load_library
 from blockfront.targets.compiler.threads import use_threads
 from blockfront.targets.hardware.hardware import Hardware
@@ -64,6 +65,7 @@ def _(target: Processor, threads: int) -> Session:
         name=platform.node() or "host",
         conditions={"processor": platform.processor() or platform.machine(), "threads read back": str(read_back)},
         state=lambda: conditions(read_state(), cpus),
+        start_engine=lambda engine, contents: EngineProcess(engine, contents, threads),
     )
 
 

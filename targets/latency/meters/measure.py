@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import tvm
@@ -30,13 +31,24 @@ _WARM_UP = 3
 _KERNEL_MS = 3
 
 
+class EngineRun(Protocol):
+    """An engine of others at work, as `EngineProcess` is."""
+
+    outputs: list[np.ndarray]
+    versions: Mapping[str, str]
+
+    def milliseconds(self, number: int, repeat: int) -> list[float]:
+        """As `Loaded` has it."""
+
+
 @dataclass(frozen=True)
 class Session:
     """A device in our hands: how to `load` a library there, and what is to be recorded of it.
 
     A file name given to `load` again would pull the library loaded before from under its functions. `conditions` hold
     for the whole session; `state` reads what changes. `memory_bytes` is what a program may take, 0 when unknown; an
-    `emulated` device computes what a real one would, in another time.
+    `emulated` device computes what a real one would, in another time. `start_engine` starts an engine of others there,
+    of its name and the contents of its files.
     """
 
     device: Any
@@ -46,10 +58,13 @@ class Session:
     state: Callable[[], Mapping[str, str]] = dict
     memory_bytes: int = 0
     emulated: bool = False
+    start_engine: Callable[[str, Mapping[str, bytes]], EngineRun] | None = None
 
 
 class LoadedProgram:
     """A program in a virtual machine on a session's device, its outputs compared with torch's."""
+
+    versions: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     def __init__(self, program: Program, session: Session) -> None:
         self._program = program
@@ -170,7 +185,7 @@ class Measures(Meter[Runnable, RunOptions]):
             max_rel_error=loaded.max_rel_error,
             torch_rel_error=loaded.torch_rel_error,
             verified_on="device",
-            versions=dict(prepared.versions),
+            versions={**prepared.versions, **loaded.versions},
             conditions=together([visit.conditions for visit in visits]),
             peak=_peak(session, options),
             precision=options.precision,

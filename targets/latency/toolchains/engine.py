@@ -19,14 +19,14 @@ from blockfront.agreement.outputs import (
     worst,
 )
 from blockfront.engines import Engine
-from blockfront.engines.process import EngineProcess
+from blockfront.engines.process import npy_bytes
 from blockfront.errors import RunError
 from blockfront.results.latency import KernelTime
 from blockfront.signature import Signature
 from blockfront.targets.compiler.randomize import random_constants
 from blockfront.targets.hardware.hardware import Hardware, require
 from blockfront.targets.hardware.target import Processor
-from blockfront.targets.latency.meters.measure import Session
+from blockfront.targets.latency.meters.measure import EngineRun, Session
 from blockfront.targets.latency.options import FLOAT32, Asked, RunOptions
 from blockfront.targets.latency.toolchain import Runs
 
@@ -44,14 +44,19 @@ class EngineNetwork:
     tuned_kernels: None = None
     peak_memory_bytes: None = None
 
+    @property
+    def contents(self) -> dict[str, bytes]:
+        """The files and the inputs, as `EngineProcess` takes them."""
+        return {**self.files, **{f"input.{i}.npy": npy_bytes(array) for i, array in enumerate(self.inputs)}}
+
 
 class LoadedNetwork:
     """A network that an engine runs in a process of its own, its outputs compared with torch's."""
 
-    def __init__(self, network: EngineNetwork, threads: int) -> None:
-        self._process = EngineProcess(network.engine, network.files, network.inputs, threads)
+    def __init__(self, network: EngineNetwork, running: EngineRun) -> None:
+        self._running, self.versions = running, running.versions
         try:
-            errors = compare_all(network.outputs, self._process.outputs)
+            errors = compare_all(network.outputs, running.outputs)
         except ValueError as error:
             raise RunError(f"{network.engine}: {error}") from error
         self.max_abs_error, self.max_rel_error, self.torch_rel_error = worst(errors)
@@ -61,7 +66,7 @@ class LoadedNetwork:
 
     def milliseconds(self, number: int, repeat: int) -> list[float]:
         """By the engine's process, without what it takes to ask it."""
-        return self._process.milliseconds(number, repeat)
+        return self._running.milliseconds(number, repeat)
 
     def kernels(self) -> tuple[KernelTime, ...]:
         """Engines are not looked into."""
@@ -69,7 +74,7 @@ class LoadedNetwork:
 
 
 class EngineToolchain(Runs[EngineNetwork, RunOptions]):
-    """For this machine's processor, in float32."""
+    """For this machine's processor and those of boards that run Linux, in float32."""
 
     makes = EngineNetwork
     precisions = (FLOAT32,)
@@ -77,11 +82,11 @@ class EngineToolchain(Runs[EngineNetwork, RunOptions]):
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.name = engine.name
-        self.title = f"{engine.title}, in a process of its own on this machine"
+        self.title = f"{engine.title}, in a process of its own"
 
     def accepts(self, hardware: Hardware) -> bool:
-        """The processor of this machine."""
-        return isinstance(hardware, Processor) and hardware.local
+        """The processor of this machine, or of a board with a system."""
+        return isinstance(hardware, Processor) and hardware.serves
 
     def choose(self, asked: Asked, precision: str) -> RunOptions:
         """All cores by default; raises `UsageError` where the engine is not installed."""
@@ -90,6 +95,7 @@ class EngineToolchain(Runs[EngineNetwork, RunOptions]):
         return RunOptions(
             target=target,
             threads=target.check_threads(asked.threads),
+            tracker=asked.tracker,
             cooldown_s=asked.cooldown_s,
             toolchain=self.name,
             precision=precision,
@@ -112,8 +118,10 @@ class EngineToolchain(Runs[EngineNetwork, RunOptions]):
         return EngineNetwork(self.name, files, inputs, outputs, self.versions())
 
     def load(self, prepared: EngineNetwork, session: Session, threads: int) -> LoadedNetwork:
-        """Here: the session is this machine's."""
-        return LoadedNetwork(prepared, threads)
+        """Wherever the session is."""
+        if session.start_engine is None:
+            raise RunError(f"{session.name} starts no engines")
+        return LoadedNetwork(prepared, session.start_engine(self.name, prepared.contents))
 
     def versions(self) -> Mapping[str, str]:
         """Of the engine and what converts for it."""

@@ -3,7 +3,7 @@ import dataclasses
 import msgspec
 import pytest
 
-from blockfront.errors import RunError, UsageError
+from blockfront.errors import DeviceUnavailable, RunError, UsageError
 from blockfront.targets import METERS, Latency, RunOptions, get_target
 from blockfront.targets.latency.meters.measure import together
 from blockfront.targets.latency.meters.peak import through_memory
@@ -84,6 +84,11 @@ def test_rpc_measures_where_tvm_s_own_server_runs(tracker, host_program):
     assert latency.conditions["threads read back"] == "1"
     with pytest.raises(UsageError, match="has no device with key rk3399"):
         board.check(options("rk3399", 2, tracker=tracker))
+    with (
+        board.session(chosen) as session,
+        pytest.raises(DeviceUnavailable, match="serves no engines; install this version of bench there"),
+    ):
+        session.start_engine("onnxruntime", {})
 
 
 def test_what_visits_say_alike_is_said_once():
