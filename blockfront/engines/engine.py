@@ -1,4 +1,4 @@
-"""What every engine offers: it writes a torch module as files of its own, and runs them."""
+"""What every engine offers: it runs files of its own, and most write a torch module as such."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Inference = Callable[[], "list[np.ndarray]"]
 """One inference from inputs that lie ready; gives the outputs in the order in which the module does."""
 
 
-class Engine(ABC):
+class Runtime(ABC):
     """A runtime of somebody else's, set up for the latency of single inferences as its documentation says.
 
     `packages` are what it takes here, the runtime first, and `extra` is this suite's extra that has them. `start` runs
@@ -33,16 +33,20 @@ class Engine(ABC):
     extra: ClassVar[str] = "peers"
 
     @abstractmethod
-    def write(self, module: nn.Module, signature: Signature, folder: Path) -> None:
-        """The module as files that `start` reads; raises `RunError` for one that the engine's converter refuses."""
-
-    @abstractmethod
     def start(self, folder: Path, inputs: Sequence[np.ndarray], threads: int) -> Inference:
         """The network in a folder, on so many threads."""
 
     def versions(self) -> Mapping[str, str]:
         """Its packages to their versions; raises `UsageError` where one is not installed."""
         return require_packages(self.name, self.packages, self.extra)
+
+
+class Engine(Runtime):
+    """A runtime with a converter for modules in float32."""
+
+    @abstractmethod
+    def write(self, module: nn.Module, signature: Signature, folder: Path) -> None:
+        """The module as files that `start` reads; raises `RunError` for one that the engine's converter refuses."""
 
 
 def require_packages(what: str, packages: Sequence[str], extra: str) -> dict[str, str]:
@@ -56,5 +60,5 @@ def require_packages(what: str, packages: Sequence[str], extra: str) -> dict[str
     return found
 
 
-ENGINES: Registry[Engine] = Registry("engine")
+ENGINES: Registry[Runtime] = Registry("engine")
 """Each is a toolchain of the same name."""

@@ -5,9 +5,11 @@ An engine whose package is not installed is skipped, and its name and extra are 
 
 from __future__ import annotations
 
+import io
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,6 +19,7 @@ import torch
 from torch import nn
 
 from blockfront.engines import ENGINES, Engine
+from blockfront.engines.litert import APART_INPUTS
 from blockfront.engines.process import EngineProcess
 from blockfront.engines.timing import sample_ms
 from blockfront.errors import RunError, UsageError
@@ -80,6 +83,22 @@ def test_an_engine_gives_what_torch_gives_and_tells_its_samples(name):
     assert min(samples) > 0
     assert loaded.kernels() == ()
     assert prepared.versions[ENGINES[name].packages[0]] == version(ENGINES[name].packages[0])
+
+
+def test_litert_gives_what_the_int8_network_does_operator_by_operator():
+    prepared = _prepared("litert", Block(), Signature.image(32))
+    assert len(prepared.outputs) > 3
+    loaded = _loaded(prepared)
+    # A step of 256, of whatever an operator gives.
+    assert loaded.max_rel_error < 0.1
+    assert min(loaded.milliseconds(1, 3)) > 0
+    assert choose(Asked(find_hardware("host"), 1), "litert").options.precision == "int8"
+    with np.load(io.BytesIO(prepared.files[APART_INPUTS])) as arrays:
+        others = io.BytesIO()
+        np.savez(others, *(array + 3 if array.dtype == np.int8 else array for array in arrays.values()))
+    other = replace(prepared, files={**prepared.files, APART_INPUTS: others.getvalue()})
+    with pytest.raises(RunError, match="of litert differs from torch"):
+        _loaded(other)
 
 
 def test_several_inputs_and_nested_outputs_pass_through_onnx():

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from blockfront.agreement.outputs import Output
+from blockfront.engines.litert import reals
 from blockfront.errors import RunError
 from blockfront.plurals import counted
 from blockfront.signature import Signature
-from blockfront.targets.latency.ethos.checking import as_stored, differences, known_inputs, misled, run_file
+from blockfront.targets.latency.ethos.checking import FLOATS_OFF, as_stored, differences, known_inputs, misled, run_file
 from blockfront.targets.latency.ethos.forms import FORMS
 from blockfront.targets.latency.ethos.rounding import round_attention
-from blockfront.targets.latency.ethos.writer import Converted, TfliteWriter, all_values
+from blockfront.targets.latency.ethos.writer import Converted, Port, TfliteWriter, all_values
 from blockfront.targets.quantization import QuantizedNetwork, quantize_untrained
 
 
@@ -35,8 +37,27 @@ class TfliteNetwork:
     macs: Mapping[str, int]
 
 
+@dataclass(frozen=True)
+class Apart:
+    """A network's operators each by itself in a `.tflite` file, for what else may compute them.
+
+    `outputs` are what the network gives, as reals, in their order, and may be off by the steps that an operator's
+    rounding explains; `places` are those among the outputs of the file. `inputs` are as the file takes them.
+    """
+
+    content: bytes
+    inputs: Sequence[np.ndarray]
+    outputs: Sequence[Output]
+    places: Sequence[int]
+
+
 def make_tflite(module: nn.Module, signature: Signature, seed: int) -> TfliteNetwork:
-    """The file of a module in evaluation mode, quantised by random inputs where it is not yet.
+    """The file of a module, as `make_tflite_and_parts` has it."""
+    return make_tflite_and_parts(module, signature, seed)[0]
+
+
+def make_tflite_and_parts(module: nn.Module, signature: Signature, seed: int) -> tuple[TfliteNetwork, Apart]:
+    """The file of a module in evaluation mode, quantised by random inputs where it is not yet, and its operators apart.
 
     Raises `RunError` for an operator without a form, and for a file that LiteRT does not compute as the network does.
     Given the network's values, each operator must be within the steps that its rounding explains, one or, of some
@@ -64,7 +85,18 @@ def make_tflite(module: nn.Module, signature: Signature, seed: int) -> TfliteNet
         raise RunError(f"{wrong} of the .tflite file does not read what the network's reads")
     converted = whole.write_file()
     decibels = _decibels(converted, known)
-    return TfliteNetwork(converted.content, known_inputs(converted, known), steps, decibels, whole.macs)
+    made = TfliteNetwork(converted.content, known_inputs(converted, known), steps, decibels, whole.macs)
+    outputs = [_output(port, as_stored(known[port.node], port)) for port in alone.outputs]
+    return made, Apart(alone.content, known_inputs(alone, known), outputs, alone.places)
+
+
+def _output(port: Port, array: np.ndarray) -> Output:
+    tolerance = 2 * FLOATS_OFF if array.dtype == np.float32 else 0.0
+    if port.affine is not None:
+        array = reals(array, port.affine.scale, port.affine.zero_point)
+        # A hundredth of a step for what floats round.
+        tolerance = (port.steps + 0.01) * port.affine.scale / max(float(np.abs(array).max(initial=0.0)), 1e-30)
+    return Output(port.node, array.shape, str(array.dtype), str(array.dtype), array.tobytes(), tolerance)
 
 
 def _decibels(converted: Converted, known: Mapping[str, Any]) -> float:

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from blockfront.engines import ENGINES
+from blockfront.engines import ENGINES, Engine
 from blockfront.targets.latency.toolchain import TOOLCHAINS, Runs, Toolchain
 from blockfront.targets.latency.toolchains.engine import EngineToolchain
 from blockfront.targets.latency.toolchains.layers import LayersToolchain
+from blockfront.targets.latency.toolchains.litert import LiteRtToolchain
 from blockfront.targets.latency.toolchains.tvm import TvmToolchain
 from blockfront.targets.latency.toolchains.vela import VelaToolchain
 from blockfront.targets.latency.toolchains.zigzag import ZigzagToolchain
@@ -15,7 +16,8 @@ _OURS: tuple[Toolchain[Any, Any], ...] = (
     ZigzagToolchain(),
     LayersToolchain(),
     VelaToolchain(),
-    *map(EngineToolchain, ENGINES.values()),
+    *(EngineToolchain(one) for one in ENGINES.values() if isinstance(one, Engine)),
+    LiteRtToolchain(ENGINES["litert"]),
 )
 for _toolchain in _OURS:
     TOOLCHAINS.add(_toolchain.name, _toolchain)

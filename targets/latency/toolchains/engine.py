@@ -18,7 +18,7 @@ from blockfront.agreement.outputs import (
     torch_outputs,
     worst,
 )
-from blockfront.engines import Engine
+from blockfront.engines import Engine, Runtime
 from blockfront.engines.process import npy_bytes
 from blockfront.errors import RunError
 from blockfront.results.latency import KernelTime
@@ -73,13 +73,12 @@ class LoadedNetwork:
         return ()
 
 
-class EngineToolchain(Runs[EngineNetwork, RunOptions]):
-    """For this machine's processor and those of boards that run Linux, in float32."""
+class RunsEngine(Runs[EngineNetwork, RunOptions]):
+    """For this machine's processor and those of boards that run Linux."""
 
     makes = EngineNetwork
-    precisions = (FLOAT32,)
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Runtime) -> None:
         self._engine = engine
         self.name = engine.name
         self.title = f"{engine.title}, in a process of its own"
@@ -101,6 +100,23 @@ class EngineToolchain(Runs[EngineNetwork, RunOptions]):
             precision=precision,
         )
 
+    def load(self, prepared: EngineNetwork, session: Session, threads: int) -> LoadedNetwork:
+        """Wherever the session is."""
+        if session.start_engine is None:
+            raise RunError(f"{session.name} starts no engines")
+        return LoadedNetwork(prepared, session.start_engine(self.name, prepared.contents))
+
+    def versions(self) -> Mapping[str, str]:
+        """Of the engine and what converts for it."""
+        return self._engine.versions()
+
+
+class EngineToolchain(RunsEngine):
+    """In float32, by the engine's own converter."""
+
+    _engine: Engine
+    precisions = (FLOAT32,)
+
     def prepare(self, module: nn.Module, signature: Signature, options: RunOptions, seed: int) -> EngineNetwork:
         """The network in the engine's files, with the constants that `seed` draws, as `compile_model` has them.
 
@@ -116,13 +132,3 @@ class EngineToolchain(Runs[EngineNetwork, RunOptions]):
             files = {path.name: path.read_bytes() for path in sorted(Path(name).iterdir())}
         inputs = tuple(sample.numpy() for sample in samples)
         return EngineNetwork(self.name, files, inputs, outputs, self.versions())
-
-    def load(self, prepared: EngineNetwork, session: Session, threads: int) -> LoadedNetwork:
-        """Wherever the session is."""
-        if session.start_engine is None:
-            raise RunError(f"{session.name} starts no engines")
-        return LoadedNetwork(prepared, session.start_engine(self.name, prepared.contents))
-
-    def versions(self) -> Mapping[str, str]:
-        """Of the engine and what converts for it."""
-        return self._engine.versions()
