@@ -47,7 +47,9 @@ def hand_in(
     target: Annotated[str, typer.Option(help="The device; it need not be in the catalogue.")],
     tool: Annotated[str, typer.Option(help="What ran the networks there, with its version, such as 'RKNN 2.3'.")],
     unit: Annotated[str | None, typer.Option(help="ms, us or s, where the sheet's header does not say it.")] = None,
-    precision: Annotated[str, typer.Option(help="Number format that the tool ran the networks in.")] = "float32",
+    precision: Annotated[
+        str | None, typer.Option(help="Number format that the tool ran the networks in (default: the study's).")
+    ] = None,
     threads: Annotated[int | None, typer.Option(help="Threads it used, where it has any to choose.")] = None,
     study: Annotated[str | None, typer.Option(help="Name of the new study (default: SPACE-TARGET-TOOL).")] = None,
     as_given: Annotated[
@@ -73,5 +75,5 @@ def hand_in(
     print_line(f"{made.study}: {counted(made.networks, 'network')} of {made.of}, {made.failed} of them failed")
     if not made.known_target:
         print_line(f"{target} is not in the catalogue, which tells nothing of it: bench targets lists what is")
-    if precision != "float32":
-        print_line(f"accuracies are still those of float32, not of {precision}")
+    if made.precision != made.accuracies:
+        print_line(f"accuracies are still those of {made.accuracies}, not of {made.precision}")

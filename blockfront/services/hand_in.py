@@ -21,24 +21,25 @@ RUNNER = "hand-in"
 class Told:
     """What is told of latencies from elsewhere: on which target they were measured, by which tool, and how.
 
-    `target` need not be in the catalogue. `precision` is the number format that the tool ran the networks in.
+    `target` need not be in the catalogue. `precision` is the number format that the tool ran the networks in, that of
+    the study that was handed out where nobody says.
     """
 
     target: str
     tool: str
-    precision: str = "float32"
+    precision: str | None = None
     threads: int | None = None
 
     def __post_init__(self) -> None:
         for option, text in (("--target", self.target), ("--tool", self.tool), ("--precision", self.precision)):
-            if not text.strip() or not text.isprintable():
+            if text is not None and not (text.strip() and text.isprintable()):
                 raise UsageError(f"{option} needs a name")
         if self.threads is not None and self.threads < 1:
             raise UsageError(f"--threads must be 1 or more, not {self.threads}")
 
     def study_of(self, space: str) -> str:
         """The name of a study of these latencies, unless somebody names another."""
-        words = space, self.target, *(() if self.precision == "float32" else (self.precision,)), self.tool
+        words = space, self.target, *(() if self.precision in (None, "float32") else (self.precision,)), self.tool
         return "-".join(re.sub(r"[^\w.]+", "_", word).strip("_") for word in words)
 
     def latency(self, ms: float, sheet: Path) -> Latency:
@@ -52,19 +53,24 @@ class Told:
             threads=self.threads,
             median_ms=ms,
             conditions={"handed in": sheet.name},
-            precision=self.precision,
+            precision=self.precision or "float32",
         )
 
 
 @dataclass(frozen=True)
 class HandedIn:
-    """The new study, the one its networks are of, and how many of them have a latency and how many failed."""
+    """The new study, the one its networks are of, and how many of them have a latency and how many failed.
+
+    `precision` is of the latencies, `accuracies` the number format that the accuracies are of.
+    """
 
     study: str
     of: str
     networks: int
     failed: int
     known_target: bool
+    precision: str
+    accuracies: str
 
 
 def hand_in(
@@ -88,13 +94,15 @@ def hand_in(
         raise UsageError(f"{told.tool} is a toolchain of this suite; name the tool that measured with its version")
     with opened(storage) as opened_storage:
         original = read_settings(open_study(opened_storage, manifest.study))
+        precision = told.precision or original.precision
+        told = replace(told, precision=precision)
         settings = replace(
             original,
             target=told.target,
             target_definition=HARDWARE[told.target].definition() if known_target else {"name": told.target},
             runner=RUNNER,
             toolchain=told.tool,
-            precision=told.precision,
+            precision=precision,
             threads=told.threads,
             tuned=None,
             core_model=None,
@@ -108,7 +116,8 @@ def hand_in(
 
         latencies = {network_id: told.latency(ms, sheet) for network_id, ms in measured.items()}
         copy_study(opened_storage, manifest.study, name, settings, {**dict.fromkeys(given), **latencies}, check)
-    return HandedIn(name, manifest.study, len(given), len(given) - len(measured), known_target)
+    counts = len(given), len(given) - len(measured)
+    return HandedIn(name, manifest.study, *counts, known_target, precision, original.precision)
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -13,6 +13,8 @@ import pytest
 from blockfront import load
 from blockfront.errors import UsageError
 from blockfront.services.latency_sheet import check_units, read_sheet
+from blockfront.study.settings import KEY
+from blockfront.study.storage import open_study, opened
 
 OLD = Path(__file__).parent / "old_studies" / "studies.sql.gz"
 STUDY = "old-vit"
@@ -65,6 +67,19 @@ def test_latencies_handed_in_are_a_study_with_costs_and_accuracies_of_the_first(
     again = here("hand-in", "out/latencies.csv", *TOLD)
     assert again.code == 2
     assert again.errors.endswith("exists; name another with --study\n")
+
+
+def test_latencies_are_in_the_studys_number_format_unless_another_is_told(here, handed_out):
+    with opened("sqlite:///bench.db") as storage:
+        study = open_study(storage, STUDY)
+        study.set_user_attr(KEY, study.user_attrs[KEY] | {"toolchain": "tvm", "precision": "int8"})
+    _fill({network_id: 10.0 + i for i, network_id in enumerate(handed_out["network_id"])})
+    untold = here("hand-in", "out/latencies.csv", *TOLD)
+    assert set(load(untold.output.partition(":")[0])["precision"]) == {"int8"}
+    assert "accuracies" not in untold.output
+    told = here("hand-in", "out/latencies.csv", *TOLD, "--precision", "float32")
+    assert set(load(told.output.partition(":")[0])["precision"]) == {"float32"}
+    assert "accuracies are still those of int8, not of float32" in told.output
 
 
 def test_what_follows_a_detector_on_one_target_is_not_handed_in_for_another(here, handed_out):
