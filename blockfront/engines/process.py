@@ -10,11 +10,14 @@ import io
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import weakref
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +58,7 @@ class EngineProcess:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+                start_new_session=True,
             )
         self._end = weakref.finalize(self, _finish, self._process, self._folder)
         count = self._answer()["outputs"]
@@ -75,9 +79,14 @@ class EngineProcess:
 
     def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None
-        if not select.select([self._process.stdout], [], [], LIMIT_S)[0]:
-            self._end()
-            raise DeviceTimeout(f"{self._engine} has not answered for {LIMIT_S:g} s")
+        end = time.monotonic() + LIMIT_S
+        while not select.select([self._process.stdout], [], [], 1.0)[0]:
+            # What it forked may hold the pipe open after its end.
+            if self._process.poll() is not None:
+                raise self._failure()
+            if time.monotonic() > end:
+                self._end()
+                raise DeviceTimeout(f"{self._engine} has not answered for {LIMIT_S:g} s")
         line = self._process.stdout.readline()
         if not line:
             raise self._failure()
@@ -102,8 +111,14 @@ def npy_bytes(array: np.ndarray) -> bytes:
 
 
 def _finish(process: subprocess.Popen[bytes], folder: tempfile.TemporaryDirectory[str]) -> None:
-    process.kill()
-    process.communicate()
+    # What an engine forked has its pipes: to wait for their end would be to wait for it.
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with suppress(OSError):
+                pipe.close()
     folder.cleanup()
 
 

@@ -9,11 +9,13 @@ import io
 import pickle
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from torch import nn
@@ -27,6 +29,7 @@ from blockfront.services.doctor import diagnose
 from blockfront.signature import Input, Signature
 from blockfront.targets import METERS, TOOLCHAINS, Asked, choose, find_hardware
 from blockfront.targets.latency.toolchains.engine import EngineToolchain
+from tests.conftest import wait_until
 
 pytestmark = pytest.mark.processes
 QUICK = ("onnxruntime", "openvino", "ncnn")
@@ -139,6 +142,33 @@ def test_its_process_and_files_go_with_it():
     del running
     assert process.poll() is not None
     assert not folder.exists()
+
+
+def test_what_an_engine_forked_goes_with_it_and_holds_nothing_up(tmp_path, monkeypatch):
+    """As what OpenVINO forks does now and then, which never comes to what it is to run."""
+    (tmp_path / "forks.py").write_text(
+        "import os, time\n"
+        "from blockfront.engines import ENGINES, Runtime\n"
+        "class Forks(Runtime):\n"
+        "    name, packages = 'forks', ()\n"
+        "    def start(self, folder, inputs, threads):\n"
+        "        child = os.fork()\n"
+        "        if not child:\n"
+        "            time.sleep(600)\n"
+        "        (folder / 'child').write_text(str(child))\n"
+        "        return lambda: [] if threads == 1 else os._exit(3)\n"
+        "ENGINES.add('forks', Forks())\n"
+    )
+    (tmp_path / "sitecustomize.py").write_text("import forks\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    running = EngineProcess("forks", {}, 1)
+    child = int((Path(running._folder.name) / "child").read_text())
+    began = time.monotonic()
+    del running
+    assert time.monotonic() - began < 60
+    wait_until(lambda: not psutil.pid_exists(child), 20)
+    with pytest.raises(RunError, match="forks ended with exit code 3"):
+        EngineProcess("forks", {}, 2)
 
 
 def test_the_process_of_an_engine_imports_neither_torch_nor_tvm():
