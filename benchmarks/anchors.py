@@ -167,7 +167,7 @@ def main() -> None:
             for head in arguments.heads:
                 if (backbone, head, seed) not in done:
                     rows.append(run(backbone, head, seed, arguments.images, arguments.epochs, arguments.target))
-                    arguments.save.write_text(json.dumps(rows, indent=1))
+                    arguments.save.write_text("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n")
     if arguments.figure:
         draw(rows, arguments.figure)
     print(table(rows))
