@@ -78,17 +78,12 @@ def packages(toolchain: Toolchain[Any, Any]) -> str:
 class Loaded(Protocol):
     """A prepared network on a device in our hands, whose output there was compared with torch's.
 
-    `torch_rel_error` is that of torch's own float32 output, None where it is not known; `versions` are of packages that
-    the device has its own of.
+    `torch_rel_error` is that of torch's own float32 output, None where it is not known.
     """
 
     max_abs_error: float
     max_rel_error: float
     torch_rel_error: float | None
-
-    @property
-    def versions(self) -> Mapping[str, str]:
-        """Packages to versions."""
 
     def milliseconds(self, number: int, repeat: int) -> list[float]:
         """The mean of `number` inferences one after the other, `repeat` times."""

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
-from types import MappingProxyType
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -63,8 +62,6 @@ class Session:
 
 class LoadedProgram:
     """A program in a virtual machine on a session's device, its outputs compared with torch's."""
-
-    versions: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     def __init__(self, program: Program, session: Session) -> None:
         self._program = program
@@ -185,7 +182,8 @@ class Measures(Meter[Runnable, RunOptions]):
             max_rel_error=loaded.max_rel_error,
             torch_rel_error=loaded.torch_rel_error,
             verified_on="device",
-            versions={**prepared.versions, **loaded.versions},
+            # Only what runs on a board in an engine has versions of its own there.
+            versions={**prepared.versions, **getattr(loaded, "versions", {})},
             conditions=together([visit.conditions for visit in visits]),
             peak=_peak(session, options),
             precision=options.precision,
