@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,11 +40,12 @@ class LiteRt(Runtime):
         import numpy as np
 
         with np.load(folder / APART_INPUTS, allow_pickle=False) as arrays:
-            apart = _interpreter(folder / APART, [arrays[f"arr_{i}"] for i in range(len(arrays.files))], threads)
+            given = [arrays[f"arr_{i}"] for i in range(len(arrays.files))]
+        apart = loaded(given, model_path=str(folder / APART), num_threads=threads)
         apart.invoke()
         details = apart.get_output_details()
         outputs = [_real(apart, details[place]) for place in json.loads((folder / PLACES).read_text())]
-        whole = _interpreter(folder / NETWORK, inputs, threads)
+        whole = loaded(inputs, model_path=str(folder / NETWORK), num_threads=threads)
 
         def infer() -> list[np.ndarray]:
             whole.invoke()
@@ -53,10 +54,11 @@ class LiteRt(Runtime):
         return infer
 
 
-def _interpreter(file: Path, inputs: Sequence[np.ndarray], threads: int) -> Any:
+def loaded(inputs: Iterable[np.ndarray], **given: Any) -> Any:
+    """LiteRT's interpreter, which is `given` a file and how to run it, with the file's inputs set."""
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(model_path=str(file), num_threads=threads)
+    interpreter = Interpreter(**given)
     interpreter.allocate_tensors()
     for details, array in zip(interpreter.get_input_details(), inputs, strict=True):
         interpreter.set_tensor(details["index"], array)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from blockfront.engines.litert import loaded, reals
 from blockfront.targets.latency.ethos.storing import stored
 from blockfront.targets.latency.ethos.writer import Converted, Port
 
@@ -27,16 +28,10 @@ class Difference:
 
 def run_file(converted: Converted, inputs: Iterable[np.ndarray]) -> list[np.ndarray]:
     """What LiteRT's own kernels, without delegates, give for a file's inputs."""
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+    from ai_edge_litert.interpreter import OpResolverType
 
-    interpreter = Interpreter(
-        model_content=converted.content,
-        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-        num_threads=1,
-    )
-    interpreter.allocate_tensors()
-    for details, array in zip(interpreter.get_input_details(), inputs, strict=True):
-        interpreter.set_tensor(details["index"], array)
+    own = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    interpreter = loaded(inputs, model_content=converted.content, experimental_op_resolver_type=own, num_threads=1)
     interpreter.invoke()
     given = [interpreter.get_tensor(one["index"]) for one in interpreter.get_output_details()]
     return [given[place] for place in converted.places]
@@ -82,7 +77,7 @@ def misled(inside: Converted, apart: Converted, known: Mapping[str, Tensor]) -> 
             return as_stored(known[port.node], port)
         array, affine = given[port.node], ports[port.node].affine
         if port.affine is None and affine is not None:
-            return (array.astype(np.float32) - affine.zero_point) * np.float32(affine.scale)
+            return reals(array, affine.scale, affine.zero_point)
         return array
 
     alone = run_file(apart, map(read, apart.inputs))
