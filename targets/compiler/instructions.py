@@ -21,6 +21,7 @@ from blockfront.targets.compiler.byte_operations import (
     operation,
 )
 from blockfront.targets.compiler.dot_products import DOT_PRODUCTS, as_bytes, lanes_of, plain_dot
+from blockfront.targets.hardware.instruction_set import instruction_set
 from blockfront.targets.hardware.integer import byte_products, has_features
 from blockfront.targets.hardware.machine import WORD
 
@@ -48,7 +49,7 @@ class _Instructions:
     """What one processor makes of the operations."""
 
     def __init__(self, described: Mapping[str, Any]) -> None:
-        architecture = str(described.get("mtriple", "")).partition("-")[0]
+        architecture = instruction_set(str(described.get("mtriple", "")))
         self._is_arm, self._is_x86 = architecture == "aarch64", architecture == "x86_64"
         self._products = byte_products(described)
         wide = has_features(described, "avx512bw", "avx512vl")

@@ -87,7 +87,7 @@ def rules_sources() -> list[Path]:
         "partial_sums",
         "rewrites",
     ]
-    hardware = [_FOLDER.parent / "hardware" / f"{name}.py" for name in ("integer", "machine")]
+    hardware = [_FOLDER.parent / "hardware" / f"{name}.py" for name in ("instruction_set", "integer", "machine")]
     return sorted([*_FOLDER.glob("schedules/*.py"), *(_FOLDER / f"{name}.py" for name in names), *hardware])
 
 

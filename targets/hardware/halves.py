@@ -7,15 +7,16 @@ from typing import Any
 
 from blockfront.errors import UsageError
 from blockfront.targets.hardware.hardware import Hardware
+from blockfront.targets.hardware.instruction_set import instruction_set
 from blockfront.targets.hardware.integer import has_features
 
-_FEATURES = {"aarch64": ("fullfp16",), "thumbv8.1m.main": ("mve.fp",), "x86_64": ("avx512fp16", "avx512vl")}
-"""For each architecture LLVM's features that float16 kernels need."""
+_FEATURES = {"aarch64": ("fullfp16",), "arm": ("mve.fp",), "x86_64": ("avx512fp16", "avx512vl")}
+"""For each instruction set LLVM's features that float16 kernels need."""
 
 
 def has_halves(tvm_target: Mapping[str, Any]) -> bool:
     """Whether kernels may compute in float16 on a processor."""
-    features = _FEATURES.get(str(tvm_target.get("mtriple", "")).partition("-")[0], ())
+    features = _FEATURES.get(instruction_set(str(tvm_target.get("mtriple", ""))), ())
     return bool(features) and has_features(tvm_target, *features)
 
 

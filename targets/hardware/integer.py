@@ -11,21 +11,20 @@ from tvm.target import codegen
 
 from blockfront.errors import UsageError
 from blockfront.targets.hardware.hardware import Hardware
+from blockfront.targets.hardware.instruction_set import instruction_set
 
 _FEATURES = {
     "aarch64": (("sdot", ("dotprod",)), ("smull", ("neon",))),
-    "armv7l": (("smull", ("neon",)),),
-    "thumbv7em": (("smlad", ("dsp",)),),
-    "thumbv8.1m.main": (("vmla", ("mve",)),),
+    "arm": (("smull", ("neon",)), ("vmla", ("mve",)), ("smlad", ("dsp",))),
     "riscv64": (("vwmacc", ("v",)),),
     "x86_64": (("vpdpbusd", ("avx512vnni", "avx512vl")), ("vpdpbusd", ("avxvnni",)), ("pmaddwd", ("avx2",))),
 }
-"""For each architecture its instructions, best first, and LLVM's features that a processor must have for one."""
+"""For each instruction set its instructions, best first, and LLVM's features that a processor must have for one."""
 
 
 def byte_products(tvm_target: Mapping[str, Any]) -> str | None:
     """The instruction that a processor multiplies bytes with, as `Machine` names it; None where it has none."""
-    known = _FEATURES.get(str(tvm_target.get("mtriple", "")).partition("-")[0], ())
+    known = _FEATURES.get(instruction_set(str(tvm_target.get("mtriple", ""))), ())
     return next((name for name, features in known if has_features(tvm_target, *features)), None)
 
 

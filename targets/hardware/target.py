@@ -13,6 +13,7 @@ from blockfront.errors import UsageError
 from blockfront.plurals import counted
 from blockfront.targets.hardware.halves import has_halves
 from blockfront.targets.hardware.hardware import Hardware, find_hardware, require
+from blockfront.targets.hardware.instruction_set import instruction_set
 from blockfront.targets.hardware.integer import byte_products
 from blockfront.targets.hardware.machine import Machine
 
@@ -132,8 +133,8 @@ class Target(Hardware):
 
     @property
     def architecture(self) -> str:
-        """The instruction set by LLVM's name, such as aarch64; empty when the target does not say."""
-        return self.triple.partition("-")[0]
+        """The instruction set, such as aarch64; empty when the target does not say."""
+        return instruction_set(self.triple)
 
 
 @dataclass(frozen=True)

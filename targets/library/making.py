@@ -12,6 +12,7 @@ from blockfront.plurals import counted
 from blockfront.steps import run_step
 from blockfront.targets.compiler.elf import ObjectFile
 from blockfront.targets.compiler.program import Program
+from blockfront.targets.hardware.integer import has_features
 from blockfront.targets.hardware.microcontroller import Microcontroller
 from blockfront.targets.hardware.target import Target
 from blockfront.targets.latency.profiler.native import ZIG, compile_c, link
@@ -21,8 +22,8 @@ from blockfront.targets.library.interface import ALIGNMENT, Interface
 from blockfront.targets.library.plan import LibraryLayout, plan_source, weights_bytes
 
 _OPTIONS = ["-O2", "-std=c11", "-fvisibility=hidden", "-fno-sanitize=all", "-fno-stack-protector", "-c"]
-_SYSTEMS = {"x86_64": "linux-gnu", "aarch64": "linux-gnu", "riscv64": "linux-gnu", "armv7l": "linux-gnueabihf"}
-_OTHER_OPTIONS = {"riscv64": ["-mabi=lp64d", "-mcpu=baseline_rv64"], "armv7l": ["-mcpu=generic+v7a+neon"]}
+_SYSTEMS = {"x86_64": "linux-gnu", "aarch64": "linux-gnu", "riscv64": "linux-gnu", "arm": "linux-gnueabihf"}
+_OTHER_OPTIONS = {"riscv64": ["-mabi=lp64d", "-mcpu=baseline_rv64"], "arm": ["-mcpu=generic+v7a+neon"]}
 _GOT_PREL, _REL32 = 96, 3
 """Relocations of 32-bit Arm: the distance to an address's entry in a table, and to the symbol itself."""
 _UNUSED = "SECTIONS { /DISCARD/ : { *(.ARM.ex* .rel.ARM.ex* .text.tvm.fp16.conv .debug* .rel.debug*) } }"
@@ -159,9 +160,10 @@ def c_triple(target: Target) -> str:
     if isinstance(target, Microcontroller):
         check_core(target)
         return BARE
-    if target.device_type != "cpu" or target.architecture not in _SYSTEMS:
+    known = target.device_type == "cpu" and target.architecture in _SYSTEMS
+    if not known or (target.architecture == "arm" and not has_features(target.tvm_target, "neon")):
         raise UsageError(
-            f"there is no C library for {target.name}: it is for processors that run Linux, and microcontrollers"
+            f"there is no C library for {target.name}: it is for processors that run Linux (of 32-bit Arm those with "
+            "NEON), and microcontrollers"
         )
-    architecture = "arm" if target.architecture == "armv7l" else target.architecture
-    return f"{architecture}-{_SYSTEMS[target.architecture]}"
+    return f"{target.architecture}-{_SYSTEMS[target.architecture]}"

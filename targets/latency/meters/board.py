@@ -18,6 +18,7 @@ from blockfront.engines import ENGINES
 from blockfront.errors import DeviceUnavailable, RunError, UsageError
 from blockfront.plurals import counted
 from blockfront.targets.hardware.hardware import Hardware
+from blockfront.targets.hardware.instruction_set import instruction_set
 from blockfront.targets.hardware.target import Target
 from blockfront.targets.latency.meter import Reservation
 from blockfront.targets.latency.meters.gpu import find_device
@@ -120,7 +121,7 @@ def check_fit(connection: Connection, target: Target) -> None:
     board = connection.board
     if board is None:
         return
-    needed, offered = _architecture(target.triple), _architecture(board.machine)
+    needed, offered = target.architecture, instruction_set(board.machine)
     if needed and needed != offered:
         raise DeviceUnavailable(
             f"device {connection.name} is {board.machine}, and code for target {target.name} runs on {needed}; "
@@ -138,14 +139,6 @@ def check_fit(connection: Connection, target: Target) -> None:
             f"device {connection.name} has apache-tvm {board.tvm}, here is {ours}; on the board run: "
             f"pip install apache-tvm=={ours}"
         )
-
-
-def _architecture(name: str) -> str:
-    """The instruction set that a machine's name or a target triple begins with."""
-    first = name.partition("-")[0].lower()
-    if first.startswith("armv"):
-        return "arm"
-    return {"amd64": "x86_64", "arm64": "aarch64"}.get(first, first)
 
 
 def _use_threads(connection: Connection, target: Target, threads: int) -> tuple[int, ...]:

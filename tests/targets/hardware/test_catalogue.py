@@ -22,10 +22,8 @@ FIRST = {
 # processor supplements of the ELF specification.
 ELF = {
     "aarch64": (2, 183, 0, 0),
-    "armv7l": (1, 40, 0x400, 0x400),
+    "arm": (1, 40, 0x400, 0x400),
     "riscv64": (2, 243, 0x6, 0x4),
-    "thumbv7em": (1, 40, 0x400, 0x400),
-    "thumbv8.1m.main": (1, 40, 0x400, 0x400),
     "x86_64": (2, 62, 0, 0),
 }
 
