@@ -1,11 +1,11 @@
 """SIGKILLs at random moments: whatever process they hit, a study ends with the rows of an undisturbed run.
 
-    python benchmarks/kills.py --kills 24 --seed 0
+    python benchmarks/kills.py --kills 24 --seed 0 [--kind detection]
 
-Sweeps a few small networks again and again, each sweep into a storage of its own, and kills workers and then the
-orchestrator, which is the scheduler too, at moments that follow from the seed; the same command is started again until
-the study is finished. Ends with an error for rows that differ, for a training that was kept and came out anew, and for
-a process that is left over.
+Sweeps a few small networks of a kind again and again, each sweep into a storage of its own, and kills workers and then
+the orchestrator, which is the scheduler too, at moments that follow from the seed; the same command is started again
+until the study is finished. Ends with an error for rows that differ, for a training that was kept and came out anew,
+and for a process that is left over.
 """
 
 from __future__ import annotations
@@ -29,29 +29,57 @@ import psutil
 
 import blockfront
 from blockfront.errors import UsageError
+from blockfront.tasks import TASKS
+from blockfront.training.scene_masks import write_masked_scenes
+from blockfront.training.scenes import write_scenes
 
-SPACE = Path(__file__).with_name("tiny.py")
-STUDY = "tiny-rk3399"
-ALIKE = ["network_id", "state", "latency_ms", "macs", "top1", "epochs"]
-TRAINING = ("--dataset", "digits", "--epochs", "3")
+SPACES = Path(__file__).with_name("tiny.py")
+STUDY = "kills"
+ALIKE = ["network_id", "state", "latency_ms", "macs", "epochs", "total_ms", "token_counts"]
+_CLASSES = ("--dataset", "digits", "--epochs", "3")
+_BOXES = ("--dataset", "coco:scenes", "--epochs", "3", "--set", "batch_size=8")
+_PIXELS = ("--dataset", "masks:masked", "--epochs", "3", "--set", "batch_size=8")
+KINDS = {
+    "classification": ("space", _CLASSES),
+    "int8": ("space", (*_CLASSES, "--precision", "int8")),
+    "qat": ("space", (*_CLASSES, "--precision", "int8", "--quantize", "qat")),
+    "seeds": ("space", (*_CLASSES, "--train-seeds", "2")),
+    "budget": ("space", (*_CLASSES, "--budget", "10")),
+    "tokens": ("transformers", _CLASSES),
+    "detection": ("detectors", _BOXES),
+    "pruned": ("detectors", (*_BOXES, "--prune", "0.02")),
+    "instances": ("instances", ("--dataset", "coco_instances:scenes", *_BOXES[2:])),
+    "segmentation": ("segmenters", _PIXELS),
+    "vit_detection": ("vit_detectors", _BOXES),
+    "vit_segmentation": ("vit_segmenters", _PIXELS),
+}
+"""For each kind its space of `tiny.py`, and how its networks are trained."""
 WORKERS = 2
 """Killed at most before the orchestrator is: a network whose worker ends three times is its own fault."""
 
 
 @dataclass(frozen=True)
 class Sweeps:
-    """Sweeps over `n` networks of the tiny space in a folder that has it, each into a storage of its own."""
+    """Sweeps over `n` networks of a kind, in a folder that has its space and data, each into a storage of its own."""
 
     folder: Path
     n: int
-    training: tuple[str, ...] = TRAINING
+    kind: str = "classification"
+
+    def __post_init__(self) -> None:
+        shutil.copyfile(SPACES, self.folder / SPACES.name)
+        images = {"train": 48, "val": 8}
+        if "scenes" in str(KINDS[self.kind]):
+            write_scenes(self.folder / "scenes", images, masks=True)
+        if "masked" in str(KINDS[self.kind]):
+            write_masked_scenes(self.folder / "masked", images)
 
     def start(self, storage: str) -> subprocess.Popen[str]:
         """A sweep that goes on by itself."""
-        shutil.copyfile(SPACE, self.folder / SPACE.name)
-        words = f"sample --n {self.n} --target rk3399 --space {SPACE.name}:space --runner roofline --quiet".split()
+        space, training = KINDS[self.kind]
+        words = f"sample --n {self.n} --target rk3399 --space {SPACES.name}:{space} --runner roofline --quiet".split()
         return subprocess.Popen(
-            [sys.executable, "-m", "blockfront", *words, *self.training, "--storage", storage],
+            [sys.executable, "-m", "blockfront", *words, *training, "--study", STUDY, "--storage", storage],
             cwd=self.folder,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             stdout=subprocess.DEVNULL,
@@ -64,7 +92,7 @@ class Sweeps:
         try:
             return blockfront.load(STUDY, str(self.folder / storage))
         except UsageError:  # There is no study yet.
-            return pd.DataFrame(columns=[*ALIKE, "train_seconds"])
+            return pd.DataFrame(columns=["network_id", "task", "train_seconds"])
 
 
 def kill_sweeps(sweeps: Sweeps, kills: int, seed: int) -> tuple[Counter[str], int]:
@@ -80,13 +108,14 @@ def kill_sweeps(sweeps: Sweeps, kills: int, seed: int) -> tuple[Counter[str], in
         raise RuntimeError(f"the undisturbed run failed: {errors}")
     seconds = time.monotonic() - start
     undisturbed = sweeps.rows("undisturbed.db")
+    alike = [*ALIKE, *TASKS[undisturbed["task"][0]].metrics]
     studies = 0
     while killed.total() < kills:
         study = f"{studies}.db"
         _finish(sweeps, study, kills, seconds, moments, killed)
         rows = sweeps.rows(study)
-        if not rows[ALIKE].equals(undisturbed[ALIKE]):
-            raise RuntimeError(f"rows differ from those of the undisturbed run:\n{rows[ALIKE]}\n{undisturbed[ALIKE]}")
+        if not rows[alike].equals(undisturbed[alike]):
+            raise RuntimeError(f"rows differ from those of the undisturbed run:\n{rows[alike]}\n{undisturbed[alike]}")
         studies += 1
     return killed, studies
 
@@ -126,7 +155,7 @@ def _finish(
 
 def _trained(rows: pd.DataFrame) -> dict[str, float]:
     """Seconds that each kept training took, which tell it from another one of the same network."""
-    rows = rows[rows["top1"].notna()]
+    rows = rows[rows["train_seconds"].notna()]
     return dict(zip(rows["network_id"], rows["train_seconds"], strict=True))
 
 
@@ -153,9 +182,10 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=24)
     parser.add_argument("--n", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kind", choices=KINDS, default="classification")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        killed, studies = kill_sweeps(Sweeps(Path(name), arguments.n), arguments.kills, arguments.seed)
+        killed, studies = kill_sweeps(Sweeps(Path(name), arguments.n, arguments.kind), arguments.kills, arguments.seed)
     print(f"{killed.total()} kills ({dict(killed)}) over {studies} studies: all rows are those of an undisturbed run")
 
 

@@ -105,7 +105,8 @@ def sample(
     scheduler: Scheduler = None,
     storage: Storage = DEFAULT_STORAGE,
     study: Annotated[
-        str | None, typer.Option(help="Name of it (default: SPACE-TARGET[-PRECISION][-qat][-tuned][-pairs][-pruned]).")
+        str | None,
+        typer.Option(help="Name of it (default: SPACE-TARGET[-PRECISION][-qat][-tuned][-TOOLCHAIN][-pairs][-pruned])."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of sampling, weights and training.")] = 0,
     sampler: Annotated[str, typer.Option(help=f"How networks are chosen. {_SAMPLERS}.")] = "random",

@@ -153,7 +153,7 @@ def resolve(request: Request, means: Means | None = None) -> SweepPlan:
     )
     return SweepPlan(
         request=request,
-        study=request.study or _study_name(space.name, target.name, options.precision, request),
+        study=request.study or _study_name(space.name, means, request),
         space=space,
         dataset=dataset,
         recipe=recipe,
@@ -165,11 +165,13 @@ def resolve(request: Request, means: Means | None = None) -> SweepPlan:
     )
 
 
-def _study_name(space: str, target: str, form: str, request: Request) -> str:
+def _study_name(space: str, means: Means, request: Request) -> str:
+    form, target = means.options.precision, means.options.target.name
     precision = "" if form == "float32" else f"-{form}"
     precision += "-qat" if form == INT8 and request.quantize == QAT else ""
     threads = f"-t{request.threads}" if request.models and request.threads else ""
-    more = [name for name, asked in (("pairs", request.pair), ("pruned", request.prune is not None)) if asked]
+    more = [] if means.is_usual_toolchain else [means.toolchain.name]
+    more += [name for name, asked in (("pairs", request.pair), ("pruned", request.prune is not None)) if asked]
     return "-".join([f"{space}-{target}{precision}{threads}{'-tuned' if request.tuned else ''}", *more])
 
 

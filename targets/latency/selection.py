@@ -39,6 +39,11 @@ class Means:
         return self.meter if isinstance(self.meter, Measures) else None
 
     @property
+    def is_usual_toolchain(self) -> bool:
+        """Whether the hardware has this toolchain unless somebody asks for another."""
+        return self.toolchain.name == next(iter(_fitting(self.options.target)), None)
+
+    @property
     def prediction(self) -> Prediction | None:
         """What is known of the model behind its latencies; None where there is none."""
         return self.meter.prediction(self.options) if isinstance(self.meter, Predicts) else None
@@ -77,13 +82,17 @@ def choose(asked: Asked, toolchain: str = AUTO, runner: str = AUTO) -> Means:
 
 
 def _toolchain(asked: Asked, name: str) -> Toolchain[Any, Any]:
-    fitting = {name: one for name, one in TOOLCHAINS.items() if one.accepts(asked.hardware)}
+    fitting = _fitting(asked.hardware)
     if name == AUTO and not fitting:
         raise UsageError(f"no toolchain prepares networks for {asked.hardware.name}")
     chosen = next(iter(fitting.values())) if name == AUTO else TOOLCHAINS[name]
     if chosen.name not in fitting:
         raise UsageError(f"toolchain {name} does not prepare networks for {asked.hardware.name}; {_those(fitting)}")
     return chosen
+
+
+def _fitting(hardware: Hardware) -> dict[str, Toolchain[Any, Any]]:
+    return {name: one for name, one in TOOLCHAINS.items() if one.accepts(hardware)}
 
 
 def _those(fitting: Mapping[str, object]) -> str:

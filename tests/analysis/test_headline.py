@@ -58,3 +58,12 @@ def test_a_study_of_one_family_is_not_called_an_owner(study):
     sentences = headline(study[study["family"] == "ir"])
     assert sentences[0].startswith("The front holds ")
     assert "from 1 family" in sentences[0]
+
+
+def test_families_with_as_many_networks_on_the_front_are_named_together():
+    places = [(name, i, 2 * i + j) for i in range(3) for j, name in enumerate(("ds", "ir"))]
+    rows = [(f"{name}{i}", name, 1.0 + place, 0.5 + place / 20) for name, i, place in places]
+    study = pd.DataFrame([*rows, ("er0", "er", 9.0, 0.1)], columns=["network_id", "family", "latency_ms", "top1"])
+    study[["latency_source", "target"]] = ["measured", "host"]
+    assert "have the most of the front (3 of 6 networks each), which" in headline(study)[0]
+    assert {"ds", "ir"} < set(headline(study)[0].split())

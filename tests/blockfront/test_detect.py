@@ -18,27 +18,13 @@ from blockfront.tasks.boxes import decode
 from blockfront.training.scenes import write_scenes
 from tests.blockfront.conftest import sweep_of_two
 
-SPACE = """
-from blockfront.design_space import DetectorHead, DetectorSpace, Stage, choice
-
-space = DetectorSpace(
-    "detectors",
-    resolution=48,
-    num_classes=6,
-    stem=8,
-    family=choice("er", "ds"),
-    stages=[Stage(depth=1, width=choice(8, 16), stride=2), Stage(depth=1, width=16, stride=2)],
-    detector=DetectorHead.of("ssdlite", stages=2),
-)
-"""
-
 
 @pytest.mark.processes
 @pytest.mark.long
 def test_a_sweep_of_detectors_ends_in_a_report_of_ap(tmp_path, commands_in):
     commands = commands_in(tmp_path)
     write_scenes(tmp_path / "few", {"train": 16, "val": 4})
-    printed, report, frame = sweep_of_two(commands, SPACE, "coco:few")
+    printed, report, frame = sweep_of_two(commands, "detectors", "coco:few")
     assert "front of AP on coco:" in printed
     assert "<h1>AP against latency, by block family</h1>" in report
     assert set(frame["family"]) == {"er", "ds"}
@@ -65,9 +51,8 @@ def test_measured_detectors_and_those_of_another_runtime_have_a_total_too(tmp_pa
     """Post-processing is timed here after all trainings, of trainings that were taken over as well."""
     pytest.importorskip("onnxruntime")
     commands = commands_in(tmp_path)
-    (tmp_path / "detectors.py").write_text(SPACE)
     write_scenes(tmp_path / "few", {"train": 16, "val": 4})
-    data = ("--space", "detectors.py:space", "--dataset", "coco:few", "--epochs", "1", "--set", "batch_size=8")
+    data = ("--space", "tiny.py:detectors", "--dataset", "coco:few", "--epochs", "1", "--set", "batch_size=8")
     for study, *options in (("ours", "--threads", "1"), ("theirs", "--toolchain", "onnxruntime", "--threads", "1")):
         done = commands.run("sample", "--n", "1", "--study", study, "--target", "host", *data, *options)
         assert done.returncode == 0, done.stderr

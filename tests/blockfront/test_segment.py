@@ -7,26 +7,12 @@ import pytest
 from blockfront.training.scene_masks import write_masked_scenes
 from tests.blockfront.conftest import sweep_of_two
 
-SPACE = """
-from blockfront.design_space import PixelDecoder, SegmenterSpace, Stage, choice
-
-space = SegmenterSpace(
-    "segmenters",
-    resolution=32,
-    num_classes=7,
-    stem=8,
-    family=choice("er", "ds"),
-    stages=[Stage(depth=1, width=choice(8, 16), stride=2), Stage(depth=1, width=16, stride=2)],
-    decoder=PixelDecoder("fpn", stages=2, width=16, answer="labels"),
-)
-"""
-
 
 @pytest.mark.long
 @pytest.mark.processes
 def test_a_sweep_of_segmenters_ends_in_a_report_of_mean_iou(tmp_path, commands_in):
     write_masked_scenes(tmp_path / "few", {"train": 16, "val": 4})
-    printed, report, frame = sweep_of_two(commands_in(tmp_path), SPACE, "masks:few")
+    printed, report, frame = sweep_of_two(commands_in(tmp_path), "segmenters", "masks:few")
     assert "front of mIoU on masks:" in printed
     assert "<h1>Mean IoU against latency, by block family</h1>" in report
     assert set(frame["family"]) == {"er", "ds"}

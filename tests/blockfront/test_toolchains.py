@@ -151,16 +151,17 @@ def test_networks_are_sampled_measured_and_shown_through_it(bench, torch_toolcha
     """In workers, which know nothing of it but what they are sent."""
     said = bench(*SAMPLE, "--n", "2", "--no-train", "--toolchain", "torch")
     assert said.code == 0, said.errors
-    frame = load("tiny-host", str(tmp_path / "bench.db"))
+    frame = load("tiny-host-torch", str(tmp_path / "bench.db"))
     assert list(frame["state"]) == ["complete"] * 2
     assert set(frame["toolchain"]) == {"torch"}
     assert set(frame["runner"]) == {"local"}
     assert (frame["max_rel_error"] <= 1e-4).all()
     assert bench("show", frame["network_id"][0]).code == 0
-    refused = bench(*SAMPLE, "--n", "3", "--no-train")
+    refused = bench(*SAMPLE, "--n", "3", "--no-train", "--study", "tiny-host-torch")
     assert refused.code == 2
     assert (
-        refused.errors == "error: study 'tiny-host' exists with toolchain torch, not tvm; name another with --study\n"
+        refused.errors
+        == "error: study 'tiny-host-torch' exists with toolchain torch, not tvm; name another with --study\n"
     )
 
 
@@ -175,7 +176,9 @@ def test_each_of_its_number_formats_is_a_study_with_accuracies_of_its_own(bench,
     assert reused not in bench(*means, "bfloat16").errors
     assert reused in bench(*means, "bfloat16", "--study", "again").errors
     storage = str(tmp_path / "bench.db")
-    single, half, again = (load(study, storage).iloc[0] for study in ("tiny-host", "tiny-host-bfloat16", "again"))
+    single, half, again = (
+        load(study, storage).iloc[0] for study in ("tiny-host-torch", "tiny-host-bfloat16-torch", "again")
+    )
     assert single["network_id"] == half["network_id"] == again["network_id"]
     assert single["predictor"] == "weights"
     assert single["latency_ms"] == 1e-6 * single["params"]

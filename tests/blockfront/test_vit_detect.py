@@ -14,23 +14,6 @@ from blockfront.training import Recipe, get_dataset
 from blockfront.training.scenes import write_scenes
 from tests.blockfront.conftest import sweep_of_two
 
-SPACE = """
-from blockfront.design_space import DetectorHead, Reduction, VitDetectionSpace
-
-space = VitDetectionSpace(
-    "vits",
-    resolution=32,
-    num_classes=6,
-    patch=8,
-    depth=3,
-    width=16,
-    head_width=8,
-    mlp_ratio=2,
-    reductions=[Reduction("ltmp", target=0.8, variant="merge"), Reduction("cropr", r=3)],
-    stride=4,
-    detector=DetectorHead.of("ssdlite", stages=2, fpn=16),
-)
-"""
 HEAD = "sfp_s4/ssdlite_l3_f16_sab.ab.ab"
 
 
@@ -73,7 +56,7 @@ def test_finer_and_coarser_levels_compile_with_every_kernel_scheduled() -> None:
 @pytest.mark.long
 @pytest.mark.processes
 def test_a_sweep_of_transformers_that_detect_ends_in_a_report_of_ap(few, commands_in):
-    printed, _, frame = sweep_of_two(commands_in(few.parent), SPACE, "coco:few", workers=1)
+    printed, _, frame = sweep_of_two(commands_in(few.parent), "vit_detectors", "coco:few", workers=1)
     assert "front of AP on coco:" in printed
     assert set(frame["family"]) == {"vit_ltmp", "vit_cropr"}
     assert (frame["boxes"] == 6 * (8**2 + 4**2)).all()

@@ -12,22 +12,6 @@ from blockfront.training.scene_masks import write_masked_scenes
 from tests.blockfront.conftest import sweep_of_two
 from tests.blockfront.test_vit_detect import learned_scores
 
-SPACE = """
-from blockfront.design_space import Reduction, VitSegmentationSpace
-
-space = VitSegmentationSpace(
-    "vits",
-    resolution=32,
-    num_classes=7,
-    patch=8,
-    depth=3,
-    width=16,
-    head_width=8,
-    mlp_ratio=2,
-    reductions=[Reduction("ltmp", target=0.8, variant="merge"), Reduction("cropr", r=3)],
-)
-"""
-
 
 @pytest.fixture
 def few(tmp_path: Path) -> Path:
@@ -52,7 +36,7 @@ def test_labels_of_patches_compile_with_every_kernel_scheduled() -> None:
 @pytest.mark.long
 @pytest.mark.processes
 def test_a_sweep_of_transformers_that_segment_ends_in_a_report_of_mean_iou(few, commands_in):
-    printed, report, frame = sweep_of_two(commands_in(few.parent), SPACE, "masks:few", workers=1)
+    printed, report, frame = sweep_of_two(commands_in(few.parent), "vit_segmenters", "masks:few", workers=1)
     assert "front of mIoU on masks:" in printed
     assert "<h1>Mean IoU against latency" in report
     assert set(frame["family"]) == {"vit_ltmp", "vit_cropr"}
