@@ -54,6 +54,8 @@ KINDS = {
     "vit_segmentation": ("vit_segmenters", _PIXELS),
 }
 """For each kind its space of `tiny.py`, and how its networks are trained."""
+GROWING = ("seeds", "budget")
+"""Kinds whose networks are trained in several parts, of which a row has the sum."""
 WORKERS = 2
 """Killed at most before the orchestrator is: a network whose worker ends three times is its own fault."""
 
@@ -92,7 +94,7 @@ class Sweeps:
         try:
             return blockfront.load(STUDY, str(self.folder / storage))
         except UsageError:  # There is no study yet.
-            return pd.DataFrame(columns=["network_id", "task", "train_seconds"])
+            return pd.DataFrame(columns=["network_id", "state", "train_seconds"])
 
 
 def kill_sweeps(sweeps: Sweeps, kills: int, seed: int) -> tuple[Counter[str], int]:
@@ -143,7 +145,8 @@ def _finish(
             errors = process.communicate()[1]
         if left := psutil.wait_procs(family, timeout=60)[1]:
             raise RuntimeError(f"left over after a kill: {left}")
-        trained = _trained(sweeps.rows(storage))
+        rows = sweeps.rows(storage)
+        trained = _trained(rows[rows["state"] == "complete"] if sweeps.kind in GROWING else rows)
         if not kept.items() <= trained.items():
             raise RuntimeError("a training that was kept came out anew")
         kept = trained

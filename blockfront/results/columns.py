@@ -269,7 +269,7 @@ add_columns(
         "train_seconds",
         "real",
         "s",
-        "time the training took",
+        "time its trainings took, of all seeds",
         lambda r: sum(t.seconds for t in _begun(r)) or None,
     ),
     Column(

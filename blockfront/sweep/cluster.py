@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from blockfront.errors import UsageError
+from blockfront.errors import RunError, UsageError
 from blockfront.sweep.fork_server import THREAD_VARIABLES, start_fork_server
 from blockfront.sweep.worker import SHOW_OUTPUT
 
@@ -52,8 +52,7 @@ def embedded_cluster(workers: int, threads: int, *, tvm_threads: int = 1, debug:
     from distributed import Client, LocalCluster
     from distributed.security import Security
 
-    level = logging.WARNING if debug else logging.CRITICAL
-    logging.getLogger("distributed").setLevel(level)
+    level = _quieten(debug)
     variables = dict.fromkeys(THREAD_VARIABLES, str(threads))
     variables |= {"TVM_NUM_THREADS": str(tvm_threads), SHOW_OUTPUT: "1" if debug else "0"}
     start_fork_server()
@@ -94,10 +93,16 @@ def _started(make: Callable[..., LocalCluster], **options: Any) -> LocalCluster:
 
 
 @contextmanager
-def existing_cluster(address: str, *, measures: bool) -> Iterator[Client]:
-    """A client of the scheduler at `address`; UsageError when it is silent or has no fitting worker."""
-    from distributed import Client
+def existing_cluster(address: str, *, measures: bool, debug: bool = False) -> Iterator[Client]:
+    """A client of the scheduler at `address`.
 
+    Raises `UsageError` when it is silent or has no fitting worker, `RunError` when it goes away.
+    """
+    from distributed import Client
+    from distributed.client import FuturesCancelledError
+    from distributed.comm import CommClosedError
+
+    _quieten(debug)
     try:
         client = Client(address, timeout=10, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
@@ -112,5 +117,18 @@ def existing_cluster(address: str, *, measures: bool) -> Iterator[Client]:
                 f"dask worker {address} --nthreads 1 --resources {MEASURE}=1"
             )
         yield client
+    except (FuturesCancelledError, CommClosedError) as error:
+        raise RunError(
+            f"the Dask scheduler at {address} went away; what was finished is kept, so start it and its workers, and "
+            "run the same command again"
+        ) from error
     finally:
         client.close(timeout=5)
+
+
+def _quieten(debug: bool) -> int:
+    """Have Dask tell nothing but with `debug`; gives the level of its logs."""
+    level = logging.WARNING if debug else logging.CRITICAL
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(level)
+    return level

@@ -157,7 +157,7 @@ class _Sweep:
 
     def _client(self) -> AbstractContextManager[Client]:
         if self.plan.request.scheduler:
-            return existing_cluster(self.plan.request.scheduler, measures=self.plan.exclusive)
+            return existing_cluster(self.plan.request.scheduler, measures=self.plan.exclusive, debug=self.debug)
         # A visit to a board keeps a worker waiting and its core idle: there may be more boards than cores.
         return embedded_cluster(
             max(self.plan.workers, self.plan.devices),

@@ -7,7 +7,7 @@ The polynomials but the logarithm's are TVM's own (`topi.fast_exp`, `fast_erf`, 
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import inf, log, nan, sqrt
+from math import inf, log, nan, pi, sqrt
 from typing import Any
 
 from tvm import relax, te, tirx, topi
@@ -30,6 +30,32 @@ def _silu(x: te.Tensor) -> te.Tensor:
 def _erf_gelu(x: te.Tensor) -> te.Tensor:
     erf = topi.fast_erf(topi.multiply(x, 1 / sqrt(2)))
     return te.compute(x.shape, lambda *i: x(*i) * (erf(*i) * 0.5 + 0.5), name="gelu")
+
+
+def _tanh_gelu(x: te.Tensor) -> te.Tensor:
+    inner = topi.multiply(x, topi.add(topi.multiply(topi.multiply(x, x), 0.044715), 1.0))
+    tanh = topi.fast_tanh(topi.multiply(inner, sqrt(2 / pi)))
+    return te.compute(x.shape, lambda *i: x(*i) * (tanh(*i) * 0.5 + 0.5), name="gelu_tanh")
+
+
+def _selu(x: te.Tensor) -> te.Tensor:
+    """As torch has it (Klambauer et al. 2017), with its constants."""
+    alpha, scale = 1.6732632423543772, 1.0507009873554805
+    below = topi.fast_exp(topi.minimum(x, tirx.const(0, x.dtype)))
+    return te.compute(x.shape, lambda *i: scale * tirx.Select(x(*i) > 0, x(*i), alpha * (below(*i) - 1)), name="selu")
+
+
+def _softplus(x: te.Tensor, beta: float, threshold: float) -> te.Tensor:
+    """log(1 + exp(beta · x)) / beta, and x where beta · x is above the threshold, as torch has it."""
+    scaled = topi.multiply(x, beta)
+    small = topi.fast_exp(topi.negative(topi.abs(scaled)))
+    rest = fast_log(topi.add(small, 1.0))
+
+    def element(*i: tirx.Var) -> tirx.Expr:
+        curve = (tirx.max(scaled(*i), tirx.const(0, x.dtype)) + rest(*i)) * (1 / beta)
+        return tirx.Select(scaled(*i) > threshold, x(*i), curve)
+
+    return te.compute(x.shape, element, name="softplus")
 
 
 def fast_log(x: te.Tensor) -> te.Tensor:
@@ -86,6 +112,22 @@ def _fast_softmax(x: te.Tensor, axis: int) -> te.Tensor:
     return topi.cast(topi.nn.fast_softmax(topi.cast(x, "float32"), axis), x.dtype)
 
 
+def _log_softmax(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
+    return builder.call_te(_fast_log_softmax, call.args[0], call.attrs.axis, primfunc_name_hint="log_softmax")
+
+
+def _fast_log_softmax(x: te.Tensor, axis: int) -> te.Tensor:
+    if x.dtype != "float32":
+        return topi.nn.log_softmax(x, axis)
+    below = topi.subtract(x, topi.max(x, axis, keepdims=True))
+    return topi.subtract(below, fast_log(topi.sum(topi.fast_exp(below), axis, keepdims=True)))
+
+
+def _softplus_rule(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
+    beta, threshold = float(call.attrs.beta), float(call.attrs.threshold)
+    return builder.call_te(_softplus, call.args[0], beta, threshold, primfunc_name_hint="softplus")
+
+
 LEGALIZATIONS: dict[str, Any] = {
     "relax.exp": _rule(topi.fast_exp, "exp"),
     "relax.erf": _rule(topi.fast_erf, "erf"),
@@ -94,5 +136,9 @@ LEGALIZATIONS: dict[str, Any] = {
     "relax.sigmoid": _rule(_sigmoid, "sigmoid"),
     "relax.nn.silu": _rule(_silu, "silu"),
     "relax.nn.gelu": _rule(_erf_gelu, "gelu"),
+    "relax.nn.gelu_tanh": _rule(_tanh_gelu, "gelu_tanh"),
+    "relax.nn.selu": _rule(_selu, "selu"),
+    "relax.nn.softplus": _softplus_rule,
     "relax.nn.softmax": _softmax,
+    "relax.nn.log_softmax": _log_softmax,
 }

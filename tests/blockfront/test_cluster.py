@@ -10,9 +10,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
@@ -20,6 +23,8 @@ import blockfront
 from blockfront import debian
 from blockfront.errors import RunError
 from blockfront.study.storage import list_studies
+from blockfront.sweep.cluster import existing_cluster
+from blockfront.sweep.pool import Pool, WorkerCall
 from tests.conftest import wait_until
 
 PATIENCE = 120
@@ -131,6 +136,24 @@ def test_a_sweep_there_gives_the_rows_of_one_here_and_a_killed_one_goes_on(comma
         assert list(rows[column]) == list(undisturbed[column]), column
     (listed,) = list_studies(postgres)
     assert (listed["study"], listed["complete"]) == (finished.study, finished.n)
+
+
+def test_a_scheduler_that_goes_away_is_told_in_a_line_that_says_what_to_do(tmp_path):
+    where = tmp_path / "scheduler.json"
+    with ExitStack() as stack:
+        options = ("--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(where))
+        scheduler = stack.enter_context(_dask(tmp_path, "scheduler", *options))
+        wait_until(where.exists)
+        address = json.loads(where.read_text())["address"]
+        stack.enter_context(_dask(tmp_path, "worker", address, "--nworkers", "1", "--nthreads", "1"))
+        wait_until(lambda: _workers(address) == 1)
+        kill = partial(os.killpg, scheduler.pid, signal.SIGKILL)
+        said = pytest.raises(
+            RunError, match=f"scheduler at {address} went away; what was finished is kept, so start it"
+        )
+        with said, existing_cluster(address, measures=False) as client:
+            Timer(3, kill).start()
+            list(Pool(client, 1).run([WorkerCall(0, time.sleep, (PATIENCE,))], PATIENCE))
 
 
 def _latencies(storage: str) -> int:
