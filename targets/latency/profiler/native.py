@@ -54,6 +54,26 @@ def harness(architecture: str) -> Path:
     return _made(f"harness-{architecture}.o", build, harness_version())
 
 
+def c_library(architecture: str) -> Path:
+    """The C library, musl and the compiler's own, for kernels that call its functions; half a minute, once a machine.
+
+    Raises `RunError` when it does not compile.
+    """
+
+    def build(output: Path) -> None:
+        empty = output.with_name("empty.c")
+        empty.write_text("int main(void) { return 0; }\n")
+        # What a program is linked with lies among what the compiler keeps.
+        made = output.with_name("made")
+        places = {f"ZIG_{place}_CACHE_DIR": str(made) for place in ("GLOBAL", "LOCAL")}
+        options = ("-target", f"{architecture}-linux-musl", "-static", "-o", str(empty.with_suffix("")), str(empty))
+        run_step("compiling the C library", ZIG, "cc", *options, environment={**os.environ, **places}, limit_s=600)
+        libraries = map(str, sorted(made.glob("o/*/lib*.a")))
+        run_step("packing the C library", ZIG, "ar", "qcsL", str(output), *libraries, limit_s=120)
+
+    return _made(f"libc-{architecture}.a", build, version("ziglang"), architecture)
+
+
 def compile_c(source: Path, output: Path, *options: str) -> None:
     """Compile C; raises `RunError` with the compiler's reason."""
     build_c(source.name, *options, "-o", str(output), str(source))

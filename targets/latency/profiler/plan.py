@@ -16,7 +16,7 @@ from blockfront.targets.compiler.program import Kernel
 from blockfront.targets.latency.profiler.caches import Caches
 from blockfront.targets.latency.profiler.counts import Profile
 from blockfront.targets.latency.profiler.emulators import Emulator
-from blockfront.targets.latency.profiler.native import harness, link
+from blockfront.targets.latency.profiler.native import c_library, harness, link
 from blockfront.targets.latency.profiler.quick import quick
 from blockfront.targets.latency.profiler.running import run_profiled
 
@@ -106,8 +106,21 @@ class HarnessPlan:
             script = folder / "kernels.ld"
             script.write_text(f"SECTIONS {{ .kernels : {{ kernels = .; {table} }} }} INSERT AFTER .rodata;\n")
             program, plan = folder / "harness", folder / "plan"
-            options = ["-static", "-z", "muldefs", "-T", str(script)]
-            link(program, *options, str(harness(emulator.architecture)), *map(str, paths))
+            parts = [
+                "-static",
+                "-z",
+                "muldefs",
+                "-T",
+                str(script),
+                str(harness(emulator.architecture)),
+                *map(str, paths),
+            ]
+            try:
+                link(program, *parts)
+            except RunError as error:
+                if "undefined symbol" not in str(error):
+                    raise
+                link(program, *parts, str(c_library(emulator.architecture)))
             plan.write_bytes(self.words)
             found = run_profiled(emulator, caches, [str(program), str(plan)])
         if [number for number, _ in found] != list(range(self._profiles)):

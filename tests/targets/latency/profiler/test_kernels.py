@@ -233,3 +233,19 @@ def test_counts_add_up_and_multiply():
     one = Counts(multiply_add=3, load_bytes=16)
     profile = Profile((Region((one,)), Region((one, one * 2))))
     assert profile.total == Counts(multiply_add=12, load_bytes=64)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("target", ["rk3399", "visionfive2"])
+def test_a_kernel_that_calls_functions_of_c_is_profiled_with_their_instructions(target):
+    """A power of another number is libm's; the harness gets it where it is asked for."""
+
+    class Power(nn.Module):
+        def forward(self, x):
+            return x.abs() ** 0.3
+
+    program = compile_model(Power(), Signature.image(8), get_target(target), threads=1)
+    assert any(b"\0powf\0" in code for code in program.objects)
+    found = profile_kernels(program, get_target(target)).values()
+    most = max(profile.total.branch for profile in found)
+    assert most >= 3 * 8 * 8, "a call for each element, and a way back"
