@@ -42,6 +42,8 @@ def _print(found: dict[str, Any]) -> None:
     shown = [column for name, column in COLUMNS.items() if name != "network" and found[name] is not None]
     print_line(found["network"])
     print_table(["", "", ""], [(one.name, _rounded(found[one.name], one.kind), one.unit) for one in shown])
+    if versions := found.get("versions"):
+        print_line(f"made by {', '.join(f'{name} {version}' for name, version in versions.items())}")
     samples = found["latency_samples_ms"]
     if samples:
         spread = f"{min(samples):.4g} to {max(samples):.4g} ms"

@@ -44,8 +44,8 @@ def kernel_row(kernel: Mapping[str, Any], peak: Mapping[str, Any] | None) -> dic
         "calls": f"{kernel['calls']}",
         "ms": f"{ms:.4f}",
         "share %": f"{100 * kernel['share']:.1f}",
-        "GFLOP/s": f"{2 * kernel['macs'] / ms / 1e6:.1f}",
-        "GB/s": f"{kernel['bytes'] / ms / 1e6:.1f}",
+        "GFLOP/s": _rate(2 * kernel["macs"] / ms / 1e6),
+        "GB/s": _rate(kernel["bytes"] / ms / 1e6),
     }
     if kernel.get("energy_mj") is not None:
         row["mJ"] = f"{kernel['energy_mj']:.4g}"
@@ -97,7 +97,9 @@ def peak_line(profiled: Mapping[str, Any]) -> str:
     peak = profiled["peak"]
     if peak is None:
         return "No peak was kept with this latency; `bench profile` compares kernels on a processor with one."
-    figures = f"{peak['gflops']:.1f} GFLOP/s (a multiply-add is two), {peak['gbs']:.1f} GB/s"
+    # Layers that stay floats in an int8 network have a product of one.
+    products = max((kernel.get("products", 1) for kernel in profiled["kernels"]), default=1)
+    figures = f"{_rate(peak['gflops'] * products)} GFLOP/s (a multiply-add is two), {_rate(peak['gbs'])} GB/s"
     threads = "" if profiled["threads"] is None else f" with --threads {profiled['threads']}"
     form = "" if profiled["precision"] == "float32" else f" in {profiled['precision']}"
     percent = f"% of the peak{threads}: {figures}{form},"
@@ -128,6 +130,11 @@ def coverage_line(coverage: Mapping[str, Any]) -> str:
         f"Not modelled, at no cost: {counted('fused')} applied by the operator before; {counted('addressing')} as "
         "addressing."
     )
+
+
+def _rate(value: float) -> str:
+    """A microcontroller's are hundredths."""
+    return f"{value:.1f}" if value >= 1 or value == 0 else f"{value:.2g}"
 
 
 def _least_ms(kernel: Mapping[str, Any], peak: Mapping[str, Any]) -> tuple[float, float]:

@@ -86,7 +86,8 @@ def network_to_take(ref: str, storage: str, size: ImageSize, space: str | None) 
 def weights_of(model: Model, storage: str, precision: str | None = None) -> Path | None:
     """The file of weights that a sweep kept of the model's network beside the storage, of several the lowest seed's.
 
-    For int8 it is one that has the network in int8: raises UsageError where several studies have one.
+    For int8, and where nobody asks for a format, one that has the network in int8 goes before others; raises UsageError
+    where several studies have one.
     """
     from blockfront.design_space import Network
     from blockfront.study.weights import find_weights, kept_weights
@@ -96,13 +97,14 @@ def weights_of(model: Model, storage: str, precision: str | None = None) -> Path
     if model.network is None:
         return None
     network_id = Network.parse(model.network).id
-    if precision == INT8:
+    if precision in (None, INT8):
         found = [one for one in kept_weights(storage) if one.network_id == network_id and holds_int8(one.path)]
         studies = {one.study for one in found}
         if len(studies) > 1:
             of = " and ".join(sorted(studies))
             raise UsageError(f"{of} have it in int8, each its own: name a file, of bench weights, with --weights")
-        return min(found, key=lambda one: one.seed).path if found else None
+        if found or precision == INT8:
+            return min(found, key=lambda one: one.seed).path if found else None
     try:
         return find_weights(network_id, storage).path
     except UsageError:
@@ -241,7 +243,7 @@ def _check_precision(precision: str, target: Target, model: Model, weights: str 
         if not holds_int8(weights):
             raise UsageError(
                 "a network is taken in int8 with the weights of a study in int8, whose ranges are of training images: "
-                "bench sample --precision int8 keeps them"
+                "bench sample --precision int8 --keep all keeps them (on a microcontroller, with --runner roofline)"
             )
         trained = weights_facts(Path(str(weights)))["network"]
         if trained != model.network:

@@ -15,6 +15,7 @@ from blockfront.targets.hardware.halves import has_halves
 from blockfront.targets.hardware.hardware import Hardware, find_hardware, require
 from blockfront.targets.hardware.instruction_set import instruction_set
 from blockfront.targets.hardware.integer import byte_products
+from blockfront.targets.hardware.llvm_names import check_names
 from blockfront.targets.hardware.machine import Machine
 
 FIGURES = (
@@ -164,10 +165,12 @@ class Processor(Target):
 
     def compiler(self) -> tvm.target.Target:
         """TVM's target. LLVM's third level would unroll what the schedules have unrolled as far as it pays."""
+        check_names(self.tvm_target)
         return tvm.target.Target({"opt-level": 2, **self.tvm_target, "num-cores": self.cores})
 
     def machine(self, threads: int) -> Machine:
         """What the schedules need to know, for `threads` cores."""
+        check_names(self.tvm_target)
         return Machine(
             lanes=self.simd_bits // 32,
             registers=self.vector_registers,

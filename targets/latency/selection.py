@@ -62,8 +62,9 @@ def choose(asked: Asked, toolchain: str = AUTO, runner: str = AUTO) -> Means:
 
     By default the toolchain is the first that accepts the hardware, and the meter the first that takes what it makes
     and has no reservation: this machine, a board where a tracker is named, a prediction from a model of the core, the
-    roofline; for an accelerator its simulation. Raises `UsageError` for unknown names, for a pair that does not fit or
-    cannot work now, such as a tracker that does not answer, and for options that neither has a use for.
+    roofline; for an accelerator its simulation. A meter that has no use for an option that is given is passed over.
+    Raises `UsageError` for unknown names, for a pair that does not fit or cannot work now, such as a tracker that does
+    not answer, and for options that neither has a use for.
     """
     chosen = _toolchain(asked, toolchain)
     if not 0 <= asked.cooldown_s < float("inf"):
@@ -71,10 +72,15 @@ def choose(asked: Asked, toolchain: str = AUTO, runner: str = AUTO) -> Means:
     meters = {name: meter for name, meter in METERS.items() if meter.accepts(chosen, asked.hardware)}
     if runner != AUTO and METERS[runner].name not in meters:
         raise UsageError(f"runner {runner} does not serve {asked.hardware.name}; {_those(meters)}")
-    used = {option for meter in meters.values() for option in meter.options} | set(chosen.options)
+    if runner != AUTO:
+        meters = {runner: meters[runner]}
     for option in asked.given:
-        if option not in used:
-            raise UsageError(f"nothing for {asked.hardware.name} has a use for --{option}; leave --{option} out")
+        if option in chosen.options:
+            continue
+        meters = {name: meter for name, meter in meters.items() if option in meter.options}
+        if not meters:
+            who = f"nothing for {asked.hardware.name} has a" if runner == AUTO else f"runner {runner} has no"
+            raise UsageError(f"{who} use for --{option}; leave --{option} out")
     options = chosen.options_for(asked)
     meter, notice = (meters[runner], None) if runner != AUTO else _automatic(meters, asked.hardware, options)
     meter.check(options)

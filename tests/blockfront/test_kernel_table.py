@@ -88,6 +88,20 @@ def test_a_peak_says_its_number_format_and_names_no_threads_where_there_are_none
     assert line.startswith("% of the peak: 200.0 GFLOP/s (a multiply-add is two), 20.0 GB/s in int8, the catalogue's")
 
 
+def test_the_peak_of_a_line_is_that_of_its_percentages():
+    dense = {**DENSE, "products": 4}
+    row = kernel_row(dense, CATALOGUE)
+    line = peak_line(profiled(CATALOGUE, POOL, dense) | {"precision": "int8"})
+    assert line.startswith("% of the peak with --threads 2: 800.0 GFLOP/s (a multiply-add is two), 20.0 GB/s in int8,")
+    assert float(row["GFLOP/s"]) / 800 == pytest.approx(float(row["GFLOP/s %"]) / 100, abs=0.01)
+
+
+def test_rates_of_a_microcontroller_are_no_zeros():
+    slow = {**CATALOGUE, "gflops": 0.042, "gbs": 0.128}
+    assert "0.042 GFLOP/s (a multiply-add is two), 0.13 GB/s" in peak_line(profiled(slow, DENSE))
+    assert kernel_row({**DENSE, "ms": 5000.0}, slow)["GFLOP/s"] == "0.04"
+
+
 def test_kernels_are_printed_longest_first(capsys):
     print_kernels(profiled(MEASURED, POOL, DENSE))
     printed = capsys.readouterr().out

@@ -206,6 +206,6 @@ def test_weights_that_a_sweep_kept_are_found_by_the_network(tmp_path):
     for seed in (3, 1):
         path = weights_path(storage, "a study", Network.parse(CNN).id, seed)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+        path.write_bytes(pack_weights(trained(), {"network": CNN}))
     assert weights_of(model, storage) == path
     assert weights_of(find_model("resnet18"), storage) is None

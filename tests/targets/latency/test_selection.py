@@ -76,6 +76,8 @@ def test_a_users_own_target_is_measured_here_if_it_says_that_it_is_here():
         ("rk3399", {}, "tvn", "auto", "unknown toolchain 'tvn'; did you mean tvm"),
         ("edge_tpu_like", {}, "auto", "roofline", "does not serve edge_tpu_like; those that do: simulated"),
         ("edge_tpu_like", {"tracker": "a:1"}, "auto", "auto", "has a use for --tracker; leave --tracker out"),
+        ("host", {"tracker": "127.0.0.1:1"}, "auto", "local", "runner local has no use for --tracker; leave"),
+        ("host", {"tracker": "127.0.0.1:1"}, "auto", "auto", "no tracker answers at 127.0.0.1:1"),
         ("edge_tpu_like", {"cooldown_s": 1.0}, "auto", "auto", "has a use for --cooldown; leave --cooldown out"),
         ("edge_tpu_like", {"threads": 2}, "auto", "auto", "leave --threads out"),
         ("rk3399", {"precision": "int4"}, "auto", "auto", "toolchain tvm prepares networks in float32, float16, int8,"),
