@@ -48,7 +48,8 @@ def hand_in(
     tool: Annotated[str, typer.Option(help="What ran the networks there, with its version, such as 'RKNN 2.3'.")],
     unit: Annotated[str | None, typer.Option(help="ms, us or s, where the sheet's header does not say it.")] = None,
     precision: Annotated[
-        str | None, typer.Option(help="Number format that the tool ran the networks in (default: the study's).")
+        str | None,
+        typer.Option(help="Number format that the tool ran the networks in, in its words (default: the study's)."),
     ] = None,
     threads: Annotated[int | None, typer.Option(help="Threads it used, where it has any to choose.")] = None,
     study: Annotated[str | None, typer.Option(help="Name of the new study (default: SPACE-TARGET-TOOL).")] = None,

@@ -206,9 +206,10 @@ def rank_networks(
     asked = [network for _, network in plan.space.enumerate()]
     value = accuracies.value_of(asked)
     detectors = {} if trained is None else trained.of(asked)
-    notes = accuracies.of(asked).notes
+    given = accuracies.of(asked)
+    notes = given.notes
     precision = plan.settings.precision
-    if precision != "float32" and accuracies.source == PUBLISHED:
+    if precision != "float32" and accuracies.source == PUBLISHED and given.trainings:
         notes = (f"accuracies are those of float32, not of {precision}", *notes)
     done = run_sweep(plan, progress, debug=debug)
     if done.quoted:

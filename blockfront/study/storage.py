@@ -162,7 +162,7 @@ def list_studies(storage: str = DEFAULT_STORAGE) -> list[dict[str, object]]:
                     "rejected": states["rejected"],
                     "stopped": states["stopped"],
                     "failed": states["failed"],
-                    "running": states["running"] + states["waiting"],
+                    "unfinished": states["running"] + states["waiting"],
                 }
             )
     return listed

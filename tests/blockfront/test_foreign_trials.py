@@ -88,7 +88,7 @@ def test_every_command_leaves_them_alone_and_says_so_in_one_line(kind, bench, fi
         assert note in said.errors
         if command[0] == "studies":
             (listed,) = json.loads(said.output)
-            assert (listed["complete"], listed["failed"], listed["running"]) == (finished.n, 0, 0)
+            assert (listed["complete"], listed["failed"], listed["unfinished"]) == (finished.n, 0, 0)
 
     with pytest.warns(ForeignTrials, match="bench did not add them"):
         assert blockfront.load(finished.study).equals(before)
