@@ -44,7 +44,7 @@ KINDS = {
     "int8": ("space", (*_CLASSES, "--precision", "int8")),
     "qat": ("space", (*_CLASSES, "--precision", "int8", "--quantize", "qat")),
     "seeds": ("space", (*_CLASSES, "--train-seeds", "2")),
-    "budget": ("space", (*_CLASSES, "--budget", "10")),
+    "budget": ("space", (*_CLASSES, "--budget", "front")),
     "tokens": ("transformers", _CLASSES),
     "detection": ("detectors", _BOXES),
     "pruned": ("detectors", (*_BOXES, "--prune", "0.02")),
