@@ -37,7 +37,7 @@ def profile(pool: Pool, plan: SweepPlan, journal: Journal, entries: Sequence[Ent
     lacking = {entry.number: entry for entry in entries if entry.result.latency is None}
     if lacking:
         waiting, meter = list(lacking.values()), plan.means.measures
-        outcomes = _predicted(pool, plan, waiting) if meter is None else _measured(pool, plan, waiting, meter)
+        outcomes = _predicted(pool, plan, waiting) if meter is None else _measured(pool, plan, waiting, meter, progress)
         with closing(outcomes), progress.stage("profile", len(lacking)) as advance:
             for outcome in outcomes:
                 entry = lacking[outcome.number]
@@ -86,7 +86,9 @@ def _predicted(pool: Pool, plan: SweepPlan, entries: Sequence[Entry]) -> Generat
     return pool.run(tasks, plan.profile_seconds)
 
 
-def _measured(pool: Pool, plan: SweepPlan, entries: Sequence[Entry], meter: Measures) -> Generator[Outcome, None, None]:
+def _measured(
+    pool: Pool, plan: SweepPlan, entries: Sequence[Entry], meter: Measures, progress: Progress
+) -> Generator[Outcome, None, None]:
     """Compile a batch in parallel, then measure it."""
     from blockfront.targets.latency.rounds import BATCH
 
@@ -99,11 +101,11 @@ def _measured(pool: Pool, plan: SweepPlan, entries: Sequence[Entry], meter: Meas
                 yield outcome
             else:
                 compiled[outcome.number] = outcome.future
-        yield from _visit_all(pool, plan, compiled, meter)
+        yield from _visit_all(pool, plan, compiled, meter, progress)
 
 
 def _visit_all(
-    pool: Pool, plan: SweepPlan, compiled: dict[int, Future], meter: Measures
+    pool: Pool, plan: SweepPlan, compiled: dict[int, Future], meter: Measures, progress: Progress
 ) -> Generator[Outcome, None, None]:
     from blockfront.targets.latency.rounds import Rounds
 
@@ -115,16 +117,21 @@ def _visit_all(
     def finishing(number: int) -> WorkerCall:
         return WorkerCall(number, finish, (compiled[number], meter, plan.means.options, rounds.visits[number]))
 
-    for outcome in on_devices(pool, plan, compiled, visiting, rounds):
+    for outcome in on_devices(pool, plan, compiled, visiting, rounds, progress):
         if outcome.reason is None:
             rounds.keep(outcome.number, outcome.result())
         elif rounds.give_up(outcome.number):
             yield outcome
-    yield from on_devices(pool, plan, compiled, finishing, list(rounds.visits))
+    yield from on_devices(pool, plan, compiled, finishing, list(rounds.visits), progress)
 
 
 def on_devices(
-    pool: Pool, plan: SweepPlan, compiled: dict[int, Future], task: Callable[[int], WorkerCall], numbers: Iterable[int]
+    pool: Pool,
+    plan: SweepPlan,
+    compiled: dict[int, Future],
+    task: Callable[[int], WorkerCall],
+    numbers: Iterable[int],
+    progress: Progress,
 ) -> Generator[Outcome, None, None]:
     """Outcomes of networks' tasks on measured devices; one whose device goes gets another try, on whichever is free."""
     lost: Counter[int] = Counter()
@@ -148,6 +155,7 @@ def on_devices(
                     lost[outcome.number] += 1
                     if lost[outcome.number] < TRIES:
                         again.append(outcome.number)
+                        progress.note(f"{outcome.reason}; another try on the next device that is free")
                         continue
                     outcome = replace(outcome, reason=f"{outcome.reason}, {TRIES} times")
                 yield outcome

@@ -38,7 +38,7 @@ def time_boxes(
     if plan.means.measures is None:
         outcomes = pool.run(map(task, lacking), plan.profile_seconds)
     else:
-        outcomes = on_devices(pool, plan, {}, task, lacking)
+        outcomes = on_devices(pool, plan, {}, task, lacking, progress)
     with closing(outcomes), progress.stage("boxes", len(lacking)) as advance:
         for outcome in outcomes:
             entry = lacking[outcome.number]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import platform
@@ -19,7 +20,7 @@ import pytest
 
 import blockfront as suite
 from blockfront.board.sockets import format_address, listen
-from blockfront.console.progress import Silent
+from blockfront.console.progress import Lines, Silent
 from blockfront.errors import RunError
 from blockfront.study.lookup import find_network
 from blockfront.sweep.plan import SweepPlan, resolve
@@ -158,7 +159,9 @@ def test_a_network_that_is_too_slow_for_the_board_fails_with_its_reason(commands
 def test_a_network_under_which_the_board_breaks_every_time_fails_after_three_tries(commands, own_boards, plan):
     crash = "import os\nfrom blockfront.board import offers\noffers.configure = lambda cpus, threads: os._exit(9)\n"
     board = own_boards.serve("mine", "fragile", before=crash)
-    run_sweep(plan(1), Silent())
+    said = io.StringIO()
+    run_sweep(plan(1), Lines(said))
+    assert said.getvalue().count("in the middle of a session; another try on the next device that is free\n") == 2
     (row,) = suite.load("tiny-mine", commands.storage).to_dict("records")
     assert row["state"] == "failed"
     assert row["error"].startswith("profile: device fragile (127.0.0.1:")
