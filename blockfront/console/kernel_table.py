@@ -106,7 +106,7 @@ def peak_line(profiled: Mapping[str, Any]) -> str:
     cached = any(_beats_memory(kernel, peak) for kernel in profiled["kernels"])
     caches = " Above 100 % of its GB/s are kernels whose tensors are in caches, which give more than memory." * cached
     if peak["source"] != "measured":
-        return f"{percent} the catalogue's figures for {profiled['target']}.{caches}"
+        return f"{percent} by the figures of {profiled['target']}'s definition.{caches}"
     lost = sum(_lost_ms(kernel, peak) for kernel in profiled["kernels"])
     total = sum(kernel["ms"] for kernel in profiled["kernels"])
     return f"{percent} measured on {profiled['device']}. Kernels lose {lost:.4g} of their {total:.4g} ms to it.{caches}"

@@ -79,13 +79,13 @@ def test_the_line_says_what_was_measured_and_the_sum_of_the_losses():
 def test_a_prediction_is_compared_with_the_catalogue_and_loses_nothing():
     assert "lost ms" not in kernel_row(DENSE, CATALOGUE)
     line = peak_line(profiled(CATALOGUE, DENSE))
-    assert line.endswith("the catalogue's figures for rk3399.")
+    assert line.endswith("by the figures of rk3399's definition.")
     assert "measured" not in line
 
 
 def test_a_peak_says_its_number_format_and_names_no_threads_where_there_are_none():
     line = peak_line(profiled(CATALOGUE, DENSE) | {"threads": None, "precision": "int8"})
-    assert line.startswith("% of the peak: 200.0 GFLOP/s (a multiply-add is two), 20.0 GB/s in int8, the catalogue's")
+    assert line.startswith("% of the peak: 200.0 GFLOP/s (a multiply-add is two), 20.0 GB/s in int8, by the figures")
 
 
 def test_the_peak_of_a_line_is_that_of_its_percentages():
@@ -114,7 +114,7 @@ def test_a_study_keeps_the_peak_and_its_kernels_rules(bench, finished):
     assert found["peak"] == {"source": "catalogue", "gflops": pytest.approx(28.8), "gbs": 4.1}
     assert {kernel["rule"] for kernel in found["kernels"]} >= {"contraction", "window"}
     said = bench("show", row["network_id"], "--storage", finished.commands.storage)
-    assert "28.8 GFLOP/s (a multiply-add is two), 4.1 GB/s, the catalogue's figures for rk3399" in said.output
+    assert "28.8 GFLOP/s (a multiply-add is two), 4.1 GB/s, by the figures of rk3399's definition" in said.output
 
 
 def test_a_study_kept_before_there_were_peaks_still_shows(bench, finished, tmp_path):
