@@ -19,7 +19,14 @@ from blockfront.errors import CompilerTimeout
 from blockfront.targets.compiler.instructions import with_instructions
 from blockfront.targets.compiler.partial_sums import sum_in_parts
 from blockfront.targets.compiler.planning import ALIGNMENT
-from blockfront.targets.compiler.rewrites import forget_hints, keep_on_stack, parts, shuffle_lanes, skip_borders
+from blockfront.targets.compiler.rewrites import (
+    forget_hints,
+    keep_on_stack,
+    overruns,
+    parts,
+    shuffle_lanes,
+    skip_borders,
+)
 
 LIMIT_S = 60.0
 """Seconds that LLVM may take over a kernel; hundredths are usual."""
@@ -27,10 +34,9 @@ LIMIT_S = 60.0
 # Bytes from which on TVM's lowering takes a buffer from its runtime (kMaxStackAlloca).
 _STACK = 1024
 
-_PARTITION = scheduling.LoopPartition()
 # The part of TVM's default pipeline that concerns loops on a CPU: what it has for threads of a GPU, for bfloat16 and
 # for an entry point of its own costs time in every kernel and does nothing here; common subexpressions LLVM finds.
-_LOOPS = [
+_UNDIVIDED = [
     scheduling.CanonicalizeLoop(),
     scheduling.LowerInitBlock(),
     scheduling.PlanAndUpdateBufferAllocationLocation(),
@@ -40,7 +46,8 @@ _LOOPS = [
     scheduling.LowerOpaqueBlock(),
     lowering.FlattenBuffer(),
     skip_borders,
-    _PARTITION,
+]
+_DIVIDED = [
     sum_in_parts,
     lowering.NarrowDataType(32),
     lowering.VectorizeLoop(True),
@@ -56,11 +63,18 @@ _LOOPS = [
 def lower_kernel(function: tirx.PrimFunc, symbol: str) -> tvm.IRModule:
     """Flat loops over flat buffers under `symbol`, the same for every target; accumulators stay on the stack."""
     module = tvm.IRModule({symbol: function.with_attr("global_symbol", symbol)})
+    undivided = tvm.transform.Sequential(_UNDIVIDED)(module)
+    return tvm.transform.Sequential(_DIVIDED)(_divided(undivided, symbol))
+
+
+def _divided(module: tvm.IRModule, symbol: str) -> tvm.IRModule:
+    """Loops that a schedule has marked in parts without their conditions, where TVM does that right."""
     try:
-        return tvm.transform.Sequential(_LOOPS)(module)
+        divided = scheduling.LoopPartition()(module)
     except tvm.error.InternalError:
         # TVM divides no loop twice: a border around a concatenation along the same columns then asks where it is.
-        return tvm.transform.Sequential([forget_hints if step is _PARTITION else step for step in _LOOPS])(module)
+        return forget_hints(module)
+    return forget_hints(module) if overruns(divided[symbol], module[symbol]) else divided
 
 
 def scratch_bytes(loops: tirx.PrimFunc) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import tvm
 import tvm_ffi
-from tvm import ir, tirx
+from tvm import ir, sym, tirx
 
 from blockfront.targets.compiler.schedules.analysis import is_conditional
 
@@ -43,6 +43,33 @@ def _unmarked(statement: Any) -> Any:
     if isinstance(statement, tirx.AttrStmt) and str(statement.attr_key) == "pragma_loop_partition_hint":
         return _unmarked(statement.body)
     return rebuilt(statement, _unmarked)
+
+
+def overruns(divided: tirx.PrimFunc, whole: tirx.PrimFunc) -> bool:
+    """Whether a part of a loop may be longer than the loop was.
+
+    `LoopPartition` cuts where a condition changes, and takes that place to be within the loop; of a condition on outer
+    loops too, such as of a concatenation that was reshaped, it may be beyond its end.
+    """
+    lengths: dict[str, int] = {}
+
+    def measure(loop: tirx.For) -> None:
+        if isinstance(loop.extent, tirx.IntImm):
+            name = str(loop.loop_var.name)
+            lengths[name] = max(lengths.get(name, 0), int(loop.extent))
+
+    tvm_ffi.structural_walk(whole.body, [(tirx.For, measure)])
+    analyzer, found = sym.Analyzer(), False
+
+    def compare(loop: tirx.For) -> None:
+        nonlocal found
+        length = lengths.get(str(loop.loop_var.name))
+        if length is not None and analyzer.const_int_bound(loop.extent).max_value > length:
+            found = True
+        analyzer.bind(loop.loop_var, ir.Range(0, loop.extent))
+
+    tvm_ffi.structural_walk(divided.body, [(tirx.For, compare)], order="pre")
+    return found
 
 
 @tirx.transform.prim_func_pass(opt_level=0, name="ShuffleLanes")

@@ -1,0 +1,38 @@
+"""Loops that are cut in parts at a condition stay within what they were."""
+
+import torch
+import tvm_ffi
+from torch import nn
+from tvm import tirx
+
+from blockfront.signature import Signature
+from blockfront.targets import get_target
+from blockfront.targets.compiler.building import lower_kernel
+from blockfront.targets.compiler.exporting import export_module
+from blockfront.targets.compiler.kernels import kernel_functions
+from blockfront.targets.compiler.lowering import lower
+from blockfront.targets.compiler.schedules import schedule_kernel
+
+
+class ManyScales(nn.Module):
+    """Queries, keys and values of two scales, told apart after a reshape (EfficientViT, Cai et al. 2023)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.other = nn.Conv2d(3, 384, 1), nn.Conv2d(3, 384, 1)
+
+    def forward(self, x):
+        scales = torch.cat([self.one(x), self.other(x)], 1)
+        query, key, value = scales.reshape(1, 16, 48, 196).transpose(2, 3).chunk(3, -1)
+        return query.relu() @ (key.relu().transpose(-1, -2) @ value)
+
+
+def test_a_part_is_no_longer_than_the_loop_was():
+    """Where the condition changes depends on a loop around it, and lies beyond its end for some rounds of that."""
+    target = get_target("rpi5")
+    lowered = lower(export_module(ManyScales(), Signature.image(14)), target, 1)
+    for name, function in kernel_functions(lowered).items():
+        loops = lower_kernel(schedule_kernel(function, target.machine(1)).function, "kernel")["kernel"]
+        found: list[tirx.For] = []
+        tvm_ffi.structural_walk(loops.body, [(tirx.For, found.append)])
+        assert all(isinstance(loop.extent, tirx.IntImm) for loop in found), name
