@@ -100,7 +100,6 @@ def existing_cluster(address: str, *, measures: bool, debug: bool = False) -> It
     """
     from distributed import Client
     from distributed.client import FuturesCancelledError
-    from distributed.comm import CommClosedError
 
     _quieten(debug)
     try:
@@ -117,7 +116,10 @@ def existing_cluster(address: str, *, measures: bool, debug: bool = False) -> It
                 f"dask worker {address} --nthreads 1 --resources {MEASURE}=1"
             )
         yield client
-    except (FuturesCancelledError, CommClosedError) as error:
+    except (FuturesCancelledError, OSError) as error:
+        # An error of files is none of the scheduler's.
+        if client.status == "running":
+            raise
         raise RunError(
             f"the Dask scheduler at {address} went away; what was finished is kept, so start it and its workers, and "
             "run the same command again"

@@ -97,15 +97,21 @@ def _dask(folder: Path, *words: str, **variables: str) -> Iterator[subprocess.Po
             os.killpg(process.pid, signal.SIGKILL)
 
 
+@contextmanager
+def _scheduler(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """A scheduler on loopback and its address."""
+    where = folder / "scheduler.json"
+    options = ("--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(where))
+    with _dask(folder, "scheduler", *options) as process:
+        wait_until(where.exists)
+        yield process, json.loads(where.read_text())["address"]
+
+
 @pytest.fixture
 def cluster(tmp_path) -> Iterator[str]:
     """The address of a scheduler with two workers, each with a cache and a folder of its own."""
-    where = tmp_path / "scheduler.json"
     with ExitStack() as stack:
-        options = ("--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(where))
-        stack.enter_context(_dask(tmp_path, "scheduler", *options))
-        wait_until(where.exists)
-        address = json.loads(where.read_text())["address"]
+        _, address = stack.enter_context(_scheduler(tmp_path))
         for name in ("one", "two"):
             own = tmp_path / name
             own.mkdir()
@@ -139,13 +145,8 @@ def test_a_sweep_there_gives_the_rows_of_one_here_and_a_killed_one_goes_on(comma
 
 
 def test_a_scheduler_that_goes_away_is_told_in_a_line_that_says_what_to_do(tmp_path):
-    where = tmp_path / "scheduler.json"
-    with ExitStack() as stack:
-        options = ("--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(where))
-        scheduler = stack.enter_context(_dask(tmp_path, "scheduler", *options))
-        wait_until(where.exists)
-        address = json.loads(where.read_text())["address"]
-        stack.enter_context(_dask(tmp_path, "worker", address, "--nworkers", "1", "--nthreads", "1"))
+    one_worker = ("--nworkers", "1", "--nthreads", "1")
+    with _scheduler(tmp_path) as (scheduler, address), _dask(tmp_path, "worker", address, *one_worker):
         wait_until(lambda: _workers(address) == 1)
         kill = partial(os.killpg, scheduler.pid, signal.SIGKILL)
         said = pytest.raises(
