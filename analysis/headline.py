@@ -81,12 +81,12 @@ def _owner_sentence(both: pd.DataFrame, families: pd.DataFrame, size: int) -> li
     owners = families[families["on_front"] > 0]
     owner = owners.iloc[0]
     counts = f"{owner['on_front']} of {counted(size, 'network')}, {_share(owner)}"
-    level = list(owners.loc[owners["on_front"] == owner["on_front"], "family"])
-    most = f"{owner['family']} has the most of the front ({counts})"
-    if len(level) > 1:
-        names = f"{', '.join(level[:-1])} and {level[-1]}"
-        most = f"{names} have the most of the front ({owner['on_front']} of {counted(size, 'network')} each)"
     if finished["finished"].median() < MIN_NETWORKS:
+        level = list(owners.loc[owners["on_front"] == owner["on_front"], "family"])
+        most = f"{owner['family']} has the most of the front ({counts})"
+        if len(level) > 1:
+            names = f"{', '.join(level[:-1])} and {level[-1]}"
+            most = f"{names} have the most of the front ({owner['on_front']} of {counted(size, 'network')} each)"
         return [
             f"Not enough networks to rank families: {counted(len(both), 'network')} over "
             f"{counted(len(finished), 'family')} is mostly fewer than {MIN_NETWORKS} each. "

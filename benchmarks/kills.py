@@ -36,6 +36,7 @@ from blockfront.training.scenes import write_scenes
 SPACES = Path(__file__).with_name("tiny.py")
 STUDY = "kills"
 ALIKE = ["network_id", "state", "latency_ms", "macs", "epochs", "total_ms", "token_counts"]
+IMAGES = {"train": 48, "val": 8}
 _CLASSES = ("--dataset", "digits", "--epochs", "3")
 _BOXES = ("--dataset", "coco:scenes", "--epochs", "3", "--set", "batch_size=8")
 _PIXELS = ("--dataset", "masks:masked", "--epochs", "3", "--set", "batch_size=8")
@@ -70,11 +71,11 @@ class Sweeps:
 
     def __post_init__(self) -> None:
         shutil.copyfile(SPACES, self.folder / SPACES.name)
-        images = {"train": 48, "val": 8}
-        if "scenes" in str(KINDS[self.kind]):
-            write_scenes(self.folder / "scenes", images, masks=True)
-        if "masked" in str(KINDS[self.kind]):
-            write_masked_scenes(self.folder / "masked", images)
+        _, (_, dataset, *_) = KINDS[self.kind]
+        if "scenes" in dataset:
+            write_scenes(self.folder / "scenes", IMAGES, masks=True)
+        elif "masked" in dataset:
+            write_masked_scenes(self.folder / "masked", IMAGES)
 
     def start(self, storage: str) -> subprocess.Popen[str]:
         """A sweep that goes on by itself."""

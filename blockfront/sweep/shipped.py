@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 TABLE = Path(__file__).with_name("known_latencies.parquet")
 """Rows of `KnownLatency`, made by benchmarks/shipped.py."""
 _FOLDERS = ("compiler", "latency/profiler", "latency/prediction")
-_FILES = ("latency/meters/emulated.py", "latency/meters/predicting.py", "hardware/machine.py", "hardware/integer.py")
+_FILES = ("latency/meters/emulated.py", "latency/meters/predicting.py")
 _OTHERS = ("compiler/gpu.py", "compiler/cuda_compiler.py", "compiler/traces.py")
 """What makes code for GPUs, and what tuned kernels alone ask."""
 
@@ -204,11 +204,12 @@ def write_table(rows: Iterable[KnownLatency], table: Path = TABLE) -> None:
 def _sources(architecture: str) -> str:
     """A hash of what the sources say, and of the versions of packages, that make a prediction."""
     from blockfront import blocks, targets
+    from blockfront.targets.compiler.kernel_cache import rules_sources
     from blockfront.targets.latency.profiler.native import harness_version, plugin_version
 
     folder = Path(targets.__file__).parent
     files = {path for part in _FOLDERS for path in (folder / part).rglob("*.py")} - {folder / name for name in _OTHERS}
-    files |= {folder / name for name in _FILES} | {Path(blocks.__file__).with_name("deployment.py")}
+    files |= {folder / name for name in _FILES} | {*rules_sources(), Path(blocks.__file__).with_name("deployment.py")}
     torch = version("torch").rpartition(".")[0]
     made_with = [torch, *(version(name) for name in ("apache-tvm", "timm"))]
     made_with += [plugin_version(architecture), harness_version()]

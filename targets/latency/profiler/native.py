@@ -21,7 +21,7 @@ ARCHITECTURES = ("aarch64", "riscv64", "x86_64")
 """What the plugin can tell the instructions of."""
 _PLUGIN = ("plugin", "caches", "dataflow", *ARCHITECTURES)
 _COUNTING = ("plugin.c", "caches.c", "caches.h", "dataflow.c", "dataflow.h", "decode.h")
-# No C library: the plugin finds QEMU's, and the harness needs none.
+# No C library: the plugin finds QEMU's, and the harness needs none but for kernels that call one (`c_library`).
 _OPTIONS = ["-O2", "-std=c11", "-fno-sanitize=all", "-fno-stack-protector", "-c"]
 _ABI = {"riscv64": ["-mabi=lp64d", "-mcpu=baseline_rv64"]}
 
