@@ -9,16 +9,14 @@ from blockfront.design_space.constraints import broken_by_count, check_constrain
 from blockfront.errors import RunError, UsageError
 from tests.blockfront.conftest import SPACE
 
-BOUNDED = SPACE.read_text().replace(
-    '"tiny",', '"tiny",\n    constraints={{"latency_ms": (0, {limit!r}), "flash_bytes": (0, 1e9)}},'
-)
-
 
 @pytest.mark.long
 def test_networks_outside_are_drawn_profiled_and_rejected_and_never_trained(commands, finished):
     latencies = sorted(blockfront.load(finished.study, finished.commands.storage)["latency_ms"])
     limit = (latencies[0] + latencies[-1]) / 2
-    (commands.folder / "tiny.py").write_text(BOUNDED.format(limit=limit))
+    bounds = {"latency_ms": (0, limit), "flash_bytes": (0, 1e9)}
+    bounded = SPACE.read_text().replace('"tiny",', f'"tiny",\n    constraints={bounds!r},', 1)
+    (commands.folder / "tiny.py").write_text(bounded)
     done = commands.sample(finished.n, "--json")
     assert done.returncode == 0, done.stderr
     rows = blockfront.load(finished.study, commands.storage)
