@@ -1,4 +1,4 @@
-"""exp, erf, tanh and log as polynomials, which vectorise; a call to libm for each element does not.
+"""exp, erf, tanh, log and powers as polynomials, which vectorise; a call to libm for each element does not.
 
 The polynomials but the logarithm's are TVM's own (`topi.fast_exp`, `fast_erf`, `fast_tanh`): relative errors of a few
 1e-7, checked like everything else against torch.
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from math import inf, log, nan, pi, sqrt
 from typing import Any
 
-from tvm import relax, te, tirx, topi
+from tvm import ir, relax, te, tirx, topi
 
 _SMALLEST_NORMAL = 2.0**-126
 _MANTISSA_BITS = 23
@@ -94,6 +94,24 @@ def fast_log(x: te.Tensor) -> te.Tensor:
     return te.compute(x.shape, element, name="log")
 
 
+def _power(x: te.Tensor, exponent: float) -> te.Tensor:
+    """x to a whole number or to a half, of either sign."""
+
+    def element(*i: tirx.Var) -> tirx.Expr:
+        base = tirx.Var("base", x.dtype)
+        value = _product(base, int(abs(exponent))) if exponent % 1 == 0 else tirx.sqrt(base)
+        return tirx.Let(base, x(*i), 1.0 / value if exponent < 0 else value)
+
+    return te.compute(x.shape, element, name="power")
+
+
+def _product(base: tirx.Expr, count: int) -> tirx.Expr:
+    if count == 1:
+        return base
+    half = _product(base, count // 2)
+    return half * half * base if count % 2 else half * half
+
+
 def _rule(function: Callable[[te.Tensor], te.Tensor], name: str) -> Callable[..., relax.Expr]:
     def legalize(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
         return builder.call_te(function, call.args[0], primfunc_name_hint=name)
@@ -123,6 +141,16 @@ def _fast_log_softmax(x: te.Tensor, axis: int) -> te.Tensor:
     return topi.subtract(below, fast_log(topi.sum(topi.fast_exp(below), axis, keepdims=True)))
 
 
+def _power_rule(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
+    """By products and a root where the exponent is a number that allows it; libm takes ten times as long."""
+    x, y = call.args
+    number = isinstance(y, ir.GenericConst) and y.ty.ndim == 0
+    exponent = float(y.value.numpy()) if number else nan
+    if x.ty.dtype != "float32" or (abs(exponent) != 1 / 2 and abs(exponent) not in range(1, 9)):
+        return call.op.get_attr("FLegalize")(builder, call)
+    return builder.call_te(_power, x, exponent, primfunc_name_hint="power")
+
+
 def _softplus_rule(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
     beta, threshold = float(call.attrs.beta), float(call.attrs.threshold)
     return builder.call_te(_softplus, call.args[0], beta, threshold, primfunc_name_hint="softplus")
@@ -139,6 +167,7 @@ LEGALIZATIONS: dict[str, Any] = {
     "relax.nn.gelu_tanh": _rule(_tanh_gelu, "gelu_tanh"),
     "relax.nn.selu": _rule(_selu, "selu"),
     "relax.nn.softplus": _softplus_rule,
+    "relax.power": _power_rule,
     "relax.nn.softmax": _softmax,
     "relax.nn.log_softmax": _log_softmax,
 }

@@ -58,6 +58,10 @@ ACTIVATIONS = {
     "tanh": torch.tanh,
     "erf": torch.erf,
     "exp and log": lambda x: (x.exp() + 1).log(),
+    **{f"power {k}": partial(lambda x, k: x**k, k=k) for k in (2, 3, 4, 5, 6, 7, 8)},
+    **{
+        f"power {k} of what is positive": partial(lambda x, k: (x * x + 0.5) ** k, k=k) for k in (0.5, -0.5, -1, -2, -3)
+    },
 }
 
 
@@ -67,7 +71,7 @@ def test_code_for_a_board_calls_nothing_of_libm(target):
     """A call for each element would be slow."""
     for name, function in ACTIVATIONS.items():
         program = compile_model(Each(function), Signature.image(12), get_target(target))
-        for called in (b"expf", b"logf", b"log1pf", b"expm1f", b"tanhf", b"erff"):
+        for called in (b"expf", b"logf", b"log1pf", b"expm1f", b"tanhf", b"erff", b"powf"):
             assert not any(b"\0" + called + b"\0" in code for code in program.objects), (name, called)
 
 
