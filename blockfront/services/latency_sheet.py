@@ -38,7 +38,7 @@ def read_sheet(path: Path, unit: str | None, known: Sequence[str]) -> dict[str, 
     is `unit` where that says `latency` alone. Raises UsageError, naming lines and networks, for any row that is not the
     one latency of one of the `known` networks, and for networks without a row.
     """
-    header, rows = _table(path)
+    header, rows, decimal_commas = _table(path)
     where, factor = _latency_column(path, header, unit)
     if "network_id" not in header:
         raise UsageError(f"{path} has no column network_id; it has {', '.join(header)}")
@@ -49,7 +49,7 @@ def read_sheet(path: Path, unit: str | None, known: Sequence[str]) -> dict[str, 
             raise unknown("network", network_id, known, within=f"line {line}: {path.parent} has", otherwise=_LEAVE)
         if network_id in found:
             raise UsageError(f"line {line}: network {network_id} has two rows; leave one, with the median of its times")
-        found[network_id] = _milliseconds(line, network_id, text, factor)
+        found[network_id] = _milliseconds(line, network_id, text, factor, decimal_commas)
     missing = [network_id for network_id in known if network_id not in found]
     if missing:
         raise UsageError(f"{_some(missing)}: no row; put back the rows, with {FAILED} where the tool cannot take one")
@@ -80,8 +80,8 @@ def check_units(latencies: Mapping[str, float], macs: Mapping[str, int]) -> None
 _LEAVE = "leave the row out"
 
 
-def _table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """The header in small letters, and the rows that are not empty with their lines; cells are separated by commas."""
+def _table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]], bool]:
+    """The header in small letters, the rows that are not empty with their lines, and whether commas are decimal."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -96,8 +96,8 @@ def _table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
             continue
         if len(row) != len(header):
             raise UsageError(f"line {line} of {path} has {counted(len(row), 'cell')}, the header {len(header)}")
-        rows.append((line, [cell.replace(",", ".") if separator != "," else cell for cell in row]))
-    return header, rows
+        rows.append((line, row))
+    return header, rows, separator != ","
 
 
 def _latency_column(path: Path, header: Sequence[str], unit: str | None) -> tuple[int, float]:
@@ -116,15 +116,17 @@ def _latency_column(path: Path, header: Sequence[str], unit: str | None) -> tupl
     return place, MILLISECONDS[named]
 
 
-def _milliseconds(line: int, network_id: str, text: str, factor: float) -> float | None:
+def _milliseconds(line: int, network_id: str, text: str, factor: float, decimal_commas: bool) -> float | None:
     if text.lower() == FAILED:
         return None
     if not text:
         raise UsageError(f"line {line}: network {network_id} has no latency; write {FAILED} if the tool cannot take it")
     try:
-        value = float(text)
+        value = float(text.replace(",", ".") if decimal_commas else text)
     except ValueError:
-        raise UsageError(f"line {line}: {text!r} is no number; the unit stands in the header alone") from None
+        raise UsageError(
+            f"line {line}: {text!r} is no number; digits are not grouped, and the unit stands in the header alone"
+        ) from None
     if not 0 < value < math.inf:
         raise UsageError(f"line {line}: a latency is a number above 0, not {text}")
     return value * factor

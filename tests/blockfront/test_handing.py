@@ -243,7 +243,11 @@ def test_a_sheet_is_read_as_spreadsheets_and_people_write_it(tmp_path, text, uni
         ("network_id,latency_ms\naa,1\nbb,\ncc,3\n", "line 3: network bb has no latency; write failed if"),
         ("network_id,latency_ms\naa,1\nbb,2\naa,1\ncc,3\n", "line 4: network aa has two rows"),
         ("network_id,latency_ms\naa,1\nzzz,2\n", "no network 'zzz'; leave the row out"),
-        ("network_id,latency_ms\naa,1 ms\nbb,2\ncc,3\n", "line 2: '1 ms' is no number; the unit stands in the header"),
+        (
+            "network_id,latency_ms\naa,1 ms\nbb,2\ncc,3\n",
+            "line 2: '1 ms' is no number; digits are not grouped, and the unit",
+        ),
+        ("network_id;latency_ms\naa;1.250,5\nbb;2\ncc;3\n", "line 2: '1.250,5' is no number; digits are not grouped"),
         ("network_id,latency_ms\naa,-1\nbb,2\ncc,3\n", "line 2: a latency is a number above 0, not -1"),
         ("network_id,latency_ms\naa,nan\nbb,2\ncc,3\n", "a number above 0, not nan"),
         ("network_id,latency_ms\naa,inf\nbb,2\ncc,3\n", "a number above 0, not inf"),
