@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from math import prod, sqrt
+from typing import Any
 
 import torch
 from torch import nn
+
+from blockfront.agreement.outputs import compare, tensors
 
 _BUFFERS = ("running_mean", "running_var", "weight", "bias")
 """Of normalisation. Others are masks, indices and filters, whose values mean something."""
@@ -18,6 +21,9 @@ _VISIBLE = 0.1
 
 _PIXELS = 16
 """A channel of fewer has no statistics of its own, but those of all channels of its layer."""
+
+_NOISE, _CHAOS = 1e-5, 1e-3
+"""An input that is off by the one, in deviations, may change an output by the other, in shares of its largest value."""
 
 
 def randomize_constants(module: nn.Module, seed: int, samples: Sequence[torch.Tensor] = ()) -> None:
@@ -34,6 +40,9 @@ def randomize_constants(module: nn.Module, seed: int, samples: Sequence[torch.Te
     - running statistics, where there are `samples`, which the module takes: the mean and variance of what reaches the
       layer for these, the one moved by up to 0.2 deviations and the other by 0.8 to 1.2. Trained statistics fit their
       network so too; any others let activations grow from layer to layer, until rounding is all that is left of them.
+      Where what differs a little at the input differs a hundred times as much at an output, means are left where they
+      are, near zero, and variances become mean squares: linear attention gives nearly the same for all pixels
+      (EfficientViT, Cai et al. 2023), and to take that off, block by block, would leave rounding too.
 
     The same seed gives the same values; torch's global random state is not touched.
     """
@@ -42,14 +51,38 @@ def randomize_constants(module: nn.Module, seed: int, samples: Sequence[torch.Te
     with torch.no_grad():
         for tensor, low, high in constants:
             tensor.copy_(torch.rand(tensor.shape, generator=generator) * (high - low) + low)
-        if samples:
-            _fit_statistics(module, {id(tensor) for tensor, _, _ in constants}, samples, generator)
+        norms = _fresh_norms(module, {id(tensor) for tensor, _, _ in constants}) if samples else []
+        if norms and _is_chaotic(module, _fit_statistics(module, norms, samples, generator), samples, generator):
+            _fit_statistics(module, norms, samples, generator, centred=False)
+
+
+def _is_chaotic(module: nn.Module, returned: Any, samples: Sequence[torch.Tensor], generator: torch.Generator) -> bool:
+    """Whether an output of floating-point numbers, of what is `returned` for the samples, is another near them."""
+    near = [
+        sample + _NOISE * torch.randn(sample.shape, generator=generator) if sample.is_floating_point() else sample
+        for sample in samples
+    ]
+    now = tensors(module(*(sample.clone() for sample in near)))
+    return any(
+        now[name].shape == value.shape and compare(now[name].double().numpy(), value.double().numpy())[1] > _CHAOS
+        for name, value in tensors(returned).items()
+        if value.is_floating_point()
+    )
+
+
+def _fresh_norms(module: nn.Module, constant: Container[int]) -> list[nn.modules.batchnorm._NormBase]:
+    norms = (layer for layer in module.modules() if isinstance(layer, nn.modules.batchnorm._NormBase))
+    return [layer for layer in norms if id(layer.running_var) in constant]
 
 
 def _fit_statistics(
-    module: nn.Module, constant: Container[int], samples: Sequence[torch.Tensor], generator: torch.Generator
-) -> None:
-    """Running statistics that were constant become those of `samples`, or nearly, in one run of the module."""
+    module: nn.Module,
+    norms: Iterable[nn.modules.batchnorm._NormBase],
+    samples: Sequence[torch.Tensor],
+    generator: torch.Generator,
+    centred: bool = True,
+) -> Any:
+    """Running statistics become those of `samples`, or nearly, in one run of the module; what that returned."""
 
     def fit(layer: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
         values = inputs[0]
@@ -57,6 +90,8 @@ def _fit_statistics(
         # Of few pixels a channel's mean would be the pixels themselves, and little but rounding would be left of them.
         own = values.numel() >= _PIXELS * channels
         variance, mean = torch.var_mean(values, [0, *range(2, values.dim())] if own else None, correction=0)
+        if not centred:
+            variance, mean = variance + mean * mean, torch.zeros_like(mean)
         variance = variance.maximum(0.1 * (values * values).mean()).expand(channels)
         mean = mean.expand(channels)
         alive = variance > 0
@@ -66,14 +101,9 @@ def _fit_statistics(
             assert isinstance(kept, torch.Tensor)
             kept.copy_(torch.where(alive, value, kept))
 
-    hooks = [
-        layer.register_forward_pre_hook(fit)
-        for layer in module.modules()
-        if isinstance(layer, nn.modules.batchnorm._NormBase) and id(layer.running_var) in constant
-    ]
+    hooks = [layer.register_forward_pre_hook(fit) for layer in norms]
     try:
-        if hooks:
-            module(*(sample.clone() for sample in samples))
+        return module(*(sample.clone() for sample in samples))
     finally:
         for hook in hooks:
             hook.remove()
