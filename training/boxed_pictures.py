@@ -15,6 +15,7 @@ from PIL import Image
 
 from blockfront.errors import UsageError
 from blockfront.plurals import counted
+from blockfront.training.scanning import picture_endings
 from blockfront.training.stored_pictures import open_stored
 from blockfront.training.survey import ClassImages, listed, printable
 
@@ -51,8 +52,8 @@ class BoxedPicture:
 
     @property
     def classes(self) -> set[int]:
-        """The classes of its objects."""
-        return {int(row[0]) for row in self.rows if row[0] >= 0}
+        """The classes of its objects that count: those that are to be found."""
+        return {int(row[0]) for row in self.rows if row[0] >= 0 and not row[6]}
 
 
 @dataclass(frozen=True)
@@ -151,3 +152,12 @@ def check_files(root: Path, folder: str, names: Iterable[str], what: str) -> Non
             f"{what} names {counted(len(wanted), 'picture')}, and {len(missing)} of them are not in {root / folder}, "
             f"such as {listed(missing)}"
         )
+
+
+def unnamed_pictures(root: Path, folders: Iterable[str], named: Iterable[str]) -> list[str]:
+    """A note on the pictures that lie in folders below `root` and are none of those named, as `folder/file`."""
+    there = {str(Path(folder, file)) for folder in folders for file in os.listdir(root / folder)}
+    others = sorted(file for file in there.difference(named) if Path(file).suffix.lower() in picture_endings())
+    return (
+        [f"skipped as no annotation names them: {counted(len(others), 'picture')} ({listed(others)})"] if others else []
+    )

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import json
-import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from blockfront.digest import digest
-from blockfront.errors import UsageError, first_line
+from blockfront.errors import UsageError
 from blockfront.plurals import counted
 from blockfront.tasks import DETECTION
 from blockfront.training.boxed_pictures import (
-    AnnotatedObject,
     BoxedPicture,
     BoxedPictures,
     BoxReader,
     check_files,
     images_of_classes,
+    unnamed_pictures,
 )
+from blockfront.training.coco_files import LAYOUT, AnnotationFile, annotation_files, read_file
 from blockfront.training.datasets import DATASETS, Dataset, Source, fingerprint, places_source
+from blockfront.training.duplicates import told_duplicates
 from blockfront.training.splits import TEST_SHARE, stratified_split
-from blockfront.training.survey import listed, look, printable
+from blockfront.training.survey import aside, listed, look, printable
 
 RESOLUTION = 320
-LAYOUT = "annotations/instances_train*.json and instances_val*.json with their folders of pictures"
 
 
 class Parts(NamedTuple):
@@ -41,89 +41,49 @@ class Parts(NamedTuple):
 
 def read_coco(root: Path) -> Parts:
     """What a folder in COCO's format holds; raises `UsageError` for what is missing, or contradicts itself."""
-    found = {file: _load(file) for file in _annotation_files(root)}
-    names = _categories(found)
+    paths, notes = annotation_files(root)
+    files = [read_file(path) for path in paths]
+    names = _categories(files)
     places = {category: place for place, category in enumerate(sorted(names))}
     reader = BoxReader()
-    parts = {file: _pictures(root, file, content, places, reader) for file, content in found.items()}
+    folders = [_folder(root, file.path, [image.file for image in file.images.values()]) for file in files]
+    parts = [_pictures(folder, file, places, reader) for folder, file in zip(folders, files, strict=True)]
+    notes.extend(unnamed_pictures(root, set(folders), (one.file for part in parts for one in part)))
     classes = tuple(names[category] for category in sorted(names))
-    notes = [f"classes are categories {listed([str(one) for one in sorted(names)], 8)} of the files, in this order"]
-    if sorted(names) == list(range(1, len(names) + 1)):
-        notes = []
-    marks = fingerprint([digest(file.read_bytes()) for file in found])
-    train, test = _split(root, parts, notes)
+    if sorted(names) != list(range(1, len(names) + 1)):
+        numbers = listed([str(one) for one in sorted(names)], 8)
+        notes.append(f"classes are categories {numbers} of the files, in this order")
+    if twice := [name for name, count in Counter(classes).items() if count > 1]:
+        notes.append(f"categories of one name are classes of their own: {listed(twice)}")
+    marks = fingerprint([digest(path.read_bytes()) for path in paths])
+    if len(parts) == 2:
+        train, test = (BoxedPictures(root, part) for part in parts)
+    else:
+        train, test = split_off(root, parts[0], notes, f"{paths[0].name} is the only file of annotations")
     return Parts(train, test, classes, (*notes, *reader.notes()), marks)
 
 
-def _annotation_files(root: Path) -> list[Path]:
-    if not root.is_dir():
-        raise UsageError(f"no such folder: {root}; give one with {LAYOUT}")
-    folder = root / "annotations" if (root / "annotations").is_dir() else root
-    files = sorted(folder.glob("*.json"))
-    files = [file for file in files if file.name.startswith("instances")] or files
-    if not files:
-        raise UsageError(f"{folder} has no annotations (*.json); give a folder with {LAYOUT}")
-    if len(files) > 1:
-        chosen = [[file for file in files if word in file.stem.lower()] for word in ("train", "val")]
-        chosen[1] = chosen[1] or [file for file in files if "test" in file.stem.lower()]
-        if [len(one) for one in chosen] != [1, 1]:
-            raise UsageError(
-                f"{folder} has {listed([file.name for file in files], 6)}: one for training and one for validation are "
-                "wanted, with train and val in their names; move the others elsewhere"
-            )
-        files = [chosen[0][0], chosen[1][0]]
-    return files
-
-
-def _load(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_bytes())
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{printable(str(file))} cannot be read as JSON: {first_line(error)}") from error
-    lists = ("images", "annotations", "categories")
-    if not isinstance(content, Mapping) or not all(isinstance(content.get(name), list) for name in lists):
-        raise UsageError(f"{printable(str(file))} is not in COCO's format: it needs lists {', '.join(lists)}")
-    return dict(content)
-
-
-def _categories(found: Mapping[Path, dict[str, Any]]) -> dict[int, str]:
+def _categories(files: Sequence[AnnotationFile]) -> dict[int, str]:
     """Ids, which need not be contiguous, to names."""
     names: dict[int, str] = {}
-    for file, content in found.items():
-        for category in content["categories"]:
-            number, name = int(category["id"]), str(category.get("name", category["id"]))
+    for file in files:
+        for number, name in file.categories.items():
             if names.setdefault(number, name) != name:
-                raise UsageError(f"category {number} is {names[number]!r} in one file and {name!r} in {file.name}")
+                raise UsageError(f"category {number} is {names[number]!r} in one file and {name!r} in {file.path.name}")
     if not names:
         raise UsageError("the annotations have no categories, so there is nothing to find")
     return names
 
 
-def _pictures(
-    root: Path, file: Path, content: dict[str, Any], places: Mapping[int, int], reader: BoxReader
-) -> list[BoxedPicture]:
-    images = {image["id"]: image for image in content["images"]}
-    objects: dict[Any, list[AnnotatedObject]] = {key: [] for key in images}
-    for number, one in enumerate(content["annotations"]):
-        try:
-            left, top, width, height = map(float, one["bbox"])
-            kind = places[int(one["category_id"])]
-            ignored = bool(one.get("iscrowd", 0))
-            area = float(one.get("area") or width * height)
-            if not math.isfinite(left + top + width + height + area):
-                raise ValueError("it is not finite")
-            box = left, top, left + width, top + height
-            objects[one["image_id"]].append(AnnotatedObject(kind, *box, area, ignored, one.get("segmentation")))
-        except (KeyError, TypeError, ValueError) as error:
-            raise UsageError(
-                f"annotation {one.get('id', number) if isinstance(one, Mapping) else number} of {file.name} cannot be "
-                f"used ({first_line(error)}): it wants an image_id and a category_id that are there, and a bbox of "
-                "four numbers"
-            ) from error
-    folder = _folder(root, file, [str(image["file_name"]) for image in images.values()])
+def _pictures(folder: str, file: AnnotationFile, places: Mapping[int, int], reader: BoxReader) -> list[BoxedPicture]:
     return [
-        reader.picture(str(Path(folder, image["file_name"])), int(image["width"]), int(image["height"]), objects[key])
-        for key, image in images.items()
+        reader.picture(
+            str(Path(folder, image.file)),
+            image.width,
+            image.height,
+            [one._replace(kind=places[one.kind]) for one in file.objects[key]],
+        )
+        for key, image in file.images.items()
     ]
 
 
@@ -144,21 +104,13 @@ def _folder(root: Path, file: Path, names: Sequence[str]) -> str:
     return folder
 
 
-def _split(
-    root: Path, parts: Mapping[Path, list[BoxedPicture]], notes: list[str]
+def split_off(
+    root: Path, pictures: list[BoxedPicture], notes: list[str], why: str
 ) -> tuple[BoxedPictures, BoxedPictures]:
-    together = list(parts.values())
-    if len(together) == 2:
-        return BoxedPictures(root, together[0]), BoxedPictures(root, together[1])
-    (pictures,) = together
-    return split_off(root, pictures, notes)
-
-
-def split_off(root: Path, pictures: list[BoxedPicture], notes: list[str]) -> tuple[BoxedPictures, BoxedPictures]:
     """All but a fifth of the pictures, and that fifth for testing, by the hashes of their names; says so in a note."""
     keys = [picture.file.encode(errors="surrogateescape") for picture in pictures]
     train, test = stratified_split(keys, [0] * len(keys), TEST_SHARE)
-    notes.append("a fifth of the images is for testing, for the annotations name no part of their own")
+    notes.append(f"a fifth of the images is for testing, for {why}")
     return BoxedPictures(root, [pictures[i] for i in train]), BoxedPictures(root, [pictures[i] for i in test])
 
 
@@ -168,7 +120,9 @@ def describe_parts(ref: str, root: Path, parts: Parts, resolution: int) -> Datas
     Raises `UsageError` where no test image has an object, and for a picture that cannot be read.
     """
     if not any(picture.classes for picture in parts.test.pictures):
-        raise UsageError(f"{printable(ref)}: no test image has an object, so nothing could be scored")
+        raise UsageError(
+            f"{printable(ref)}: no test image has an object that counts, so nothing could be scored{aside(parts.notes)}"
+        )
     levels = look(parts.train, parts.test)
     train, test = parts.train.pictures, parts.test.pictures
     return Dataset(
@@ -185,9 +139,20 @@ def describe_parts(ref: str, root: Path, parts: Parts, resolution: int) -> Datas
     )
 
 
+def describe_own(ref: str, root: Path, parts: Parts) -> Dataset:
+    """The data set of a user's parts: it is another when a picture's size in bytes is, and says what is in both."""
+    described = describe_parts(ref, root, parts, RESOLUTION)
+    train, test = ({one.file: (root / one.file).stat().st_size for one in part.pictures} for part in parts[:2])
+    return replace(
+        described,
+        fingerprint=fingerprint([parts.fingerprint, *train.items(), *test.items()]),
+        notes=(*described.notes, *told_duplicates(root, train, test)),
+    )
+
+
 def boxed_source(name: str, title: str, how: str, read: Callable[[Path], Parts]) -> Source:
     """An entry of `DATASETS` for pictures with boxes in a folder of the user's, which `read` takes: `NAME:PATH`."""
-    return places_source(name, title, how, DETECTION, RESOLUTION, read, partial(describe_parts, resolution=RESOLUTION))
+    return places_source(name, title, how, DETECTION, RESOLUTION, read, describe_own)
 
 
 DATASETS.add(

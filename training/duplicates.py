@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from blockfront.digest import digest
+from blockfront.errors import UsageError
+from blockfront.training.survey import printable
 
 COMPARED = 10_000
 """Files read at most, some test pictures of a larger data set and the training pictures of their sizes."""
@@ -32,6 +34,18 @@ def duplicates(root: Path, train: Mapping[str, int], test: Mapping[str, int]) ->
         if same is not None:
             pairs.append((path, same))
     return pairs, len(chosen)
+
+
+def told_duplicates(root: Path, train: Mapping[str, int], test: Mapping[str, int]) -> list[str]:
+    """A note on `duplicates`, if there are any; raises `UsageError` naming a file that cannot be read."""
+    try:
+        pairs, compared = duplicates(root, train, test)
+    except OSError as error:
+        raise UsageError(f"image {printable(str(error.filename))} cannot be read ({error.strerror})") from error
+    if not pairs:
+        return []
+    example = " and ".join(map(printable, pairs[0]))
+    return [f"test images that are training images too: {len(pairs)} of {compared}, such as {example}"]
 
 
 def _spread(paths: list[str], limit: int) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -11,7 +10,7 @@ from typing import BinaryIO
 from blockfront.errors import UsageError
 from blockfront.training.datasets import DATASETS, Dataset, Pictures, Source, fingerprint, path_of
 from blockfront.training.decoding import Levels
-from blockfront.training.duplicates import duplicates
+from blockfront.training.duplicates import told_duplicates
 from blockfront.training.layout import TEST_NAMES, TRAIN_NAMES, VAL_NAMES, Part, find_layout, natural_key
 from blockfront.training.scanning import scan
 from blockfront.training.splits import TEST_SHARE, stratified_split
@@ -71,7 +70,7 @@ def _describe(ref: str, data_dir: str | None) -> Dataset:
         len(test),
         fingerprint([*files, *scaled]),
         classes=count_classes(classes, train.labels, test.labels),
-        notes=(*notes, *_duplicates(root, *sizes)),
+        notes=(*notes, *told_duplicates(root, *sizes)),
         levels=levels,
     )
 
@@ -129,17 +128,6 @@ def _why_split(root: Path) -> str:
         if beside:
             return f"because folder:{root} is {root.name}/ alone; folder:{root.parent} has {min(beside)}/ too"
     return "for there are no pictures in val/ or test/"
-
-
-def _duplicates(root: Path, train: Mapping[str, int], test: Mapping[str, int]) -> list[str]:
-    try:
-        pairs, compared = duplicates(root, train, test)
-    except OSError as error:
-        raise UsageError(f"image {printable(str(error.filename))} cannot be read ({error.strerror})") from error
-    if not pairs:
-        return []
-    example = " and ".join(map(printable, pairs[0]))
-    return [f"test images that are training images too: {len(pairs)} of {compared}, such as {example}"]
 
 
 DATASETS.add(

@@ -2,37 +2,57 @@
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from blockfront.errors import UsageError
+from blockfront.plurals import counted
 from blockfront.tasks import INSTANCES, packed_rows
-from blockfront.training.boxed_pictures import BoxedPictures
-from blockfront.training.coco import LAYOUT, RESOLUTION, Parts, describe_parts, read_coco
+from blockfront.training.boxed_pictures import BoxedPicture, BoxedPictures
+from blockfront.training.coco import RESOLUTION, Parts, describe_own, read_coco
+from blockfront.training.coco_files import LAYOUT
 from blockfront.training.datasets import DATASETS, places_source
 from blockfront.training.scene_drawing import SIDE
 from blockfront.training.scenes import COUNTS, drawn_once, scene_source, write_scenes
-from blockfront.training.segmentations import InstancePictures
-from blockfront.training.survey import printable
+from blockfront.training.segmentations import InstancePictures, is_empty
+from blockfront.training.survey import listed, printable
 
 VERSION = 1
 """Raised when the same seed draws another scene, or another mask."""
 
 
 def read_instances(root: Path) -> Parts:
-    """What a folder in COCO's format holds, masks with it; raises `UsageError` as `read_coco`, and for one without."""
+    """What a folder in COCO's format holds, masks with it; raises `UsageError` as `read_coco`, and for one without.
+
+    An object whose mask holds no pixel is ignored, as nothing could find it, and counted in a note.
+    """
     parts = read_coco(root)
+    empty: list[str] = []
 
     def masked(pictures: BoxedPictures) -> InstancePictures:
-        for one in pictures.pictures:
-            if None in one.masks:
-                raise UsageError(
-                    f"an object of image {printable(one.file)} has no segmentation; take coco:PATH, for boxes alone"
-                )
-        return InstancePictures(pictures.root, pictures.pictures)
+        return InstancePictures(pictures.root, [_masked(one, empty) for one in pictures.pictures])
 
-    return parts._replace(train=masked(parts.train), test=masked(parts.test))
+    parts = parts._replace(train=masked(parts.train), test=masked(parts.test))
+    if empty:
+        where = listed(list(dict.fromkeys(empty)))
+        told = f"ignored, for a mask without a pixel: {counted(len(empty), 'object')}, of {where}"
+        parts = parts._replace(notes=(*parts.notes, told))
+    return parts
+
+
+def _masked(one: BoxedPicture, empty: list[str]) -> BoxedPicture:
+    if None in one.masks:
+        raise UsageError(
+            f"an object of image {printable(one.file)} has no segmentation; take coco:PATH, for boxes alone"
+        )
+    found = [number for number, mask in enumerate(one.masks, 1) if is_empty(mask, one.height, one.width)]
+    if not found:
+        return one
+    empty.extend([one.file] * len(found))
+    rows = one.rows.copy()
+    rows[found, 6] = 1
+    return replace(one, rows=rows)
 
 
 def find_masked_objects() -> Path:
@@ -54,7 +74,7 @@ DATASETS.add(
         INSTANCES,
         RESOLUTION,
         read_instances,
-        partial(describe_parts, resolution=RESOLUTION),
+        describe_own,
     ),
 )
 DATASETS.add(

@@ -18,7 +18,7 @@ from blockfront.training.layout import TEST_NAMES, TRAIN_NAMES, VAL_NAMES, natur
 from blockfront.training.masked_pictures import MaskedPictures, classes_of_pixels, count_values
 from blockfront.training.scanning import scan
 from blockfront.training.splits import TEST_SHARE, stratified_split
-from blockfront.training.survey import aside, listed, look, printable
+from blockfront.training.survey import aside, listed, look, printable, text_of
 
 IMAGE_FOLDERS = frozenset({"image", "images", "img", "imgs", "jpegimages", "pictures"})
 MASK_FOLDERS = frozenset({"mask", "masks", "label", "labels", "annotation", "annotations", "segmentationclass"})
@@ -29,8 +29,8 @@ LAYOUT = (
 )
 ADE_CLASSES = 150
 ADE_NAMES = "objectInfo150.txt"
-TABLES = (CLASSES_FILE, ADE_NAMES, "sceneCategories.txt")
-"""Files beside pictures that are to be there."""
+TABLES = (ADE_NAMES, "sceneCategories.txt")
+"""Files of ADE20K beside its pictures."""
 _RESOLUTION = 256
 _PARTS = (TRAIN_NAMES, VAL_NAMES, TEST_NAMES)
 
@@ -54,7 +54,7 @@ def read_masks(root: Path, zero_ignored: bool = False) -> MaskFolder:
         raise UsageError(f"no such folder: {root}; give one with {LAYOUT}")
     tree = scan(root)
     pictures, masks, elsewhere = _sort(root, tree.pictures)
-    odd = {reason: [path for path in paths if Path(path).name not in TABLES] for reason, paths in tree.skipped.items()}
+    odd = {reason: [path for path in paths if not _is_table(path)] for reason, paths in tree.skipped.items()}
     tree.skipped = {reason: paths for reason, paths in odd.items() if paths}
     notes = tree.notes()
     if elsewhere:
@@ -72,6 +72,11 @@ def read_masks(root: Path, zero_ignored: bool = False) -> MaskFolder:
     chosen = _split(root, keys, notes)
     train, test = (MaskedPictures(root, [(pictures[key], masks[key]) for key in part], zero_ignored) for part in chosen)
     return MaskFolder(train, test, tuple(notes))
+
+
+def _is_table(path: str) -> bool:
+    """Whether a file beside pictures is to be there; names of classes are read at the root alone."""
+    return path == CLASSES_FILE or Path(path).name in TABLES
 
 
 def _sort(root: Path, files: Sequence[str]) -> tuple[dict[str, str], dict[str, str], list[str]]:
@@ -156,9 +161,10 @@ def describe_masks(
             )
     elif used and used[-1] >= len(names):
         (file, *_) = (count.first[used[-1]] for count in counts if used[-1] in count.first)
+        first = int(folder.train.zero_ignored)
         raise UsageError(
-            f"mask {printable(str(root / file))} has the class {used[-1]}, and {CLASSES_FILE} has {len(names)} names, "
-            f"for 0 to {len(names) - 1}"
+            f"mask {printable(str(root / file))} has the value {used[-1] + first}, and there are {len(names)} classes, "
+            f"{first} to {len(names) - 1 + first}"
         )
     if not counts[1].pixels[: len(names)].sum():
         raise UsageError(f"{printable(ref)}: no test image has a pixel of any class, so nothing could be scored")
@@ -191,7 +197,7 @@ def _named(root: Path) -> list[str] | None:
     file = root / CLASSES_FILE
     if not file.is_file():
         return None
-    names = [line.strip() for line in _text(file).splitlines() if line.strip()]
+    names = [line.strip() for line in text_of(file).splitlines() if line.strip()]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice or not names:
         what = f"names {listed(twice)} twice" if twice else "is empty"
@@ -199,19 +205,19 @@ def _named(root: Path) -> list[str] | None:
     return names
 
 
-def _text(file: Path) -> str:
-    try:
-        return file.read_text("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{file} is no UTF-8, at byte {error.start}: save it as UTF-8") from error
-
-
 def _ade_names(root: Path) -> list[str]:
-    """The first of each class's names, as ADE20K's table has them; numbers without it."""
+    """The first of each class's names, as ADE20K's table has them; numbers without it.
+
+    Raises `UsageError` for a table of more classes or fewer.
+    """
     file = next(iter(sorted(root.rglob(ADE_NAMES))), None)
-    rows = [line.split("\t") for line in _text(file).splitlines()[1:]] if file else []
+    rows = [line.split("\t") for line in text_of(file).splitlines()[1:]] if file else []
     names = [row[-1].partition(",")[0].strip() for row in rows if len(row) > 1]
-    return names if len(names) == ADE_CLASSES else [str(number) for number in range(1, ADE_CLASSES + 1)]
+    if file and len(names) != ADE_CLASSES:
+        raise UsageError(
+            f"{file} has {counted(len(names), 'class', 'classes')}, and ADE20K {ADE_CLASSES}; remove it, or mend it"
+        )
+    return names or [str(number) for number in range(1, ADE_CLASSES + 1)]
 
 
 def mask_source(

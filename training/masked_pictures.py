@@ -17,7 +17,7 @@ from blockfront.training.stored_pictures import open_stored
 from blockfront.training.survey import ClassImages, complaint, printable, unreadable
 
 VALUES = 256
-MODES = ("1", "L", "P", "I", "I;16")
+MODES = ("1", "L", "P", "I", "I;16", "I;16B")
 """Pillow's modes of pictures whose values are numbers: palettes are not applied."""
 
 
@@ -64,20 +64,27 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
     name = printable(str(path))
     try:
         with open_picture(open(path, "rb")) as image:
-            mode, lossy, values = image.mode, image.format == "JPEG", np.asarray(image)
+            mode, lossy, factor = image.mode, image.format == "JPEG", _factor(image)
+            values = np.asarray(image)
     except Exception as error:
         raise UsageError(unreadable(f"mask {name}", error)) from error
     if mode not in MODES:
         raise UsageError(
-            f"mask {name} is in colour ({mode}); save it as a grey or palette PNG, whose values are classes"
+            f"mask {name} has {mode} pixels; save it as a grey or palette PNG of whole numbers, which are classes"
         )
     if lossy:
         raise UsageError(f"mask {name} is a JPEG, which does not keep values; save it as a PNG")
-    if values.size and int(values.max()) >= VALUES:
-        raise UsageError(
-            f"mask {name} has the value {int(values.max())}; classes are from 0 to 254, and 255 is ignored"
-        )
+    values = values // factor
+    odd = values[(values < 0) | (values >= VALUES)]
+    if odd.size:
+        raise UsageError(f"mask {name} has the value {int(odd[0])}; classes are from 0 to 254, and 255 is ignored")
     return values.astype(np.uint8)
+
+
+def _factor(image: Image.Image) -> int:
+    """What Pillow multiplies grey values of 2 and 4 bits by, so that the largest one is white."""
+    stored = [str(args[0] if isinstance(args, tuple) else args) for *_, args in image.tile[:1]]
+    return next((factor for bits, factor in (("L;2", 85), ("L;4", 17)) if stored and stored[0].startswith(bits)), 1)
 
 
 @dataclass(frozen=True)

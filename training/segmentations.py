@@ -14,6 +14,11 @@ from blockfront.errors import UsageError, first_line
 from blockfront.training.boxed_pictures import BoxedPictures
 from blockfront.training.survey import printable
 
+# The decoder raises a RuntimeError for text that is no run lengths.
+_MALFORMED = (KeyError, TypeError, ValueError, IndexError, RuntimeError)
+_FAR = 10
+"""How many pictures beside its own a corner may lie: the decoder's memory grows with it."""
+
 
 @dataclass(frozen=True)
 class InstancePictures(BoxedPictures):
@@ -29,7 +34,7 @@ class InstancePictures(BoxedPictures):
         for number, annotated in enumerate(one.masks, 1):
             try:
                 masks[number] = decode_mask(annotated, one.height, one.width)
-            except (KeyError, TypeError, ValueError, IndexError) as error:
+            except _MALFORMED as error:
                 raise UsageError(
                     f"object {number} of image {printable(one.file)} has no mask that can be read "
                     f"({first_line(error)}): it wants polygons, or run lengths for the picture's size"
@@ -50,19 +55,43 @@ def decode_mask(annotated: Any, height: int, width: int) -> NDArray[np.bool_]:
         if not annotated or any(len(polygon) < 6 or len(polygon) % 2 for polygon in annotated):
             raise ValueError("a polygon has three corners or more, of two numbers each")
         polygons = [[float(number) for number in polygon] for polygon in annotated]
+        reach = _FAR * max(height, width)
+        if not all(abs(number) <= reach for polygon in polygons for number in polygon):
+            raise ValueError("a corner is not finite, or far outside the picture")
         runs = mask.merge(mask.frPyObjects(polygons, height, width))
     else:
         if list(annotated["size"]) != [height, width]:
             raise ValueError(f"its size is {annotated['size']}, and the picture's {[height, width]}")
         counts = annotated["counts"]
         if isinstance(counts, list):
-            if sum(counts) != height * width or min(counts) < 0:
+            if min(counts) < 0:
+                raise ValueError("a run length is negative")
+            if sum(counts) != height * width:
                 raise ValueError(f"its run lengths sum to {sum(counts)}, and the picture has {height * width} pixels")
             values = np.repeat(np.arange(len(counts)) % 2 == 1, counts)
             return values.reshape(width, height).T
         runs = {"size": [height, width], "counts": counts.encode() if isinstance(counts, str) else counts}
     found: NDArray[np.uint8] = mask.decode(runs)
     return found.reshape(height, width) > 0
+
+
+def is_empty(annotated: Any, height: int, width: int) -> bool:
+    """Whether a `segmentation` holds no pixel; False of one that cannot be read. Few polygons are drawn to find out."""
+    try:
+        if isinstance(annotated, list) and any(_holds_pixels(polygon, height, width) for polygon in annotated):
+            return False
+        return not decode_mask(annotated, height, width).any()
+    except _MALFORMED:
+        return False
+
+
+def _holds_pixels(polygon: list[float], height: int, width: int) -> bool:
+    """True of a polygon inside the picture with a larger area than its outline is long: such a one misses no pixel."""
+    corners = np.array(polygon, dtype=float).reshape(-1, 2)
+    after = np.roll(corners, -1, axis=0)
+    area = abs(float((corners[:, 0] * after[:, 1] - corners[:, 1] * after[:, 0]).sum())) / 2
+    outline = float(np.hypot(*(after - corners).T).sum())
+    return bool(area > outline and corners.min() >= 0 and (corners.max(axis=0) <= (width, height)).all())
 
 
 def run_lengths(mask: NDArray[np.bool_]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,10 @@ from blockfront.training.datasets import Pictures
 
 def open_stored(path: str) -> Image.Image:
     """The picture of a file, which is not turned upright later, whatever EXIF says of how a viewer shows it."""
-    image = Image.open(path)
-    image.getexif().pop(ExifTags.Base.Orientation, None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Of odd metadata, which say nothing of the pixels.
+        image = Image.open(path)
+        image.getexif().pop(ExifTags.Base.Orientation, None)
     return image
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from PIL import UnidentifiedImageError
@@ -76,6 +77,14 @@ def unreadable(what: str, error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         reason = "its content is of no format that Pillow knows"
     return f"{what} cannot be read ({reason}); remove or replace it"
+
+
+def text_of(file: Path) -> str:
+    """What a list beside pictures says; raises `UsageError` for one that is no UTF-8."""
+    try:
+        return file.read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file} is no UTF-8, at byte {error.start}: save it as UTF-8") from error
 
 
 def printable(name: str) -> str:

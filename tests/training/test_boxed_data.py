@@ -67,7 +67,7 @@ def folder(tmp_path: Path) -> Path:
 def test_categories_with_gaps_become_classes_in_the_order_of_their_ids(folder: Path) -> None:
     dataset = get_dataset(f"coco:{folder}")
     assert (dataset.task, dataset.num_classes, dataset.train_images, dataset.test_images) == ("detection", 2, 3, 3)
-    assert [(one.name, one.train, one.test) for one in dataset.classes] == [("train", 1, 1), ("toothbrush", 2, 0)]
+    assert [(one.name, one.train, one.test) for one in dataset.classes] == [("train", 1, 1), ("toothbrush", 1, 0)]
     first = read_coco(folder).train.pictures[0].rows
     assert first[0].tolist() == [-1, 0, 0, 1, 1, 800, 0]
     assert first[1].tolist() == [0, 0.25, 0.25, 0.75, 0.75, 77.5, 0]
@@ -213,47 +213,6 @@ def test_a_recipe_that_moves_pictures_under_their_boxes_is_refused(folder: Path)
     recipe = Recipe(auto_augment="rand-m9-mstd0.5")
     with pytest.raises(UsageError, match="auto_augment moves what detection says the place of; leave it out"):
         train_loader(images, views_for(torch.nn.Identity(), 32), recipe, dataset.targets, task=DETECTION)
-
-
-XML = """<annotation><filename>{name}.png</filename><size><width>40</width><height>20</height></size>
-<object><name>dog</name><difficult>{difficult}</difficult>
-<part><name>head</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>3</xmax><ymax>3</ymax></bndbox></part>
-<bndbox><xmin>11.0</xmin><ymin>6</ymin><xmax>30</xmax><ymax>15</ymax></bndbox></object></annotation>"""
-
-
-@pytest.fixture
-def voc(tmp_path: Path) -> Path:
-    (tmp_path / "Annotations").mkdir()
-    (tmp_path / "ImageSets" / "Main").mkdir(parents=True)
-    for number, name in enumerate(("a", "b", "c")):
-        picture(tmp_path / "JPEGImages" / f"{name}.png")
-        (tmp_path / "Annotations" / f"{name}.xml").write_text(XML.format(name=name, difficult=int(number == 1)))
-    (tmp_path / "ImageSets" / "Main" / "train.txt").write_text("a\nb\n")
-    (tmp_path / "ImageSets" / "Main" / "val.txt").write_text("c 1\n")
-    return tmp_path
-
-
-def test_boxes_of_voc_count_from_one_and_end_inside(voc: Path) -> None:
-    dataset = get_dataset(f"voc:{voc}")
-    assert (dataset.num_classes, dataset.train_images, dataset.test_images) == (1, 2, 1)
-    train_images, _ = find_source(dataset.ref).open(dataset)
-    rows = [one.rows.tolist() for one in train_images.pictures]
-    assert rows[0][1] == [0, 0.25, 0.25, 0.75, 0.75, 200, 0]
-    assert rows[1][1][6] == 1
-
-
-@pytest.mark.parametrize(
-    ("file", "content", "reason"),
-    [
-        ("Annotations/a.xml", "<annotation>", "annotation .*a.xml cannot be used"),
-        ("Annotations/a.xml", "<annotation></annotation>", "annotation .*a.xml cannot be used"),
-        ("ImageSets/Main/val.txt", "d\n", "annotation .*d.xml cannot be used"),
-    ],
-)
-def test_a_broken_file_of_voc_is_named(voc: Path, file: str, content: str, reason: str) -> None:
-    (voc / file).write_text(content)
-    with pytest.raises(UsageError, match=reason):
-        get_dataset(f"voc:{voc}")
 
 
 def test_a_scene_is_the_same_whatever_the_count_and_its_boxes_hold_what_is_drawn() -> None:

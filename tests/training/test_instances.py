@@ -21,7 +21,7 @@ from blockfront.training.datasets import find_source
 from blockfront.training.instances import read_instances
 from blockfront.training.scene_drawing import draw_scene
 from blockfront.training.scenes import write_scenes
-from blockfront.training.segmentations import decode_mask, run_lengths
+from blockfront.training.segmentations import decode_mask, is_empty, run_lengths
 
 SQUARE = np.zeros((6, 8), dtype=bool)
 SQUARE[1:4, 2:7] = True
@@ -56,12 +56,16 @@ def test_run_lengths_are_read_back_and_are_those_of_coco(seed: int, height: int,
         ([[1, 1, 2, 2]], "three corners or more"),
         ({"size": [8, 6], "counts": [48]}, "its size is"),
         ({"size": [6, 8], "counts": [40]}, "sum to 40"),
+        ({"size": [6, 8], "counts": [-4, 52]}, "a run length is negative"),
+        ({"size": [6, 8], "counts": "hello"}, "malformed"),
+        ([[1, 2, float("nan"), 4, 5, 5]], "not finite, or far outside"),
+        ([[1, 2, 3e7, 4, 5, 5]], "not finite, or far outside"),
         ({"size": [6, 8]}, "counts"),
         (3, "not subscriptable"),
     ],
 )
 def test_what_is_no_mask_says_why(annotated: Any, why: str) -> None:
-    with pytest.raises((KeyError, TypeError, ValueError), match=why):
+    with pytest.raises((KeyError, TypeError, ValueError, RuntimeError), match=why):
         decode_mask(annotated, 6, 8)
 
 
@@ -114,6 +118,21 @@ def test_a_folder_of_ones_own_gives_rows_and_masks_at_the_inputs_size(tmp_path: 
 
 
 def test_a_mask_that_cannot_be_read_is_named_with_its_picture(tmp_path: Path) -> None:
-    pictures = read_instances(written(tmp_path / "own", {"size": [1, 1], "counts": [1]}))[0]
-    with pytest.raises(UsageError, match=r"object 1 of image .*0\.png has no mask that can be read"):
-        pictures[0]
+    for number, damaged in enumerate(({"size": [1, 1], "counts": [1]}, {"size": [6, 8], "counts": "hello"})):
+        pictures = read_instances(written(tmp_path / str(number), damaged))[0]
+        with pytest.raises(UsageError, match=r"object 1 of image .*0\.png has no mask that can be read"):
+            pictures[0]
+
+
+@given(st.lists(st.floats(-3, 12), min_size=6, max_size=12).filter(lambda numbers: len(numbers) % 2 == 0))
+def test_whether_a_mask_is_empty_is_known_without_drawing_it(polygon: list[float]) -> None:
+    assert is_empty([polygon], 6, 8) == (not decode_mask([polygon], 6, 8).any())
+
+
+@pytest.mark.parametrize(
+    "empty", [[[20, 1, 27, 1, 27, 4, 20, 4]], [[5, 5, 5, 5, 5, 5]], {"size": [6, 8], "counts": [48]}]
+)
+def test_an_object_whose_mask_holds_no_pixel_is_ignored_and_told(tmp_path: Path, empty: Any) -> None:
+    found = read_instances(written(tmp_path, empty))
+    assert found.test.pictures[0].rows[1, 6] == 1
+    assert "ignored, for a mask without a pixel: 3 objects, of images/0.png, images/1.png, images/2.png" in found.notes

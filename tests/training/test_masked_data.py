@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from blockfront.design_space import Network
 from blockfront.errors import RunError, UsageError
@@ -17,7 +19,7 @@ from blockfront.tasks import IGNORED, TASKS
 from blockfront.training import Recipe, Tensors, get_dataset, seeded, train
 from blockfront.training.datasets import find_source
 from blockfront.training.loaders import evaluation_loader, train_loader, views_for
-from blockfront.training.masked_pictures import from_one
+from blockfront.training.masked_pictures import from_one, read_mask
 from blockfront.training.scene_drawing import CLASSES, draw_masked_scene, draw_scene
 from blockfront.training.scene_masks import write_masked_scenes
 
@@ -114,6 +116,23 @@ def test_palettes_are_not_applied_and_names_come_from_a_file(folder: Path) -> No
     assert [one.name for one in dataset.classes] == ["road", "car", "tree", "sky"]
     assert dataset.classes[3].pixels == 0.5
     assert not any("classes.txt" in note for note in dataset.notes)
+
+
+@pytest.mark.parametrize(("bits", "mode"), [(1, "1"), (2, "L"), (4, "L")])
+def test_grey_masks_of_few_bits_have_the_values_that_are_stored(tmp_path: Path, bits: int, mode: str) -> None:
+    values = (np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH) % 2**bits).astype(np.uint8)
+    path = tmp_path / "mask.png"
+    packed = np.zeros((HEIGHT, 1 + -(-WIDTH * bits // 8)), np.uint8)
+    for x in range(WIDTH):
+        packed[:, 1 + x * bits // 8] |= values[:, x] << (8 - bits - x * bits % 8)
+    with path.open("wb") as file:
+        PngImagePlugin.putchunk(file, b"IHDR", struct.pack(">IIBBBBB", WIDTH, HEIGHT, bits, 0, 0, 0, 0))
+        PngImagePlugin.putchunk(file, b"IDAT", zlib.compress(packed.tobytes()))
+        PngImagePlugin.putchunk(file, b"IEND", b"")
+        content = b"\x89PNG\r\n\x1a\n"
+    path.write_bytes(content + path.read_bytes())
+    assert Image.open(path).mode == mode
+    assert np.array_equal(read_mask(path), values)
 
 
 def test_classes_of_ade20k_count_from_one_and_zero_is_ignored(tmp_path: Path) -> None:
@@ -216,7 +235,7 @@ def _nothing_to_score(root: Path) -> None:
 
 REFUSED: dict[Callable[[Path], None], str] = {
     _other_size: "mask masks/train/a.png has 11 × 6 pixels, and its picture 12 × 6; make them one size",
-    _colour: r"mask .*a.png is in colour \(RGB\); save it as a grey or palette PNG",
+    _colour: r"mask .*a.png has RGB pixels; save it as a grey or palette PNG",
     _jpeg: "mask .*a.jpg is a JPEG, which does not keep values",
     _deep: "mask .*a.png has the value 300; classes are from 0 to 254",
     _broken: r"mask .*a.png cannot be read \(.*; remove or replace it",
@@ -228,7 +247,7 @@ REFUSED: dict[Callable[[Path], None], str] = {
     _no_masks: "has no picture with a mask; give a folder with images/ and masks/",
     _no_tests: "has no pictures with masks in val/ or test/; add it",
     _one_class: "have the class 0 alone, and at least two are needed; 255 is ignored: if it is a class",
-    _too_few_names: r"mask .*masks/train/a.png has the class 3, and classes\.txt has 2 names, for 0 to 1",
+    _too_few_names: r"mask .*masks/train/a.png has the value 3, and there are 2 classes, 0 to 1",
     _no_names: r"classes\.txt is empty; it wants a name a line",
     _names_twice: r"classes\.txt names road twice",
     _other_encoding: r"classes\.txt is no UTF-8, at byte 7: save it as UTF-8",
