@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from blockfront.anchors.slots import Slots
+from blockfront.errors import UsageError
+from blockfront.plurals import counted
 from blockfront.tasks.boxes import AnchorOutputs, decode
 from blockfront.tasks.suppression import Limits
 
@@ -32,6 +34,11 @@ class ImageBoxes:
     objects: NDArray[np.float64]
     side: float
 
+    @property
+    def counts(self) -> bool:
+        """Whether it has an object that is not ignored."""
+        return bool((self.objects[:, 6] == 0).any())
+
 
 @dataclass(frozen=True)
 class RecordedBoxes:
@@ -43,16 +50,36 @@ class RecordedBoxes:
     images: tuple[ImageBoxes, ...]
 
     def halves(self, seed: int = 0) -> tuple[RecordedBoxes, RecordedBoxes]:
-        """The images dealt to two halves by chance: one to search by, and one to say what was found."""
-        parts = deal_halves(len(self.images), seed)
+        """The images dealt to two halves by chance: one to search by, and one to say what was found.
+
+        Raises `UsageError` as `deal_halves`.
+        """
+        parts = deal_halves([image.counts for image in self.images], seed)
         first, second = (replace(self, images=tuple(self.images[place] for place in part)) for part in parts)
         return first, second
 
 
-def deal_halves(images: int, seed: int = 0) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The numbers of so many images dealt to two halves by chance, each in order."""
-    order = np.random.default_rng(seed).permutation(images)
-    return np.sort(order[::2]), np.sort(order[1::2])
+def deal_halves(counting: Sequence[bool], seed: int = 0) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The numbers of images dealt to two halves by chance, each in order; of each image whether it has an object that
+    counts.
+
+    Where chance leaves a half without any, one image that has changes places with one that has not. Raises `UsageError`
+    where fewer than two have.
+    """
+    if sum(counting) < 2:
+        raise UsageError(
+            "one half of the test images decides and the other is scored, so two or more need an object that is not "
+            f"ignored, not {sum(counting)} of {counted(len(counting), 'test image')}"
+        )
+    order = np.random.default_rng(seed).permutation(len(counting))
+    halves = order[::2], order[1::2]
+    there = np.array(counting, dtype=bool)
+    for own, other in (halves, halves[::-1]):
+        if not there[own].any():
+            # The other has two or more.
+            place = np.flatnonzero(there[other])[0]
+            own[0], other[place] = other[place], own[0]
+    return np.sort(halves[0]), np.sort(halves[1])
 
 
 def batches_of(batches: Iterable[tuple[Tensor, Tensor]], numbers: NDArray[np.intp]) -> Iterator[tuple[Tensor, Tensor]]:

@@ -2,7 +2,7 @@
 
 from blockfront.tasks.boxes import AnchorOutputs
 from blockfront.tasks.classification import CLASSIFICATION, Classification
-from blockfront.tasks.detection import DETECTION, Detection, present_classes
+from blockfront.tasks.detection import DETECTION, Detection, counting_images, present_classes
 from blockfront.tasks.evaluators import ImageMeans
 from blockfront.tasks.instances import INSTANCES, InstanceSegmentation, packed_rows
 from blockfront.tasks.masks import IGNORED
@@ -25,6 +25,7 @@ __all__ = [
     "Segmentation",
     "Task",
     "Tasks",
+    "counting_images",
     "packed_rows",
     "present_classes",
 ]

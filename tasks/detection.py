@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -18,6 +19,12 @@ from blockfront.tasks.task import TASKS, Evaluator, Task
 DETECTION = "detection"
 COLUMNS = 7
 """Of a target: class, left, top, right, bottom, area, and whether it is ignored."""
+SIZES = {
+    "small": (0, 1024, "up to 1024 pixels of area"),
+    "medium": (1024, 9216, "1024 to 9216 pixels of area"),
+    "large": (9216, 1e10, "9216 pixels of area or more"),
+}
+"""COCO's: the least and the largest area of an object of that size, both with it, and these in words."""
 
 
 def present_classes(targets: Tensor, classes: int) -> Tensor:
@@ -26,6 +33,20 @@ def present_classes(targets: Tensor, classes: int) -> Tensor:
     # One more column is for rows of no class.
     kept = torch.where((kinds < 0) | ignored, classes, kinds)
     return torch.nn.functional.one_hot(kept, classes + 1)[..., :classes].amax(1).to(targets.dtype)
+
+
+def counting_images(labels: Iterable[Any]) -> list[bool]:
+    """Which images have an object that is not ignored, by the rows that a data set says of each."""
+    return [len(counting_areas(label)) > 0 for label in labels]
+
+
+def counting_areas(rows: Any) -> Tensor:
+    """The areas in pixels of an image's objects that are not ignored; raises `UsageError` for what is no rows."""
+    try:
+        found = torch.as_tensor(rows, dtype=torch.float32).reshape(-1, COLUMNS)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UsageError(f"detection takes rows of {COLUMNS} numbers an image: {first_line(error)}") from error
+    return found[(found[:, 0] >= 0) & ~(found[:, 6] > 0), 5]
 
 
 class Detection(Task):
@@ -85,6 +106,18 @@ class Detection(Task):
 
     def evaluator(self, outputs: int) -> Evaluator:
         return BoxScores(outputs)
+
+    def areas(self, label: Any) -> Tensor:
+        """Of one image, by what a data set says of it, the areas in pixels of the objects that are not ignored."""
+        return counting_areas(label)
+
+    def lacks(self, metric: str, labels: Iterable[Any]) -> str | None:
+        """Where no object counts, and of a size where none that counts is of it."""
+        size = metric.rpartition("_")[2]
+        least, most, words = SIZES.get(size, (-math.inf, math.inf, ""))
+        if any(((areas >= least) & (areas <= most)).any() for areas in map(self.areas, labels)):
+            return None
+        return f"no object that counts is {size} ({words})" if words else "there is no object that is not ignored"
 
     def mirrored(self, targets: Tensor) -> Tensor:
         left, right = 1 - targets[..., 3], 1 - targets[..., 1]

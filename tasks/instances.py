@@ -54,6 +54,11 @@ class InstanceSegmentation(Detection):
             raise ValueError(f"these have the shape {tuple(found.shape)}, and no masks")
         return found
 
+    def areas(self, label: Any) -> Tensor:
+        """Of one image, of rows and masks, or rows with or without these packed behind."""
+        rows = label if hasattr(label, "shape") else label[0]
+        return super().areas(torch.as_tensor(rows)[..., :COLUMNS])
+
     def check(self, outputs: Any, images: int, wanted: int) -> None:
         """Raise `UsageError` for outputs that are none of a network for these classes, with masks."""
         super().check(outputs, images, wanted)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
@@ -97,6 +97,13 @@ class Task(ABC):
                 f"the network gives outputs of shape {tuple(outputs.shape)} for {counted(images, 'image')}, not "
                 f"({images}, {wanted}); build it with num_classes={wanted}"
             )
+
+    def lacks(self, metric: str, labels: Iterable[Any]) -> str | None:
+        """Why no image of which a data set says this gives a metric, in words; None where one does.
+
+        By default, which is for metrics that any image gives, None.
+        """
+        return None
 
     def mirrored(self, targets: Tensor) -> Tensor:
         """The targets (N, ...) of images that are mirrored; by default, which is for tasks without places, the same."""

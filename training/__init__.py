@@ -18,6 +18,7 @@ from blockfront.training import (  # noqa: F401  (each registers its data sets o
     voc,
 )
 from blockfront.training.datasets import DATASETS, Dataset, Pictures, Source, Tensors, get_dataset
+from blockfront.training.labels import labels_of_tests
 from blockfront.training.loop import evaluate, score, train
 from blockfront.training.placing import Feed, fed
 from blockfront.training.pretrained import PRETRAINED, Pretrained, give_weights
@@ -43,6 +44,7 @@ __all__ = [
     "fed",
     "get_dataset",
     "give_weights",
+    "labels_of_tests",
     "load_weights",
     "pack_weights",
     "score",

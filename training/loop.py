@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ def train(
     after that epoch: what is returned then has a curve and no scores, and goes on from its checkpoint. The process's
     threads and random generators, and the module's device and mode, are restored. Raises `UsageError` for a device that
     is not there, a module with another number of outputs and labels that are none of the task's, `RunError` when
-    training diverges, memory runs out or an image cannot be read.
+    training diverges, memory runs out, an image cannot be read or test images do not give the task's first metric.
     """
     where = choose_device(device)
     start = time.perf_counter()
@@ -114,7 +114,11 @@ def train(
                 )
             last = epoch + 1 == recipe.epochs
             scores = _score(steps.scored, tests if last else glances, where, dataset)
-            curve.append(scores[value].value)
+            if not last and _lacks(scores, value):
+                # Nothing counts in the few: from now on all are looked at.
+                glances = tests
+                scores = _score(steps.scored, tests, where, dataset)
+            curve.append(_required(scores, dataset)[value].value)
             if checkpoint is not None:
                 seconds = spent + time.perf_counter() - start
                 save_checkpoint(checkpoint, module, optimizer, steps.average, curve, seconds)
@@ -123,7 +127,7 @@ def train(
         if len(curve) < recipe.epochs:
             scores = {}
         elif not scores:
-            scores = _score(steps.scored, tests, where, dataset)
+            scores = _required(_score(steps.scored, tests, where, dataset), dataset)
         if steps.average is not None:
             module.load_state_dict(steps.average.module.state_dict())
     return Training(
@@ -160,9 +164,10 @@ def score(module: nn.Module, feed: Feed, batches: Iterable[tuple[Tensor, Tensor]
     """The task's metrics of a module on the feed's device, over `batches` of test images, by default all.
 
     A batch is images (N, 3, R, R) and the task's targets (N, ...). Raises `UsageError` for outputs that the task does
-    not take, and `RunError` for a picture that cannot be read.
+    not take, and `RunError` for a picture that cannot be read and for images that do not give the task's first metric.
     """
-    return _score(module, feed.test() if batches is None else batches, feed.device, feed.dataset)
+    found = _score(module, feed.test() if batches is None else batches, feed.device, feed.dataset)
+    return _required(found, feed.dataset)
 
 
 @dataclass(frozen=True)
@@ -230,6 +235,21 @@ def _score(
                 raise RunError("the network's outputs are not finite; lower the learning rate")
             evaluator.add(outputs, targets.to(device))
     return evaluator.scores()
+
+
+def _lacks(scores: Mapping[str, Score], metric: str) -> bool:
+    return metric not in scores or math.isnan(scores[metric].value)
+
+
+def _required(scores: dict[str, Score], dataset: Dataset) -> dict[str, Score]:
+    """The scores; raises `RunError` where they lack what networks are compared by."""
+    value = TASKS[dataset.task].value
+    if _lacks(scores, value):
+        raise RunError(
+            f"data set {dataset.ref}: the test images that are scored give no {value}, as where all that is in them is "
+            "ignored; test on images with something that counts"
+        )
+    return scores
 
 
 def _check(outputs: Any, images: int, dataset: Dataset) -> None:

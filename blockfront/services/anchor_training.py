@@ -107,9 +107,11 @@ def train_row(row: FrontRow, dataset: Dataset, anew: Anew, output: Path, progres
 
 def _scores(module: nn.Module, resolution: int, row: FrontRow, dataset: Dataset, device: str) -> dict[str, Score]:
     from blockfront.anchors import batches_of, deal_halves
-    from blockfront.training import fed, score
+    from blockfront.tasks import counting_images
+    from blockfront.training import fed, labels_of_tests, score
 
     with fed(module, dataset, resolution=resolution, device=device) as feed:
         if not row.held_out:
             return score(module, feed)
-        return score(module, feed, batches_of(feed.test(), deal_halves(dataset.test_images)[1]))
+        _, others = deal_halves(counting_images(labels_of_tests(dataset)))
+        return score(module, feed, batches_of(feed.test(), others))

@@ -17,7 +17,7 @@ from blockfront.plurals import counted
 from blockfront.services.trained_detector import TrainedDetector
 
 if TYPE_CHECKING:
-    from blockfront.anchors import Price, Removed, Rules
+    from blockfront.anchors import Price, RecordedBoxes, Removed, Rules
     from blockfront.console.progress import Progress
     from blockfront.targets import Means
     from blockfront.training import Dataset
@@ -54,6 +54,7 @@ def search_front(
 
     `rules` are made from the least value. What was evaluated before, of the same weights and images, is known.
     A latency is that of the head and of what follows: while it searches as estimated, on the front as timed.
+    Raises `UsageError` for a detector that finds nothing, and for test images with too few objects.
     """
     from blockfront.anchors import (
         Front,
@@ -77,10 +78,10 @@ def search_front(
     ):
         boxes = record_boxes(module, feed.test(), slot_of_rows(network), slots)
         step()
-    ours, others = boxes.halves() if aim.held_out else (boxes, boxes)
+    ours, others = _dealt(boxes, dataset, aim.held_out)
     scores = SlotScores(ours)
     origin = detector.network.id, _hash(detector.weights), dataset.ref, dataset.fingerprint, boxes.limits
-    memo = Memo(cache_folder() / "anchors" / f"{digest(repr((*origin, aim.held_out)), 20)}.jsonl")
+    memo = Memo(cache_folder() / "anchors" / f"{digest(repr((*origin, _mark(boxes, aim.held_out))), 20)}.jsonl")
     known = len(memo.known)
     if known:
         progress.note(f"known from before: {counted(known, 'configuration')}")
@@ -147,6 +148,29 @@ def search_front(
         "postprocess_fit": None if behind is None else behind.error([node.removed for node in found.front]),
         "rows": [{"row": place, **row} for place, row in enumerate(rows)],
     }
+
+
+def _dealt(boxes: RecordedBoxes, dataset: Dataset, held_out: bool) -> tuple[RecordedBoxes, RecordedBoxes]:
+    """What is searched by, and what the front is stated on."""
+    if not any(image.counts for image in boxes.images):
+        raise UsageError(f"no test image of {dataset.ref} has an object that is not ignored, so nothing can be scored")
+    if not held_out:
+        return boxes, boxes
+    try:
+        return boxes.halves()
+    except UsageError as error:
+        raise UsageError(f"{dataset.ref}: {error}; take other images, or --same-images for both") from error
+
+
+def _mark(boxes: RecordedBoxes, held_out: bool) -> object:
+    """What searches on some of the images are told apart by: whether on a half, and which where not chance dealt it."""
+    from blockfront.anchors import deal_halves
+
+    if not held_out:
+        return held_out
+    counting = [image.counts for image in boxes.images]
+    usual, dealt = (deal_halves(each)[0].tolist() for each in ([True] * len(counting), counting))
+    return held_out if dealt == usual else dealt
 
 
 def _row(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -122,9 +123,14 @@ class Journal:
         checkpoint(self.storage)
 
     def complete(self, entry: Entry) -> None:
-        """Tell the trial its values, those of the study's objectives."""
+        """Tell the trial its values, those of the study's objectives, or that it failed where it lacks one."""
         row = row_of(entry.result)
-        self.study.tell(entry.number, [row[name] for name in self.settings.objectives])
+        values = {name: row[name] for name in self.settings.objectives}
+        lacking = [name for name, value in values.items() if value is None or math.isnan(value)]
+        if lacking:
+            self.fail(entry, "values", f"it has no {' and no '.join(lacking)}, which is what the study compares")
+            return
+        self.study.tell(entry.number, list(values.values()))
         checkpoint(self.storage)
 
     def lacks_cost(self, entry: Entry) -> str | None:

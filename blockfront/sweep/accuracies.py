@@ -113,7 +113,7 @@ def _train(
     keeper: Keeper,
     title: str,
 ) -> None:
-    by_number = {call.entry.number: call.entry for call in wanted}
+    by_number = {call.entry.number: call for call in wanted}
     if not wanted:
         return
     arguments = (plan.dataset, plan.recipe, plan.request.device, keeper.wanted)
@@ -140,11 +140,17 @@ def _train(
     )
     with closing(pool.run(calls, plan.train_seconds)) as outcomes, progress.stage(title, len(wanted)) as advance:
         for outcome in outcomes:
-            entry = by_number[outcome.number]
+            call = by_number[outcome.number]
+            entry = call.entry
             if entry.result.error is not None:
                 pass  # With another seed it failed already.
             elif outcome.reason is None:
-                _keep(plan, journal, keeper, entry, outcome.result())
+                trained = outcome.result()
+                if call.until is None:
+                    _keep(plan, journal, keeper, entry, trained)
+                else:
+                    (begun,) = trained.parts["trainings"]
+                    journal.record(entry, {"begun": begun})
             else:
                 journal.fail(entry, "train", outcome.reason, outcome.traceback)
             advance()
@@ -186,9 +192,6 @@ def _adapts(journal: Journal, entry: Entry) -> bool:
 
 def _keep(plan: SweepPlan, journal: Journal, keeper: Keeper, entry: Entry, trained: Trained) -> None:
     (training,) = trained.parts["trainings"]
-    if not training.scores:
-        journal.record(entry, {"begun": training})
-        return
     keeper.keep_weights(str(entry.network.id), training.seed, trained.weights)
     for one in trained.leftovers:
         keeper.keep_weights(one.network_id, training.seed, one.weights)

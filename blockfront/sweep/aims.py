@@ -97,7 +97,7 @@ def choose_objectives(request: Request, dataset: Dataset | None) -> tuple[str, .
     """The columns that trials are told: the cost, and with training the value.
 
     Raises UsageError for an unknown metric, a cost that is to be large or is found by training, and a value that the
-    task does not give.
+    task does not give, or not of these test images.
     """
     from blockfront.analysis import OBJECTIVES, Objectives
     from blockfront.tasks import TASKS
@@ -113,7 +113,21 @@ def choose_objectives(request: Request, dataset: Dataset | None) -> tuple[str, .
             raise UsageError(f"{task.name} gives no {value}; take --value {' or '.join(task.metrics)}")
         chosen = Objectives(request.cost, value)
     _check_cost(chosen.metrics[0], task)
+    if dataset is not None and task is not None and chosen.value != task.value:
+        _check_value(chosen.value, dataset, task)
     return (chosen.cost,) if task is None else (chosen.cost, chosen.value)
+
+
+def _check_value(value: str, dataset: Dataset, task: Task) -> None:
+    """Raise UsageError for a value that no test image of a data set gives, such as one of a size that no object has."""
+    from blockfront.training import labels_of_tests
+
+    reason = task.lacks(value, labels_of_tests(dataset))
+    if reason is None:
+        return
+    others = [metric for metric in task.metrics if task.lacks(metric, labels_of_tests(dataset)) is None]
+    advice = f"take --value {' or '.join(others)}" if others else "take other test images"
+    raise UsageError(f"--value {value} cannot be had of the test images of {dataset.ref}: {reason}; {advice}")
 
 
 def _check_cost(cost: Metric, task: Task | None) -> None:

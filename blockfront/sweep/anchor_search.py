@@ -85,7 +85,26 @@ def check_prune(request: Request, space: Space, precision: str, dataset: Dataset
     ):
         if given:
             raise UsageError(f"--prune decides by one training to its end, in floating point; leave it or {option} out")
+    _check_halves(request.value, dataset)
     return drop
+
+
+def _check_halves(value: str | None, dataset: Dataset) -> None:
+    """Raise `UsageError` where test images have too few objects for two halves, or the one scored gives no `value`."""
+    from blockfront.anchors import deal_halves
+    from blockfront.tasks import DETECTION, TASKS, counting_images
+    from blockfront.training import labels_of_tests
+
+    labels = list(labels_of_tests(dataset))
+    try:
+        _, others = deal_halves(counting_images(labels))
+    except UsageError as error:
+        raise UsageError(f"--prune, on {dataset.ref}: {error}; take other test images, or leave it out") from error
+    if value is not None and (reason := TASKS[DETECTION].lacks(value, [labels[number] for number in others])):
+        raise UsageError(
+            f"--prune scores one half of the test images of {dataset.ref}, and --value {value} cannot be had of it: "
+            f"{reason}; take --value ap, or leave one of the two out"
+        )
 
 
 def prune_trained(
@@ -115,10 +134,11 @@ def prune_trained(
         slots_of,
     )
     from blockfront.results import Adapted
-    from blockfront.training import fed, pack_weights, score
+    from blockfront.tasks import counting_images
+    from blockfront.training import fed, labels_of_tests, pack_weights, score
     from blockfront.training.preparing import preparation_of
 
-    ours, others = deal_halves(dataset.test_images)
+    ours, others = deal_halves(counting_images(labels_of_tests(dataset)))
     scored = as_adapted(network, module, parts)
     with fed(scored, dataset, **where) as feed:
         boxes = record_boxes(scored, batches_of(feed.test(), ours), slot_of_rows(network), slots_of(network))
@@ -155,7 +175,7 @@ def _search(network: AnchorNetwork, boxes: Any, drop: float) -> tuple[float, lis
     scores = SlotScores(boxes)
     whole = scores(frozenset())[0]
     if not whole > drop:
-        # Nothing that may be lost as a whole is worth a search; NaN where no object is to be found.
+        # Nothing that may be lost as a whole is worth a search.
         return whole, [], 1
 
     def head_macs(removed: Any) -> float:

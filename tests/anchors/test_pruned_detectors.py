@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 import torch
 
-from blockfront.anchors import SlotScores, prune_detector, record_boxes
+from blockfront.anchors import SlotScores, deal_halves, prune_detector, record_boxes
 from blockfront.anchors.pruning import pruned_network, slot_of_rows, slots_of
 from blockfront.anchors.recorded import RecordedBoxes
 from blockfront.design_space import AnchorNetwork, Network
@@ -111,6 +113,22 @@ def recorded(head: str, limits: Limits) -> tuple[AnchorNetwork, torch.nn.Module,
     network, module = detector(head)
     found = record_boxes(module, images(4), slot_of_rows(network), slots_of(network), limits)
     return network, module, found
+
+
+def test_both_halves_have_objects_where_two_images_have_and_chance_decides_where_it_gives_that() -> None:
+    for count in range(2, 9):
+        order = np.random.default_rng(0).permutation(count)
+        ours, others = deal_halves([True] * count)
+        assert ours.tolist() == sorted(order[::2])
+        assert others.tolist() == sorted(order[1::2])
+        for two in combinations(range(count), 2):
+            there = [number in two for number in range(count)]
+            halves = deal_halves(there)
+            assert [len(half) for half in halves] == [len(ours), len(others)]
+            assert sorted(np.concatenate(halves)) == list(range(count))
+            assert [sum(there[number] for number in half) for half in halves] == [1, 1]
+    with pytest.raises(UsageError, match="two or more need an object that is not ignored, not 1 of 3 test images"):
+        deal_halves([False, True, False])
 
 
 LIMITS = [Limits(threshold=0.1), Limits(threshold=0.1, candidates=40, kept=15), Limits(threshold=0.2, kept=3)]

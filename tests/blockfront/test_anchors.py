@@ -17,7 +17,7 @@ from blockfront.sweep.postprocessing import dense, means_of_boxes, record_candid
 from blockfront.targets import Asked, choose, find_hardware
 from blockfront.training import Recipe, fed, get_dataset, load_weights, pack_weights, seeded, train
 from blockfront.training.scenes import write_scenes
-from tests.blockfront.conftest import write_detector
+from tests.blockfront.conftest import ignore_objects, write_detector
 
 BODY = "det_48_d6/stem_k3_s2_c8_nrelu/er_r1_s2_c8/er_r1_s2_c16"
 DETECTOR = f"{BODY}/ssdlite_l2_x8_sab.bf.a"
@@ -63,6 +63,24 @@ def test_a_front_is_found_and_a_row_of_it_is_a_network_of_its_own(bench, trained
     # What was found before is known, and the same.
     again = search(bench, "det.safetensors", "--drop", "0.5", "--no-shortcuts", "--json")
     assert json.loads(again.output) == front
+
+
+@pytest.mark.parametrize("counting", [(2,), (3, 5)])
+def test_objects_of_two_test_images_are_searched_and_those_of_fewer_are_refused_in_a_line(
+    bench, trained, tmp_path, counting
+):
+    ignore_objects(tmp_path / "few", set(range(6)) - set(counting))
+    said = search(bench, "det.safetensors", "--drop", "0.5", "--json")
+    if len(counting) < 2:
+        assert said.code == 2
+        assert "two or more need an object that is not ignored, not 1 of 6 test images" in said.errors
+        assert said.errors.count("\n") == 1
+        assert not (tmp_path / "anchors.json").exists()
+    else:
+        # Chance deals both to one half; APs are numbers on each.
+        assert said.code == 0, said.errors
+        rows = json.loads(said.output)["rows"]
+        assert all(row["ap"] >= 0 and row["search_ap"] >= 0 for row in rows)
 
 
 @pytest.mark.compiles

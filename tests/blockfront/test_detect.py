@@ -94,6 +94,16 @@ def test_candidates_are_kept_as_suppression_sees_them():
     assert torch.equal(boxes[0][above.any(1)], corners[kept][above.any(1)])
 
 
+def test_a_value_of_a_size_that_no_test_object_has_is_refused_before_anything_is_written(bench, tmp_path):
+    write_scenes(tmp_path / "few", {"train": 2, "val": 4})
+    options = ("--space", "detect", "--dataset", f"coco:{tmp_path / 'few'}", "--target", "rk3399", "--quiet")
+    said = bench("sample", *options, "--runner", "roofline", "--value", "ap_large")
+    assert said.code == 2
+    assert "no object that counts is large (9216 pixels of area or more); take --value ap or ap50 or" in said.errors
+    assert said.errors.count("\n") == 1
+    assert not (tmp_path / "bench.db").exists()
+
+
 def test_a_space_of_classifiers_is_no_space_for_boxes(bench, tmp_path):
     write_scenes(tmp_path / "few", {"train": 3, "val": 3})
     said = bench("sample", "--n", "1", "--target", "rk3399", "--dataset", "coco:few", "--runner", "roofline")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import msgspec
 import optuna
 import pytest
 import torch
 
 import blockfront
-from blockfront.anchors import SlotScores, record_boxes, slot_of_rows, slots_of
+from blockfront.anchors import SlotScores, deal_halves, record_boxes, slot_of_rows, slots_of
 from blockfront.design_space import AnchorNetwork, DetectorHead, DetectorSpace, Network, Stage
 from blockfront.results import Adapted, Training
 from blockfront.services.trained_detector import find_detector
@@ -20,6 +22,7 @@ from blockfront.sweep.anchor_search import ANCHORS, AnchorSearch, add_pruned_tri
 from blockfront.training import fed, get_dataset, seeded
 from blockfront.training.scenes import write_scenes
 from blockfront.training.weights import unpack_weights
+from tests.blockfront.conftest import ignore_objects
 
 SPACE = DetectorSpace(
     "small",
@@ -149,6 +152,29 @@ def test_what_cannot_be_pruned_is_refused_in_a_line(bench, tmp_path, options, re
     write_scenes(tmp_path, {"train": 2, "val": 2})
     data = [] if "digits" in options or "--no-train" in options else ["--dataset", f"coco:{tmp_path}"]
     said = bench("sample", "--space", "detect", "--target", "rk3399", "--runner", "roofline", *data, *options)
+    assert said.code == 2
+    assert reason in said.errors
+    assert said.errors.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("counting", "more", "reason"),
+    [
+        ((3,), (), "two or more need an object that is not ignored, not 1 of 4 test images; take other test images"),
+        ((0, 3), ("--value", "ap_medium"), "--value ap_medium cannot be had of it: no object that counts is medium"),
+    ],
+)
+def test_halves_of_the_test_images_that_give_no_value_are_refused_in_a_line(bench, tmp_path, counting, more, reason):
+    write_scenes(tmp_path, {"train": 2, "val": 4})
+    ignore_objects(tmp_path, set(range(4)) - set(counting))
+    file = tmp_path / "annotations" / "instances_val.json"
+    content = json.loads(file.read_text())
+    ours, _ = deal_halves([number in counting for number in range(4)])
+    for one in content["annotations"]:
+        one["area"] = 2000 if one["image_id"] in ours else 9
+    file.write_text(json.dumps(content))
+    options = ("--space", "detect", "--target", "rk3399", "--runner", "roofline", "--dataset", f"coco:{tmp_path}")
+    said = bench("sample", *options, "--prune", "0.02", *more)
     assert said.code == 2
     assert reason in said.errors
     assert said.errors.count("\n") == 1

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blockfront.errors import UsageError
-from blockfront.tasks import TASKS, AnchorOutputs
+from blockfront.tasks import TASKS, AnchorOutputs, packed_rows
 from blockfront.tasks.average_precision import PooledClasses, match_class
 from blockfront.tasks.box_loss import box_loss, match_anchors
 from blockfront.tasks.boxes import corners, decode, encode, overlaps
@@ -204,6 +204,42 @@ def test_batches_are_filled_up_with_rows_of_no_class() -> None:
 def test_labels_that_are_no_boxes_say_what_is_taken(values: object, reason: str) -> None:
     with pytest.raises(UsageError, match=reason):
         DETECTION.targets(values, 2)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("areas", "given"),
+    [
+        ([], ()),
+        ([5], ("ap_small",)),
+        ([1024], ("ap_small", "ap_medium")),
+        ([1025], ("ap_medium",)),
+        ([9216], ("ap_medium", "ap_large")),
+        ([3, 9217], ("ap_small", "ap_large")),
+    ],
+)
+def test_metrics_that_no_object_gives_are_known_from_the_labels(areas: list[int], given: tuple[str, ...]) -> None:
+    """They are those that the evaluator leaves out."""
+    picture, crowd = [-1, 0, 0, 1, 1, 40000, 0], [0, 0.1, 0.1, 0.2, 0.2, 2000, 1]
+    labels = [[picture, crowd], [picture, *([0, 0.5, 0.5, 0.9, 0.9, area, 0] for area in areas)]]
+    whole = ("ap", "ap50", "ap75") if areas else ()
+    assert tuple(name for name in DETECTION.metrics if DETECTION.lacks(name, labels) is None) == (*whole, *given)
+    evaluator = DETECTION.evaluator(1)
+    anchors = torch.tensor([[0.7, 0.7, 0.4, 0.4]])
+    evaluator.add(AnchorOutputs(torch.zeros(2, 1, 2), torch.zeros(2, 1, 4), anchors), DETECTION.targets(labels, 1))
+    assert set(evaluator.scores()) == {*whole, *given}
+
+
+def test_why_no_object_gives_a_metric_is_said_in_pixels() -> None:
+    labels = [[[-1, 0, 0, 1, 1, 100, 0], [0, 0, 0, 1, 1, 2000, 0]]]
+    assert DETECTION.lacks("ap_large", labels) == "no object that counts is large (9216 pixels of area or more)"
+    assert DETECTION.lacks("ap", [labels[0][:1]]) == "there is no object that is not ignored"
+    masks = np.zeros((2, 10, 10), dtype=bool)
+    instances = TASKS["instances"]
+    for label in ((labels[0], masks), packed_rows(labels[0], masks, 16), np.array(labels[0])):
+        assert instances.lacks("mask_ap_medium", [label]) is None
+        assert instances.lacks("mask_ap_small", [label])
+    with pytest.raises(UsageError, match="rows of 7 numbers"):
+        DETECTION.lacks("ap", [[[0, 1], [2]]])
 
 
 def test_outputs_of_a_classifier_are_refused() -> None:
