@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
 from blockfront.design_space import Network
 from blockfront.errors import RunError, UsageError
@@ -19,7 +17,7 @@ from blockfront.tasks import IGNORED, TASKS
 from blockfront.training import Recipe, Tensors, get_dataset, seeded, train
 from blockfront.training.datasets import find_source
 from blockfront.training.loaders import evaluation_loader, train_loader, views_for
-from blockfront.training.masked_pictures import from_one, read_mask
+from blockfront.training.masked_pictures import from_one
 from blockfront.training.scene_drawing import CLASSES, draw_masked_scene, draw_scene
 from blockfront.training.scene_masks import write_masked_scenes
 
@@ -116,23 +114,6 @@ def test_palettes_are_not_applied_and_names_come_from_a_file(folder: Path) -> No
     assert [one.name for one in dataset.classes] == ["road", "car", "tree", "sky"]
     assert dataset.classes[3].pixels == 0.5
     assert not any("classes.txt" in note for note in dataset.notes)
-
-
-@pytest.mark.parametrize(("bits", "mode"), [(1, "1"), (2, "L"), (4, "L")])
-def test_grey_masks_of_few_bits_have_the_values_that_are_stored(tmp_path: Path, bits: int, mode: str) -> None:
-    values = (np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH) % 2**bits).astype(np.uint8)
-    path = tmp_path / "mask.png"
-    packed = np.zeros((HEIGHT, 1 + -(-WIDTH * bits // 8)), np.uint8)
-    for x in range(WIDTH):
-        packed[:, 1 + x * bits // 8] |= values[:, x] << (8 - bits - x * bits % 8)
-    with path.open("wb") as file:
-        PngImagePlugin.putchunk(file, b"IHDR", struct.pack(">IIBBBBB", WIDTH, HEIGHT, bits, 0, 0, 0, 0))
-        PngImagePlugin.putchunk(file, b"IDAT", zlib.compress(packed.tobytes()))
-        PngImagePlugin.putchunk(file, b"IEND", b"")
-        content = b"\x89PNG\r\n\x1a\n"
-    path.write_bytes(content + path.read_bytes())
-    assert Image.open(path).mode == mode
-    assert np.array_equal(read_mask(path), values)
 
 
 def test_classes_of_ade20k_count_from_one_and_zero_is_ignored(tmp_path: Path) -> None:
