@@ -36,5 +36,5 @@ def test_whole_numbers_of_more_bytes_are_read_in_any_order_and_negative_ones_ref
     Image.fromarray(values.astype(">u2")).save(tmp_path / "big.tif")
     assert np.array_equal(read_mask(tmp_path / "big.tif"), values)
     Image.fromarray(values.astype(np.int32) - 1).save(tmp_path / "less.tif")
-    with pytest.raises(UsageError, match="less.tif has the value -1; classes are from 0 to 254"):
+    with pytest.raises(UsageError, match=r"less\.tif has the value -1; classes are from 0 to 254"):
         read_mask(tmp_path / "less.tif")
