@@ -90,12 +90,13 @@ def _pictures(folder: str, file: AnnotationFile, places: Mapping[int, int], read
 def _folder(root: Path, file: Path, names: Sequence[str]) -> str:
     """The folder of a file's pictures, below the root; raises `UsageError` when there is none with them all."""
     part = file.stem.removeprefix("instances_").removeprefix("instances")
-    possible = [part, f"images/{part}", "images", "."]
+    own = str(file.parent.relative_to(root))
+    possible = [part, f"images/{part}", "images", own, "."]
     if not names:
         raise UsageError(f"{file.name} lists no images")
     folder = next((one for one in possible if (root / one / names[0]).is_file()), None)
     if folder is None:
-        looked = ", ".join(possible[:-1])
+        looked = ", ".join(possible[:-2])
         raise UsageError(
             f"{file.name} names {counted(len(names), 'picture')}, such as {printable(names[0])}, which is in none of "
             f"the folders {looked} of {root}; a folder of annotations needs its pictures"

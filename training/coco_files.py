@@ -18,7 +18,7 @@ from blockfront.training.layout import TEST_NAMES, TRAIN_NAMES, VAL_NAMES
 from blockfront.training.survey import listed, printable
 
 LAYOUT = "annotations/instances_train*.json and instances_val*.json with their folders of pictures"
-_TRAIN_AND_VAL = frozenset({"trainval"})
+_BOTH = frozenset({"trainval"})
 _MALFORMED = (KeyError, TypeError, ValueError, OverflowError)
 
 
@@ -49,26 +49,33 @@ def annotation_files(root: Path) -> tuple[list[Path], list[str]]:
         raise UsageError(f"no such folder: {root}; give one with {LAYOUT}")
     folder = root / "annotations" if (root / "annotations").is_dir() else root
     files = sorted(folder.glob("*.json"))
-    files = [file for file in files if file.name.startswith("instances")] or files
+    # Some tools leave each part's file among its pictures.
+    files = [file for file in files if file.name.startswith("instances")] or files or sorted(root.glob("*/*.json"))
     if not files:
         raise UsageError(f"{folder} has no annotations (*.json); give a folder with {LAYOUT}")
     if len(files) == 1:
         return files, []
-    train, val, test = (_called(files, names) for names in (TRAIN_NAMES, VAL_NAMES, TEST_NAMES))
-    parts = train or _called(files, _TRAIN_AND_VAL), val or test
+    train, both, val, test = (_called(root, files, names) for names in (TRAIN_NAMES, _BOTH, VAL_NAMES, TEST_NAMES))
+    parts = train or both, val or test
     if [len(part) for part in parts] != [1, 1]:
         raise UsageError(
-            f"{folder} has {listed([file.name for file in files], 6)}: one for training and one for validation are "
+            f"{folder} has {listed(_names(root, files), 6)}: one for training and one for validation are "
             "wanted, with train and val in their names; move the others elsewhere"
         )
     chosen = [file for part in parts for file in part]
-    others = [file.name for file in files if file not in chosen]
-    return chosen, [f"skipped beside {chosen[0].name} and {chosen[1].name}: {listed(others)}"] if others else []
+    others = [file for file in files if file not in chosen]
+    beside = " and ".join(_names(root, chosen))
+    return chosen, [f"skipped beside {beside}: {listed(_names(root, others))}"] if others else []
 
 
-def _called(files: Sequence[Path], names: frozenset[str]) -> list[Path]:
+def _names(root: Path, files: Sequence[Path]) -> list[str]:
+    return [file.name if file.parent.name == "annotations" else str(file.relative_to(root)) for file in files]
+
+
+def _called(root: Path, files: Sequence[Path], names: frozenset[str]) -> list[Path]:
     """The files with one of the names as a word of their own: train in instances_train2017, not in trainval."""
-    return [file for file in files if not names.isdisjoint(re.split("[^a-z]+", file.stem.lower()))]
+    words = {file: re.split("[^a-z]+", str(file.relative_to(root).with_suffix("")).lower()) for file in files}
+    return [file for file in files if not names.isdisjoint(words[file])]
 
 
 def read_file(path: Path) -> AnnotationFile:

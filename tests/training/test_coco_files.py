@@ -43,6 +43,22 @@ def test_files_are_told_apart_by_words_of_their_names(tmp_path, names, train, te
     assert [note.partition(": ")[2] for note in notes] == others
 
 
+def test_files_may_lie_among_their_pictures(folder: Path) -> None:
+    """As Roboflow writes them."""
+    for part, named in (("train", "train"), ("val", "valid")):
+        (folder / part).rename(folder / named)
+        file = folder / "annotations" / f"instances_{part}.json"
+        file.rename(folder / named / "_annotations.coco.json")
+    (folder / "annotations").rmdir()
+    (folder / "test").mkdir()
+    (folder / "test" / "_annotations.coco.json").write_text("{}")
+    found = read_coco(folder)
+    assert [len(part) for part in found[:2]] == [3, 3]
+    (note, *_) = found.notes
+    beside = "train/_annotations.coco.json and valid/_annotations.coco.json"
+    assert note == f"skipped beside {beside}: test/_annotations.coco.json"
+
+
 def test_pictures_that_no_annotation_names_and_categories_of_one_name_are_told(folder: Path) -> None:
     coco(folder, "val", [box(0, [1, 1, 9, 9])], categories=[{"id": 7, "name": "train"}, {"id": 8, "name": "train"}])
     picture(folder / "val" / "more.png")
