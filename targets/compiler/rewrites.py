@@ -66,7 +66,8 @@ def overruns(divided: tirx.PrimFunc, whole: tirx.PrimFunc) -> bool:
         length = lengths.get(str(loop.loop_var.name))
         if length is not None and analyzer.const_int_bound(loop.extent).max_value > length:
             found = True
-        analyzer.bind(loop.loop_var, ir.Range(0, loop.extent))
+        # Parts that follow each other may have one variable.
+        analyzer.bind(loop.loop_var, ir.Range(0, loop.extent), allow_override=True)
 
     tvm_ffi.structural_walk(divided.body, [(tirx.For, compare)], order="pre")
     return found

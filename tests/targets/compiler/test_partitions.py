@@ -11,6 +11,7 @@ from blockfront.targets.compiler.building import lower_kernel
 from blockfront.targets.compiler.exporting import export_module
 from blockfront.targets.compiler.kernels import kernel_functions
 from blockfront.targets.compiler.lowering import lower
+from blockfront.targets.compiler.rewrites import overruns
 from blockfront.targets.compiler.schedules import schedule_kernel
 
 
@@ -25,6 +26,18 @@ class ManyScales(nn.Module):
         scales = torch.cat([self.one(x), self.other(x)], 1)
         query, key, value = scales.reshape(1, 16, 48, 196).transpose(2, 3).chunk(3, -1)
         return query.relu() @ (key.relu().transpose(-1, -2) @ value)
+
+
+def test_parts_that_follow_each_other_with_one_variable_are_measured_each_for_itself():
+    variable, buffer = tirx.Var("i", "int32"), tirx.decl_buffer((128,), "float32")
+
+    def function(*lengths: int) -> tirx.PrimFunc:
+        store = tirx.BufferStore(buffer, tirx.const(0.0, "float32"), [variable])
+        loops = [tirx.For(variable, 0, length, tirx.ForKind.SERIAL, store) for length in lengths]
+        return tirx.PrimFunc([buffer], tirx.SeqStmt(loops) if len(loops) > 1 else loops[0])
+
+    assert not overruns(function(16, 64), function(80))
+    assert overruns(function(16, 96), function(80))
 
 
 def test_a_part_is_no_longer_than_the_loop_was():
