@@ -67,9 +67,11 @@ def make_mixing(recipe: Recipe, dataset: Dataset) -> Mixup | None:
         return None
     if dataset.task != CLASSIFICATION:
         raise UsageError(f"mixup and cutmix mix classes, and {dataset.ref} is for {dataset.task}; leave them out")
-    if min(recipe.batch_size, recipe.images or dataset.train_images, dataset.train_images) % 2:
+    images = min(recipe.images or dataset.train_images, dataset.train_images)
+    if images < recipe.batch_size and images % 2:
         raise UsageError(
-            f"mixup and cutmix want an even batch; {dataset.ref} is smaller than one, so choose batch_size"
+            f"mixup and cutmix want an even batch, and {images} training images are less than one of "
+            f"{recipe.batch_size}: choose an even batch_size below, or other images"
         )
     smoothing = recipe.label_smoothing
     return Mixup(recipe.mixup, recipe.cutmix, label_smoothing=smoothing, num_classes=dataset.num_classes)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, get_args
+from functools import cache
+from typing import Any, Literal, get_args, get_type_hints
 
+import msgspec
 from timm.optim import list_optimizers
 
 from blockfront.digest import digest
@@ -15,6 +17,25 @@ from blockfront.errors import UsageError, unknown
 _LATER = ("images", "mixup", "cutmix", "ema", "layer_decay", "channels_last", "compile", "weights")
 
 Schedule = Literal["cosine", "linear", "constant"]
+_KINDS = {float: "a number", int: "a whole number", bool: "true or false", str: "text"}
+
+
+@cache
+def _types() -> dict[str, Any]:
+    return get_type_hints(Recipe)
+
+
+def convert_field(name: str, value: Any, *, strict: bool) -> Any:
+    """A value as a field of `Recipe` has it, from text too where that is not `strict`; raises `UsageError`."""
+    wanted = _types()[name]
+    if wanted is Schedule:
+        wanted = str
+    try:
+        return msgspec.convert(value, wanted, strict=strict)
+    except msgspec.ValidationError as error:
+        *others, last = (_KINDS.get(kind, "None") for kind in get_args(wanted) or (wanted,))
+        kinds = f"{', '.join(others)} or {last}" if others else last
+        raise UsageError(f"recipe: {name} must be {kinds}, not {value!r}") from error
 
 
 @dataclass(frozen=True)
@@ -64,6 +85,8 @@ class Recipe:
     weights: str | None = None
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            convert_field(field.name, getattr(self, field.name), strict=True)
         for field in fields(self):
             # 1 and 1.0 are one recipe, so they must be one text in the hash
             if "float" in str(field.type) and isinstance(value := getattr(self, field.name), int):

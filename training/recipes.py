@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import get_type_hints
 
-import msgspec
-
 from blockfront.errors import UsageError, unknown
 from blockfront.python_file import is_file_reference, load_object
 from blockfront.registry import Registry
-from blockfront.training.recipe import Recipe
+from blockfront.training.recipe import Recipe, convert_field
 
 
 @dataclass(frozen=True)
@@ -90,9 +88,6 @@ def choose_recipe(ref: str, dataset: str, changes: Sequence[str] = ()) -> Recipe
             raise UsageError(f"--set {change}: write FIELD=VALUE, such as lr=0.01")
         if name not in types:
             raise unknown("field", name, types, within="a recipe has", otherwise=f"its fields: {', '.join(types)}")
-        try:
-            value = msgspec.convert("null" if text.lower() == "none" else text, types[name], strict=False)
-        except msgspec.ValidationError as error:
-            raise UsageError(f"--set {change}: {error}".replace("`", "")) from error
+        value = convert_field(name, "null" if text.lower() == "none" else text, strict=False)
         recipe = replace(recipe, **{name: value})
     return recipe

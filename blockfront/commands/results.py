@@ -108,4 +108,4 @@ def export(
     if json:
         print_json({"file": str(output), "study": study, "networks": len(frame)})
     elif not quiet:
-        print_line(f"{output}: {counted(len(frame), 'network')}, {counted(len(frame.columns), 'column')}")
+        print_line(f"{output}: {counted(len(frame), 'network')}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from blockfront.errors import RunError, UsageError
@@ -42,11 +43,21 @@ def choose_training(request: Request) -> tuple[Dataset | None, Recipe | None]:
             raise UsageError("--device cuda: torch finds no CUDA device here; leave --device out to use the processor")
     dataset = _dataset(request)
     changes = [*request.changes, *([] if request.epochs is None else [f"epochs={request.epochs}"])]
+    _check_changes(changes)
     recipe = choose_recipe(request.recipe, dataset.ref, changes)
     make_mixing(recipe, dataset)
     if recipe.weights is not None:
         fetch_weights(recipe.weights)
     return dataset, recipe
+
+
+def _check_changes(changes: Sequence[str]) -> None:
+    """Raise UsageError for two values of one field."""
+    told: dict[str, str] = {}
+    for change in changes:
+        field = change.partition("=")[0]
+        if told.setdefault(field, change) != change:
+            raise UsageError(f"the recipe is told {told[field]} and {change}; leave one of the two out")
 
 
 def _dataset(request: Request) -> Dataset:

@@ -118,6 +118,19 @@ def _unfused(module: nn.Module) -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(fast)
 
 
+class _Storages:
+    """The memory of some tensors, held as long as this is: what is freed may be another tensor's the next moment."""
+
+    def __init__(self) -> None:
+        self._held: dict[int, Any] = {}
+
+    def hold(self, tensor: torch.Tensor) -> None:
+        self._held[_memory(tensor)] = tensor.untyped_storage() if tensor.layout == torch.strided else tensor
+
+    def __contains__(self, memory: int) -> bool:
+        return memory in self._held
+
+
 class _Recorder(TorchDispatchMode):
     """Writes down every operator that depends on an input; what does not is a constant."""
 
@@ -129,12 +142,12 @@ class _Recorder(TorchDispatchMode):
         for name, tensor in zip(names, inputs, strict=True):
             self._nodes[tensor] = _described(self.trace.graph.placeholder(name), tensor)
         self._constants = WeakTensorKeyDictionary()
-        self._constant_memory: set[int] = set()
+        self._constant_memory = _Storages()
         # What the module made of constants alone, and the memory it took for that.
         self._made = WeakTensorKeyDictionary()
-        self._own_memory: set[int] = set()
+        self._own_memory = _Storages()
         # Of views that were decomposed, which are copies here, and of what they view.
-        self._apart: set[int] = set()
+        self._apart = _Storages()
         # The operator that drew what a tensor holds, or was computed from.
         self._random = WeakTensorKeyDictionary()
 
@@ -155,7 +168,7 @@ class _Recorder(TorchDispatchMode):
         if node is None:
             # Of its own: what is compiled later is what was recorded, whatever becomes of the module.
             node = self._constants[tensor] = self.trace.constant(tensor.detach().clone())
-            self._constant_memory.add(_memory(tensor))
+            self._constant_memory.hold(tensor)
         return node
 
     def __torch_dispatch__(
@@ -186,7 +199,7 @@ class _Recorder(TorchDispatchMode):
         def keep(tensor: torch.Tensor) -> None:
             self._made[tensor] = None
             if _memory(tensor) not in read:
-                self._own_memory.add(_memory(tensor))
+                self._own_memory.hold(tensor)
 
         _each_tensor(result, keep)
 
@@ -209,8 +222,10 @@ class _Recorder(TorchDispatchMode):
                 "computes with other operators, or leave it out of the module that is compiled"
             )
         if any(one.alias_info for one in func._schema.returns) and not func._schema.is_mutable:
-            memory = {_memory(one) for one in (args[0], result) if isinstance(one, torch.Tensor)}
-            self._apart |= memory if len(memory) > 1 else set()
+            two = [one for one in (args[0], result) if isinstance(one, torch.Tensor)]
+            if len(set(map(_memory, two))) > 1:
+                for one in two:
+                    self._apart.hold(one)
         return result
 
     def _check_change(self, func: Any, args: tuple[Any, ...], depends: bool) -> None:
@@ -225,7 +240,7 @@ class _Recorder(TorchDispatchMode):
             )
         sharing = (self._nodes, self._made) if depends else (self._nodes,)
         others = {_memory(tensor) for known in sharing for tensor in known if tensor is not changed}
-        if memory in others | self._constant_memory | self._apart:
+        if memory in others or memory in self._constant_memory or memory in self._apart:
             raise _Unproven(f"operator {func} changes a tensor whose memory another shares")
         if depends and changed not in self._nodes:
             self._nodes[changed] = self.trace.constant(changed.clone())

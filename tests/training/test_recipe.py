@@ -84,6 +84,23 @@ def test_a_value_out_of_range_is_refused_by_name(name: str, value: float) -> Non
         Recipe(**{name: value})
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("epochs", 2.5, "a whole number"),
+        ("batch_size", True, "a whole number"),
+        ("lr", "0.1", "a number"),
+        ("amp", "no", "true or false"),
+        ("optimizer", None, "text"),
+        ("auto_augment", 5, "text or None"),
+        ("images", 3.5, "a whole number or None"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_by_name(name: str, value: object, wanted: str) -> None:
+    with pytest.raises(UsageError, match=f"recipe: {name} must be {wanted}, not "):
+        Recipe(**{name: value})  # type: ignore[arg-type]
+
+
 def test_an_unknown_optimizer_suggests_near_names() -> None:
     with pytest.raises(UsageError, match="unknown optimizer 'adamww'; did you mean adamw"):
         Recipe(optimizer="adamww")

@@ -156,3 +156,19 @@ def test_a_module_whose_flow_depends_on_the_image_is_refused():
 
     with pytest.raises(RunError, match="reads a number out of a tensor"):
         export_module(Branches(), Signature.image(12))
+
+
+class Passing(nn.Module):
+    """Constants that nobody holds, whose memory is then an activation's."""
+
+    def forward(self, x):
+        for _ in range(30):
+            x = (x + torch.arange(x.numel(), dtype=torch.float32).reshape(x.shape)) * 2
+            x.relu_()
+        return x
+
+
+def test_memory_of_a_constant_that_is_gone_is_not_taken_for_shared():
+    """Where an operator in place is proven to change nothing else it is recorded as it is."""
+    trace = export_module(Passing(), Signature.image(12))
+    assert sum(str(node.target) == "aten.relu_.default" for node in trace.graph.nodes) == 30
