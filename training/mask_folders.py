@@ -163,8 +163,8 @@ def describe_masks(
         (file, *_) = (count.first[used[-1]] for count in counts if used[-1] in count.first)
         first = int(folder.train.zero_ignored)
         raise UsageError(
-            f"mask {printable(str(root / file))} has the value {used[-1] + first}, and there are {len(names)} classes, "
-            f"{first} to {len(names) - 1 + first}"
+            f"mask {printable(str(root / file))} has the value {used[-1] + first}, and classes are {first} to "
+            f"{len(names) - 1 + first}"
         )
     if not counts[1].pixels[: len(names)].sum():
         raise UsageError(f"{printable(ref)}: no test image has a pixel of any class, so nothing could be scored")

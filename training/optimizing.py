@@ -70,7 +70,7 @@ def make_mixing(recipe: Recipe, dataset: Dataset) -> Mixup | None:
     images = min(recipe.images or dataset.train_images, dataset.train_images)
     if images < recipe.batch_size and images % 2:
         raise UsageError(
-            f"mixup and cutmix want an even batch, and {images} training images are less than one of "
+            f"mixup and cutmix want an even batch, and the training images, {images}, are less than one of "
             f"{recipe.batch_size}: choose an even batch_size below, or other images"
         )
     smoothing = recipe.label_smoothing

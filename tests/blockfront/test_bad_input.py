@@ -69,7 +69,7 @@ def files(tmp_path: Path) -> set[str]:
         ("--precision int8 --quantize qat --no-train", ["--quantize qat trains", "no training"]),
         ("--recipe quik", ["unknown recipe 'quik'", "quick"]),
         ("--set lr", ["--set lr: write FIELD=VALUE"]),
-        ("--set lr=fast", ["--set lr=fast", "float"]),
+        ("--set lr=fast", ["lr must be a number, not 'fast'"]),
         ("--set colour=red", ["a recipe has no field 'colour'", "optimizer, lr, weight_decay"]),
         ("--set mixup=0.2 --set batch_size=31", ["mixup", "even batch_size"]),
         ("--threads 99", ["--threads", "rk3399"]),

@@ -169,7 +169,7 @@ def test_halves_of_the_test_images_that_give_no_value_are_refused_in_a_line(benc
     ignore_objects(tmp_path, set(range(4)) - set(counting))
     file = tmp_path / "annotations" / "instances_val.json"
     content = json.loads(file.read_text())
-    ours, _ = deal_halves([number in counting for number in range(4)])
+    ours = deal_halves([number in counting for number in range(4)])[0] if len(counting) > 1 else ()
     for one in content["annotations"]:
         one["area"] = 2000 if one["image_id"] in ours else 9
     file.write_text(json.dumps(content))

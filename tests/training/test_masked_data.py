@@ -228,7 +228,7 @@ REFUSED: dict[Callable[[Path], None], str] = {
     _no_masks: "has no picture with a mask; give a folder with images/ and masks/",
     _no_tests: "has no pictures with masks in val/ or test/; add it",
     _one_class: "have the class 0 alone, and at least two are needed; 255 is ignored: if it is a class",
-    _too_few_names: r"mask .*masks/train/a.png has the value 3, and there are 2 classes, 0 to 1",
+    _too_few_names: r"mask .*masks/train/a.png has the value 3, and classes are 0 to 1",
     _no_names: r"classes\.txt is empty; it wants a name a line",
     _names_twice: r"classes\.txt names road twice",
     _other_encoding: r"classes\.txt is no UTF-8, at byte 7: save it as UTF-8",

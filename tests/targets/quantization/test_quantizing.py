@@ -47,7 +47,7 @@ def family(name: str) -> nn.Module:
         nn.Flatten(),
         nn.Linear(24, 10),
     )
-    randomize_constants(module, 0, (IMAGES,))
+    randomize_constants(module.eval(), 0, (IMAGES,))
     return deploy(module)
 
 
