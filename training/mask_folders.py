@@ -214,9 +214,7 @@ def _ade_names(root: Path) -> list[str]:
     rows = [line.split("\t") for line in text_of(file).splitlines()[1:]] if file else []
     names = [row[-1].partition(",")[0].strip() for row in rows if len(row) > 1]
     if file and len(names) != ADE_CLASSES:
-        raise UsageError(
-            f"{file} has {counted(len(names), 'class', 'classes')}, and ADE20K {ADE_CLASSES}; remove it, or mend it"
-        )
+        raise UsageError(f"{file} has {counted(len(names), 'class')}, and ADE20K {ADE_CLASSES}; remove it, or mend it")
     return names or [str(number) for number in range(1, ADE_CLASSES + 1)]
 
 

@@ -83,7 +83,7 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
 
 def _factor(image: Image.Image) -> int:
     """What Pillow multiplies grey values of 2 and 4 bits by, so that the largest one is white."""
-    stored = [str(args[0] if isinstance(args, tuple) else args) for *_, args in image.tile[:1]]
+    stored = [str(args[0] if isinstance(args, tuple) else args) for *_, args in getattr(image, "tile", [])[:1]]
     return next((factor for bits, factor in (("L;2", 85), ("L;4", 17)) if stored and stored[0].startswith(bits)), 1)
 
 

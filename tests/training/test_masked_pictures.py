@@ -11,6 +11,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from blockfront.errors import UsageError
+from blockfront.training import get_dataset
 from blockfront.training.masked_pictures import read_mask
 
 
@@ -38,3 +39,13 @@ def test_whole_numbers_of_more_bytes_are_read_in_any_order_and_negative_ones_ref
     Image.fromarray(values.astype(np.int32) - 1).save(tmp_path / "less.tif")
     with pytest.raises(UsageError, match=r"less\.tif has the value -1; classes are from 0 to 254"):
         read_mask(tmp_path / "less.tif")
+
+
+def test_a_table_of_ade20k_with_fewer_classes_is_refused(tmp_path: Path) -> None:
+    for folder, mode in (("images", "RGB"), ("annotations", "L")):
+        for number in range(3):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            Image.new(mode, (12, 6), 1 if mode == "L" else 0).save(tmp_path / folder / f"{number}.png")
+    (tmp_path / "objectInfo150.txt").write_text("Idx\tName\n1\twall, partition\n")
+    with pytest.raises(UsageError, match="objectInfo150.txt has 1 class, and ADE20K 150; remove it, or mend it"):
+        get_dataset(f"ade20k:{tmp_path}")
