@@ -47,5 +47,5 @@ def test_a_table_of_ade20k_with_fewer_classes_is_refused(tmp_path: Path) -> None
             (tmp_path / folder).mkdir(exist_ok=True)
             Image.new(mode, (12, 6), 1 if mode == "L" else 0).save(tmp_path / folder / f"{number}.png")
     (tmp_path / "objectInfo150.txt").write_text("Idx\tName\n1\twall, partition\n")
-    with pytest.raises(UsageError, match="objectInfo150.txt has 1 class, and ADE20K 150; remove it, or mend it"):
+    with pytest.raises(UsageError, match=r"objectInfo150\.txt has 1 class, and ADE20K 150; remove it, or mend it"):
         get_dataset(f"ade20k:{tmp_path}")
