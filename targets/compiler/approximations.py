@@ -98,9 +98,8 @@ def _power(x: te.Tensor, exponent: float) -> te.Tensor:
     """x to a whole number or to a half, of either sign."""
 
     def element(*i: tirx.Var) -> tirx.Expr:
-        base = tirx.Var("base", x.dtype)
-        value = _product(base, int(abs(exponent))) if exponent % 1 == 0 else tirx.sqrt(base)
-        return tirx.Let(base, x(*i), 1.0 / value if exponent < 0 else value)
+        value = _product(x(*i), int(abs(exponent))) if exponent % 1 == 0 else tirx.sqrt(x(*i))
+        return 1.0 / value if exponent < 0 else value
 
     return te.compute(x.shape, element, name="power")
 
