@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from blockfront.digest import digest
 from blockfront.errors import UsageError
 from blockfront.plurals import counted
 from blockfront.tasks import DETECTION
@@ -55,7 +54,7 @@ def read_coco(root: Path) -> Parts:
         notes.append(f"classes are categories {numbers} of the files, in this order")
     if twice := [name for name, count in Counter(classes).items() if count > 1]:
         notes.append(f"categories of one name are classes of their own: {listed(twice)}")
-    marks = fingerprint([digest(path.read_bytes()) for path in paths])
+    marks = fingerprint([file.digest for file in files])
     if len(parts) == 2:
         train, test = (BoxedPictures(root, part) for part in parts)
     else:

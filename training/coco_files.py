@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from blockfront.digest import digest
 from blockfront.errors import UsageError, first_line
 from blockfront.plurals import counted
 from blockfront.training.boxed_pictures import AnnotatedObject
@@ -32,9 +33,13 @@ class ListedImage(NamedTuple):
 
 @dataclass(frozen=True)
 class AnnotationFile:
-    """What one file says: its images by id, the objects of each with categories as kinds, and names of categories."""
+    """What one file says: its images by id, the objects of each with categories as kinds, and names of categories.
+
+    `digest` is that of its bytes.
+    """
 
     path: Path
+    digest: str
     images: Mapping[Any, ListedImage]
     objects: Mapping[Any, Sequence[AnnotatedObject]]
     categories: Mapping[int, str]
@@ -80,7 +85,7 @@ def _called(root: Path, files: Sequence[Path], names: frozenset[str]) -> list[Pa
 
 def read_file(path: Path) -> AnnotationFile:
     """What a file says; raises `UsageError` for an entry that lacks something, or contradicts another."""
-    content = _load(path)
+    content, mark = _load(path)
     categories: dict[int, str] = {}
     for place, one in enumerate(content["categories"]):
         number, name = _entry(path, "category", place, one, _category, "an id, which is a whole number")
@@ -110,18 +115,20 @@ def read_file(path: Path) -> AnnotationFile:
             called = one.get("id", place)
             raise UsageError(f"annotation {called} of {path.name} cannot be used (no {what}): it wants {wanted}")
         objects[key].append(annotated)
-    return AnnotationFile(path, images, objects, categories)
+    return AnnotationFile(path, mark, images, objects, categories)
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _load(path: Path) -> tuple[dict[str, Any], str]:
+    """The content of a file, and the digest of its bytes, which are read once."""
     try:
-        content = json.loads(path.read_bytes())
+        read = path.read_bytes()
+        content = json.loads(read)
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{printable(str(path))} cannot be read as JSON: {first_line(error)}") from error
     lists = ("images", "annotations", "categories")
     if not isinstance(content, Mapping) or not all(isinstance(content.get(name), list) for name in lists):
         raise UsageError(f"{printable(str(path))} is not in COCO's format: it needs lists {', '.join(lists)}")
-    return dict(content)
+    return dict(content), digest(read)
 
 
 def _entry(path: Path, kind: str, place: int, one: Any, read: Callable[[Any], Any], wanted: str) -> Any:

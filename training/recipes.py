@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import get_type_hints
+from dataclasses import dataclass, field, fields, replace
 
 from blockfront.errors import UsageError, unknown
 from blockfront.python_file import is_file_reference, load_object
@@ -81,13 +80,13 @@ def choose_recipe(ref: str, dataset: str, changes: Sequence[str] = ()) -> Recipe
     else:
         named = RECIPES[ref]
         recipe = named.on.get(dataset, named.recipe)
-    types = get_type_hints(Recipe)
+    names = [one.name for one in fields(Recipe)]
     for change in changes:
         name, equals, text = change.partition("=")
         if not equals:
             raise UsageError(f"--set {change}: write FIELD=VALUE, such as lr=0.01")
-        if name not in types:
-            raise unknown("field", name, types, within="a recipe has", otherwise=f"its fields: {', '.join(types)}")
+        if name not in names:
+            raise unknown("field", name, names, within="a recipe has", otherwise=f"its fields: {', '.join(names)}")
         value = convert_field(name, "null" if text.lower() == "none" else text, strict=False)
         recipe = replace(recipe, **{name: value})
     return recipe

@@ -69,6 +69,7 @@ def files(tmp_path: Path) -> set[str]:
         ("--precision int8 --quantize qat --no-train", ["--quantize qat trains", "no training"]),
         ("--recipe quik", ["unknown recipe 'quik'", "quick"]),
         ("--set lr", ["--set lr: write FIELD=VALUE"]),
+        ("--epochs 1 --set epochs=3", ["the recipe is told epochs=3 and epochs=1", "leave one of the two out"]),
         ("--set lr=fast", ["lr must be a number, not 'fast'"]),
         ("--set colour=red", ["a recipe has no field 'colour'", "optimizer, lr, weight_decay"]),
         ("--set mixup=0.2 --set batch_size=31", ["mixup", "even batch_size"]),
