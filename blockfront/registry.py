@@ -53,6 +53,8 @@ class Registry(Mapping[str, T], Generic[T]):
             self._load(name)
         if name in self._items:
             return self._items[name]
+        if name.endswith(".py"):
+            raise UsageError(f"{self.kind} {name!r} lacks its name in the file; write {name}:NAME")
         raise unknown(self.kind, name, sorted({*self._items, *self._plugins}))
 
     def __contains__(self, name: object) -> bool:

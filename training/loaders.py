@@ -18,6 +18,7 @@ from blockfront.errors import RunError, UsageError
 from blockfront.tasks import CLASSIFICATION, TASKS, Task
 from blockfront.training.datasets import Images, Pictures, Tensors
 from blockfront.training.decoding import Levels, to_rgb
+from blockfront.training.policies import make_policy
 from blockfront.training.recipe import Recipe
 from blockfront.training.survey import complaint
 from blockfront.training.targets import Targets, fitted_targets
@@ -85,21 +86,27 @@ def train_loader(
     """Shuffled, augmented batches of one size; a last batch that is not full is dropped.
 
     `flip` and `moves`: whether pictures keep their labels when they are mirrored, and when they are moved a little.
-    Pictures in which a `task` says places are stretched to the input, and not moved. Raises `UsageError` for a recipe
-    that would move them.
+    Pictures in which a `task` says places are stretched to the input, and not moved.
     """
     targets = partial(fitted_targets, task, views.resolution, targets)
     statistics, images = images, evenly_spaced(images, recipe.images)
     batch_size = min(recipe.batch_size, len(images))
-    if task.places and recipe.auto_augment is not None:
-        raise UsageError(f"auto_augment moves what {task.name} says the place of; leave it out")
     moved = recipe.augment if moves and not task.places else 0.0
     mirrored = task.mirrored if flip and recipe.augment > 0 else None
     erased = RandomErasing(recipe.random_erasing, mode="pixel", device="cpu") if recipe.random_erasing else None
     if isinstance(images, Tensors):
         assert isinstance(statistics, Tensors)
         return TensorBatches(
-            images, statistics, views.resolution, batch_size, targets, moved, True, mirrored=mirrored, erase=erased
+            data=images,
+            statistics=statistics,
+            resolution=views.resolution,
+            batch_size=batch_size,
+            targets=targets,
+            augment=moved,
+            training=True,
+            mirrored=mirrored,
+            erase=erased,
+            policy=None if recipe.auto_augment is None else make_policy(recipe.auto_augment, images.images.shape[-1]),
         )
     if task.places:
         whole = stretched(views.resolution, views.mean, views.std, COLOR_JITTER * recipe.augment)

@@ -22,7 +22,14 @@ from blockfront.tasks import TASKS
 from blockfront.training.checkpoint import resume, save_checkpoint
 from blockfront.training.datasets import Dataset, find_source
 from blockfront.training.loaders import Loader, evaluation_loader, evenly_spaced, train_loader
-from blockfront.training.optimizing import compiled, make_average, make_mixing, make_optimizer, make_scheduler
+from blockfront.training.optimizing import (
+    check_recipe,
+    compiled,
+    make_average,
+    make_mixing,
+    make_optimizer,
+    make_scheduler,
+)
 from blockfront.training.placing import Feed, choose_device, choose_views, fed, place, prepared
 from blockfront.training.recipe import Recipe
 
@@ -66,6 +73,7 @@ def train(
     training diverges, memory runs out, an image cannot be read or test images do not give the task's first metric.
     """
     where = choose_device(device)
+    check_recipe(recipe, dataset)
     start = time.perf_counter()
     views = choose_views(module, dataset, resolution, workers)
     with prepared(module, where, threads, seed, channels_last=recipe.channels_last):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
+import torch
 from timm.data import Mixup
 from timm.optim import create_optimizer_v2
 from timm.scheduler import create_scheduler_v2
@@ -14,12 +16,30 @@ from torch import nn
 from torch.optim import Optimizer
 
 from blockfront.errors import UsageError, first_line
-from blockfront.tasks import CLASSIFICATION
+from blockfront.tasks import CLASSIFICATION, TASKS
 from blockfront.training.datasets import Dataset
+from blockfront.training.policies import make_policy
 from blockfront.training.recipe import Recipe
 
 LOWEST_LR = 0.01
 """Where warm-up starts and decay ends, as a share of the recipe's learning rate."""
+
+
+def check_recipe(recipe: Recipe, dataset: Dataset) -> None:
+    """Raises `UsageError` for an optimiser that does not work here, a policy that is none, and what does not suit the
+    data set's task."""
+    if recipe.auto_augment is not None:
+        make_policy(recipe.auto_augment, dataset.resolution)
+        if TASKS[dataset.task].places:
+            raise UsageError(f"auto_augment moves what {dataset.task} says the place of; leave it out")
+    make_mixing(recipe, dataset)
+    weights = nn.ParameterList([torch.ones(2, 2)])
+    optimizer = make_optimizer(weights, replace(recipe, layer_decay=None))
+    weights[0].sum().backward()
+    try:
+        optimizer.step()
+    except Exception as error:
+        raise UsageError(f"optimizer {recipe.optimizer!r} does not work here: {first_line(error)}") from error
 
 
 def make_optimizer(module: nn.Module, recipe: Recipe) -> Optimizer:

@@ -46,8 +46,7 @@ class Recipe:
     of all steps, then follows `schedule` down to 1 % of `lr`, step by step. Weight decay spares biases and
     normalisation. `clip_grad` bounds the gradient's norm; None leaves it to the optimiser. `augment` scales
     geometric and colour augmentation (0 none, 1 the default); `auto_augment` is a policy of timm's such as
-    `rand-m9-mstd0.5`, for pictures only, and `random_erasing` a probability. `amp` computes in bfloat16 where torch's
-    autocast does.
+    `rand-m9-mstd0.5`, and `random_erasing` a probability. `amp` computes in bfloat16 where torch's autocast does.
 
     `images` bounds the training images: that many, evenly spaced over the data set, or all where it has fewer.
     `mixup` and `cutmix` are the alphas of Zhang et al. 2018 (arXiv:1710.09412) and Yun et al. 2019 (arXiv:1905.04899),

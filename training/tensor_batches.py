@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from blockfront.training.datasets import Tensors
+from blockfront.training.policies import Policy, under_policy
 from blockfront.training.targets import Mirrored, Targets, mirror_half
 
 ROTATION_DEGREES, ZOOM, SHIFT = 10.0, 0.1, 0.05
@@ -21,8 +22,8 @@ class TensorBatches:
     """In-memory images, each batch warped and resized to the input in one step.
 
     `statistics` gives mean and standard deviation, one each over all its pixels. With `mirrored` half of the images are
-    mirrored, and it makes their targets; `erase` takes a batch. Order, warps and mirroring are drawn from torch's
-    global generator.
+    mirrored, and it makes their targets; `erase` takes a batch, and `policy` a picture, before it is warped. Order,
+    warps and mirroring are drawn from torch's global generator.
     """
 
     data: Tensors
@@ -34,6 +35,7 @@ class TensorBatches:
     training: bool
     mirrored: Mirrored | None = None
     erase: Callable[[Tensor], Tensor] | None = None
+    policy: Policy | None = None
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.data), self.batch_size)
@@ -49,7 +51,10 @@ class TensorBatches:
         order = torch.randperm(count) if self.training else torch.arange(count)
         for step in range(len(self)):
             chosen = order[step * self.batch_size : (step + 1) * self.batch_size]
-            images = warp(unit(self.data.images[chosen]), self.resolution, self.augment)
+            images = unit(self.data.images[chosen])
+            if self.policy is not None:
+                images = under_policy(images, self.policy)
+            images = warp(images, self.resolution, self.augment)
             targets = self.targets(self.data.labels[chosen])
             if self.mirrored is not None:
                 images, targets = mirror_half(images, targets, self.mirrored)

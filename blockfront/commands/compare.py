@@ -191,7 +191,7 @@ def _print(comparison: Comparison, output: Path) -> None:
         print_table(columns, rows, title=f"at equal {gain.noun}")
     print_line()
     print_table(
-        ["study", "study", "shared networks", f"Spearman of {label}", "95 % interval"],
+        ["study", "other study", "shared networks", f"Spearman of {label}", "95 % interval"],
         [
             (row["a"], row["b"], row["shared"], *_correlation(row["rho"], row["rho_low"], row["rho_high"]))
             for row in comparison.pairs.to_dict("records")

@@ -45,5 +45,6 @@ def weights(
     elif remove:
         print_line(f"removed {total}")
     else:
-        print_table(list(rows[0]) if rows else ["study"], [list(row.values()) for row in rows])
+        if rows:
+            print_table(list(rows[0]), [list(row.values()) for row in rows])
         print_line(total)

@@ -27,11 +27,11 @@ class OtherData(UserWarning):
 def choose_training(request: Request) -> tuple[Dataset | None, Recipe | None]:
     """The data set and the recipe; None for both without training.
 
-    Raises UsageError for an unknown data set, recipe or weights, a value out of range, and a GPU to train on that is
-    not there, RunError for weights that cannot be had.
+    Raises UsageError for an unknown data set, recipe or weights, a value out of range or that does not suit the data,
+    and a GPU to train on that is not there, RunError for weights that cannot be had.
     """
     from blockfront.training import choose_recipe
-    from blockfront.training.optimizing import make_mixing
+    from blockfront.training.optimizing import check_recipe
     from blockfront.training.pretrained import fetch_weights
 
     if not request.train:
@@ -45,10 +45,30 @@ def choose_training(request: Request) -> tuple[Dataset | None, Recipe | None]:
     changes = [*request.changes, *([] if request.epochs is None else [f"epochs={request.epochs}"])]
     _check_changes(changes)
     recipe = choose_recipe(request.recipe, dataset.ref, changes)
-    make_mixing(recipe, dataset)
+    check_recipe(recipe, dataset)
     if recipe.weights is not None:
         fetch_weights(recipe.weights)
     return dataset, recipe
+
+
+_OF_TRAINING = {
+    "--recipe": "recipe",
+    "--set": "changes",
+    "--epochs": "epochs",
+    "--train-seeds": "train_seeds",
+    "--keep": "keep",
+    "--device": "device",
+}
+"""Options that say how networks are trained, and their fields of a request."""
+
+
+def unheeded(request: Request) -> tuple[str, ...]:
+    """What is to be told, in lines, of options for a training that there is not."""
+    usual = type(request)()
+    told = [name for name, field in _OF_TRAINING.items() if getattr(request, field) != getattr(usual, field)]
+    if request.train or not told:
+        return ()
+    return (f"nothing is trained (--no-train), so that {', '.join(told)} change nothing",)
 
 
 def _check_changes(changes: Sequence[str]) -> None:

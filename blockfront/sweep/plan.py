@@ -18,7 +18,7 @@ from blockfront.python_file import is_file_reference
 from blockfront.results import Result, scored
 from blockfront.study.settings import Settings
 from blockfront.study.storage import storage_exists
-from blockfront.sweep.aims import choose_objectives, choose_space, choose_training
+from blockfront.sweep.aims import choose_objectives, choose_space, choose_training, unheeded
 from blockfront.sweep.anchor_search import check_prune
 from blockfront.sweep.budget import check_budget
 from blockfront.sweep.postprocessing import NO_CODE, means_of_boxes
@@ -118,6 +118,7 @@ def resolve(request: Request, means: Means | None = None) -> SweepPlan:
     # Last, because it may fetch data.
     dataset, recipe = choose_training(request)
     space, notes = choose_space(request, dataset)
+    notes = (*notes, *unheeded(request))
     if request.pair:
         request, notes = _whole_groups(request, space, notes)
     if dataset and options.precision == "float16":

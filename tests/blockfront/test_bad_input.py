@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from blockfront.sweep.plan import resolve
+from blockfront.sweep.request import make_request
+
 FILES = {
     "broken.py": "import no_such_module\n",
     "other.py": "from blockfront.design_space import DesignSpace, Stage\nspace = 7\n",
@@ -68,6 +71,9 @@ def files(tmp_path: Path) -> set[str]:
         ("--weights dinov2_small --no-train", ["trainings start from"]),
         ("--precision int8 --quantize qat --no-train", ["--quantize qat trains", "no training"]),
         ("--recipe quik", ["unknown recipe 'quik'", "quick"]),
+        ("--recipe mine.py", ["recipe 'mine.py' lacks its name in the file; write mine.py:NAME"]),
+        ("--set optimizer=bnbadam", ["optimizer 'bnbadam' does not work here"]),
+        ("--set auto_augment=rnd-m9", ["auto_augment 'rnd-m9' is no policy of timm's", "rand-m9-mstd0.5"]),
         ("--set lr", ["--set lr: write FIELD=VALUE"]),
         ("--epochs 1 --set epochs=3", ["the recipe is told epochs=3 and epochs=1", "leave one of the two out"]),
         ("--set lr=fast", ["lr must be a number, not 'fast'"]),
@@ -193,3 +199,10 @@ def test_a_picture_that_cannot_be_written_is_told_before_anything_is_validated(b
     assert said.code == 2
     assert said.errors == f"error: cannot write nowhere/times.svg: there is no folder {tmp_path / 'nowhere'}\n"
     assert {path.name for path in tmp_path.iterdir()} == files
+
+
+def test_options_of_a_training_that_there_is_not_are_told() -> None:
+    told = make_request(target="rk3399", runner="roofline", train=False, epochs=3, train_seeds=2, keep="all")
+    (note,) = resolve(told).notes
+    assert note == "nothing is trained (--no-train), so that --epochs, --train-seeds, --keep change nothing"
+    assert resolve(make_request(target="rk3399", runner="roofline", train=False)).notes == ()

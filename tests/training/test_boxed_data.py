@@ -17,6 +17,7 @@ from blockfront.training import Recipe, Tensors, get_dataset, train
 from blockfront.training.coco import read_coco
 from blockfront.training.datasets import find_source
 from blockfront.training.loaders import evaluation_loader, train_loader, views_for
+from blockfront.training.optimizing import check_recipe
 from blockfront.training.scene_drawing import CLASSES, SIDE, draw_scene
 from blockfront.training.scenes import write_scenes
 
@@ -208,11 +209,9 @@ def test_a_mirrored_picture_has_mirrored_boxes(tmp_path: Path) -> None:
 
 
 def test_a_recipe_that_moves_pictures_under_their_boxes_is_refused(folder: Path) -> None:
-    dataset = get_dataset(f"coco:{folder}")
-    images, _ = find_source(dataset.ref).open(dataset)
     recipe = Recipe(auto_augment="rand-m9-mstd0.5")
     with pytest.raises(UsageError, match="auto_augment moves what detection says the place of; leave it out"):
-        train_loader(images, views_for(torch.nn.Identity(), 32), recipe, dataset.targets, task=DETECTION)
+        check_recipe(recipe, get_dataset(f"coco:{folder}"))
 
 
 def test_a_scene_is_the_same_whatever_the_count_and_its_boxes_hold_what_is_drawn() -> None:

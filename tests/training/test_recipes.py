@@ -14,9 +14,12 @@ from torch import nn
 from blockfront.design_space import Network
 from blockfront.errors import UsageError
 from blockfront.training import RECIPES, Dataset, Recipe, choose_recipe, evaluate, get_dataset, train
+from blockfront.training.datasets import Tensors
 from blockfront.training.digits import digits_split
 from blockfront.training.loaders import evenly_spaced, train_loader, views_for
 from blockfront.training.optimizing import make_mixing, make_optimizer
+from blockfront.training.policies import under_policy
+from blockfront.training.seeding import seeded
 
 Build = Callable[[int], nn.Module]
 
@@ -125,3 +128,28 @@ def test_mixing_is_for_classes_and_even_batches() -> None:
         make_mixing(Recipe(cutmix=1.0), other)
     with pytest.raises(UsageError, match="even batch"):
         make_mixing(Recipe(cutmix=1.0, images=7), digits)
+
+
+@pytest.mark.parametrize("policy", ["rand-m9-mstd0.5-inc1", "augmix-m3-w3", "original", "3a"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_policy_changes_images_in_memory_as_it_does_pictures(policy: str, channels: int) -> None:
+    images = (torch.rand(12, channels, 8, 8) * 255).byte()
+    data, digits = Tensors(images, torch.zeros(12, dtype=torch.long)), get_dataset("digits")
+    views, recipe = views_for(nn.Identity(), 8), Recipe(augment=0.0, batch_size=12, auto_augment=policy)
+    with seeded(0):
+        ((plain, _),) = train_loader(data, views, replace(recipe, auto_augment=None), digits.targets)
+    with seeded(0):
+        ((changed, _),) = train_loader(data, views, recipe, digits.targets)
+    with seeded(0):
+        ((again, _),) = train_loader(data, views, recipe, digits.targets)
+    assert changed.shape == (12, 3, 8, 8)
+    assert not torch.equal(changed, plain)
+    assert torch.equal(changed, again)
+    black, white = (level.item() for level in plain.aminmax())
+    assert black - 0.02 <= changed.min() <= changed.max() <= white + 0.02
+    assert channels == 3 or torch.equal(changed[:, 0], changed[:, 2])
+
+
+def test_a_policy_that_does_nothing_leaves_images_as_they_are() -> None:
+    images = (torch.rand(5, 1, 8, 8) * 255).byte().float() / 255
+    assert torch.equal(under_policy(images, lambda picture: picture), images)
