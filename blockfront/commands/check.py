@@ -53,7 +53,7 @@ def check(
 
     from blockfront.design_space.image_size import ImageSize
     from blockfront.services.check import check_model, check_row, check_study, family_rows
-    from blockfront.services.tune import find_models, known_studies
+    from blockfront.study.lookup import find_models, known_studies
     from blockfront.targets.npu import get_npu
 
     npus = [get_npu(name) for name in dict.fromkeys(npu)]

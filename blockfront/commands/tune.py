@@ -57,7 +57,8 @@ def tune(
     from blockfront.console.tables import print_json
     from blockfront.design_space.image_size import ImageSize
     from blockfront.services.device import choose_measuring
-    from blockfront.services.tune import find_models, longest_tasks, tune_tasks
+    from blockfront.services.tune import longest_tasks, tune_tasks
+    from blockfront.study.lookup import find_models
     from blockfront.targets import get_processor
     from blockfront.targets.tuning.database import TuningDatabase
 

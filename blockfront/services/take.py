@@ -73,8 +73,8 @@ def network_to_take(ref: str, storage: str, size: ImageSize, space: str | None) 
 
     Raises UsageError for what is none, with near names, and for a study.
     """
-    from blockfront.services.tune import find_models, known_studies
     from blockfront.services.verify import import_blocks
+    from blockfront.study.lookup import find_models, known_studies
 
     import_blocks(space)
     if ref in known_studies(storage):

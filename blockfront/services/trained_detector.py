@@ -57,7 +57,7 @@ def find_detector(ref: str, weights: Path | None, storage: str) -> TrainedDetect
         study, number = numbered[1], int(numbered[2])
         text, dataset = _of_trial(study, number, storage)
         return _with_weights(Network.parse(text), ref, weights, storage, study, dataset)
-    from blockfront.services.tune import find_models, known_studies
+    from blockfront.study.lookup import find_models, known_studies
 
     if ref in known_studies(storage):
         raise UsageError(f"{ref} is a study: name one of its networks, as {ref}:NUMBER or by its id")

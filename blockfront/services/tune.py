@@ -1,47 +1,23 @@
-"""Tuning the kernels of networks: which networks a name means, and the kernels worth tuning in them."""
+"""Tuning the kernels of networks that are worth it."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from blockfront.design_space.image_size import OWN_SIZE, ImageSize
-from blockfront.design_space.models import Model, find_model
-from blockfront.errors import RunError, UsageError, near_names, unknown
+from blockfront.errors import RunError
 
 if TYPE_CHECKING:
     from blockfront.console.progress import Progress
+    from blockfront.design_space.models import Model
     from blockfront.targets import Kernel, Measures, RunOptions
     from blockfront.targets.tuning.database import TuningDatabase, TuningRecord
     from blockfront.targets.tuning.tasks import TuningTask
 
 _CANDIDATE_S = 20
 _SESSION_S = 3600
-
-
-def find_models(ref: str, storage: str, size: ImageSize = OWN_SIZE) -> list[Model]:
-    """The networks `ref` means: a study's complete ones, the network of that id, or a model as `bench profile` takes.
-
-    Raises UsageError for what is none of these, with near names.
-    """
-    studies = known_studies(storage)
-    if ref in studies:
-        from blockfront.study.lookup import complete_networks
-
-        return [find_model(str(text), size) for text in complete_networks(ref, storage)["network"]]
-    if studies and re.fullmatch("[0-9a-f]{4,12}", ref):
-        from blockfront.study.lookup import find_network
-
-        return [find_model(find_network(ref, storage)[0]["network"], size)]
-    try:
-        return [find_model(ref, size)]
-    except UsageError as error:
-        if near_names(ref, studies):
-            raise unknown("study", ref, studies) from error
-        raise
 
 
 def longest_tasks(
@@ -110,13 +86,3 @@ def _row(kernel: Kernel, ms: float, record: TuningRecord | None, error: str | No
         "date": record.date if record else None,
         "error": error,
     }
-
-
-def known_studies(storage: str) -> list[str]:
-    """Names of the studies in a storage; none when there is no storage."""
-    from blockfront.study.storage import opened, own_studies, storage_exists
-
-    if not storage_exists(storage):
-        return []
-    with opened(storage) as opened_storage:
-        return own_studies(opened_storage)

@@ -44,7 +44,7 @@ def networks_to_verify(what: str, storage: str, size: ImageSize, space: str | No
     near names.
     """
     from blockfront.design_space import Network
-    from blockfront.services.tune import find_models, known_studies
+    from blockfront.study.lookup import find_models, known_studies
 
     file = import_blocks(space)
     if what in known_studies(storage):
@@ -60,7 +60,7 @@ def networks_to_verify(what: str, storage: str, size: ImageSize, space: str | No
 
 def precision_of(what: str, storage: str) -> str:
     """The number format of a study of that name; float32 of anything else."""
-    from blockfront.services.tune import known_studies
+    from blockfront.study.lookup import known_studies
     from blockfront.study.storage import list_studies
 
     if what not in known_studies(storage):

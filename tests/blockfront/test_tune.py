@@ -13,8 +13,8 @@ from msgspec import structs
 import blockfront as package
 from blockfront.design_space.image_size import ImageSize
 from blockfront.design_space.models import find_model
-from blockfront.services.tune import find_models
 from blockfront.signature import Signature
+from blockfront.study.lookup import find_models
 from blockfront.targets import get_target
 from blockfront.targets.tuning.cost_model import TransferModel
 from blockfront.targets.tuning.database import TuningDatabase, TuningRecord
