@@ -6,7 +6,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -36,6 +36,7 @@ from blockfront.commands import (
     weights,
 )
 from blockfront.commands.stopping import INTERRUPTED
+from blockfront.console import documents
 from blockfront.errors import CompilerTimeout, RunError, UsageError
 
 _WANTED = {
@@ -115,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def run(arguments: Sequence[str]) -> int:
     """Run one command; gives the exit code, with one line on standard error for an error or a warning of ours."""
     try:
-        with _warnings_in_one_line():
+        with _warnings_in_one_line(), documents.reserved() if "--json" in arguments else nullcontext():
             code = app(args=list(arguments), prog_name="bench", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from blockfront.console.documents import output
 from blockfront.plurals import counted
 from blockfront.results import METRICS
 from blockfront.results.table import without_nan
@@ -24,7 +25,7 @@ _PIPE_WIDTH = 160
 
 def print_json(document: Any) -> None:
     """One JSON document on standard output; NaN and infinities become null."""
-    print(json.dumps(without_nan(document), indent=2, ensure_ascii=False, allow_nan=False))
+    print(json.dumps(without_nan(document), indent=2, ensure_ascii=False, allow_nan=False), file=output())
 
 
 def console() -> Console:

@@ -247,3 +247,27 @@ def test_the_version_is_the_packages(bench):
     from importlib.metadata import version
 
     assert bench("--version").output == f"blockfront {version('blockfront')}\n"
+
+
+TALKATIVE = """
+import os, subprocess, sys
+from torch import nn
+
+def net():
+    print("the net is built")
+    os.write(1, b"and so is its library\\n")
+    subprocess.run([sys.executable, "-c", "print('a child says so')"], check=True)
+    return nn.Conv2d(3, 4, 3)
+"""
+
+
+@pytest.mark.compiles
+def test_what_a_users_code_prints_is_beside_the_document(commands):
+    (commands.folder / "talkative.py").write_text(TALKATIVE)
+    call = ("profile", "talkative.py:net", "--target", "rk3399", "--runner", "roofline", "--input", "8x8", "--quiet")
+    said = commands.run(*call, "--json")
+    assert said.returncode == 0, said.stderr
+    assert json.loads(said.stdout)["model"] == "talkative.py:net"
+    for line in ("the net is built", "and so is its library", "a child says so"):
+        assert line in said.stderr
+    assert "a child says so" in commands.run(*call).stdout
