@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,8 @@ class Input:
     """One tensor that a module takes: its name, its shape with the batch of 1, and its type by torch's name.
 
     Samples of whole numbers are drawn from 0 until `below`; 0 and 1 are valid masks, and indices of most tables. Raises
-    `UsageError` for a shape that holds nothing and for a type that is none of `DTYPES`.
+    `UsageError` for a name that is no identifier of Python, a shape that holds nothing and a type that is none of
+    `DTYPES`.
     """
 
     name: str
@@ -34,6 +36,9 @@ class Input:
     below: int = 2
 
     def __post_init__(self) -> None:
+        # torch makes code of graphs, with the names of inputs in it.
+        if not self.name.isidentifier() or keyword.iskeyword(self.name):
+            raise UsageError(f"an input cannot be called {self.name!r}: take a name that Python has for variables")
         if self.dtype not in DTYPES:
             raise UsageError(f"input {self.name} cannot be of type {self.dtype!r}; known: {', '.join(DTYPES)}")
         if any(extent < 1 for extent in self.shape) or self.below < 1:

@@ -22,7 +22,7 @@ from blockfront.design_space.models import (
 from blockfront.design_space.network import KINDS, Network
 from blockfront.design_space.published import default_checkpoint
 from blockfront.digest import digest
-from blockfront.errors import UsageError
+from blockfront.errors import RunError, UsageError
 from blockfront.python_file import is_file_reference
 from blockfront.results.cost import Cost
 from blockfront.signature import Signature
@@ -65,7 +65,7 @@ class KnownNetwork(Network):
         """What it takes; the size alone of one whose factory raises."""
         try:
             return self.model.signature
-        except FactoryError:
+        except (FactoryError, RunError):
             return self._asked.of(Signature.image(DEFAULT_RESOLUTION))
 
     def sized(self, size: ImageSize) -> KnownNetwork:
@@ -112,14 +112,17 @@ def known_network(ref: str, size: ImageSize = OWN_SIZE) -> Network:
     """The network that `ref` means, whatever `find_model` takes, for images of `size`, else of its own.
 
     A name of timm's without a tag means the weights of `default_checkpoint`. A factory that raises is a network all the
-    same, which cannot be built. Raises UsageError as `find_model` does for anything else.
+    same, which cannot be built, and an ONNX file that torch has no module for. Raises UsageError as `find_model` does for anything else.
     """
     if "/" in ref and ref.partition("/")[0].partition("_")[0] in KINDS:
         return Network.parse(ref).sized(size)
     try:
         model = find_model(ref, size)
-    except FactoryError:
-        return KnownNetwork(ref, str(size.of(Signature.image(DEFAULT_RESOLUTION))), _content(ref))
+    except (FactoryError, RunError) as error:
+        # A file has a size of its own, though it may not be known here.
+        own = isinstance(error, RunError) and size == OWN_SIZE
+        asked = None if own else str(size.of(Signature.image(DEFAULT_RESOLUTION)))
+        return KnownNetwork(ref, asked, _content(ref))
     model = find_model(default_checkpoint(model.name), size)
     return KnownNetwork(model.name, str(model.signature) if model.signature.is_image else None, _content(model.name))
 

@@ -95,7 +95,10 @@ def find_model(ref: str, size: ImageSize = OWN_SIZE, reduction: Path | None = No
         from blockfront.design_space.onnx_model import load_onnx
 
         module, signature = load_onnx(Path(ref), size)
-        return Model(ref, lambda: module, signature)
+        imports = "from blockfront.design_space.image_size import ImageSize\n"
+        imports += "from blockfront.design_space.onnx_model import load_onnx"
+        call = f"load_onnx(Path({str(Path(ref).expanduser().resolve())!r}), {size!r})[0]"
+        return Model(ref, lambda: module, signature, source=(imports, call))
     if (text := _network_of_weights(ref)) is not None:
         return _from_weights(Path(ref), text, size)
     _check_no_file(ref)

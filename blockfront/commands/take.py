@@ -70,8 +70,12 @@ def take(
 
 def _print(taken: dict[str, Any]) -> None:
     from blockfront.console.tables import print_line
+    from blockfront.python_file import is_file_reference
 
-    weights = taken["weights"] or "random; give those of a training with --weights"
+    own = is_file_reference(taken["model"]) or taken["model"].lower().endswith(".onnx")
+    weights = taken["weights"] or (
+        "as the file gives them" if own else "random; give those of a training with --weights"
+    )
     print_line(f"{taken['model']} for {taken['target']}, in {taken['folder']}: {', '.join(taken['files'])}")
     print_line(f"weights      {weights}")
     ranges = "" if taken["calibration"] is None else f", ranges of {taken['calibration']}"

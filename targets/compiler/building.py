@@ -64,7 +64,12 @@ def lower_kernel(function: tirx.PrimFunc, symbol: str) -> tvm.IRModule:
     """Flat loops over flat buffers under `symbol`, the same for every target; accumulators stay on the stack."""
     module = tvm.IRModule({symbol: function.with_attr("global_symbol", symbol)})
     undivided = tvm.transform.Sequential(_UNDIVIDED)(module)
-    return tvm.transform.Sequential(_DIVIDED)(_divided(undivided, symbol))
+    divided = _divided(undivided, symbol)
+    try:
+        return tvm.transform.Sequential(_DIVIDED)(divided)
+    except tvm.error.InternalError:
+        # Parts of a divided loop have one variable, and other lengths; some passes want a variable for each.
+        return tvm.transform.Sequential([lowering.ConvertSSA(), *_DIVIDED])(divided)
 
 
 def _divided(module: tvm.IRModule, symbol: str) -> tvm.IRModule:

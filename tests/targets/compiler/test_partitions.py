@@ -1,5 +1,6 @@
 """Loops that are cut in parts at a condition stay within what they were."""
 
+import pytest
 import torch
 import tvm_ffi
 from torch import nn
@@ -8,6 +9,7 @@ from tvm import tirx
 from blockfront.signature import Signature
 from blockfront.targets import get_target
 from blockfront.targets.compiler.building import lower_kernel
+from blockfront.targets.compiler.compiling import compile_model
 from blockfront.targets.compiler.exporting import export_module
 from blockfront.targets.compiler.kernels import kernel_functions
 from blockfront.targets.compiler.lowering import lower
@@ -26,6 +28,25 @@ class ManyScales(nn.Module):
         scales = torch.cat([self.one(x), self.other(x)], 1)
         query, key, value = scales.reshape(1, 16, 48, 196).transpose(2, 3).chunk(3, -1)
         return query.relu() @ (key.relu().transpose(-1, -2) @ value)
+
+
+class BorderedScales(nn.Module):
+    """Concatenated channels under a border on two sides, then a depthwise layer (MixNet, Tan & Le 2019)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.other = nn.Conv2d(3, 48, 1), nn.Conv2d(3, 48, 1)
+        self.norm, self.last = nn.BatchNorm2d(96), nn.Conv2d(96, 96, 3, 2, groups=96)
+
+    def forward(self, x):
+        scales = torch.cat([self.one(x), self.other(x)], 1)
+        return self.last(nn.functional.pad(self.norm(scales).relu(), (0, 1, 0, 1)))
+
+
+@pytest.mark.compiles
+def test_parts_of_one_variable_and_several_lengths_compile():
+    program = compile_model(BorderedScales().eval(), Signature.image(16), get_target("host"), seed=0)
+    assert program.max_rel_error is not None
 
 
 def test_parts_that_follow_each_other_with_one_variable_are_measured_each_for_itself():
