@@ -25,6 +25,9 @@ FLOOR, WINOGRAD_FLOOR = 5e-6, 3e-5
 CEILING = 1e-2
 """What no rounding excuses: torch's own errors are as large where a module is another one at every call."""
 
+RESOLVED = 8 * float(np.finfo(np.float32).eps)
+"""What float32 may cost at least: some roundings, of one value and those that it is computed from."""
+
 HALF_ROUNDING, HALF_FLOOR, HALF_CEILING = 8, 2e-3, 0.25
 """The same of float16."""
 
@@ -113,9 +116,9 @@ def torch_outputs(
     """What `module` gives for the inputs that `seed` draws, in float64 where it runs so.
 
     An output may be off by what the signature says; else, of floating-point numbers, by `ROUNDING` times what torch's
-    own float32 is, or by `floor` if that is more, but not by a tenth of what it changes for other inputs. Without
-    float64 it is 1e-4. `halved` gives the same outputs, in order, by float16: then they may be off by `HALF_ROUNDING`
-    times what it is, at least. Raises `TypeError` for what is not made of tensors, `ValueError` for a tolerance whose
+    own float32 is, or by `floor` if that is more, but not by a tenth of what it changes for other inputs (a half where a
+    tenth is below `RESOLVED`). Without float64 it is 1e-4. `halved` gives the same outputs, in order, by float16: then
+    they may be off by `HALF_ROUNDING` times what it is, at least. Raises `TypeError` for what is not made of tensors, `ValueError` for a tolerance whose
     output does not exist, and `RunError` for what no comparison could say anything of: an output that is not finite, or
     outputs that are all the same for other inputs.
     """
@@ -141,8 +144,10 @@ def torch_outputs(
         known = halved is not None or (dtype in FLOATS and truth.dtype == "float64")
         error = compare(own[name], truth)[1] if known else None
         times, least, most = bounds
-        # Constant outputs aside, an error as large as a tenth of what the inputs change must be seen.
-        visible = min(least, changes.get(name, inf) / 10 or least)
+        # Constant outputs aside, an error as large as a tenth of what the inputs change must be seen; where float32
+        # does not resolve that, such as of scores near a bias, one of a half.
+        change = changes.get(name, inf)
+        visible = min(least, max(change / 10, min(change / 2, RESOLVED)) or least)
         rounding = _tolerance(array.dtype, error, times, visible, most)
         asked = signature.tolerances.get(name, rounding)
         allowed = asked if halved is None else max(asked, rounding)

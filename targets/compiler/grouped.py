@@ -31,7 +31,7 @@ def grouped_legalization(machine: Machine) -> Legalize:
         padded = 2 if outputs == 1 else padded_columns(columns, prod(window), used)
         if padded == columns or not isinstance(call.args[1], tvm.ir.GenericConst):
             return legalize(builder, call)
-        weights = relax.const(_padded_weights(call.args[1].value.numpy(), groups, padded))
+        weights = relax.const(tvm.runtime.tensor(_padded_weights(call.args[1].value.numpy(), groups, padded)))
         shape = [int(extent) for extent in builder.normalize(call).ty.shape]
         attributes = [[int(value) for value in values] for values in (call.attrs.strides, call.attrs.dilation)]
         pads = [int(pad) for pad in call.attrs.padding]

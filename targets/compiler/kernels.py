@@ -203,7 +203,9 @@ class _Linker(PyExprMutator):
         kernel = self._kernels[call.args[0].name_hint]
         arguments = list(call.args[1])
         for position, columns in kernel.packed:
-            arguments[position] = relax.const(pack(arguments[position].value.numpy(), columns))
+            # As an array of TVM's: of NumPy's, it makes 32 bits of 64.
+            packed = pack(arguments[position].value.numpy(), columns)
+            arguments[position] = relax.const(tvm.runtime.tensor(packed))
         values = relax.Tuple([self.visit_expr(argument) for argument in arguments])
         return relax.Call(_CALL_BY_NAME, [relax.ExternFunc(kernel.symbol), values], None, call.ty_args)
 

@@ -17,17 +17,73 @@ from blockfront.targets.compiler.decompositions.registry import DECOMPOSITIONS, 
 
 @decomposes("add.Tensor", "add.Scalar")
 def _add(self: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
-    return self + other * alpha
+    return _widened(self, other) + other * alpha
 
 
 @decomposes("sub.Tensor", "sub.Scalar")
 def _subtract(self: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
-    return self - other * alpha
+    return _widened(self, other) - other * alpha
 
 
 @decomposes("rsub.Tensor", "rsub.Scalar")
 def _subtract_from(self: Tensor, other: Any, alpha: float = 1) -> Tensor:
-    return other - self * alpha
+    return other - _widened(self, other) * alpha
+
+
+@decomposes("div.Tensor", "div.Scalar")
+def _divide(self: Tensor, other: Any) -> Tensor:
+    wide = torch.result_type(self, other)
+    if not wide.is_floating_point:
+        wide = torch.float32
+    return self.to(wide) / (other.to(wide) if isinstance(other, Tensor) else float(other))
+
+
+@decomposes("div.Tensor_mode", "div.Scalar_mode")
+def _divide_whole(self: Tensor, other: Any, *, rounding_mode: str | None) -> Tensor:
+    if rounding_mode is None:
+        return self / other
+    wide = _widened(self, other)
+    divisor = other if isinstance(other, Tensor) else torch.full((), other, dtype=wide.dtype)
+    return torch.div(wide, divisor, rounding_mode=rounding_mode)
+
+
+def _widened(self: Tensor, other: Any) -> Tensor:
+    """A tensor in the type that torch computes with it and another tensor or a number in."""
+    return self.to(torch.result_type(self, other))
+
+
+@decomposes("mm.default", "bmm.default")
+def _multiply_matrices(self: Tensor, other: Tensor) -> Tensor:
+    return torch.ops.aten.matmul.default(self, other)
+
+
+@decomposes("pow.Scalar")
+def _power_of(self: float, exponent: Tensor) -> Tensor:
+    found = torch.pow(float(self), exponent.float())
+    return found.round().to(exponent.dtype) if isinstance(self, int) else found
+
+
+@decomposes("clamp.default")
+def _clamp(self: Tensor, min: float | None = None, max: float | None = None) -> Tensor:
+    for bound in (min, max):
+        self = self if bound is None else _widened(self, bound)
+    return self.clamp(min, max)
+
+
+def _of_floats(operator: Any) -> Callable[..., Tensor]:
+    def convert_first(self: Tensor) -> Tensor:
+        found: Tensor = operator(self.float())
+        return found
+
+    return convert_first
+
+
+def _in_a_common_type(operator: Any) -> Callable[..., Tensor]:
+    def widen_first(self: Tensor, other: Any) -> Tensor:
+        found: Tensor = operator(_widened(self, other), other)
+        return found
+
+    return widen_first
 
 
 @decomposes("to.dtype")
@@ -217,3 +273,21 @@ DECOMPOSITIONS.update(
 for _name, _value in (("zeros", 0), ("ones", 1)):
     decomposes(f"{_name}_like.default")(_filled(_value))
     decomposes(f"new_{_name}.default")(_filled_as(_value))
+for _operator in (
+    *(_aten.mul.Tensor, _aten.mul.Scalar, _aten.pow.Tensor_Scalar, _aten.remainder.Scalar, _aten.fmod.Scalar),
+    *(_aten.lt.Scalar, _aten.le.Scalar, _aten.gt.Scalar, _aten.ge.Scalar),
+):
+    DECOMPOSITIONS[_operator] = _in_a_common_type(_operator)
+DECOMPOSITIONS.update(
+    {
+        real: _of_floats(real)
+        for real in (
+            *(_aten.acos.default, _aten.acosh.default, _aten.asin.default, _aten.asinh.default, _aten.atan.default),
+            *(_aten.atanh.default, _aten.cos.default, _aten.erf.default, _aten.exp.default, _aten.expm1.default),
+            *(_aten.log.default, _aten.log10.default, _aten.log1p.default, _aten.log2.default, _aten.rsqrt.default),
+            *(_aten.reciprocal.default, _aten.sigmoid.default, _aten.sin.default, _aten.sqrt.default),
+            *(_aten.tan.default, _aten.tanh.default),
+        )
+        if real not in DECOMPOSITIONS
+    }
+)

@@ -179,7 +179,49 @@ def supported(operator: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
 @supports("add.Tensor", "sub.Tensor", "rsub.Tensor")
 @supports("add.Scalar", "sub.Scalar", "rsub.Scalar")
 def _is_unscaled(self: Tensor, other: Any, alpha: float) -> bool:
-    return alpha == 1
+    return alpha == 1 and _is_of_its_type(self, other)
+
+
+@supports("mul.Tensor", "mul.Scalar", "pow.Tensor_Scalar", "lt.Scalar", "le.Scalar", "gt.Scalar", "ge.Scalar")
+@supports("remainder.Scalar", "fmod.Scalar")
+def _is_of_its_type(self: Tensor, other: Any = None, **given: Any) -> bool:
+    """Whether a number is of the tensor's type or less: TVM would round it to that."""
+    other = given.get("exponent", other)
+    return isinstance(other, Tensor) or torch.result_type(self, other) == self.dtype
+
+
+@supports("clamp.default")
+def _bounds_of_its_type(self: Tensor, min: float | None, max: float | None) -> bool:
+    return all(bound is None or torch.result_type(self, bound) == self.dtype for bound in (min, max))
+
+
+@supports(
+    *(f"{name}.default" for name in ("acos", "acosh", "asin", "asinh", "atan", "atanh", "cos", "erf", "exp", "log")),
+    *(f"{name}.default" for name in ("log10", "log1p", "log2", "reciprocal", "rsqrt", "sigmoid", "sin", "sqrt", "tan")),
+    *("tanh.default", "expm1.default"),
+)
+def _is_of_floats(self: Tensor) -> bool:
+    return self.is_floating_point()
+
+
+@supports("mm.default", "bmm.default")
+def _multiplies_floats(self: Tensor, **_: Any) -> bool:
+    return self.is_floating_point()
+
+
+@supports("pow.Scalar")
+def _has_a_real_exponent(self: float, exponent: Tensor) -> bool:
+    return exponent.is_floating_point()
+
+
+@supports("div.Tensor", "div.Scalar")
+def _divides_floats(self: Tensor, other: Any) -> bool:
+    return torch.result_type(self, other).is_floating_point and _is_of_its_type(self, other)
+
+
+@supports("div.Tensor_mode", "div.Scalar_mode")
+def _divides_by_a_tensor(self: Tensor, other: Any, rounding_mode: str | None) -> bool:
+    return isinstance(other, Tensor) and rounding_mode is not None
 
 
 @supports("elu.default")
@@ -254,8 +296,8 @@ def _compares_too_much(self: Tensor, dim: int, index: Tensor, **_: Any) -> bool:
 
 
 @supports("eq.Scalar", "ne.Scalar")
-def _compares_numbers(self: Tensor, **_: Any) -> bool:
-    return self.dtype != torch.bool
+def _compares_numbers(self: Tensor, other: Any) -> bool:
+    return self.dtype != torch.bool and _is_of_its_type(self, other)
 
 
 @supports("upsample_nearest2d.vec")

@@ -142,9 +142,69 @@ def _regions(x: Tensor) -> list[Tensor]:
     ]
 
 
+def _with_fractions(x: Tensor) -> list[Tensor]:
+    """Whole numbers with numbers that are none, which torch computes in float32."""
+    i = x.argmax(1)
+    return [
+        *(i * 0.5, i + 0.5, i - 0.5, 0.5 - i, i / 2, i / (i + 1), 2 / (i + 1), i**0.5, 2.0**i, i % 1.5),
+        *(torch.fmod(i, 1.5), i.clamp(0.5, 2.5), i.clamp(min=3), (i > 2.5) * 0.5, (i <= 4.5) + 1, (x > 0) * 3),
+        *(torch.add(i, i, alpha=2), torch.add(i, 1.5, alpha=2), i.int() * 2.5, torch.where(i == 2.5, x, x * 2)),
+    ]
+
+
+def _divided_whole(x: Tensor) -> list[Tensor]:
+    i = x.argmax(1)
+    modes = [torch.div(one, 3, rounding_mode=mode) for one in (i, -i, x) for mode in ("floor", "trunc")]
+    return [
+        *modes,
+        i // 3,
+        -i // 3,
+        x // 0.3,
+        7 // (i + 1),
+        torch.div(i, 3, rounding_mode=None),
+        (i + 1).to(torch.int8) // 2,
+    ]
+
+
+def _functions_of_whole_numbers(x: Tensor) -> list[Tensor]:
+    i = x.argmax(1)
+    functions = (
+        torch.exp,
+        torch.sigmoid,
+        torch.sin,
+        torch.cos,
+        torch.tan,
+        torch.atan,
+        torch.asinh,
+        torch.tanh,
+        torch.erf,
+    )
+    positive = (torch.log, torch.log2, torch.log10, torch.log1p, torch.sqrt, torch.rsqrt, torch.reciprocal, torch.expm1)
+    return [*(one(i) for one in functions), *(one(i + 1) for one in positive), 2**i, torch.exp(x > 0)]
+
+
+def _products_of_whole_numbers(x: Tensor) -> list[Tensor]:
+    """With constants of 64 bits, which are stored in tiles."""
+    i = x.argmax(1)
+    square = torch.arange(225).reshape(15, 15)
+    return [
+        i @ square,
+        i @ i.mT,
+        torch.bmm(i, i.mT),
+        torch.mm(i[0], i[0].T),
+        i.cumsum(1),
+        i.cumsum(2),
+        (x > 0).cumsum(2),
+    ]
+
+
 _NONE = torch.tensor([0])
 
 CASES: dict[str, Function] = {
+    "whole numbers with fractions": _with_fractions,
+    "whole numbers divided": _divided_whole,
+    "functions of whole numbers": _functions_of_whole_numbers,
+    "products of whole numbers": _products_of_whole_numbers,
     "add alpha": lambda x: torch.add(x, x.tanh(), alpha=0.17),
     "add_ alpha": lambda x: x.tanh().add_(x, alpha=0.3),
     "sub alpha": lambda x: torch.sub(x, x.tanh(), alpha=2),
