@@ -116,10 +116,11 @@ def torch_outputs(
     """What `module` gives for the inputs that `seed` draws, in float64 where it runs so.
 
     An output may be off by what the signature says; else, of floating-point numbers, by `ROUNDING` times what torch's
-    own float32 is, or by `floor` if that is more, but not by a tenth of what it changes for other inputs (a half where a
-    tenth is below `RESOLVED`). Without float64 it is 1e-4. `halved` gives the same outputs, in order, by float16: then
-    they may be off by `HALF_ROUNDING` times what it is, at least. Raises `TypeError` for what is not made of tensors, `ValueError` for a tolerance whose
-    output does not exist, and `RunError` for what no comparison could say anything of: an output that is not finite, or
+    own float32 is, or by `floor` if that is more, but not by a tenth of what it changes for other inputs, or a half
+    where a tenth is below `RESOLVED`. Without float64 it is 1e-4. `halved` gives the same outputs, in order, by float16:
+    then they may be off by `HALF_ROUNDING` times what it is, at least. Raises `TypeError` for what is not made of
+    tensors, `ValueError` for a tolerance whose output does not exist, and `RunError` for what no comparison could say
+    anything of: an output that is not finite, or
     outputs that are all the same for other inputs.
     """
     samples = signature.random(seed)
