@@ -11,10 +11,10 @@ from torch import nn
 
 from blockfront.design_space.cost import count_cost
 from blockfront.design_space.families import family_of_model
+from blockfront.design_space.file_reference import file_of
 from blockfront.design_space.image_size import OWN_SIZE, ImageSize
 from blockfront.design_space.models import (
     DEFAULT_RESOLUTION,
-    MODEL_FILES,
     FactoryError,
     Model,
     find_model,
@@ -23,7 +23,6 @@ from blockfront.design_space.network import KINDS, Network
 from blockfront.design_space.published import default_checkpoint
 from blockfront.digest import digest
 from blockfront.errors import RunError, UsageError
-from blockfront.python_file import is_file_reference
 from blockfront.results.cost import Cost
 from blockfront.signature import Signature
 from blockfront.tasks import CLASSIFICATION, DETECTION
@@ -112,7 +111,8 @@ def known_network(ref: str, size: ImageSize = OWN_SIZE) -> Network:
     """The network that `ref` means, whatever `find_model` takes, for images of `size`, else of its own.
 
     A name of timm's without a tag means the weights of `default_checkpoint`. A factory that raises is a network all the
-    same, which cannot be built, and an ONNX file that torch has no module for. Raises UsageError as `find_model` does for anything else.
+    same, which cannot be built, and so is an ONNX file that torch has no module for. Raises UsageError as `find_model`
+    does for anything else.
     """
     if "/" in ref and ref.partition("/")[0].partition("_")[0] in KINDS:
         return Network.parse(ref).sized(size)
@@ -155,8 +155,8 @@ def purpose_of(model: Model) -> str:
 
 def _content(name: str) -> str | None:
     """A hash of the file that a name begins with; None where it names none."""
-    path = name.rpartition(":")[0] if is_file_reference(name) else name
-    if not path.lower().endswith((".py", *MODEL_FILES)):
+    path = file_of(name)
+    if path is None:
         return None
     file = Path(path).expanduser()
     return digest(file.read_bytes(), 12) if file.is_file() else None

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 DEFAULT_RESOLUTION = 224
 _TAKEN = "give a timm name, torchvision:NAME, file.onnx, file.py:factory, a network's text or its file.safetensors"
-_OF_TIMM = re.compile(r"(hf[-_]hub:)?timm/")
+OF_TIMM = re.compile(r"^(hf[-_]hub:)?timm/")
 MODEL_FILES = (".onnx", ".pt", ".pth", ".pt2", ".ckpt", ".safetensors", ".tflite", ".pb", ".h5", ".keras")
 
 
@@ -87,7 +87,7 @@ def find_model(ref: str, size: ImageSize = OWN_SIZE, reduction: Path | None = No
         return _from_file(ref, size)
     if ref.startswith("torchvision:"):
         return _from_torchvision(ref.removeprefix("torchvision:"), size)
-    if (of_timm := _OF_TIMM.match(ref)) is not None:
+    if (of_timm := OF_TIMM.match(ref)) is not None:
         return _from_timm(ref[of_timm.end() :], size)
     if "hub:" in ref:
         raise UsageError(f"{ref}: nothing is downloaded, and of the Hub only timm/NAME is known here; {_TAKEN}")

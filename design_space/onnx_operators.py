@@ -130,7 +130,8 @@ class _Known:
 
 def _rewrite(model: Any) -> None:
     """Put forms that onnx2torch lacks in those that it has, in place."""
-    known, nodes = _Known(model), []
+    known = _Known(model)
+    nodes: list[Any] = []
     for node in model.graph.node:
         rewrite = _REWRITES.get(node.op_type) if node.domain in _DOMAIN else None
         try:

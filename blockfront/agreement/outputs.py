@@ -117,11 +117,10 @@ def torch_outputs(
 
     An output may be off by what the signature says; else, of floating-point numbers, by `ROUNDING` times what torch's
     own float32 is, or by `floor` if that is more, but not by a tenth of what it changes for other inputs, or a half
-    where a tenth is below `RESOLVED`. Without float64 it is 1e-4. `halved` gives the same outputs, in order, by float16:
+    where a tenth is below `RESOLVED`. Without float64 it is 1e-4. `halved` gives the same outputs in float16, in order:
     then they may be off by `HALF_ROUNDING` times what it is, at least. Raises `TypeError` for what is not made of
     tensors, `ValueError` for a tolerance whose output does not exist, and `RunError` for what no comparison could say
-    anything of: an output that is not finite, or
-    outputs that are all the same for other inputs.
+    anything of: an output that is not finite, or outputs that are all the same for other inputs.
     """
     samples = signature.random(seed)
     found = _run(module, samples)
@@ -247,6 +246,8 @@ def disagreement(errors: Sequence[OutputError], where: str) -> str | None:
     for error in errors:
         if not error.agrees:
             own = "" if error.torch is None else f"; torch's own in {error.rounded_to} is {error.torch:.1e}"
+            if 0 < error.tolerance < RESOLVED and error.rounded_to == "float32":
+                own += ", and other inputs change it by little more: give weights that let inputs through"
             return (
                 f"{_called(error.name)} {where} differs from torch: "
                 f"relative error {error.relative:.1e} > {error.tolerance:.1e}{own}"

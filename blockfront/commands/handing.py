@@ -33,12 +33,18 @@ def hand_out(
     manifest = write(study, storage, folder, choose_progress(quiet=quiet))
     sheet = folder / SHEET
     if json:
-        print_json({"sheet": str(sheet), "networks": len(manifest.networks), "left_out": manifest.left_out})
+        found = {"networks": len(manifest.networks), "left_out": manifest.left_out, "precision": "float32"}
+        print_json({"sheet": str(sheet), **found})
         return
     worst = max(one.max_rel_error for one in manifest.networks)
     print_line(f"{folder}: {counted(len(manifest.networks), 'network')}, in ONNX Runtime at most {worst:.1e} off torch")
     for network_id, reason in manifest.left_out.items():
         print_line(f"left out {network_id}: {reason}")
+    if manifest.precision != "float32":
+        print_line(
+            f"these files are float32, and {study} is {manifest.precision}: convert them with your tool, and tell "
+            "bench hand-in by --precision what was measured"
+        )
     print_line(f"fill in {sheet}, then: bench hand-in {sheet} --target NAME --tool 'TOOL VERSION'")
 
 
@@ -71,9 +77,12 @@ def hand_in(
 
     made = keep(sheet, Told(target, tool, precision, threads), storage, unit=unit, study=study, as_given=as_given)
     if json:
-        print_json({"study": made.study, "of": made.of, "networks": made.networks, "failed": made.failed})
+        counts = {"networks": made.networks, "failed": made.failed}
+        print_json({"study": made.study, "of": made.of, **counts, "notes": list(made.notes)})
         return
     print_line(f"{made.study}: {counted(made.networks, 'network')} of {made.of}, {made.failed} of them failed")
+    for line in made.notes:
+        print_line(line)
     if not made.known_target:
         print_line(f"{target} is not in the catalogue, which tells nothing of it: bench targets lists what is")
     if made.precision != made.accuracies:

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 OPSET = 17
-"""Old enough for the tools of vendors, new enough to have layer norms."""
+"""Old enough for the tools of vendors, new enough to have layer norms; torch's other exporter begins at 18."""
+
+_LARGEST = 2**31 - 2**20
+"""Bytes of weights in one file: protobuf's limit, and room for the graph."""
 
 
 def write_onnx(module: nn.Module, signature: Signature, path: Path) -> None:
@@ -40,6 +43,7 @@ def write_onnx(module: nn.Module, signature: Signature, path: Path) -> None:
             return tuple(leaf for _, leaf in found)
 
     flat, samples = Flat().eval(), signature.zeros()
+    large = sum(one.numel() * one.element_size() for one in module.state_dict().values()) > _LARGEST
     failed: RunError | None = None
     # The older exporter takes a third of the other's time and no packages; what it cannot write, the other may.
     for dynamo in (False, True):
@@ -56,6 +60,7 @@ def write_onnx(module: nn.Module, signature: Signature, path: Path) -> None:
                     str(path),
                     dynamo=dynamo,
                     opset_version=max(OPSET, 18) if dynamo else OPSET,
+                    external_data=large,
                     input_names=[one.name for one in signature.inputs],
                     output_names=list(names),
                     verbose=False,

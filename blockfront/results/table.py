@@ -24,6 +24,13 @@ def network_name(row: Any) -> str:
     return name if kind.partition("_")[0] == "known" else str(row["network_id"])
 
 
+def network_input(row: Any) -> str | None:
+    """What a known network of a row takes, channels x height x width, where its text says so."""
+    kind, _, _ = str(row["network"]).partition("/")
+    name, _, size = kind.partition("_")
+    return size if name == "known" and size else None
+
+
 def to_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Rows as a DataFrame with the documented columns, their order and types, even when empty."""
     rows = list(rows)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from blockfront.design_space.file_reference import file_of, is_same_file
 from blockfront.design_space.known import KnownNetwork
+from blockfront.design_space.models import OF_TIMM
 from blockfront.design_space.network import Network
-from blockfront.design_space.published import ORIGIN, published, published_sizes
-from blockfront.errors import UsageError, why_unreadable
+from blockfront.design_space.published import ORIGIN, default_checkpoint, published, published_sizes
+from blockfront.errors import UsageError
 from blockfront.results import Score, Training
+from blockfront.services.sheet import Sheet, load_sheet, read_number
 from blockfront.signature import Signature
 from blockfront.tasks import TASKS
 
@@ -35,7 +37,8 @@ class Accuracies:
 
     The file has a row a network: a column `name` (or `model`) and a column `accuracy`, or one that is called as the
     value of the networks' task, such as `top1`, `ap` or `miou`; all are shares or all in per cent. A name is a
-    network's as `bench rank` prints it, with or without the tag, its text in any form, or its id.
+    network's as `bench rank` prints it, one of timm's without the tag too, a file's with or without its folders, its
+    text in any form, or its id.
     Raises UsageError, before anything else is done, for a file that is missing or has a row that cannot be read.
     """
 
@@ -103,10 +106,12 @@ def _published(networks: Iterable[Network]) -> Given:
 
 
 def _from_file(networks: Iterable[Network], rows: Mapping[str, float], file: str) -> Given:
+    listed = list(networks)
     found: dict[str, Training] = {}
     used: set[str] = set()
-    for network in networks:
-        names = [name for name in _names(network) if name in rows]
+    by_file = _rows_by_file(listed, rows, file)
+    for network in listed:
+        names = [name for name in _names(network) if name in rows] or by_file.get(_called(network), [])
         if len(names) > 1:
             raise UsageError(f"{file} has several rows for one network: {', '.join(names)}; leave all but one out")
         for name in names:
@@ -118,37 +123,53 @@ def _from_file(networks: Iterable[Network], rows: Mapping[str, float], file: str
     return Given(found, f"file {file}", (note,) if unused else ())
 
 
+def _rows_by_file(networks: Iterable[Network], rows: Mapping[str, float], file: str) -> dict[str, list[str]]:
+    """Names of the rows that write the name of a network's file with other folders, by that name.
+
+    Raises UsageError for a row that fits several files.
+    """
+    names = {network.name for network in networks if isinstance(network, KnownNetwork)}
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        fitting = [] if row in names else sorted(name for name in names if is_same_file(row, name))
+        if len(fitting) > 1:
+            raise UsageError(f"{row} of {file} fits {' and '.join(fitting)}: write its folders too")
+        for name in fitting:
+            found.setdefault(name, []).append(row)
+    return found
+
+
 def _names(network: Network) -> Iterator[str]:
+    """Names that a row may have for a network; of timm's alone what follows a dot is a tag."""
     yield from (network.id, str(network))
     if isinstance(network, KnownNetwork):
-        yield from dict.fromkeys((network.name, network.name.partition(".")[0]))
+        yield network.name
+        architecture = network.name.partition(".")[0]
+        if file_of(network.name) is None and architecture != network.name:
+            yield architecture
 
 
 def _called(network: Network) -> str:
-    """What a reader knows a network by."""
-    return list(_names(network))[-1]
+    """What a reader knows a network by: the name that it was given by, but for a default tag of timm's."""
+    if not isinstance(network, KnownNetwork):
+        return str(network)
+    architecture = network.name.partition(".")[0]
+    return architecture if default_checkpoint(architecture) == network.name else network.name
 
 
 def _read(file: Path) -> tuple[str, dict[str, float]]:
     """The column that has the accuracies, and these as shares, by name."""
     if not file.is_file():
         raise UsageError(f"--accuracy {file}: there is no such file; give {PUBLISHED}, {NONE} or a CSV file")
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            reader = csv.DictReader(lines)
-            header = [column.strip() for column in reader.fieldnames or ()]
-            reader.fieldnames = header
-            values = (_ACCURACY, *(task.value for task in TASKS.values()))
-            name, value = _column(file, header, _NAMES), _column(file, header, values)
-            rows: dict[str, float] = {}
-            for row in reader:
-                key = _as_printed((row[name] or "").strip())
-                where = f"{file}, line {reader.line_num}"
-                if not key or key in rows:
-                    raise UsageError(f"{where}: " + (f"{key} has a row already" if key else f"no {name}"))
-                rows[key] = _number(row[value], where, value)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"cannot read {file}: {why_unreadable(error)}") from error
+    sheet = load_sheet(file)
+    values = (_ACCURACY, *(task.value for task in TASKS.values()))
+    (name, key_place), (value, value_place) = _column(sheet, _NAMES), _column(sheet, values)
+    rows: dict[str, float] = {}
+    for line, row in sheet.rows:
+        key, where = _as_printed(row[key_place]), f"{file}, line {line}"
+        if not key or key in rows:
+            raise UsageError(f"{where}: " + (f"{key} has a row already" if key else f"no {name}"))
+        rows[key] = _number(row[value_place], where, value)
     if not rows:
         raise UsageError(f"{file} has no rows")
     percent = any(accuracy > 1 for accuracy in rows.values())
@@ -162,25 +183,31 @@ def _read(file: Path) -> tuple[str, dict[str, float]]:
 
 
 def _as_printed(name: str) -> str:
-    """A name as networks have it: of one that is a network's text, that with what it leaves out."""
+    """A name as networks have it: timm's without what the Hub has before it, of a network's text that with what it
+    leaves out."""
+    plain = OF_TIMM.sub("", name) if file_of(name) is None else name
     try:
-        return str(Network.parse(name)) if "/" in name else name
+        return str(Network.parse(plain)) if "/" in plain else plain
     except UsageError:
-        return name
+        return plain
 
 
-def _column(file: Path, header: list[str], names: tuple[str, ...]) -> str:
-    found = [name for name in names if name in header]
-    if not found:
+def _column(sheet: Sheet, names: tuple[str, ...]) -> tuple[str, int]:
+    """The one of some columns that a sheet has, and its place; columns without a cell are no others."""
+    places = {name: place for name in names if (place := sheet.place(name)) is not None}
+    if not places:
         raise UsageError(
-            f"{file} has no column {' or '.join(names)}; its first line is: {', '.join(header) or 'empty'}"
+            f"{sheet.path} has no column {' or '.join(names)}; its first line is: {', '.join(sheet.header)}"
         )
-    return found[0]
+    filled = [name for name, place in places.items() if any(row[place] for _, row in sheet.rows)]
+    if len(filled) > 1:
+        raise UsageError(f"{sheet.path} has {' and '.join(filled)}: leave all but one of these columns out")
+    return next((name, places[name]) for name in filled or places)
 
 
-def _number(text: str | None, where: str, column: str) -> float:
+def _number(text: str, where: str, column: str) -> float:
     try:
-        value = float((text or "").strip().removesuffix("%"))
+        value = read_number(text.removesuffix("%").rstrip())
     except ValueError:
         value = math.nan
     if not 0 <= value <= 100:

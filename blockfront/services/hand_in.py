@@ -12,7 +12,8 @@ import msgspec
 from blockfront.errors import UsageError
 from blockfront.results.latency import ELSEWHERE, Latency
 from blockfront.services.hand_out import MANIFEST, Manifest
-from blockfront.services.latency_sheet import check_units, read_sheet
+from blockfront.services.latency_sheet import check_units, read_latencies
+from blockfront.services.sheet import load_sheet
 
 RUNNER = "hand-in"
 
@@ -61,7 +62,8 @@ class Told:
 class HandedIn:
     """The new study, the one its networks are of, and how many of them have a latency and how many failed.
 
-    `precision` is of the latencies, `accuracies` the number format that the accuracies are of.
+    `precision` is of the latencies, `accuracies` the number format that the accuracies are of. `notes` are what a
+    reader is to be told, in lines.
     """
 
     study: str
@@ -71,6 +73,7 @@ class HandedIn:
     known_target: bool
     precision: str
     accuracies: str
+    notes: tuple[str, ...]
 
 
 def hand_in(
@@ -78,16 +81,18 @@ def hand_in(
 ) -> HandedIn:
     """Make a study of the latencies in a sheet that `hand_out` wrote, with costs and accuracies of the original study.
 
-    Raises UsageError for a sheet that is wrong (`read_sheet`), that looks as if it mixed units unless `as_given`
-    (`check_units`), and for a study that is there already; nothing is written then.
+    Raises UsageError for a sheet that is wrong (`load_sheet`, `read_latencies`), that looks as if it mixed units unless
+    `as_given` (`check_units`), and for a study that is there already; nothing is written then.
     """
     from blockfront.study.copying import copy_study
     from blockfront.study.settings import read_settings
     from blockfront.study.storage import open_study, opened
     from blockfront.targets import HARDWARE, TOOLCHAINS
 
+    table = load_sheet(sheet)
     manifest = read_manifest(sheet.parent)
-    given = read_sheet(sheet, unit, [one.id for one in manifest.networks])
+    filled = read_latencies(table, unit, {one.id: one.file for one in manifest.networks})
+    given, notes = filled.latencies, filled.notes
     measured = {network_id: ms for network_id, ms in given.items() if ms is not None}
     known_target = told.target in HARDWARE
     if told.tool in TOOLCHAINS:
@@ -95,6 +100,8 @@ def hand_in(
     with opened(storage) as opened_storage:
         original = read_settings(open_study(opened_storage, manifest.study))
         precision = told.precision or original.precision
+        if told.precision is None and precision != "float32":
+            notes = (*notes, f"taken for {precision}, as {manifest.study} is: --precision says what was measured")
         told = replace(told, precision=precision)
         settings = replace(
             original,
@@ -117,7 +124,7 @@ def hand_in(
         latencies = {network_id: told.latency(ms, sheet) for network_id, ms in measured.items()}
         copy_study(opened_storage, manifest.study, name, settings, {**dict.fromkeys(given), **latencies}, check)
     counts = len(given), len(given) - len(measured)
-    return HandedIn(name, manifest.study, *counts, known_target, precision, original.precision)
+    return HandedIn(name, manifest.study, *counts, known_target, precision, original.precision, notes)
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -35,13 +34,17 @@ class HandedOut:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What is in a folder: networks of a study, and why others of it are not, by id."""
+    """What is in a folder: networks of a study, and why others of it are not, by id.
+
+    The files are in float32, whatever number format, `precision`, the study's latencies are of.
+    """
 
     study: str
     bench: str
     seed: int
     networks: tuple[HandedOut, ...]
     left_out: dict[str, str]
+    precision: str = "float32"
 
 
 def hand_out(study: str, storage: str, folder: Path, progress: Progress) -> Manifest:
@@ -53,7 +56,7 @@ def hand_out(study: str, storage: str, folder: Path, progress: Progress) -> Mani
     from blockfront.engines import ENGINES
 
     ENGINES["onnxruntime"].versions()
-    jobs = list(_jobs(study, storage))
+    precision, jobs = _jobs(study, storage)
     if not jobs:
         raise UsageError(f"study {study!r} has no complete network")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -69,13 +72,14 @@ def hand_out(study: str, storage: str, folder: Path, progress: Progress) -> Mani
             advance()
         if not networks:
             raise RunError(f"no network could be written; the first because {next(iter(left_out.values()))}")
-        manifest = Manifest(study, version("blockfront"), jobs[0].seed, tuple(networks), left_out)
+        manifest = Manifest(study, version("blockfront"), jobs[0].seed, tuple(networks), left_out, precision)
         write_atomically(folder / SHEET, write_sheet([(one.id, one.file) for one in networks]))
         write_atomically(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=2))
     return manifest
 
 
-def _jobs(study: str, storage: str) -> Iterator[Job]:
+def _jobs(study: str, storage: str) -> tuple[str, list[Job]]:
+    """The number format of a study's latencies, and its complete networks."""
     from blockfront.results.trial import read_result
     from blockfront.study.settings import origin_of, read_settings
     from blockfront.study.storage import open_study, opened
@@ -85,10 +89,9 @@ def _jobs(study: str, storage: str) -> Iterator[Job]:
         found = open_study(opened_storage, study)
         settings = read_settings(found)
         warn_of_foreign(found)
-        for trial in network_trials(found):
-            result = read_result(origin_of(study, settings), trial)
-            if result.state == "complete":
-                yield _job(result, settings.seed)
+        results = [read_result(origin_of(study, settings), trial) for trial in network_trials(found)]
+    complete = [_job(result, settings.seed) for result in results if result.state == "complete"]
+    return settings.precision, complete
 
 
 def _job(result: Result, seed: int) -> Job:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from blockfront.errors import UsageError
 from blockfront.plurals import counted
 from blockfront.services.accuracy import PUBLISHED, Accuracies
+from blockfront.services.latency_sheet import MILLISECONDS
 from blockfront.services.profile import profile_boxes
 from blockfront.study.reading import give_accuracies, give_postprocess
-from blockfront.study.storage import load, open_study, opened
+from blockfront.study.storage import load, open_study, opened, storage_exists, study_names
 from blockfront.study.trials import network_trials
 from blockfront.sweep.plan import resolve
 from blockfront.sweep.request import asked_of
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from blockfront.targets import Means
     from blockfront.training import Dataset
 
-_MILLISECONDS = {"us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3}
-
 
 def budget_ms(within: str | None, fps: float | None) -> float | None:
     """The budget in milliseconds that `--within` (33ms, 0.5s) or `--fps` (30) says; None without one.
@@ -47,10 +46,10 @@ def budget_ms(within: str | None, fps: float | None) -> float | None:
         return 1e3 / fps
     if within is None:
         return None
-    match = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*(us|µs|ms|s)", within.strip())
+    match = re.fullmatch(rf"(\d+\.?\d*|\.\d+)\s*({'|'.join(MILLISECONDS)})", within.strip())
     if match is None or float(match[1]) == 0:
         raise UsageError(f"--within {within!r} is no budget: give a time with its unit, like 33ms or 0.5s")
-    return float(match[1]) * _MILLISECONDS[match[2]]
+    return float(match[1]) * MILLISECONDS[match[2]]
 
 
 def models_of_table(request: Request, table: Path = TABLE) -> tuple[str, ...]:
@@ -207,6 +206,7 @@ def rank_networks(
     value = accuracies.value_of(asked)
     detectors = {} if trained is None else trained.of(asked)
     given = accuracies.of(asked)
+    accuracies.of([*_networks_of(plan), *asked])
     notes = given.notes
     precision = plan.settings.precision
     if precision != "float32" and accuracies.source == PUBLISHED and given.trainings:
@@ -238,12 +238,21 @@ def _time_boxes(plan: SweepPlan, trained: TrainedDetectors, detectors: Mapping[s
     return f"post-processing of {counted(len(found), 'detector')} as trained, on images of {trained.dataset.ref}"
 
 
-def _give(plan: SweepPlan, accuracies: Accuracies) -> None:
-    """Give every network of the study its accuracy, so that no two sources meet in one."""
+def _networks_of(plan: SweepPlan) -> list[Network]:
+    """The networks of the study; none before it is made."""
     from blockfront.design_space import Network
 
+    if not storage_exists(plan.request.storage):
+        return []
     with opened(plan.request.storage) as storage:
-        study = open_study(storage, plan.study)
-        networks = [Network.parse(trial.user_attrs["network"]["text"]) for trial in network_trials(study)]
-        given = accuracies.of(networks)
-        give_accuracies(study, given.trainings, given.origin)
+        if plan.study not in study_names(storage):
+            return []
+        trials = network_trials(open_study(storage, plan.study))
+        return [Network.parse(trial.user_attrs["network"]["text"]) for trial in trials]
+
+
+def _give(plan: SweepPlan, accuracies: Accuracies) -> None:
+    """Give every network of the study its accuracy, so that no two sources meet in one."""
+    given = accuracies.of(_networks_of(plan))
+    with opened(plan.request.storage) as storage:
+        give_accuracies(open_study(storage, plan.study), given.trainings, given.origin)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from blockfront.results import METRICS
 from blockfront.results.metric import MISSING, Metric
-from blockfront.results.table import network_name
+from blockfront.results.table import network_input, network_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,10 +26,12 @@ _SHARED = (
     "answer",
     "dataset",
 )
+_WORDS = ("network", "input", "id", "family")
 _PERCENTILES = ("latency_p90_ms", "latency_p99_ms")
 _SPECIAL = {
     **{letter: f"\\{letter}" for letter in "&%$#_{}"},
     "\\": r"\textbackslash{}",
+    **{letter: rf"\text{name}{{}}" for letter, name in {"|": "bar", "<": "less", ">": "greater"}.items()},
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     "—": "---",
@@ -39,9 +41,9 @@ _SPECIAL = {
 def markdown(frame: pd.DataFrame) -> str:
     """What all rows share, and a table as GitHub and pandoc read it."""
     header, rows = _cells(frame)
-    escaped = [[cell.replace("|", "\\|") for cell in row] for row in (header, *rows)]
-    lines = [" | ".join(row) for row in (escaped[0], _alignment(len(header)), *escaped[1:])]
-    return "\n".join([caption(frame), "", *(f"| {line} |" for line in lines), ""])
+    escaped = [[_without_markup(cell) for cell in row] for row in (header, *rows)]
+    lines = [" | ".join(row) for row in (escaped[0], _alignment(header), *escaped[1:])]
+    return "\n".join([_without_markup(caption(frame)), "", *(f"| {line} |" for line in lines), ""])
 
 
 def latex(frame: pd.DataFrame) -> str:
@@ -52,7 +54,7 @@ def latex(frame: pd.DataFrame) -> str:
         [
             r"\begin{table}",
             rf"\caption{{{_escaped(caption(frame))}}}",
-            rf"\begin{{tabular}}{{ll{'r' * (len(header) - 2)}}}",
+            rf"\begin{{tabular}}{{{''.join('l' if title in _WORDS else 'r' for title in header)}}}",
             r"\hline",
             lines[0],
             r"\hline",
@@ -76,9 +78,11 @@ def caption(frame: pd.DataFrame) -> str:
 
 
 def _cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Header and rows: name or id, family, and every metric that any network has, with the interval that it has."""
+    """Header and rows: name or id, what tells equal names apart, family, and every metric that any network has, with
+    the interval that it has."""
     columns: list[tuple[str, Callable[[pd.Series], str]]] = [
         ("network", lambda row: _text(network_name(row))),
+        *_telling_apart(frame),
         ("family", lambda row: _text(row["family"])),
     ]
     for key, metric in METRICS.items():
@@ -92,6 +96,22 @@ def _cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
                 if frame[name].notna().any()
             ]
     return [title for title, _ in columns], [[cell(row) for _, cell in columns] for _, row in frame.iterrows()]
+
+
+def _telling_apart(frame: pd.DataFrame) -> list[tuple[str, Callable[[pd.Series], str]]]:
+    """The input where networks of one name take several, and the id where that leaves some alike."""
+    columns: list[tuple[str, Callable[[pd.Series], str]]] = [
+        ("input", lambda row: _text(network_input(row))),
+        ("id", lambda row: _text(row["network_id"])),
+    ]
+    chosen: list[tuple[str, Callable[[pd.Series], str]]] = []
+    alike: list[tuple[str, ...]] = [(network_name(row),) for _, row in frame.iterrows()]
+    for title, cell in columns:
+        told = [(*known, cell(row)) for known, (_, row) in zip(alike, frame.iterrows(), strict=True)]
+        if len(set(told)) > len(set(alike)):
+            chosen.append((title, cell))
+            alike = told
+    return chosen
 
 
 def _number(metric: Metric) -> Callable[[pd.Series], str]:
@@ -111,9 +131,13 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else MISSING
 
 
-def _alignment(columns: int) -> Sequence[str]:
-    return ["---", "---", *["---:"] * (columns - 2)]
+def _alignment(header: Sequence[str]) -> Sequence[str]:
+    return ["---" if title in _WORDS else "---:" for title in header]
 
 
 def _escaped(text: str) -> str:
-    return re.sub(r"[&%$#_{}\\~^—]", lambda found: _SPECIAL[found[0]], text)
+    return re.sub("|".join(map(re.escape, _SPECIAL)), lambda found: _SPECIAL[found[0]], text)
+
+
+def _without_markup(text: str) -> str:
+    return re.sub(r"[\\|<*`\[&~]", r"\\\g<0>", text)

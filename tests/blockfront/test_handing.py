@@ -11,14 +11,11 @@ from pathlib import Path
 import pytest
 
 from blockfront import load
-from blockfront.errors import UsageError
-from blockfront.services.latency_sheet import check_units, read_sheet
 from blockfront.study.settings import KEY
 from blockfront.study.storage import open_study, opened
 
 OLD = Path(__file__).parent / "old_studies" / "studies.sql.gz"
 STUDY = "old-vit"
-KNOWN = ["aa", "bb", "cc"]
 TOLD = ("--target", "my_npu", "--tool", "RKNN 2.3")
 
 
@@ -76,10 +73,12 @@ def test_latencies_are_in_the_studys_number_format_unless_another_is_told(here, 
     _fill({network_id: 10.0 + i for i, network_id in enumerate(handed_out["network_id"])})
     untold = here("hand-in", "out/latencies.csv", *TOLD)
     assert set(load(untold.output.partition(":")[0])["precision"]) == {"int8"}
+    assert f"taken for int8, as {STUDY} is: --precision says what was measured" in untold.output
     assert "accuracies" not in untold.output
     told = here("hand-in", "out/latencies.csv", *TOLD, "--precision", "float32")
     assert set(load(told.output.partition(":")[0])["precision"]) == {"float32"}
     assert "accuracies are still those of int8, not of float32" in told.output
+    assert "taken for" not in told.output
 
 
 def test_what_follows_a_detector_on_one_target_is_not_handed_in_for_another(here, handed_out):
@@ -111,7 +110,13 @@ def test_a_network_that_the_tool_could_not_take_has_failed(here, handed_out):
     first, *others = handed_out["network_id"]
     _fill({first: "failed", **dict.fromkeys(others, "1500")}, "network_id,file,latency_us")
     said = here("hand-in", "out/latencies.csv", *TOLD, "--study", "npu", "--json")
-    assert json.loads(said.output) == {"study": "npu", "of": STUDY, "networks": len(handed_out), "failed": 1}
+    assert json.loads(said.output) == {
+        "study": "npu",
+        "of": STUDY,
+        "networks": len(handed_out),
+        "failed": 1,
+        "notes": [],
+    }
     made = load("npu").set_index("network_id")
     assert (made["state"][first], made["error"][first]) == ("failed", "hand-in: RKNN 2.3 has no latency")
     assert set(made["latency_ms"].dropna()) == {1.5}
@@ -177,6 +182,7 @@ def test_networks_are_handed_out_with_a_sheet_that_is_handed_in_again(here, tmp_
         assert one["max_rel_error"] < 1e-5
         session = onnxruntime.InferenceSession(f"out/{one['file']}", providers=["CPUExecutionProvider"])
         assert [(given.name, given.shape[:2]) for given in session.get_inputs()] == [("image", [1, 3])]
+    assert "float32" not in said.output
     sheet = Path("out/latencies.csv")
     header, *rows = sheet.read_text().splitlines()
     sheet.write_text(
@@ -186,6 +192,19 @@ def test_networks_are_handed_out_with_a_sheet_that_is_handed_in_again(here, tmp_
     again = here("hand-out", "old-emulated", "out")
     assert again.code == 2
     assert "out is there already; name a folder that is new or empty" in again.errors
+
+
+def test_files_of_a_study_in_another_number_format_are_told_to_be_float32(here, tmp_path):
+    pytest.importorskip("onnxruntime", reason="needs the extra peers")
+    pytest.importorskip("onnx", reason="needs the extra peers")
+    with opened("sqlite:///bench.db") as storage:
+        study = open_study(storage, "old-emulated")
+        study.set_user_attr(KEY, study.user_attrs[KEY] | {"toolchain": "tvm", "precision": "int8"})
+    said = here("hand-out", "old-emulated", "out", "--quiet")
+    assert said.code == 0, said.errors
+    assert "these files are float32, and old-emulated is int8: convert them with your tool, and tell" in said.output
+    assert "--precision" in said.output
+    assert json.loads(Path("out/manifest.json").read_text())["precision"] == "int8"
 
 
 @pytest.mark.parametrize(
@@ -210,69 +229,20 @@ def test_a_sheet_by_itself_is_no_handed_out_folder(bench, tmp_path):
     assert "give the sheet in the folder that bench hand-out wrote" in said.errors
 
 
-def _read(tmp_path, text, unit=None):
-    (tmp_path / "sheet.csv").write_text(text, encoding="utf-8")
-    return read_sheet(tmp_path / "sheet.csv", unit, KNOWN)
+def test_a_folder_and_a_file_that_is_not_there_are_told_so(here, handed_out):
+    for given, words in (("out", "out is a folder; give the CSV file in it"), ("out/no.csv", "no file out/no.csv")):
+        said = here("hand-in", given, *TOLD)
+        assert said.code == 2
+        assert words in said.errors
 
 
-@pytest.mark.parametrize(
-    ("text", "unit"),
-    [
-        ("network_id,latency_ms\naa,1.5\nbb,2\ncc,failed\n", None),
-        ("network_id,latency (us)\naa,1500\nbb,2e3\ncc,FAILED\n", None),
-        ("network_id,latency_s\naa,0.0015\nbb,0.002\ncc,failed\n", "s"),
-        ("network_id,latency\naa,1500\nbb,2000\ncc,failed\n", "us"),
-        ("\ufeffnetwork_id;latency_ms;remark\naa;1,5;\nbb;2,0;warm\n;;\ncc;failed;\n", None),
-        ("Network_ID\tLatency_µs\naa\t1500\nbb\t2000\ncc\tfailed\n", None),
-    ],
-)
-def test_a_sheet_is_read_as_spreadsheets_and_people_write_it(tmp_path, text, unit):
-    assert _read(tmp_path, text, unit) == {"aa": 1.5, "bb": pytest.approx(2.0), "cc": None}
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("", "is empty"),
-        ("network_id,ms\naa,1\n", "needs one column latency_ms, latency_us or latency_s; it has network_id, ms"),
-        ("network_id,latency_ms,latency_us\n", "needs one column"),
-        ("id,latency_ms\naa,1\n", "has no column network_id"),
-        ("network_id,latency\naa,1\n", "does not say the unit"),
-        ("network_id,latency_min\naa,1\n", "unit 'min' is none of ms, us, µs, s"),
-        ("network_id,latency_ms\naa,1\nbb,2\n", "network cc: no row"),
-        ("network_id,latency_ms\naa,1\nbb,\ncc,3\n", "line 3: network bb has no latency; write failed if"),
-        ("network_id,latency_ms\naa,1\nbb,2\naa,1\ncc,3\n", "line 4: network aa has two rows"),
-        ("network_id,latency_ms\naa,1\nzzz,2\n", "no network 'zzz'; leave the row out"),
-        (
-            "network_id,latency_ms\naa,1 ms\nbb,2\ncc,3\n",
-            "line 2: '1 ms' is no number; digits are not grouped, and the unit",
-        ),
-        ("network_id;latency_ms\naa;1.250,5\nbb;2\ncc;3\n", "line 2: '1.250,5' is no number; digits are not grouped"),
-        ("network_id,latency_ms\naa,-1\nbb,2\ncc,3\n", "line 2: a latency is a number above 0, not -1"),
-        ("network_id,latency_ms\naa,nan\nbb,2\ncc,3\n", "a number above 0, not nan"),
-        ("network_id,latency_ms\naa,inf\nbb,2\ncc,3\n", "a number above 0, not inf"),
-        ("network_id,latency_ms\naa,1,5\nbb,2\ncc,3\n", "line 2 of"),
-        ("network_id,latency_ms\naa,failed\nbb,failed\ncc,failed\n", "has no latency"),
-    ],
-)
-def test_a_wrong_sheet_is_refused_with_its_line(tmp_path, text, words):
-    with pytest.raises(UsageError) as refused:
-        _read(tmp_path, text)
-    assert words in str(refused.value)
-
-
-def test_a_unit_that_header_and_option_disagree_on_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="has its latencies in ms, and --unit says us"):
-        _read(tmp_path, "network_id,latency_ms\naa,1\n", "us")
-
-
-MACS = {"aa": 10_000_000, "bb": 20_000_000, "cc": 1_000_000_000, "dd": 15_000_000, "ee": 30_000_000}
-
-
-def test_latencies_of_two_units_are_noticed_and_large_networks_are_not_taken_for_them():
-    plausible = {name: macs * 1e-7 for name, macs in MACS.items()}
-    check_units(plausible, MACS)
-    check_units({**plausible, "aa": 30 * plausible["aa"]}, MACS)
-    for name, factor in (("aa", 1000), ("ee", 1e-3)):
-        with pytest.raises(UsageError, match=f"network {name}: over 100 times off"):
-            check_units({**plausible, name: factor * plausible[name]}, MACS)
+def test_networks_without_macs_are_handed_in_too(here, handed_out):
+    with closing(sqlite3.connect("bench.db")) as connection, connection:
+        rows = connection.execute("SELECT trial_id, value_json FROM trial_user_attributes WHERE key = 'cost'")
+        for trial, cost in rows.fetchall():
+            connection.execute(
+                "UPDATE trial_user_attributes SET value_json = ? WHERE key = 'cost' AND trial_id = ?",
+                (json.dumps({**json.loads(cost), "macs": 0}), trial),
+            )
+    _fill(dict.fromkeys(handed_out["network_id"], 10.0))
+    assert here("hand-in", "out/latencies.csv", *TOLD).code == 0

@@ -9,6 +9,7 @@ from torchvision import models
 from blockfront.design_space import KnownNetwork, Network, count_cost, known_network, list_networks
 from blockfront.design_space.families import family_of_model
 from blockfront.design_space.image_size import ImageSize
+from blockfront.design_space.listing import expand
 from blockfront.design_space.models import find_model
 from blockfront.errors import UsageError
 from blockfront.signature import Signature
@@ -93,9 +94,14 @@ def test_every_family_is_the_module_that_defines_it_or_a_word_of_the_name():
         ("ghostnet_100", "ghostnet"),
         ("efficientvit_b0", "efficientvit_mit"),
         ("nets/mine.py:net", "mine"),
+        ("mobilenetv3_small_050.py:net", "mobilenetv3_small_050"),
+        ("nets/mobilenetv3_small_050.onnx", "mobilenetv3_small_050"),
+        ("mobilenetv3_small_050.pruned.onnx", "mobilenetv3_small_050.pruned"),
+        ("nets\\model.v2.ONNX", "model.v2"),
+        ("resnet18.a1.safetensors", "resnet18.a1"),
     ],
 )
-def test_a_family_is_timms_architecture(name, family):
+def test_a_family_is_timms_architecture_and_of_a_file_its_own_name(name, family):
     assert family_of_model(name) == family
 
 
@@ -103,6 +109,60 @@ def test_patterns_stand_for_the_names_that_fit_them():
     assert _names("mobileone_s?") == _names(*timm.list_models("mobileone_s?"))
     assert set(_names("resnet18.*")) == set(timm.list_pretrained("resnet18.*"))
     assert _names("torchvision:shufflenet*") == [f"torchvision:{n}" for n in models.list_models(include="shufflenet*")]
+
+
+def test_patterns_of_timms_names_may_be_written_as_on_the_hub():
+    assert _names("timm/mobileone_s?") == _names("hf_hub:timm/mobileone_s?") == _names("mobileone_s?")
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in (
+        "b.onnx",
+        "a.onnx",
+        "nets/c.onnx",
+        "nets/d.py",
+        "nets/e.py",
+        "nets/f.onnx.data",
+        "nets/g[1].onnx",
+        "timm/h.py",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    (tmp_path / "folder.onnx").mkdir()
+    (tmp_path / "list.txt").write_text("*.onnx\n")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("*.onnx", ["a.onnx", "b.onnx"]),
+        ("./?.onnx", ["a.onnx", "b.onnx"]),
+        ("nets/*", ["nets/c.onnx", "nets/d.py", "nets/e.py", "nets/g[1].onnx"]),
+        ("*/*.onnx", ["nets/c.onnx", "nets/g[1].onnx"]),
+        ("nets/[de].py:net", ["nets/d.py:net", "nets/e.py:net"]),
+        ("nets/g[1].onnx", ["nets/g[1].onnx"]),
+        ("timm/*.py:net", ["timm/h.py:net"]),
+        ("list.txt", ["a.onnx", "b.onnx"]),
+    ],
+)
+def test_a_pattern_with_a_folder_or_an_extension_stands_for_files_in_their_order(files, pattern, found):
+    assert expand([pattern]) == found
+
+
+@pytest.mark.parametrize(
+    ("pattern", "says"),
+    [
+        ("nets/*.safetensors", r"no file of a model fits 'nets/\*\.safetensors', seen from /"),
+        ("none/*", r"no file of a model fits 'none/\*'"),
+        ("nets/*.data", r"no file of a model fits"),
+        ("nets/*.py:*", r"is a pattern of functions: name each, as nets/\*\.py:NAME"),
+    ],
+)
+def test_a_pattern_of_files_that_fits_none_is_told_so(files, pattern, says):
+    with pytest.raises(UsageError, match=says):
+        expand([pattern])
 
 
 def test_a_list_holds_a_name_or_a_pattern_a_line(tmp_path):

@@ -63,9 +63,9 @@ def make_tflite_and_parts(module: nn.Module, signature: Signature, seed: int) ->
     Given the network's values, each operator must be within the steps that its rounding explains, one or, of some
     tables, two; in the whole file it must give what it gives by itself, so that no other values reach it.
     """
-    for one in signature.inputs:
-        if one.dtype != "float32" or not one.shape:
-            raise RunError(f"input {one} has no int8 form in a .tflite file, whose inputs are tensors of float32")
+    for taken in signature.inputs:
+        if taken.dtype != "float32" or not taken.shape:
+            raise RunError(f"input {taken} has no int8 form in a .tflite file, whose inputs are tensors of float32")
     if not isinstance(module, QuantizedNetwork):
         module = quantize_untrained(module, signature, seed)
     inputs = signature.random(seed)
