@@ -33,7 +33,7 @@ def in_known_operators(model: Any) -> Any:
 
     model.ir_version = max(model.ir_version, _CONSTANTS_APART)
     model = _inlined(model, lambda name, _: not _is_operator(name, VERSION))
-    (own,) = [one for one in model.opset_import if one.domain in _DOMAIN]
+    own = next(one for one in model.opset_import if one.domain in _DOMAIN)
     if own.version < VERSION:
         # onnx has a way to newer versions, and to older ones of few operators only.
         model = onnx.version_converter.convert_version(model, VERSION)
@@ -64,7 +64,7 @@ def _inlined(model: Any, asked: Callable[[str, int], bool]) -> Any:
     """A model with those of ONNX's functions that are asked for, by name and version, as the operators they are of."""
     import onnx.inliner
 
-    (version,) = [one.version for one in model.opset_import if one.domain in _DOMAIN]
+    version = next(one.version for one in model.opset_import if one.domain in _DOMAIN)
     names = {node.op_type for node in model.graph.node if node.domain in _DOMAIN}
     chosen = [("", name) for name in sorted(names) if _is_operator(name, version) and asked(name, version)]
     if not chosen:
