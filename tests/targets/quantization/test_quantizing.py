@@ -224,13 +224,14 @@ def test_what_a_layer_costs_is_told_by_what_it_is() -> None:
     assert any("depthwise convolution of" in one.what for one in found)
 
 
-def test_a_layer_that_is_named_stays_float32() -> None:
+def test_layers_that_are_named_stay_float32() -> None:
     module = family("ir")
     quantizer = calibrated(module, Signature.image(SIZE), [(IMAGES,)])
-    worst = quantizer.noise(IMAGES)[0].name
-    less = calibrated(module, Signature.image(SIZE), [(IMAGES,)], floats=[worst]).network()
+    # One alone may take the place of another's error: what is left then is no sum.
+    worst = [one.name for one in quantizer.noise(IMAGES)[:5]]
+    less = calibrated(module, Signature.image(SIZE), [(IMAGES,)], floats=worst).network()
     assert "conv2d.default" in less.float_operators
-    assert decibels(module, less) > decibels(module, quantizer.network())
+    assert decibels(module, less) > decibels(module, quantizer.network()) + 3
 
 
 def test_training_with_rounded_values_moves_the_weights_that_are_rounded() -> None:
