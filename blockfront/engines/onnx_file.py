@@ -43,7 +43,7 @@ def write_onnx(module: nn.Module, signature: Signature, path: Path) -> None:
             return tuple(leaf for _, leaf in found)
 
     flat, samples = Flat().eval(), signature.zeros()
-    large = sum(one.numel() * one.element_size() for one in module.state_dict().values()) > _LARGEST
+    large = sum(one.nbytes for one in (*module.parameters(), *module.buffers())) > _LARGEST
     failed: RunError | None = None
     # The older exporter takes a third of the other's time and no packages; what it cannot write, the other may.
     for dynamo in (False, True):

@@ -199,6 +199,15 @@ def test_what_torch_cannot_export_is_said_in_a_line_and_leaves_no_file(tmp_path,
     assert not list(tmp_path.iterdir())
 
 
+def test_a_module_with_a_state_that_is_no_tensor_is_written(tmp_path):
+    class Versioned(nn.Conv2d):
+        def get_extra_state(self):
+            return {"version": 2}
+
+    onnx_file.write_onnx(Versioned(3, 4, 3).eval(), Signature.image(4), tmp_path / "model.onnx")
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
 def test_weights_that_a_sweep_kept_are_found_by_the_network(tmp_path):
     storage = f"sqlite:///{tmp_path / 'bench.db'}"
     model = find_model(CNN)
